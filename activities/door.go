@@ -1,0 +1,59 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// FaultType is the type of an activity error that is nobody's verdict: a network or a fault of ours. Temporal retries it.
+const FaultType = "fault"
+
+// Verdict is what a workflow reads from an activity that failed for good.
+type Verdict struct {
+	Outcome    cert.Outcome
+	Problem    cert.Problem
+	RetryAfter time.Duration
+}
+
+// leave turns an error into what Temporal acts on, at the end of every activity: a *cert.Failure is a verdict for the
+// workflow to decide on and is not retried here; anything else is a fault and is. Messages reach the Temporal Web UI.
+func leave(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var f *cert.Failure
+	if errors.As(err, &f) {
+		return temporal.NewApplicationErrorWithOptions(f.Problem.Message, string(f.Outcome), temporal.ApplicationErrorOptions{
+			NonRetryable: true, Cause: f.Err, Details: []any{Verdict{Outcome: f.Outcome, Problem: f.Problem, RetryAfter: f.RetryAfter}},
+		})
+	}
+	return temporal.NewApplicationErrorWithOptions(err.Error(), FaultType, temporal.ApplicationErrorOptions{Cause: errors.Unwrap(err)})
+}
+
+// ReadVerdict is the other side of the door: what a failed activity means to the workflow. Faults that outlasted
+// their retries are a wait, never a failure of the tenant's.
+func ReadVerdict(err error) Verdict {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && app.Type() != FaultType {
+		var v Verdict
+		if app.Details(&v) == nil && v.Outcome != "" {
+			return v
+		}
+	}
+	return Verdict{Outcome: cert.Wait, RetryAfter: 10 * time.Minute, Problem: cert.Problem{
+		Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: "a step failed on evercert's side and was retried without success: " + cause(err),
+		Remediation: "evercert tries again by itself",
+	}}
+}
+
+func cause(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err.Error()
+}

@@ -1,0 +1,213 @@
+package activities
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// Issuance makes keys and CSRs and obtains certificates for them. Private keys leave it sealed only.
+type Issuance struct {
+	Store   IssuanceStore
+	CA      CertificateAuthority
+	Budgets Budgets
+	Keys    interface {
+		Seal(plaintext []byte, id string) ([]byte, error)
+	}
+	Log *slog.Logger
+}
+
+// IssuanceStore keeps each step of an issuance before the next one is taken.
+type IssuanceStore interface {
+	CreateIssuance(ctx context.Context, i cert.Issuance, sealedKey []byte) (cert.Issuance, error)
+	Issuance(ctx context.Context, id string) (cert.Issuance, error)
+	MarkOrderTried(ctx context.Context, id, ca, accountURL string) error
+	PlaceOrder(ctx context.Context, id string, place func(context.Context, cert.Issuance) (string, error)) (string, error)
+	KnownOrders(ctx context.Context, orderURLs []string) ([]string, error)
+	SaveCertificate(ctx context.Context, c cert.Certificate) error
+	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
+}
+
+// CertificateAuthority is one account at one CA, step by step.
+type CertificateAuthority interface {
+	Identity(ctx context.Context) (cert.CAIdentity, error)
+	NewOrder(ctx context.Context, names []string, replaces string) (orderURL string, err error)
+	FindOrder(ctx context.Context, names []string, known func(context.Context, []string) ([]string, error)) (orderURL string, err error)
+	Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error)
+}
+
+// Budgets hold back what a CA's rate limits would refuse.
+type Budgets interface {
+	// Reserve takes what one order for the names costs from the budgets of the CA's account, or says how long until it can.
+	Reserve(ctx context.Context, names []string, renewal bool) (wait time.Duration, err error)
+	// Settle gives back what the order turned out not to cost.
+	Settle(ctx context.Context, names []string, renewal, issued bool) error
+}
+
+// CSRRequest asks for the key and the CSR of one issuance.
+type CSRRequest struct {
+	IssuanceID string   `json:"issuance_id"`
+	DomainID   string   `json:"domain_id"`
+	Names      []string `json:"names"`
+}
+
+// CSRResult names the CSR; the CSR itself stands in the store, where it can be downloaded.
+type CSRResult struct {
+	SHA256 string `json:"sha256"` // of the CSR in DER, hexadecimal
+}
+
+// CreateCSR makes a P-256 key and a CSR for the names (row B1) and stores both, the key sealed. A second run returns what the first one
+// stored: the key of a run that lost is dropped before anybody saw it.
+func (a *Issuance) CreateCSR(ctx context.Context, r CSRRequest) (CSRResult, error) {
+	stored, err := a.Store.Issuance(ctx, r.IssuanceID)
+	if err != nil {
+		stored, err = a.createIssuance(ctx, r)
+	}
+	if err != nil {
+		return CSRResult{}, leave(err)
+	}
+	sum := sha256.Sum256(stored.CSR)
+	return CSRResult{SHA256: hex.EncodeToString(sum[:])}, nil
+}
+
+func (a *Issuance) createIssuance(ctx context.Context, r CSRRequest) (cert.Issuance, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return cert.Issuance{}, fmt.Errorf("make key: %w", err)
+	}
+	// The names stand in the SAN only: CAs ignore or refuse a CN longer than 64 characters (RFC 5280 appendix A), and no browser reads it.
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: r.Names}, key)
+	if err != nil {
+		return cert.Issuance{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{Code: cert.CSRRejected, WhoActs: cert.PlatformActs,
+			Message: "no certificate signing request could be made for the names", Remediation: "contact support: a name can't stand in a certificate"}}
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return cert.Issuance{}, fmt.Errorf("encode key: %w", err)
+	}
+	keyID := "leaf:" + r.IssuanceID
+	sealed, err := a.Keys.Seal(der, keyID)
+	if err != nil {
+		return cert.Issuance{}, fmt.Errorf("seal key: %w", err)
+	}
+	return a.Store.CreateIssuance(ctx, cert.Issuance{
+		ID: r.IssuanceID, DomainID: r.DomainID, Names: r.Names, KeyID: keyID, CSR: csr,
+	}, sealed)
+}
+
+// OrderRequest asks for the certificate of one issuance.
+type OrderRequest struct {
+	IssuanceID string                 `json:"issuance_id"`
+	Methods    map[string]cert.Method `json:"methods"`
+	Renewal    bool                   `json:"renewal,omitempty"`
+}
+
+// OrderCertificate takes an issuance from its CSR to a stored certificate. Each step is stored before the next, and a second run
+// goes on from there: one order per issuance, one CSR per order, for ever, so that even two runs at once lead
+// to one certificate.
+func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.Certificate, error) {
+	defer beat(ctx)()
+	issuance, err := a.Store.Issuance(ctx, r.IssuanceID)
+	if err != nil {
+		return cert.Certificate{}, leave(fmt.Errorf("read issuance: %w", err))
+	}
+	if issuance.Serial != "" { // an earlier run came to the end and could not say so
+		c, err := a.Store.Certificate(ctx, issuance.Serial)
+		return c, leave(err)
+	}
+	orderURL := issuance.OrderURL
+	if orderURL == "" {
+		if orderURL, err = a.placeOrder(ctx, issuance, r.Renewal); err != nil {
+			return cert.Certificate{}, leave(err)
+		}
+	}
+	progress := func(step string) { a.Log.Debug("order", "issuance", issuance.ID, "order", orderURL, "step", step) }
+	c, err := a.CA.Complete(ctx, orderURL, issuance.CSR, r.Methods, progress)
+	if err != nil {
+		if f := (*cert.Failure)(nil); errors.As(err, &f) && f.Outcome == cert.Refused {
+			a.settle(ctx, issuance, r.Renewal, false)
+		}
+		return cert.Certificate{}, leave(err)
+	}
+	// From here the CA has counted this certificate against our limits, installed or not. If we die before the next line is done, the next run downloads the same one.
+	c.IssuanceID, c.DomainID = issuance.ID, issuance.DomainID
+	if err := a.Store.SaveCertificate(ctx, c); err != nil {
+		return cert.Certificate{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
+	}
+	a.settle(ctx, issuance, r.Renewal, true)
+	return c, nil
+}
+
+// settle balances the budgets. What a crash leaves unbalanced grows back with time, so an error here is only told.
+func (a *Issuance) settle(ctx context.Context, i cert.Issuance, renewal, issued bool) {
+	if err := a.Budgets.Settle(ctx, i.Names, renewal, issued); err != nil {
+		a.Log.Warn("budgets were not settled", "issuance", i.ID, "error", err)
+	}
+}
+
+// placeOrder makes the one order of an issuance. "Tried" is stored before the CA is asked: whoever comes after a crash
+// then looks for an order whose answer was lost before making another.
+func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, renewal bool) (string, error) {
+	authority, err := a.CA.Identity(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask the CA who it is: %w", err)
+	}
+	if !i.OrderTried { // a retry has paid already
+		wait, err := a.Budgets.Reserve(ctx, i.Names, renewal)
+		if err != nil {
+			return "", fmt.Errorf("reserve budget: %w", err)
+		}
+		if wait > 0 {
+			return "", &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Problem: cert.Problem{Code: cert.RateLimited, WhoActs: cert.PlatformActs,
+				Message: "the CA's limits leave no room for another order now", Remediation: "evercert orders by itself as soon as there is room"}}
+		}
+		if err := a.Store.MarkOrderTried(ctx, i.ID, authority.Name, authority.AccountURI); err != nil {
+			return "", fmt.Errorf("note the order: %w", err)
+		}
+	}
+	return a.Store.PlaceOrder(ctx, i.ID, func(ctx context.Context, _ cert.Issuance) (string, error) {
+		if i.OrderTried {
+			found, err := a.CA.FindOrder(ctx, i.Names, a.Store.KnownOrders)
+			if err != nil || found != "" {
+				return found, err
+			}
+		}
+		return a.CA.NewOrder(ctx, i.Names, i.Replaces)
+	})
+}
+
+// quietFor is how long an order may take before the activity says that it lives. Most orders take less, and each heartbeat is a billed action.
+const quietFor = 4 * time.Second
+
+// beat tells Temporal from time to time that the activity lives, so that a killed worker's order is taken up by
+// another after HeartbeatTimeout and not only after the whole time limit.
+func beat(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(quietFor)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				activity.RecordHeartbeat(ctx)
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { close(done) }
+}

@@ -1,0 +1,153 @@
+package cert
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+	"time"
+)
+
+// Verdict is the answer of a check. Unknown means "we could not tell" (a time-out, SERVFAIL) and is never the tenant's fault.
+type Verdict string
+
+// The three verdicts.
+const (
+	OK      Verdict = "ok"
+	Wrong   Verdict = "wrong"
+	Unknown Verdict = "unknown"
+)
+
+// Worse returns the verdict of two checks together: wrong beats unknown beats ok, because a record that is
+// surely wrong stays wrong whatever the unknown ones turn out to be.
+func (v Verdict) Worse(w Verdict) Verdict {
+	rank := map[Verdict]int{OK: 0, Unknown: 1, Wrong: 2}
+	if rank[w] > rank[v] {
+		return w
+	}
+	return v
+}
+
+// Method is how control over a name is shown to the CA (RFC 8555 §8.3, §8.4).
+type Method string
+
+// The validation methods that evercert uses, best first.
+const (
+	DNS01  Method = "dns-01"
+	HTTP01 Method = "http-01"
+)
+
+// Purpose says what a DNS record is needed for.
+type Purpose string
+
+// Why a tenant adds a record.
+const (
+	ForOwnership  Purpose = "ownership"  // shows which tenant the domain belongs to
+	ForDelegation Purpose = "delegation" // lets evercert answer dns-01 for this and every later certificate
+	ForAddress    Purpose = "address"    // brings the visitors here
+)
+
+// Record is one DNS record that a tenant is asked to add.
+type Record struct {
+	Name    string  `json:"name"` // fully qualified, no trailing dot
+	Type    string  `json:"type"` // TXT, CNAME, A or AAAA
+	Value   string  `json:"value"`
+	Purpose Purpose `json:"purpose"`
+}
+
+// RecordState is what a check saw in place of an expected record.
+type RecordState struct {
+	Record
+	Verdict Verdict  `json:"verdict"`
+	Found   []string `json:"found,omitempty"` // as in a zone file: "CNAME other.example"
+}
+
+// Question is what a diagnosis is asked about.
+type Question struct {
+	Names    []string // A-labels
+	Expected []Record // for all the names
+	CAs      []CAIdentity
+}
+
+// CAIdentity is what CAA records are compared with (RFC 8659, RFC 8657).
+type CAIdentity struct {
+	Name       string   // as in evercert's configuration
+	Domains    []string // issuer domain names, e.g. letsencrypt.org
+	AccountURI string
+}
+
+// Diagnosis is what a CA would see now, and what is wrong with it.
+type Diagnosis struct {
+	CheckedAt time.Time         `json:"checked_at"`
+	Verdict   Verdict           `json:"verdict"`           // ok: an order placed now is expected to succeed
+	Ownership Verdict           `json:"ownership"`         // of the ownership records
+	Pointed   Verdict           `json:"pointed"`           // do the names lead visitors to the platform
+	Methods   map[string]Method `json:"methods,omitempty"` // by name, when Verdict is ok
+	Problems  []Problem         `json:"problems,omitempty"`
+	Records   []RecordState     `json:"records,omitempty"`
+}
+
+// OwnershipName is where the ownership TXT record of a hostname stands.
+func OwnershipName(hostname string) string { return "_evercert." + hostname }
+
+// DelegationName is where the CNAME that delegates dns-01 stands (RFC 8555 §8.4). A wildcard shares its base name's.
+func DelegationName(name string) string {
+	return "_acme-challenge." + strings.TrimPrefix(name, "*.")
+}
+
+// Platform is what tenants' records must lead to.
+type Platform struct {
+	ValidationZone string   // zone whose names evercert answers itself, e.g. dcv.example.net
+	Target         string   // name that tenants' CNAMEs point to
+	Addresses      []string // addresses for names that cannot be a CNAME (apex)
+}
+
+// ExpectedRecords lists the DNS records that a tenant adds for a domain, in the order in which they are shown.
+// secret is the tenant's own (store.Tenant); it makes the values stable and unguessable for others.
+func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
+	var records []Record
+	registered := map[string]bool{}
+	for _, name := range d.Names { // one ownership record for each registered domain that the names are under
+		if !registered[RegisteredDomain(name)] {
+			registered[RegisteredDomain(name)] = true
+			records = append(records, Record{Name: OwnershipName(name), Type: "TXT", Value: OwnershipValue(d.Tenant, secret), Purpose: ForOwnership})
+		}
+	}
+	for _, name := range d.Names {
+		records = append(records, Record{Name: DelegationName(name), Type: "CNAME",
+			Value: DelegationLabel(name, secret) + "." + p.ValidationZone, Purpose: ForDelegation})
+	}
+	for _, name := range d.Names {
+		if IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)
+			for _, a := range p.Addresses {
+				kind := "A"
+				if strings.Contains(a, ":") {
+					kind = "AAAA"
+				}
+				records = append(records, Record{Name: name, Type: kind, Value: a, Purpose: ForAddress})
+			}
+			continue
+		}
+		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress})
+	}
+	return records
+}
+
+// OwnershipValue is the text of a tenant's ownership TXT records. It is the same for all domains of a tenant.
+func OwnershipValue(tenant string, secret []byte) string {
+	return "evercert-tenant=" + keyedLabel("tenant", tenant, secret)
+}
+
+// DelegationLabel is the first label of the name under the validation zone that _acme-challenge.NAME is delegated to.
+func DelegationLabel(name string, secret []byte) string {
+	return keyedLabel("delegation", strings.TrimPrefix(name, "*."), secret)
+}
+
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// keyedLabel is 26 characters that carry 128 bits and are a valid DNS label.
+func keyedLabel(use, of string, secret []byte) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("evercert " + use + "\x00" + of))
+	return lowerBase32.EncodeToString(mac.Sum(nil)[:16])
+}

@@ -1,0 +1,101 @@
+package cert
+
+import "time"
+
+// Domain is what a tenant connected: a hostname with its further names, which share one certificate.
+type Domain struct {
+	ID       string   `json:"id"` // UUID, made when the domain is connected
+	Hostname string   `json:"hostname"`
+	Names    []string `json:"names"` // every name on the certificate, Hostname first; A-labels, lower case
+	Tenant   string   `json:"tenant"`
+}
+
+// Snapshot is what the workflow knows about a domain at one moment: the row that lists and pages are read from.
+// Seq grows by one with each snapshot, so that writing one twice changes nothing and an older one never wins.
+type Snapshot struct {
+	Domain
+	Seq      int64  `json:"seq"`
+	Status   Status `json:"status"`
+	Failures int    `json:"failures"`
+	Paused   bool   `json:"paused,omitempty"`
+
+	Problems     []Problem  `json:"problems,omitempty"`
+	Diagnosis    *Diagnosis `json:"diagnosis,omitempty"` // nil leaves the stored one alone
+	NextAction   string     `json:"next_action,omitempty"`
+	NextActionAt time.Time  `json:"next_action_at,omitzero"`
+	Deadline     time.Time  `json:"deadline,omitzero"` // when the present wait is handed to people
+
+	Serial        string    `json:"serial,omitempty"` // of the live certificate, lower-case hexadecimal
+	Issuer        string    `json:"issuer,omitempty"`
+	NotAfter      time.Time `json:"not_after,omitzero"`
+	RenewAt       time.Time `json:"renew_at,omitzero"`
+	HTTPSRedirect bool      `json:"https_redirect,omitempty"`
+
+	Events []Event   `json:"events,omitempty"` // what changed with this snapshot
+	At     time.Time `json:"at"`
+}
+
+// Event is one entry of a domain's timeline.
+type Event struct {
+	Type   EventType `json:"type"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Issuance is one attempt at a certificate: one key, one CSR, one order.
+type Issuance struct {
+	ID         string   `json:"id"` // "<domain id>/<n>"
+	DomainID   string   `json:"domain_id"`
+	Names      []string `json:"names"`
+	KeyID      string   `json:"key_id"`
+	CSR        []byte   `json:"csr"` // PKCS#10, DER (RFC 2986)
+	Replaces   string   `json:"replaces,omitempty"`
+	CA         string   `json:"ca,omitempty"`
+	AccountURL string   `json:"account_url,omitempty"`
+	OrderURL   string   `json:"order_url,omitempty"`
+	Serial     string   `json:"serial,omitempty"`      // once issued
+	OrderTried bool     `json:"order_tried,omitempty"` // a newOrder may have reached the CA
+}
+
+// Certificate is an issued certificate, without its key.
+type Certificate struct {
+	Serial     string    `json:"serial"` // lower-case hexadecimal, no leading zeros dropped from bytes
+	IssuanceID string    `json:"issuance_id"`
+	DomainID   string    `json:"domain_id"`
+	Names      []string  `json:"names"`
+	Issuer     string    `json:"issuer"` // common name of the issuing CA, organisation if it has none
+	NotBefore  time.Time `json:"not_before"`
+	NotAfter   time.Time `json:"not_after"`
+	ChainPEM   []byte    `json:"-"` // leaf first, as the CA gave it, stored verbatim
+}
+
+// Challenge is what a CA asks to be shown for one name (RFC 8555 §8).
+type Challenge struct {
+	Name             string // the identifier, without "*."
+	Method           Method
+	Token            string
+	KeyAuthorization string
+}
+
+// Case is an escalation: a domain handed to people, with its evidence.
+type Case struct {
+	ID         string    `json:"id"` // the escalation workflow's run
+	DomainID   string    `json:"domain_id"`
+	Hostname   string    `json:"hostname"`
+	Tenant     string    `json:"tenant"`
+	Reason     string    `json:"reason"`
+	Failures   int       `json:"failures"`
+	Problems   []Problem `json:"problems"`
+	OpenedAt   time.Time `json:"opened_at"`
+	Assignee   string    `json:"assignee,omitempty"`
+	Notes      []Note    `json:"notes,omitempty"`
+	RemindedAt time.Time `json:"reminded_at,omitzero"`
+	ClosedAt   time.Time `json:"closed_at,omitzero"`
+	Resolution string    `json:"resolution,omitempty"`
+}
+
+// Note is something that a person wrote on a case.
+type Note struct {
+	Author string    `json:"author"`
+	Text   string    `json:"text"`
+	At     time.Time `json:"at"`
+}

@@ -1,0 +1,184 @@
+package cert
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+)
+
+// NameRules decides which names may be connected.
+type NameRules struct {
+	PlatformSuffix string   // names under it are the platform's own, e.g. shops.example.net
+	PlatformNames  []string // further names and zones that belong to the platform: its edge, its validation zone
+	ReservedLabels []string // labels below a store's platform domain that the platform keeps, e.g. m, skin
+	TestSuffixes   []string // suffixes outside the public ones that are allowed, for tests and private CAs
+}
+
+// maxNameLength is what fits in 255 octets on the wire (RFC 1035 §2.3.4) with room for "_acme-challenge.",
+// without which a name can't be delegated.
+const maxNameLength = 253 - len("_acme-challenge.")
+
+// nameProfile is IDNA 2008 as registries use it: it maps case and width, then checks every rule (RFC 5891, UTS 46).
+var nameProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
+	idna.ValidateLabels(true), idna.CheckHyphens(true), idna.CheckJoiners(true), idna.Transitional(false))
+
+// Parse turns what a person typed into the name that evercert keeps: A-labels, lower case, no trailing dot.
+// The problem says what is wrong with it and what to type instead.
+func (r NameRules) Parse(input string) (string, error) {
+	name := strings.TrimSuffix(strings.TrimSpace(input), ".")
+	if name == "" {
+		return "", invalid(input, "it is empty", "type a name such as www.example.com")
+	}
+	if strings.ContainsAny(name, "/:@?# ") {
+		if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err != nil {
+			return "", invalid(input, "it is an address of a page or a mailbox, not a domain name", "type the name only, without https://, path or port")
+		}
+	}
+	if isAddress(name) {
+		return "", invalid(input, "it is an IP address", "connect a domain name; certificates here are for names")
+	}
+	if strings.Contains(name, "*") {
+		return "", invalid(input, "wildcards can't be connected", "connect each name that visitors use")
+	}
+	ascii, err := nameProfile.ToASCII(name)
+	if err != nil {
+		return "", invalid(input, describeIDNA(name, err), "use letters, digits and hyphens; at most 63 characters between two dots")
+	}
+	if len(ascii) > maxNameLength {
+		return "", invalid(input, fmt.Sprintf("it is %d characters long", len(ascii)), fmt.Sprintf("use a name of at most %d characters", maxNameLength))
+	}
+	if p := r.refuse(ascii); p != nil {
+		return "", *p
+	}
+	return ascii, nil
+}
+
+// refuse applies the platform's own rules and those of the public suffix list to a well-formed name.
+func (r NameRules) refuse(name string) *Problem {
+	if p := r.refusePlatform(name); p != nil {
+		return p
+	}
+	if !strings.Contains(name, ".") {
+		p := invalid(name, "it has no dot", "type the whole name, such as www.example.com")
+		return &p
+	}
+	suffix, icann := publicsuffix.PublicSuffix(name)
+	switch {
+	case suffix == name:
+		return &Problem{Code: DomainNotAllowed, WhoActs: TenantActs, Message: Unicode(name) + " is a public suffix, under which others register names",
+			Remediation: "connect a name that you registered, such as shop." + Unicode(name)}
+	case !icann && !strings.Contains(suffix, ".") && !within(name, r.TestSuffixes):
+		return &Problem{Code: DomainNotAllowed, WhoActs: TenantActs, Message: fmt.Sprintf("%s ends in %q, which is no public suffix: no CA issues certificates for it", Unicode(name), suffix),
+			Remediation: "connect a name that is registered on the public internet"}
+	}
+	return nil
+}
+
+// refusePlatform refuses names under the platform's own suffix. They need no connection: the platform's wildcard
+// certificate covers one label below the suffix, and CAs issue no *.* wildcards for names deeper down.
+func (r NameRules) refusePlatform(name string) *Problem {
+	if within(name, r.PlatformNames) {
+		return reserved(name, "belongs to the platform itself")
+	}
+	if r.PlatformSuffix == "" || !within(name, []string{r.PlatformSuffix}) {
+		return nil
+	}
+	labels := strings.Split(strings.TrimSuffix(strings.TrimSuffix(name, r.PlatformSuffix), "."), ".")
+	switch {
+	case labels[0] == "":
+		return reserved(name, "is the platform's own suffix")
+	case len(labels) == 1:
+		return reserved(name, "is a platform domain, which the platform's wildcard certificate covers already")
+	case slices.Contains(r.ReservedLabels, labels[0]):
+		return reserved(name, fmt.Sprintf("starts with %q, which is reserved on platform domains", labels[0]))
+	default:
+		return &Problem{Code: NameTooDeep, WhoActs: TenantActs,
+			Message:     fmt.Sprintf("%s has %d labels below %s; a wildcard certificate covers one, and CAs issue none for *.*", name, len(labels), r.PlatformSuffix),
+			Remediation: "use a platform domain with one label, or connect a domain of your own"}
+	}
+}
+
+// IsApex tells whether a name is the registered domain itself, which can't hold a CNAME record.
+func IsApex(name string) bool {
+	registered, err := publicsuffix.EffectiveTLDPlusOne(name)
+	return err == nil && registered == name
+}
+
+// RegisteredDomain is the name that was bought at a registrar, by the public suffix list; CAs count certificates by it.
+func RegisteredDomain(name string) string {
+	if registered, err := publicsuffix.EffectiveTLDPlusOne(strings.TrimPrefix(name, "*.")); err == nil {
+		return registered
+	}
+	return name
+}
+
+// Unicode shows a name as people write it. A name that does not convert is shown as it is.
+func Unicode(name string) string {
+	if u, err := idna.Display.ToUnicode(name); err == nil {
+		return u
+	}
+	return name
+}
+
+func invalid(input, why, remedy string) Problem {
+	return Problem{Code: NameInvalid, WhoActs: TenantActs, Message: fmt.Sprintf("%q can't be connected: %s", shorten(input), why), Remediation: remedy}
+}
+
+func reserved(name, why string) *Problem {
+	return &Problem{Code: NameReserved, WhoActs: TenantActs, Message: name + " " + why,
+		Remediation: "connect a domain of your own; platform domains need no connection"}
+}
+
+func describeIDNA(name string, err error) string {
+	for label := range strings.SplitSeq(name, ".") {
+		switch {
+		case label == "":
+			return "it has two dots in a row"
+		case len(label) > 63 && isASCII(label):
+			return fmt.Sprintf("the part %q… is %d characters long", label[:10], len(label))
+		case strings.Contains(label, "_"):
+			return fmt.Sprintf("the part %q has an underscore, which certificates can't hold", shorten(label))
+		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
+			return fmt.Sprintf("the part %q begins or ends with a hyphen", shorten(label))
+		}
+	}
+	return strings.TrimPrefix(err.Error(), "idna: ")
+}
+
+func isAddress(name string) bool {
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	_, err := netip.ParseAddrPort(name)
+	return err == nil
+}
+
+func isASCII(s string) bool {
+	for _, c := range s {
+		if c > 127 {
+			return false
+		}
+	}
+	return true
+}
+
+func within(name string, zones []string) bool {
+	for _, z := range zones {
+		if z != "" && (name == z || strings.HasSuffix(name, "."+z)) {
+			return true
+		}
+	}
+	return false
+}
+
+// shorten keeps a hostile input from filling a log or a page.
+func shorten(s string) string {
+	if r := []rune(s); len(r) > 80 {
+		return string(r[:80]) + "…"
+	}
+	return s
+}

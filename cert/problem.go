@@ -1,0 +1,120 @@
+package cert
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Code names a problem for machines. Codes are extended, never renamed.
+type Code string
+
+// The problem codes that evercert reports today.
+const (
+	DNSNoRecords           Code = "dns_no_records"
+	DNSWrongTarget         Code = "dns_wrong_target"
+	DNSConflictingRecords  Code = "dns_conflicting_records"
+	DNSLookupFailed        Code = "dns_lookup_failed"
+	DNSSECBogus            Code = "dnssec_bogus"
+	CAAForbids             Code = "caa_forbids"
+	CAALookupFailed        Code = "caa_lookup_failed"
+	CAAAccountBound        Code = "caa_account_bound"
+	OwnershipMissing       Code = "ownership_missing"
+	OwnershipMismatch      Code = "ownership_mismatch"
+	DelegationMissing      Code = "delegation_missing"
+	DelegationWrongTarget  Code = "delegation_wrong_target"
+	DelegationDoubledName  Code = "delegation_doubled_name"
+	HTTPUnreachable        Code = "http_unreachable"
+	HTTPSUnreachable       Code = "https_unreachable"
+	MultiPerspectiveFailed Code = "multi_perspective_failed"
+	DomainNotRegistered    Code = "domain_not_registered"
+	DomainNotAllowed       Code = "domain_not_allowed"
+	NameReserved           Code = "name_reserved"
+	NameTooDeep            Code = "name_too_deep"
+	NameInvalid            Code = "name_invalid"
+	CSRRejected            Code = "csr_rejected"
+	RateLimited            Code = "rate_limited"
+	IdentifierPaused       Code = "identifier_paused"
+	CAUnavailable          Code = "ca_unavailable"
+	CARejected             Code = "ca_rejected"
+	AccountProblem         Code = "account_problem"
+	InstallFailed          Code = "install_failed"
+	ServedCertificateWrong Code = "served_certificate_mismatch"
+	TenantInactive         Code = "tenant_inactive"
+	TenantDeleted          Code = "tenant_deleted"
+	RenewalPaused          Code = "renewal_paused"    // a person paused it
+	NameTaken              Code = "name_taken"        // connected by another tenant, or in quarantine after its removal
+	DomainUnknown          Code = "domain_unknown"    // nobody connected this name here
+	RequestRefused         Code = "request_refused"   // the verb does not fit the state; the message says why
+	RequestMalformed       Code = "request_malformed" // the request could not be read
+	Unauthorized           Code = "unauthorized"      // no bearer token, or a wrong one
+	InternalError          Code = "internal_error"
+)
+
+// Actor is who must do something about a problem.
+type Actor string
+
+// Who acts on a problem.
+const (
+	TenantActs    Actor = "tenant"
+	PlatformActs  Actor = "platform"
+	CAActs        Actor = "ca"
+	RegistrarActs Actor = "registrar"
+)
+
+// Problem is everything that a person is told about something that is wrong: what, whose turn it is,
+// and the step that mends it. It is an error, so that it can travel as one.
+type Problem struct {
+	Code        Code    `json:"code"`
+	Message     string  `json:"message"`
+	Remediation string  `json:"remediation,omitempty"`
+	WhoActs     Actor   `json:"who_acts"`
+	Record      *Record `json:"record,omitempty"` // the DNS record expected, if one is
+	Found       string  `json:"found,omitempty"`  // what was seen in its place
+}
+
+func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }
+
+// AsProblem returns the problem that err carries, or an internal_error that tells nothing private.
+func AsProblem(err error) Problem {
+	var p Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return Problem{Code: InternalError, Message: "evercert had a fault of its own", WhoActs: PlatformActs,
+		Remediation: "evercert tries again by itself; its log names the cause"}
+}
+
+// Outcome sorts what went wrong at a CA or an edge by what has to happen next.
+type Outcome string
+
+// The outcomes. Only Refused counts as one of the three failures that lead to escalation.
+const (
+	Refused   Outcome = "refused"    // the CA or a policy said no: counts as a failure, needs a new attempt
+	Wait      Outcome = "wait"       // rate limit, outage, no budget: the same step again after RetryAfter
+	OrderGone Outcome = "order-gone" // the order expired or the CA forgot it: a new order is needed, nobody's fault
+	Parked    Outcome = "parked"     // people must act first (identifier paused, account refused)
+)
+
+// Failure is an error with its outcome. An error without one is our own or the network's fault and is retried.
+type Failure struct {
+	Outcome    Outcome
+	Problem    Problem
+	RetryAfter time.Duration // with Wait: how long; zero means "the usual"
+	Err        error         // the cause, for logs
+}
+
+func (f *Failure) Error() string {
+	if f.Err != nil {
+		return fmt.Sprintf("%s: %s (%v)", f.Outcome, f.Problem.Message, f.Err)
+	}
+	return fmt.Sprintf("%s: %s", f.Outcome, f.Problem.Message)
+}
+
+// Unwrap lets errors.As find the problem and the cause.
+func (f *Failure) Unwrap() []error {
+	if f.Err == nil {
+		return []error{f.Problem}
+	}
+	return []error{f.Problem, f.Err}
+}

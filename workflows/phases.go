@@ -1,0 +1,94 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+)
+
+// awaitDNS looks at once, then on the schedule of the policy, until the pre-flight passes (row A2). Nothing is ordered before.
+func (d *domain) awaitDNS(ctx workflow.Context) error {
+	if !d.lookDue(ctx) {
+		return d.rest(ctx, d.state.NextCheckAt, "next DNS check of "+d.state.Hostname)
+	}
+	diagnosis, err := d.look(ctx)
+	if err != nil {
+		return err
+	}
+	d.state.Requested = ""
+	if d.state.WaitingSince.IsZero() { // handed back: the wait begins anew
+		d.state.WaitingSince = diagnosis.CheckedAt
+	}
+	if diagnosis.Verdict == cert.OK {
+		d.recordsSeen()
+		if d.state.Escalation == NoRecords {
+			d.resolveCase(ctx, "the DNS records are there")
+		}
+		d.enter(Issuing)
+		return nil
+	}
+	now := workflow.Now(ctx)
+	waited, deadline := now.Sub(d.state.WaitingSince), d.dnsDeadline()
+	if waited >= d.state.Policy.EscalateDNSAfter && d.state.Escalation == "" {
+		d.escalate(ctx, NoRecords, fmt.Sprintf("%s without the DNS records that are needed", d.state.Policy.EscalateDNSAfter))
+	}
+	d.state.NextCheckAt = now.Add(d.state.Policy.NextCheck(d.state.Checks, waited, d.state.Escalation != ""))
+	if d.state.Escalation == "" && d.state.NextCheckAt.After(deadline) {
+		d.state.NextCheckAt = deadline
+	}
+	d.changed = true
+	return nil
+}
+
+// lookDue tells whether the next look is due: by the schedule, or because somebody asked.
+func (d *domain) lookDue(ctx workflow.Context) bool {
+	return d.state.Requested != "" || d.state.CheckRequested != "" || !workflow.Now(ctx).Before(d.state.NextCheckAt)
+}
+
+func (d *domain) dnsDeadline() time.Time {
+	return d.state.WaitingSince.Add(d.state.Policy.EscalateDNSAfter)
+}
+
+// look reads the platform's policy anew and makes the pre-flight. A fault of our own is an unknown, never the tenant's.
+func (d *domain) look(ctx workflow.Context) (cert.Diagnosis, error) {
+	ctx = workflow.WithLocalActivityOptions(ctx, lookOptions)
+	if err := workflow.ExecuteLocalActivity(ctx, records.ReadPolicy).Get(ctx, &d.state.Policy); err != nil {
+		return cert.Diagnosis{}, err
+	}
+	var diagnosis cert.Diagnosis
+	if err := workflow.ExecuteLocalActivity(ctx, dns.CheckDNS, d.state.Domain).Get(ctx, &diagnosis); err != nil {
+		if ctx.Err() != nil {
+			return cert.Diagnosis{}, err
+		}
+		diagnosis = cert.Diagnosis{CheckedAt: workflow.Now(ctx), Verdict: cert.Unknown, Problems: []cert.Problem{activities.ReadVerdict(err).Problem}}
+	}
+	d.state.Checks++
+	d.state.CheckRequested = ""
+	d.state.Problems, d.state.Methods = diagnosis.Problems, diagnosis.Methods
+	d.state.Ownership = diagnosis.Verdict == cert.Wrong && onlyOwnership(diagnosis.Problems)
+	d.diagnosis, d.changed = &diagnosis, true
+	return diagnosis, nil
+}
+
+func onlyOwnership(problems []cert.Problem) bool {
+	for _, p := range problems {
+		if p.Code != cert.OwnershipMissing && p.Code != cert.OwnershipMismatch {
+			return false
+		}
+	}
+	return len(problems) > 0
+}
+
+func (d *domain) recordsSeen() {
+	if !d.state.Verified || d.state.Moved {
+		d.happened(cert.DomainVerified, "all DNS records that are needed were seen")
+	}
+	d.state.Verified, d.state.Moved, d.state.Problems = true, false, nil
+	if d.state.Attempting.IsZero() && d.diagnosis != nil {
+		d.state.Attempting = d.diagnosis.CheckedAt
+	}
+}

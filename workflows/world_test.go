@@ -1,0 +1,205 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// world is everything outside a domain's workflow, with virtual time. It does not simulate ids that activities get twice, lost
+// answers or dead workers: the end-to-end tests do that on real parts.
+type world struct {
+	t       *testing.T
+	env     *testsuite.TestWorkflowEnvironment
+	cadence int // ContinueAsNew is suggested after so many activities; 0 = never
+	turns   int
+
+	looks, orders, installs int
+	look                    func(n int) cert.Diagnosis
+	order                   func(n int) (cert.Certificate, error)
+	verify                  func(n int) error
+	policy                  cert.Policy
+
+	effects   []string // what the outside saw, with its time
+	snapshots []cert.Snapshot
+	cases     []cert.Case
+	runs      int
+}
+
+var start = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC) // a Monday
+
+var shop = cert.Domain{ID: "11111111-1111-1111-1111-111111111111", Hostname: "shop.example.com", Names: []string{"shop.example.com"}, Tenant: "acme"}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, policy: cert.DefaultPolicy()}
+	w.look = func(int) cert.Diagnosis { return ready }
+	w.order = func(n int) (cert.Certificate, error) { return w.certificate(n, 90*24*time.Hour), nil }
+	w.verify = func(int) error { return nil }
+	return w
+}
+
+var ready = cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Methods: map[string]cert.Method{"shop.example.com": cert.DNS01}}
+
+func missing(code cert.Code) cert.Diagnosis {
+	return cert.Diagnosis{Verdict: cert.Wrong, Problems: []cert.Problem{{Code: code, WhoActs: cert.TenantActs, Message: "not there"}}}
+}
+
+func (w *world) certificate(n int, life time.Duration) cert.Certificate {
+	return cert.Certificate{Serial: fmt.Sprintf("0%d", n), Issuer: "Test CA", NotBefore: w.env.Now(), NotAfter: w.env.Now().Add(life)}
+}
+
+func (w *world) saw(format string, args ...any) {
+	w.effects = append(w.effects, w.env.Now().UTC().Format("01-02 15:04 ")+fmt.Sprintf(format, args...))
+}
+
+// step counts what was done, so that runs can be cut after every so many steps.
+func (w *world) step() {
+	w.turns++
+	if w.cadence > 0 && w.turns%w.cadence == 0 {
+		w.env.SetContinueAsNewSuggested(true)
+	}
+}
+
+func (w *world) CheckDNS(context.Context, cert.Domain) (cert.Diagnosis, error) {
+	w.step()
+	w.looks++
+	w.saw("look")
+	d := w.look(w.looks)
+	d.CheckedAt = w.env.Now()
+	return d, nil
+}
+
+func (w *world) CreateCSR(_ context.Context, r activities.CSRRequest) (activities.CSRResult, error) {
+	w.step()
+	w.saw("csr %s", r.IssuanceID[len(shop.ID):])
+	return activities.CSRResult{SHA256: "00"}, nil
+}
+
+func (w *world) OrderCertificate(_ context.Context, r activities.OrderRequest) (cert.Certificate, error) {
+	w.step()
+	w.orders++
+	w.saw("order %s renewal=%t", r.IssuanceID[len(shop.ID):], r.Renewal)
+	return w.order(w.orders)
+}
+
+func (w *world) InstallCertificate(_ context.Context, r activities.InstallRequest) error {
+	w.step()
+	w.installs++
+	w.saw("install %s", r.Serial)
+	return nil
+}
+
+func (w *world) VerifyInstallation(_ context.Context, r activities.InstallRequest) error {
+	w.saw("verify %s", r.Serial)
+	return w.verify(w.installs)
+}
+
+func (w *world) ReadPolicy(context.Context) (cert.Policy, error) { return w.policy, nil }
+
+func (w *world) RecordStatus(_ context.Context, s cert.Snapshot) error {
+	w.snapshots = append(w.snapshots, s)
+	for _, e := range s.Events {
+		w.saw("event %s", e.Type)
+	}
+	return nil
+}
+
+// openCase stands for the case, which lives on its own (escalation_test.go).
+func (w *world) openCase(_ workflow.Context, c cert.Case) error {
+	w.cases = append(w.cases, c)
+	w.saw("case %s", c.Reason)
+	return nil
+}
+
+func (w *world) last() cert.Snapshot { return w.snapshots[len(w.snapshots)-1] }
+
+func (w *world) headlines() (all []cert.Headline) {
+	for _, s := range w.snapshots {
+		if h := s.Status.Headline(); len(all) == 0 || all[len(all)-1] != h {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// message is something that reaches the domain at a moment of the story.
+type message struct {
+	at   time.Duration // since the start
+	verb string
+	arg  any
+	sent bool
+	err  *error // if set: sent as an update, and its refusal stands here afterwards
+}
+
+// live runs the domain for a time, run after run, as the server would, then ends it by removing it.
+func (w *world) live(d time.Duration, messages ...message) {
+	messages = append(messages, message{at: d, verb: workflows.Remove, arg: workflows.Request{By: "the test"}})
+	now, state := start, workflows.NewState(shop)
+	for w.runs = 1; w.runs < 2000; w.runs++ {
+		err := w.run(now, state, messages)
+		ended := w.env.Now()
+		if err == nil {
+			return
+		}
+		var next *workflow.ContinueAsNewError
+		require.ErrorAs(w.t, err, &next)
+		state = workflows.State{} // what is left out of the payload must not survive here
+		require.NoError(w.t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &state))
+		now = ended
+	}
+	w.t.Fatalf("the domain never ended (cadence %d): %v", w.cadence, w.effects[max(0, len(w.effects)-12):])
+}
+
+func (w *world) run(now time.Time, state workflows.State, messages []message) error {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	w.env = env
+	env.SetStartTime(now)
+	env.SetTestTimeout(time.Minute)
+	env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
+	env.RegisterWorkflowWithOptions(w.openCase, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
+	for name, f := range map[string]any{"CheckDNS": w.CheckDNS, "CreateCSR": w.CreateCSR, "OrderCertificate": w.OrderCertificate,
+		"InstallCertificate": w.InstallCertificate, "VerifyInstallation": w.VerifyInstallation, "ReadPolicy": w.ReadPolicy,
+		"RecordStatus": w.RecordStatus} {
+		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+	env.OnSignalExternalWorkflow(mock.Anything, workflows.EscalationID(shop.Hostname), mock.Anything, workflows.Resolved, mock.Anything).Return(nil).Maybe()
+	for i := range messages {
+		if m := &messages[i]; !m.sent {
+			env.RegisterDelayedCallback(func() { w.send(m) }, max(0, start.Add(m.at).Sub(now)))
+		}
+	}
+	env.ExecuteWorkflow(workflows.DomainWorkflow, state)
+	require.True(w.t, env.IsWorkflowCompleted())
+	return env.GetWorkflowError()
+}
+
+// send delivers a message once. What comes when a run has ended reaches the next run, as on a real server.
+func (w *world) send(m *message) {
+	if w.env.IsWorkflowCompleted() {
+		return
+	}
+	m.sent = true
+	if m.err == nil {
+		w.env.SignalWorkflow(m.verb, m.arg)
+		return
+	}
+	w.env.UpdateWorkflow(m.verb, fmt.Sprint(m.at), &testsuite.TestUpdateCallback{
+		OnAccept: func() {}, OnReject: func(err error) { *m.err = err }, OnComplete: func(_ any, err error) { *m.err = err },
+	}, m.arg)
+}
