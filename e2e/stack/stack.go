@@ -40,6 +40,7 @@ type Info struct {
 type Options struct {
 	Parts []string          // of postgres, temporal, dns, ca, worker, api, edge; all when empty
 	Env   map[string]string // for worker, api and edge, on top of devstack's own
+	CA    []string          // OPTION=VALUE for the test CA: retry-after, minutes (lifetime of the profile of that name)
 	Dir   string            // kept data; a new temporary folder when empty
 }
 
@@ -76,6 +77,9 @@ func Start(o Options) (*Stack, error) {
 	}
 	for k, v := range o.Env {
 		args = append(args, "--env", k+"="+v)
+	}
+	for _, option := range o.CA {
+		args = append(args, "--ca", option)
 	}
 	s := &Stack{Dir: o.Dir, cmd: exec.Command(bin, args...), out: &bytes.Buffer{}, end: make(chan error, 1)}
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out

@@ -1,0 +1,194 @@
+package ca
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/acme/api"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// openWithin bounds loading or registering the account: two requests, and the wait for a slow CA.
+const openWithin = 2 * time.Minute
+
+// Account is the URL of the account at the CA. The account is loaded, or registered if there is none; callers at the
+// same time share one registration.
+func (a *Authority) Account(ctx context.Context) (accountURL string, err error) {
+	s, err := a.session(ctx)
+	if err != nil {
+		return "", err
+	}
+	return s.accountURL, nil
+}
+
+// session is the account, ready to sign.
+func (a *Authority) session(ctx context.Context) (*session, error) {
+	if s := a.opened(); s != nil {
+		return s, nil
+	}
+	result := a.opening.DoChan("", func() (any, error) {
+		if s := a.opened(); s != nil {
+			return s, nil
+		}
+		// Others wait for this too, so it doesn't end with the caller that came first.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), openWithin)
+		defer cancel()
+		s, err := a.open(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.name(), err)
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.current = s
+		return s, nil
+	})
+	select {
+	case r := <-result:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*session), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (a *Authority) opened() *session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current
+}
+
+// open loads the account, after registering it if need be.
+func (a *Authority) open(ctx context.Context) (*session, error) {
+	account, found, err := a.accounts.Account(ctx, a.cfg.Directory)
+	if err != nil {
+		return nil, fmt.Errorf("load it: %w", err)
+	}
+	if !found {
+		if account, err = a.register(ctx); err != nil {
+			return nil, err
+		}
+	}
+	der, err := a.sealer.Unseal(account.SealedKey, a.keyID())
+	if err != nil {
+		return nil, fmt.Errorf("unseal its key: %w", err)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, errors.New("read its key: what was unsealed is no PKCS#8 key") // the cause could quote the key
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("read its key: it is a %T; P-256 was expected", parsed)
+	}
+	s := a.newSession(key, account.URL)
+	directory, err := s.directory(ctx)
+	if err != nil {
+		return nil, s.failure("read the directory", err)
+	}
+	if len(s.issuers) == 0 {
+		s.issuers = directory.Meta.CaaIdentities
+	}
+	return s, nil
+}
+
+// register makes an account at the CA and keeps it. When two processes do so at once, both go on with the one that was
+// kept first; the other stays at the CA unused.
+func (a *Authority) register(ctx context.Context) (Account, error) {
+	if a.unregistered == nil {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return Account{}, fmt.Errorf("make its key: %w", err)
+		}
+		a.unregistered = key
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(a.unregistered)
+	if err != nil {
+		return Account{}, fmt.Errorf("encode its key: %w", err)
+	}
+	sealed, err := a.sealer.Seal(der, a.keyID())
+	if err != nil {
+		return Account{}, fmt.Errorf("seal its key: %w", err)
+	}
+	url, err := a.newAccount(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	// If we die here, the account is lost and the next process registers another. LE allows 10 registrations in 3 hours for an IP address.
+	account, err := a.accounts.SaveAccount(ctx, Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed})
+	if err != nil {
+		return Account{}, fmt.Errorf("keep it: %w", err)
+	}
+	a.unregistered = nil
+	a.log.Info("ACME account registered", "account", account.URL)
+	return account, nil
+}
+
+// newAccount registers the key at the CA. Registering a key again gives the account that it has already (RFC 8555 §7.3.1).
+func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
+	s := a.newSession(a.unregistered, "")
+	directory, err := s.directory(ctx)
+	if err != nil {
+		return "", s.failure("read the directory", err)
+	}
+	if directory.Meta.ExternalAccountRequired && a.cfg.EABKeyID == "" {
+		return "", &cert.Failure{Outcome: cert.Parked, Problem: cert.Problem{
+			Code: cert.AccountProblem, WhoActs: cert.PlatformActs,
+			Message:     s.name + " registers only accounts that are bound to one that its customers have with it",
+			Remediation: "get a key for external account binding from the CA and set ACME_EAB_KID and ACME_EAB_HMAC",
+		}}
+	}
+	if terms := directory.Meta.TermsOfService; terms != "" {
+		a.log.Info("agreeing to the CA's terms of service", "terms", terms)
+	}
+	request := acme.Account{TermsOfServiceAgreed: true, Contact: a.cfg.contacts()}
+	var account acme.ExtendedAccount
+	_, err = s.call(ctx, func(core *api.Core) (err error) {
+		if a.cfg.EABKeyID != "" {
+			account, err = core.Accounts.NewEAB(request, a.cfg.EABKeyID, string(a.cfg.EABKey))
+		} else {
+			account, err = core.Accounts.New(request)
+		}
+		return err
+	})
+	switch status, _ := refusal(err); {
+	case status == 0 && account.Location != "": // the URL stands in the header: a body that was cut off takes nothing from us
+		return account.Location, nil
+	case err == nil:
+		return "", errors.New("register: the CA's answer names no account")
+	default:
+		return "", s.registrationFailure(err)
+	}
+}
+
+// forget drops an account that the CA doesn't know any more, so that the next call registers anew.
+func (a *Authority) forget(ctx context.Context, s *session) error {
+	a.mu.Lock()
+	if a.current == s {
+		a.current = nil
+	}
+	a.mu.Unlock()
+	a.log.Warn("the CA has forgotten the account; the next call registers a new one", "account", s.accountURL)
+	if err := a.accounts.DeleteAccount(context.WithoutCancel(ctx), a.cfg.Directory, s.accountURL); err != nil {
+		return fmt.Errorf("drop the account that the CA has forgotten: %w", err)
+	}
+	return nil
+}
+
+func (a *Authority) keyID() string { return "account:" + a.cfg.Directory }
+
+func (a *Authority) newSession(key *ecdsa.PrivateKey, accountURL string) *session {
+	return &session{
+		name: a.cfg.name(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
+		key: key, timeout: a.cfg.Timeout, transport: a.transport,
+	}
+}

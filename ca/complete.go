@@ -1,0 +1,204 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/acme/api"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// completeWithin is how long Complete stays with an order. Most take seconds; a slow CA is a wait for the workflow.
+const completeWithin = 2 * time.Minute
+
+// completion is one run of Complete.
+type completion struct {
+	authority *Authority
+	session   *session
+	orderURL  string
+	csr       *x509.CertificateRequest
+	methods   map[string]cert.Method
+
+	mu        sync.Mutex // authorizations run at the same time
+	progress  func(step string)
+	presented []cert.Challenge
+}
+
+// Complete takes an order, however far it is, to its certificate: it answers the challenges by the methods given for the
+// names, finalizes with the CSR and downloads. It can run again after any error without a cert.Failure, and at the same time
+// as another run of the same order; both return the same certificate. progress is told each step, one at a time; nil is allowed.
+//
+// The certificate is checked against the CSR; its issuance and domain are left empty. Challenges are taken back when the
+// order is done with them, not when this run breaks off: the CA may be looking at them just then, and the next run needs them. A
+// run that dies can leave some behind for good, so a Solver keeps them for a limited time.
+func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte, methods map[string]cert.Method, progress func(step string)) (cert.Certificate, error) {
+	csr, err := x509.ParseCertificateRequest(csrDER)
+	if err != nil {
+		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
+			Code: cert.CSRRejected, WhoActs: cert.PlatformActs, Message: "the certificate signing request can't be read",
+			Remediation: "request a certificate, which makes a new one",
+		}}
+	}
+	if progress == nil {
+		progress = func(string) {}
+	}
+	limited, cancel := context.WithTimeout(ctx, completeWithin)
+	defer cancel()
+	s, err := a.session(limited)
+	if err != nil {
+		return cert.Certificate{}, err
+	}
+	c := &completion{authority: a, session: s, orderURL: orderURL, csr: csr, methods: methods, progress: progress}
+	done, err := c.run(limited)
+	if outOfTime := limited.Err() != nil && ctx.Err() == nil; outOfTime && !errors.As(err, new(*cert.Failure)) && err != nil {
+		err = &cert.Failure{Outcome: cert.Wait, Err: err, Problem: cert.Problem{
+			Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s has not finished the order within %s", s.name, completeWithin),
+			Remediation: "evercert goes on with the same order by itself",
+		}}
+	}
+	return done, err
+}
+
+// run does what the order's state asks for, until it is valid (RFC 8555 §7.1.6).
+func (c *completion) run(ctx context.Context) (cert.Certificate, error) {
+	var pace pacer
+	for {
+		extended, header, err := c.session.order(ctx, c.orderURL)
+		if err != nil {
+			return cert.Certificate{}, c.orderFailure(ctx, "read the order", err)
+		}
+		order := extended.Order
+		wait := retryAfter(header)
+		if err := c.check(order); err != nil {
+			return cert.Certificate{}, err
+		}
+		c.tell("order is " + order.Status)
+		switch order.Status {
+		case acme.StatusPending:
+			err = c.authorize(ctx, order.Authorizations)
+		case acme.StatusReady:
+			wait, err = c.finalize(ctx, order.Finalize)
+		case acme.StatusProcessing:
+		case acme.StatusValid:
+			return c.download(ctx, order.Certificate)
+		case acme.StatusInvalid:
+			return cert.Certificate{}, c.whyInvalid(ctx, order)
+		default:
+			err = fmt.Errorf("the order has a status that RFC 8555 does not name: %q", order.Status)
+		}
+		if err != nil {
+			return cert.Certificate{}, err
+		}
+		if err := pace.wait(ctx, wait); err != nil {
+			return cert.Certificate{}, fmt.Errorf("wait for the order: %w", err)
+		}
+	}
+}
+
+// check refuses an order that can't become the certificate for the CSR.
+func (c *completion) check(order acme.Order) error {
+	if !sameNames(identifiers(order), c.csr.DNSNames) {
+		return &cert.Failure{Outcome: cert.Refused, Problem: cert.Problem{
+			Code: cert.CARejected, WhoActs: cert.PlatformActs,
+			Message:     fmt.Sprintf("the order at %s is for %v, the CSR for %v", c.session.name, identifiers(order), c.csr.DNSNames),
+			Remediation: "request a certificate, which places a new order; if it happens again, contact support",
+		}}
+	}
+	if (order.Status == acme.StatusPending || order.Status == acme.StatusReady) && expired(order.Expires) {
+		return c.session.orderGone("it expired at "+order.Expires, nil)
+	}
+	return nil
+}
+
+// finalize sends the CSR (RFC 8555 §7.4) and returns how long the CA wants to be left alone then. Whatever the CA says about the order's
+// state is not believed but read anew: another run may have finalized it just now.
+func (c *completion) finalize(ctx context.Context, url string) (time.Duration, error) {
+	var order acme.ExtendedOrder
+	header, err := c.session.call(ctx, func(core *api.Core) (err error) {
+		order, err = core.Orders.UpdateForCSR(url, c.csr.Raw)
+		return err
+	})
+	switch {
+	case refusedAs(err, orderNotReady):
+		return retryAfter(header), nil
+	case invalidated(err):
+		return 0, nil
+	case err != nil:
+		return 0, c.orderFailure(ctx, "finalize the order", err)
+	case order.Status == acme.StatusValid:
+		return 0, nil
+	}
+	c.tell("finalized")
+	return retryAfter(header), nil
+}
+
+// invalidated tells an order that failed while it was finalized, which lego returns as an error though the request succeeded.
+func invalidated(err error) bool {
+	status, _ := refusal(err)
+	var problem *acme.ProblemDetails
+	return status == 0 && errors.As(err, &problem)
+}
+
+// whyInvalid finds out what made an order fail: a validation, or else what the order itself says.
+func (c *completion) whyInvalid(ctx context.Context, order acme.Order) error {
+	for _, url := range order.Authorizations {
+		authorization, _, err := c.session.authorization(ctx, url)
+		if status, _ := refusal(err); status == http.StatusNotFound {
+			continue
+		}
+		if err != nil {
+			return c.orderFailure(ctx, "read why the order failed", err)
+		}
+		if authorization.Status == acme.StatusInvalid {
+			return c.session.validationFailure(authorization)
+		}
+	}
+	if order.Error != nil {
+		return c.session.refused("", order.Error)
+	}
+	return c.session.orderGone("it failed, and the CA gives no reason", nil)
+}
+
+func (c *completion) orderFailure(ctx context.Context, step string, err error) error {
+	return c.authority.orderFailure(ctx, c.session, step, err)
+}
+
+func (c *completion) tell(step string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.progress(step)
+}
+
+// pacer spaces the questions about something that the CA is working on: 20 ms at first, half as much again each time, to 2 s.
+type pacer struct{ next time.Duration }
+
+const (
+	firstPause   = 20 * time.Millisecond
+	longestPause = 2 * time.Second
+	// A CA that asks for more is asked all the same: ZeroSSL has sent a day while an authorization took seconds (acme.sh #6221).
+	longestObeyed = 10 * time.Second
+)
+
+// wait pauses for as long as the CA asked, or for the next step of the pacer.
+func (p *pacer) wait(ctx context.Context, asked time.Duration) error {
+	pause := max(p.next, firstPause)
+	p.next = min(pause*3/2, longestPause)
+	if asked > 0 {
+		pause = min(asked, longestObeyed)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

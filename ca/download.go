@@ -1,0 +1,98 @@
+package ca
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// download fetches the certificate of a valid order and checks it.
+func (c *completion) download(ctx context.Context, url string) (cert.Certificate, error) {
+	chain, _, err := c.session.get(ctx, url)
+	if err != nil {
+		return cert.Certificate{}, c.session.failure("download the certificate", err)
+	}
+	certificate, err := readCertificate(chain, c.csr, time.Now())
+	if err != nil {
+		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
+			Code: cert.CARejected, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s issued a certificate that can't be used: %v", c.session.name, err),
+			Remediation: "request a certificate, which places a new order; if it happens again, contact support",
+		}}
+	}
+	c.tell("certificate is downloaded")
+	return certificate, nil
+}
+
+// readCertificate refuses a chain whose first certificate is not what the CSR asked for.
+func readCertificate(chain []byte, csr *x509.CertificateRequest, now time.Time) (cert.Certificate, error) {
+	certificates, err := parseChain(chain)
+	if err != nil {
+		return cert.Certificate{}, err
+	}
+	leaf := certificates[0]
+	key, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	switch {
+	case !ok || !key.Equal(csr.PublicKey):
+		return cert.Certificate{}, errors.New("its public key is not the one of the CSR")
+	case !sameNames(leaf.DNSNames, csr.DNSNames):
+		return cert.Certificate{}, fmt.Errorf("it is for %v; the CSR is for %v", leaf.DNSNames, csr.DNSNames)
+	case !now.Before(leaf.NotAfter):
+		return cert.Certificate{}, fmt.Errorf("it expired at %s", leaf.NotAfter.Format(time.RFC3339))
+	}
+	issuer := leaf.Issuer.CommonName
+	if issuer == "" && len(leaf.Issuer.Organization) > 0 {
+		issuer = leaf.Issuer.Organization[0]
+	}
+	return cert.Certificate{
+		Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Names: leaf.DNSNames, Issuer: issuer,
+		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: chain,
+	}, nil
+}
+
+// parseChain reads a certificate and its issuers (RFC 8555 §9.1), the certificate first.
+func parseChain(chain []byte) ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	rest := chain
+	for len(bytes.TrimSpace(rest)) > 0 {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, errors.New("what was downloaded is not a chain of PEM certificates")
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d of its chain: %w", len(certificates)+1, err)
+		}
+		certificates = append(certificates, certificate)
+	}
+	if len(certificates) == 0 {
+		return nil, errors.New("what was downloaded is empty")
+	}
+	return certificates, nil
+}
+
+// CertificateID identifies the first certificate of a PEM chain to its CA, as NewOrder's replaces (RFC 9773 §4.1).
+func CertificateID(chainPEM []byte) (string, error) {
+	certificates, err := parseChain(chainPEM)
+	if err != nil {
+		return "", err
+	}
+	leaf := certificates[0]
+	if len(leaf.AuthorityKeyId) == 0 {
+		return "", errors.New("the certificate has no authority key identifier")
+	}
+	serial := leaf.SerialNumber.Bytes()
+	if len(serial) == 0 || serial[0]&0x80 != 0 { // as in DER, where a leading one would make it negative
+		serial = append([]byte{0}, serial...)
+	}
+	return base64.RawURLEncoding.EncodeToString(leaf.AuthorityKeyId) + "." + base64.RawURLEncoding.EncodeToString(serial), nil
+}

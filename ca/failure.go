@@ -1,0 +1,191 @@
+package ca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-acme/lego/v4/acme"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// answerError is the error of a call, with what the CA's last answer said beside its body.
+type answerError struct {
+	status int         // 0 if there was no answer
+	header http.Header // of it
+	err    error
+}
+
+func (e *answerError) Error() string { return e.err.Error() }
+
+func (e *answerError) Unwrap() error { return e.err }
+
+// ACME error types (RFC 8555 §6.7, draft-ietf-acme-profiles §5), without their common prefix.
+const (
+	typePrefix = "urn:ietf:params:acme:error:"
+
+	accountDoesNotExist     = "accountDoesNotExist"
+	badCSR                  = "badCSR"
+	badNonce                = "badNonce"
+	badPublicKey            = "badPublicKey"
+	caaForbids              = "caa"
+	compound                = "compound"
+	connectionFailed        = "connection"
+	dnsFailed               = "dns"
+	externalAccountRequired = "externalAccountRequired"
+	incorrectResponse       = "incorrectResponse"
+	invalidContact          = "invalidContact"
+	invalidProfile          = "invalidProfile"
+	malformed               = "malformed"
+	orderNotReady           = "orderNotReady"
+	rateLimited             = "rateLimited"
+	rejectedIdentifier      = "rejectedIdentifier"
+	serverInternal          = "serverInternal"
+	tlsFailed               = "tls"
+	unauthorized            = "unauthorized"
+	unsupportedContact      = "unsupportedContact"
+	unsupportedIdentifier   = "unsupportedIdentifier"
+	userActionRequired      = "userActionRequired"
+)
+
+// refusal is what the CA answered: the status, and the problem document, nil if it sent none.
+func refusal(err error) (status int, problem *acme.ProblemDetails) {
+	var answer *answerError
+	if !errors.As(err, &answer) || answer.status < http.StatusBadRequest {
+		return 0, nil
+	}
+	if !errors.As(err, &problem) {
+		return answer.status, nil
+	}
+	return answer.status, problem
+}
+
+// refusedAs tells whether the CA answered with a problem of this type.
+func refusedAs(err error, kind string) bool {
+	_, problem := refusal(err)
+	return problem != nil && kindOf(problem.Type) == kind
+}
+
+func kindOf(problemType string) string { return strings.TrimPrefix(problemType, typePrefix) }
+
+// failure says what an error of a call means for the issuance. Errors of the network, and faults of the CA that it
+// gives no time for, stay plain errors: the step can be tried again at once.
+func (s *session) failure(step string, err error) error {
+	wrapped := fmt.Errorf("%s at %s: %w", step, s.name, err)
+	var answer *answerError
+	if !errors.As(err, &answer) {
+		return wrapped
+	}
+	status, problem := refusal(err)
+	wait := retryAfter(answer.header)
+	switch {
+	case status == http.StatusTooManyRequests || refusedAs(err, rateLimited):
+		return s.limited(problem, answer.header, wrapped)
+	case status >= http.StatusInternalServerError && wait > 0:
+		return &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Err: wrapped, Problem: cert.Problem{
+			Code: cert.CAUnavailable, WhoActs: cert.CAActs,
+			Message:     fmt.Sprintf("%s is busy or down (%d %s)", s.name, status, http.StatusText(status)),
+			Remediation: "evercert goes on by itself when the CA is back",
+		}}
+	case status >= http.StatusInternalServerError || problem == nil:
+		return wrapped
+	}
+	switch kind := kindOf(problem.Type); kind {
+	case badNonce, orderNotReady, serverInternal: // the next run reads the order anew and sees how it stands
+		return wrapped
+	case unauthorized, userActionRequired, externalAccountRequired, invalidContact, unsupportedContact, invalidProfile:
+		return s.accountFailure(problem, wrapped)
+	default:
+		return &cert.Failure{Outcome: cert.Refused, Problem: s.problem("", problem), Err: wrapped}
+	}
+}
+
+// orderFailure is failure for a request about an order that exists. An order that the CA doesn't know, or that is not this account's, is gone.
+func (a *Authority) orderFailure(ctx context.Context, s *session, step string, err error) error {
+	status, _ := refusal(err)
+	switch {
+	case refusedAs(err, accountDoesNotExist):
+		if forgetErr := a.forget(ctx, s); forgetErr != nil {
+			return errors.Join(s.failure(step, err), forgetErr)
+		}
+		return s.orderGone("the account that placed the order is not known to the CA any more", err)
+	case status == http.StatusNotFound || refusedAs(err, unauthorized):
+		return s.orderGone("the CA does not know the order any more", err)
+	default:
+		return s.failure(step, err)
+	}
+}
+
+// registrationFailure is failure for newAccount: whatever is wrong with an account, people must mend it.
+func (s *session) registrationFailure(err error) error {
+	status, problem := refusal(err)
+	if problem != nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests && !refusedAs(err, badNonce) {
+		return s.accountFailure(problem, fmt.Errorf("register at %s: %w", s.name, err))
+	}
+	return s.failure("register", err)
+}
+
+func (s *session) orderGone(why string, err error) error {
+	return &cert.Failure{Outcome: cert.OrderGone, Err: err, Problem: cert.Problem{
+		Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: fmt.Sprintf("the order at %s is gone: %s", s.name, why),
+		Remediation: "evercert places another order by itself",
+	}}
+}
+
+func (s *session) accountFailure(problem *acme.ProblemDetails, err error) error {
+	remedy := "mend the account with the CA, then request a certificate"
+	switch kindOf(problem.Type) {
+	case userActionRequired:
+		remedy = "read and accept the CA's new terms, then request a certificate: " + problem.Instance
+	case externalAccountRequired:
+		remedy = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you"
+	case invalidContact, unsupportedContact:
+		remedy = "set ACME_CONTACT to an e-mail address that the CA accepts"
+	case invalidProfile:
+		remedy = "set ACME_PROFILE to a profile that the CA offers"
+	}
+	return &cert.Failure{Outcome: cert.Parked, Err: err, Problem: cert.Problem{
+		Code: cert.AccountProblem, WhoActs: cert.PlatformActs, Remediation: remedy,
+		Message: fmt.Sprintf("%s refuses evercert's account: %s", s.name, detail(problem)),
+	}}
+}
+
+var (
+	// Boulder pauses an identifier after very many failed validations. It says so by a rate limit without Retry-After and
+	// with an address where people lift the pause (boulder probs.Paused).
+	pausedText = regexp.MustCompile(`(?i)\bpaused\b|temporarily prevented from requesting`)
+	address    = regexp.MustCompile(`https?://[^\s"'<>]+`)
+)
+
+func (s *session) limited(problem *acme.ProblemDetails, header http.Header, err error) error {
+	said := "too many requests"
+	if problem != nil && problem.Detail != "" {
+		said = detail(problem)
+	}
+	wait := retryAfter(header)
+	if problem != nil && wait == 0 && pausedText.MatchString(problem.Detail) {
+		remedy := "ask the CA to lift the pause, then request a certificate"
+		if link := address.FindString(problem.Detail); link != "" {
+			remedy = "mend what made the validations fail, lift the pause at the address, then request a certificate: " + strings.TrimRight(link, ".,")
+		}
+		return &cert.Failure{Outcome: cert.Parked, Err: err, Problem: cert.Problem{
+			Code: cert.IdentifierPaused, WhoActs: cert.PlatformActs, Remediation: remedy,
+			Message: fmt.Sprintf("%s has paused the name after many failed validations: %s", s.name, said),
+		}}
+	}
+	return &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Err: err, Problem: cert.Problem{
+		Code: cert.RateLimited, WhoActs: cert.PlatformActs, Message: fmt.Sprintf("a rate limit of %s is reached: %s", s.name, said),
+		Remediation: "evercert goes on by itself when the limit allows it",
+	}}
+}
+
+// final tells whether an order has come to an end with this error, so that nothing of it needs to be kept in place.
+func final(err error) bool {
+	var f *cert.Failure
+	return errors.As(err, &f) && slices.Contains([]cert.Outcome{cert.Refused, cert.OrderGone}, f.Outcome)
+}

@@ -1,0 +1,147 @@
+package ca
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/acme/api"
+)
+
+// Bounds of the search in an account's list of orders.
+const (
+	maxPages = 200
+	maxReads = 500
+)
+
+// FindOrder looks for an order that was made for exactly these names by a newOrder whose answer was lost, and returns "" if there is
+// none. known tells which orders belong to other issuances.
+//
+// It needs the account's list of orders (RFC 8555 §7.1.2.1). Let's Encrypt and Google have none, so the answer there is "";
+// repeating newOrder is what finds the order: Boulder returns the same one while it is pending or ready (boulder
+// sa.GetOrderForNames). A CA that has neither makes a second order, which expires unused.
+func (a *Authority) FindOrder(ctx context.Context, names []string, known func(ctx context.Context, urls []string) ([]string, error)) (orderURL string, err error) {
+	s, err := a.session(ctx)
+	if err != nil {
+		return "", err
+	}
+	urls, err := a.listOrders(ctx, s)
+	if refusedAs(err, accountDoesNotExist) { // its orders are gone with it
+		return "", a.forget(ctx, s)
+	}
+	if err != nil {
+		return "", s.failure("list orders", err)
+	}
+	if len(urls) == 0 {
+		return "", nil
+	}
+	taken, err := known(ctx, urls)
+	if err != nil {
+		return "", fmt.Errorf("ask which orders are known: %w", err)
+	}
+	urls = slices.DeleteFunc(urls, func(url string) bool { return slices.Contains(taken, url) })
+	slices.Reverse(urls) // lists that are in any order at all have the newest last
+	for _, url := range urls[:min(len(urls), maxReads)] {
+		order, _, err := s.order(ctx, url)
+		if status, _ := refusal(err); status == http.StatusNotFound {
+			continue
+		}
+		if err != nil {
+			return "", s.failure("read an order of the list", err)
+		}
+		if a.isFor(order.Order, names) {
+			a.log.Info("found the order whose answer was lost", "order", url, "names", names)
+			return url, nil
+		}
+	}
+	return "", nil
+}
+
+// isFor tells whether an order can still become the certificate for the names.
+func (a *Authority) isFor(order acme.Order, names []string) bool {
+	return (order.Status == acme.StatusPending || order.Status == acme.StatusReady) && !expired(order.Expires) &&
+		(order.Profile == "" || a.cfg.Profile == "" || order.Profile == a.cfg.Profile) &&
+		sameNames(identifiers(order), names)
+}
+
+// listOrders is the addresses of the account's orders, none if the CA keeps no list.
+func (a *Authority) listOrders(ctx context.Context, s *session) ([]string, error) {
+	var account acme.Account
+	_, err := s.call(ctx, func(core *api.Core) (err error) {
+		account, err = core.Accounts.Get(s.accountURL)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var urls []string
+	next := account.Orders
+	for page := 0; next != ""; page++ {
+		if page == maxPages {
+			a.log.Warn("the list of orders is too long to be read to its end; a lost order may be placed again", "pages", maxPages)
+			break
+		}
+		body, header, err := s.get(ctx, next)
+		if status, _ := refusal(err); status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+			break // an address, but no list behind it
+		}
+		if err != nil {
+			return nil, err
+		}
+		var list struct {
+			Orders []string `json:"orders"`
+		}
+		if err := json.Unmarshal(body, &list); err != nil {
+			return nil, fmt.Errorf("read the list of orders: %w", err)
+		}
+		urls = append(urls, list.Orders...)
+		next = nextPage(header)
+	}
+	return urls, nil
+}
+
+var nextLink = regexp.MustCompile(`<([^>]+)>\s*;[^,]*\brel="?next\b`)
+
+// nextPage is where a list goes on (RFC 8288, RFC 8555 §7.1.2.1).
+func nextPage(header http.Header) string {
+	for _, link := range header.Values("Link") {
+		if m := nextLink.FindStringSubmatch(link); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+func identifiers(order acme.Order) []string {
+	names := make([]string, len(order.Identifiers))
+	for i, identifier := range order.Identifiers {
+		names[i] = identifier.Value
+	}
+	return names
+}
+
+// sameNames compares sets: CAs sort names and drop repeated ones.
+func sameNames(a, b []string) bool {
+	return slices.Equal(nameSet(a), nameSet(b))
+}
+
+func nameSet(names []string) []string {
+	set := make([]string, len(names))
+	for i, name := range names {
+		set[i] = strings.ToLower(name)
+	}
+	slices.Sort(set)
+	return slices.Compact(set)
+}
+
+// expired reads the time after which the CA drops an order. Not every CA sends one.
+func expired(expires string) bool {
+	at, err := time.Parse(time.RFC3339, expires)
+	return err == nil && time.Now().After(at)
+}

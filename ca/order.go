@@ -1,0 +1,87 @@
+package ca
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+
+	"github.com/go-acme/lego/v4/acme"
+	"github.com/go-acme/lego/v4/acme/api"
+)
+
+// NewOrder places an order for the names, which are A-labels in lower case: lego compares them with the CA's answer
+// letter by letter, after the order is made. replaces identifies the certificate that this one renews (RFC 9773 §4.1, see
+// CertificateID); it exempts from rate limits and is left out when empty, or when the CA won't have it.
+//
+// If the answer is lost there may be an order that nobody knows the address of: call FindOrder before trying again.
+// The request is sent to its end even if ctx ends, because to cut it off is to lose the answer.
+func (a *Authority) NewOrder(ctx context.Context, names []string, replaces string) (orderURL string, err error) {
+	orderURL, err = a.newOrder(ctx, names, replaces)
+	if refusedAs(err, accountDoesNotExist) { // so nothing was ordered; the account has been forgotten, and the next try registers
+		orderURL, err = a.newOrder(ctx, names, "") // a new account may not replace the old one's certificates
+	}
+	return orderURL, err
+}
+
+func (a *Authority) newOrder(ctx context.Context, names []string, replaces string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	s, err := a.session(ctx)
+	if err != nil {
+		return "", err
+	}
+	if replaces != "" && !certificateID.MatchString(replaces) {
+		a.log.Warn("not an identifier of a certificate (RFC 9773 §4.1); ordering without it", "replaces", replaces, "names", names)
+		replaces = ""
+	}
+	ctx = context.WithoutCancel(ctx)
+	orderURL, err := a.postOrder(ctx, s, names, replaces)
+	if replaces != "" && replacementRefused(err) {
+		a.log.Warn("the CA takes no order that replaces this certificate; ordering without", "replaces", replaces, "names", names, "reason", err)
+		orderURL, err = a.postOrder(ctx, s, names, "")
+	}
+	switch {
+	case err == nil:
+		return orderURL, nil
+	case refusedAs(err, accountDoesNotExist):
+		return "", errors.Join(fmt.Errorf("place order: %w", err), a.forget(ctx, s))
+	default:
+		return "", s.failure("place order", err)
+	}
+}
+
+func (a *Authority) postOrder(ctx context.Context, s *session, names []string, replaces string) (string, error) {
+	var order acme.ExtendedOrder
+	header, err := s.call(ctx, func(core *api.Core) (err error) {
+		order, err = core.Orders.NewWithOptions(names, &api.OrderOptions{Profile: a.cfg.Profile, ReplacesCertID: replaces})
+		return err
+	})
+	location := header.Get("Location")
+	switch status, _ := refusal(err); {
+	case err != nil && (status != 0 || location == ""):
+		return "", err
+	case location == "":
+		return "", errors.New("the CA's answer names no order")
+	case err != nil: // the order is made, and its address came through before the answer was cut off; Complete reads the rest
+		a.log.Warn("the answer to a new order was cut off after its address", "order", location, "error", err)
+	case order.Replaces != replaces: // lego repeats an order without it when the certificate is replaced already (409)
+		a.log.Warn("the order does not replace the certificate, so rate limits apply to it", "order", location, "replaces", replaces)
+	}
+	return location, nil
+}
+
+var certificateID = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+
+// replacementRefused tells whether an order was refused for what may be its "replaces" only: a certificate that the CA doesn't know or
+// that another account ordered. CAs use many types for it, Pebble serverInternal. An order without it is as good.
+func replacementRefused(err error) bool {
+	status, problem := refusal(err)
+	if problem == nil || status > http.StatusInternalServerError || status == http.StatusTooManyRequests {
+		return false
+	}
+	return !slices.Contains([]string{accountDoesNotExist, badNonce, rateLimited, userActionRequired}, kindOf(problem.Type))
+}

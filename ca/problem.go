@@ -1,0 +1,91 @@
+package ca
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-acme/lego/v4/acme"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// meaning is what an ACME error type says to people.
+type meaning struct {
+	code   cert.Code
+	acts   cert.Actor
+	remedy string
+}
+
+// meanings of the error types that refuse a name, a CSR or a validation (RFC 8555 §6.7).
+var meanings = map[string]meaning{
+	dnsFailed:             {cert.DNSLookupFailed, cert.TenantActs, "check that every name server of the domain answers, with the records shown for it"},
+	connectionFailed:      {cert.HTTPUnreachable, cert.TenantActs, "check that the name's address records lead here and that no firewall is between"},
+	tlsFailed:             {cert.HTTPSUnreachable, cert.TenantActs, "check that the name's address records lead here and nowhere else"},
+	unauthorized:          {cert.CARejected, cert.TenantActs, "check that the records shown for the domain are in place on all of its name servers, and no older ones beside them"},
+	incorrectResponse:     {cert.CARejected, cert.TenantActs, "check that the records shown for the domain are in place on all of its name servers, and no older ones beside them"},
+	rejectedIdentifier:    {cert.DomainNotAllowed, cert.TenantActs, "connect another name: the CA issues no certificate for this one"},
+	unsupportedIdentifier: {cert.DomainNotAllowed, cert.TenantActs, "connect another name: the CA issues no certificate for this one"},
+	badCSR:                {cert.CSRRejected, cert.PlatformActs, "request a certificate, which makes a new key and CSR; if it is refused again, contact support"},
+	badPublicKey:          {cert.CSRRejected, cert.PlatformActs, "request a certificate, which makes a new key and CSR; if it is refused again, contact support"},
+	rateLimited:           {cert.RateLimited, cert.PlatformActs, "evercert tries again later by itself"},
+	serverInternal:        {cert.CAUnavailable, cert.CAActs, "evercert tries again by itself"},
+}
+
+// problem tells people what the CA refused, in its own words. name is the one concerned, if it is only one.
+func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
+	kind := kindOf(p.Type)
+	if len(p.SubProblems) > 0 { // of many names, the first that failed decides (RFC 8555 §6.7.1)
+		if kind == compound || kind == malformed {
+			kind = kindOf(p.SubProblems[0].Type)
+		}
+		if name == "" && len(p.SubProblems) == 1 {
+			name = p.SubProblems[0].Identifier.Value
+		}
+	}
+	message := fmt.Sprintf("%s refused the order: %s", s.name, detail(p))
+	if name != "" {
+		message = fmt.Sprintf("%s could not accept %s: %s", s.name, cert.Unicode(name), detail(p))
+	}
+	m := s.meaningOf(kind, p.Detail)
+	return cert.Problem{Code: m.code, WhoActs: m.acts, Message: message, Remediation: m.remedy}
+}
+
+func (s *session) meaningOf(kind, said string) meaning {
+	if strings.Contains(strings.ToLower(said), "during secondary validation") { // boulder va: a remote perspective disagreed
+		return meaning{
+			cert.MultiPerspectiveFailed, cert.TenantActs,
+			"make the domain's name servers and addresses answer the same from everywhere: the CA asks from several places in the world (Baseline Requirements §3.2.2.9)",
+		}
+	}
+	if kind == caaForbids {
+		return meaning{cert.CAAForbids, cert.TenantActs, s.caaRemedy()}
+	}
+	if m, ok := meanings[kind]; ok {
+		return m
+	}
+	return meaning{cert.CARejected, cert.PlatformActs, "contact support: the CA gives a reason that evercert has no cure for"}
+}
+
+func (s *session) caaRemedy() string {
+	if len(s.issuers) == 0 {
+		return "remove the CAA records that forbid this CA, or add one that allows it"
+	}
+	return fmt.Sprintf("add a CAA record that allows this CA (0 issue %q), or remove those that forbid it", s.issuers[0])
+}
+
+// detail is what the CA said, of each name if it said that. It is shortened, since it ends up in pages and logs.
+func detail(p *acme.ProblemDetails) string {
+	said := []string{p.Detail}
+	for _, sub := range p.SubProblems {
+		said = append(said, fmt.Sprintf("%s: %s", sub.Identifier.Value, sub.Detail))
+	}
+	text := strings.TrimPrefix(strings.Join(said, "; "), "; ")
+	if text == "" {
+		text = p.Type
+	}
+	const enough = 600
+	if r := []rune(text); len(r) > enough {
+		text = string(r[:enough]) + "…"
+	}
+	return text
+}

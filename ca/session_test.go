@@ -1,0 +1,129 @@
+package ca
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-acme/lego/v4/acme/api"
+)
+
+func TestRetryAfterIsReadInEveryForm(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+		for value, want := range map[string]time.Duration{
+			"":                     0,
+			"soon":                 0,
+			"-5":                   0,
+			"0":                    time.Second,
+			"120":                  2 * time.Minute,
+			"99999999999999":       longestWait,
+			date(time.Hour):        time.Hour,
+			date(-time.Hour):       time.Second,
+			date(9000 * time.Hour): longestWait,
+		} {
+			if got := retryAfter(http.Header{"Retry-After": {value}}); got != want {
+				t.Errorf("Retry-After %q: got %s, want %s", value, got, want)
+			}
+		}
+	})
+}
+
+func TestWaitsGrowAndObeyTheCAWithinReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var pace pacer
+		waited := func(asked time.Duration) time.Duration {
+			start := time.Now()
+			if err := pace.wait(t.Context(), asked); err != nil {
+				t.Error(err)
+			}
+			return time.Since(start)
+		}
+		if first, second := waited(0), waited(0); first != 20*time.Millisecond || second != 30*time.Millisecond {
+			t.Errorf("first waits %s and %s", first, second)
+		}
+		if got := waited(3 * time.Second); got != 3*time.Second {
+			t.Errorf("waited %s for 3s", got)
+		}
+		if got := waited(24 * time.Hour); got != 10*time.Second {
+			t.Errorf("waited %s for a day", got)
+		}
+		for range 20 {
+			waited(0)
+		}
+		if got := waited(0); got != 2*time.Second {
+			t.Errorf("longest wait %s", got)
+		}
+	})
+}
+
+func TestOldNoncesAreDropped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s session
+		s.keepNonce("")
+		if _, ok := s.takeNonce(); ok {
+			t.Error("an answer without a nonce gave one")
+		}
+		s.keepNonce("old")
+		time.Sleep(nonceLifetime / 2)
+		s.keepNonce("new")
+		if value, ok := s.takeNonce(); !ok || value != "new" {
+			t.Errorf("took %q first", value)
+		}
+		time.Sleep(nonceLifetime)
+		if value, ok := s.takeNonce(); ok {
+			t.Errorf("took %q after its time", value)
+		}
+	})
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestCallEndsWithItsContextAndWithItsTimeLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		neverAnswers := transportFunc(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		s := &session{directoryURL: "https://ca.test/directory", key: newKey(t), timeout: time.Minute, transport: neverAnswers}
+		nothing := func(*api.Core) error { return nil }
+
+		start := time.Now()
+		_, err := s.call(t.Context(), nothing)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
+			t.Errorf("ended after %s with %v; want the time limit", time.Since(start), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		_, err = s.call(ctx, nothing)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("ended after %s with %v; want the context's end", time.Since(start), err)
+		}
+	})
+}
+
+func TestNextPageIsReadFromLinks(t *testing.T) {
+	t.Parallel()
+	for link, want := range map[string]string{
+		`<https://ca.test/orders/2>;rel="next"`:                                           "https://ca.test/orders/2",
+		`<https://ca.test/directory>;rel="index"`:                                         "",
+		`<https://ca.test/directory>;rel="index", <https://ca.test/orders?p=2>; rel=next`: "https://ca.test/orders?p=2",
+		`<https://ca.test/orders?p=2>; title="a"; rel="next"`:                             "https://ca.test/orders?p=2",
+		`<https://ca.test/a>;rel="alternate",<https://ca.test/b>;rel="next"`:              "https://ca.test/b",
+		`<https://ca.test/orders/2>;rel="nextbest"`:                                       "",
+	} {
+		if got := nextPage(http.Header{"Link": {`<https://ca.test/x>;rel="up"`, link}}); got != want {
+			t.Errorf("%s: got %q, want %q", link, got, want)
+		}
+	}
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/letsencrypt/pebble/v2/wfe"
+	"github.com/miekg/dns"
+)
+
+const (
+	namespace      = "default"
+	validationZone = "dcv.evercert.test"
+	platformTarget = "edge.platform.test"
+)
+
+// partOrder is the order of dependence: each part may use those before it.
+var partOrder = []string{"postgres", "temporal", "dns", "ca", "worker", "edge", "api"}
+
+// productParts are the product's own binaries, found in the folder of --bin.
+var productParts = []string{"worker", "edge", "api"}
+
+// stack is one set of parts in one folder: who listens where, and how each
+// part is started.
+type stack struct {
+	dir, bin  string // absolute
+	ports     portSet
+	token     string
+	env       map[string]string // for the product's binaries
+	caOptions []string
+	say       func(format string, args ...any)
+}
+
+func (s *stack) path(name string) string       { return filepath.Join(s.dir, name) }
+func (s *stack) address(port string) string    { return hostPort(s.ports[port]) }
+func (s *stack) apiURL() string                { return "http://" + s.address("api") }
+func (s *stack) acmeDirectory() string         { return "https://" + s.address("acme") + wfe.DirectoryPath }
+func isProduct(part string) bool               { return slices.Contains(productParts, part) }
+func (s *stack) flag(name, port string) string { return fmt.Sprintf("--%s=%d", name, s.ports[port]) }
+
+// productEnv configures worker, api and edge. All get the same: what one of
+// them doesn't know it doesn't read.
+func (s *stack) productEnv(overrides []string) (map[string]string, error) {
+	env := map[string]string{
+		"DATABASE_URL":       postgresURL(s.ports["postgres"], productDatabase),
+		"TEMPORAL_ADDRESS":   s.address("temporal"),
+		"TEMPORAL_NAMESPACE": namespace,
+		"LOG_LEVEL":          "info",
+		"KEYRING_FILE":       s.path("keyring.json"),
+		"ACME_DIRECTORY":     s.acmeDirectory(),
+		"ACME_ROOT_PEM":      trustPath(s.path("ca")),
+		"ACME_PROFILE":       "default",
+		"ACME_CONTACT":       "ops@platform.test",
+		"DNS_RESOLVERS":      s.address("dns"),
+		"VALIDATION_ZONE":    validationZone,
+		"EDGE_ADDRESSES":     s.address("edge_https"),
+		"PLATFORM_TARGET":    platformTarget,
+		"PLATFORM_ADDRESSES": loopback,
+		"PLATFORM_SUFFIX":    "shops.platform.test",
+		"RESERVED_LABELS":    "m,skin",
+		"TEST_SUFFIXES":      "test",
+		// The test CA has no rate limits, and every name of the test zones is under a few registered domains.
+		"ACME_ORDERS_PER_3H":          "0",
+		"ACME_ORDERS_PER_DOMAIN_WEEK": "0",
+		"ACME_ORDERS_PER_SET_WEEK":    "0",
+		"ACME_FAILURES_PER_NAME_HOUR": "0",
+		"API_LISTEN":                  s.address("api"),
+		"API_TOKEN":                   s.token,
+		"EDGE_HTTPS_LISTEN":           s.address("edge_https"),
+		"EDGE_HTTP_LISTEN":            s.address("edge_http"),
+		"DCV_LISTEN":                  s.address("dcv"),
+	}
+	for _, o := range overrides {
+		key, value, ok := strings.Cut(o, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("--env %q: want KEY=VALUE", o)
+		}
+		env[key] = value
+	}
+	return env, nil
+}
+
+// part describes one of the parts by its name.
+func (s *stack) part(name string, selected []string) (part, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return part{}, fmt.Errorf("find this program's own file: %w", err)
+	}
+	builtIn := func(args ...string) func() (*exec.Cmd, error) {
+		return func() (*exec.Cmd, error) {
+			cmd := exec.Command(self, append([]string{"part", name}, args...)...)
+			cmd.SysProcAttr = childAttributes(nil, syscall.SIGTERM)
+			return cmd, nil
+		}
+	}
+	switch name {
+	case "postgres":
+		return s.postgresPart()
+	case "temporal":
+		return part{
+			name: name, waitsFor: "the Temporal server, its schema and namespace", ready: accepts(s.address("temporal_ui")),
+			command: builtIn(s.flag("port", "temporal"), s.flag("ui-port", "temporal_ui"),
+				s.flag("metrics-port", "temporal_metrics"), s.flag("postgres-port", "postgres"), "--namespace="+namespace),
+		}, nil
+	case "dns":
+		args := []string{
+			"--listen=" + s.address("dns"), "--control=" + s.address("dns_control"), "--store=" + s.path("dns.json"),
+			"--validation-zone=" + validationZone, "--dcv=" + s.address("dcv"), "--token-file=" + s.path("api_token"),
+		}
+		if slices.Contains(selected, "api") {
+			args = append(args, "--api="+s.apiURL())
+		}
+		return part{name: name, waitsFor: "an answer from the DNS server", ready: s.dnsReady, command: builtIn(args...)}, nil
+	case "ca":
+		args := []string{
+			"--listen=" + s.address("acme"), "--control=" + s.address("ca_control"), "--dir=" + s.path("ca"),
+			"--dns=" + s.address("dns"), s.flag("http-port", "edge_http"), s.flag("tls-port", "edge_https"),
+		}
+		for _, o := range s.caOptions {
+			args = append(args, "--"+o)
+		}
+		return part{name: name, waitsFor: "the CA's ACME directory", ready: s.caReady, command: builtIn(args...)}, nil
+	}
+	return s.productPart(name)
+}
+
+func (s *stack) postgresPart() (part, error) {
+	cluster, err := newPostgresCluster(s.dir, s.ports["postgres"], s.say)
+	if err != nil {
+		return part{}, err
+	}
+	return part{
+		name: "postgres", waitsFor: "PostgreSQL to accept connections",
+		prepare: cluster.prepare, command: cluster.command, ready: cluster.ready,
+	}, nil
+}
+
+func (s *stack) productPart(name string) (part, error) {
+	path := filepath.Join(s.bin, name)
+	if _, err := exec.LookPath(path); err != nil {
+		return part{}, fmt.Errorf("%s isn't built: run `make build`, or name the folder of the binaries with --bin (%w)", displayPath(path), err)
+	}
+	p := part{name: name, command: func() (*exec.Cmd, error) {
+		cmd := exec.Command(path)
+		cmd.Env = os.Environ()
+		for _, key := range slices.Sorted(maps.Keys(s.env)) {
+			cmd.Env = append(cmd.Env, key+"="+s.env[key])
+		}
+		cmd.SysProcAttr = childAttributes(nil, syscall.SIGTERM)
+		return cmd, nil
+	}}
+	switch name {
+	case "api":
+		p.waitsFor, p.ready = "the API to say that it is ready", s.apiReady
+	case "edge":
+		p.waitsFor = "the edge's ports"
+		p.ready = func(ctx context.Context) error {
+			return errors.Join(accepts(s.address("edge_https"))(ctx), accepts(s.address("edge_http"))(ctx))
+		}
+	case "worker":
+		p.waitsFor = "the worker to stay up"
+	}
+	return p, nil
+}
+
+// ensureToken reads the API token, or makes one.
+func (s *stack) ensureToken() error {
+	data, err := os.ReadFile(s.path("api_token"))
+	if err == nil && len(strings.TrimSpace(string(data))) > 0 {
+		s.token = strings.TrimSpace(string(data))
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the API token: %w", err)
+	}
+	random := make([]byte, 24)
+	_, _ = rand.Read(random) // never fails, see its documentation
+	s.token = hex.EncodeToString(random)
+	if err := writeFile(s.path("api_token"), []byte(s.token+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep the API token: %w", err)
+	}
+	return nil
+}
+
+// ensureKeyring lets the product's own CLI make the keys that seal private keys.
+func (s *stack) ensureKeyring(ctx context.Context) error {
+	path := s.path("keyring.json")
+	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	cli := filepath.Join(s.bin, "evercert")
+	if out, err := exec.CommandContext(ctx, cli, "keyring", "generate", path).CombinedOutput(); err != nil {
+		return fmt.Errorf("make the keyring with `%s keyring generate`: %w (is it built? run `make build`)\n%s", displayPath(cli), err, out)
+	}
+	return nil
+}
+
+// accepts is readiness of a part that opens its port when it is ready.
+func accepts(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}
+
+func (s *stack) apiReady(ctx context.Context) error {
+	return expectOK(ctx, http.DefaultClient, s.apiURL()+"/readyz")
+}
+
+func (s *stack) dnsReady(ctx context.Context) error {
+	question := new(dns.Msg).SetQuestion(rootZone, dns.TypeSOA)
+	for _, network := range []string{"udp", "tcp"} {
+		client := dns.Client{Net: network, Timeout: time.Second}
+		answer, _, err := client.ExchangeContext(ctx, question, s.address("dns"))
+		if err != nil {
+			return err
+		}
+		if len(answer.Answer) != 1 {
+			return errors.New("no SOA for test.")
+		}
+	}
+	return accepts(s.address("dns_control"))(ctx)
+}
+
+func (s *stack) caReady(ctx context.Context) error {
+	pool, err := certPool(trustPath(s.path("ca")))
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	defer transport.CloseIdleConnections()
+	if err := expectOK(ctx, &http.Client{Transport: transport}, s.acmeDirectory()); err != nil {
+		return err
+	}
+	return accepts(s.address("ca_control"))(ctx)
+}
+
+func certPool(path string) (*x509.CertPool, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA's roots: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("there is no certificate in %s", path)
+	}
+	return pool, nil
+}
+
+func expectOK(ctx context.Context, client *http.Client, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	return nil
+}

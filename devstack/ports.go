@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// portSet holds the port of every listener of the stack by name. They stay the
+// same over restarts of a part, and from one `up` to the next where possible.
+type portSet map[string]int
+
+// usualPorts are the ones people expect; taken when they are free.
+var usualPorts = portSet{"temporal": 7233, "temporal_ui": 8233, "api": 8080}
+
+var portNames = []string{
+	"temporal", "temporal_ui", "api", "postgres", "temporal_metrics", "dns", "dns_control",
+	"acme", "ca_control", "edge_https", "edge_http", "dcv", "supervisor_control",
+}
+
+// choosePorts decides on all ports and remembers them in dir/ports.json.
+// With onlyFree the usual ports are left alone, so that several stacks and the
+// tests can run beside each other.
+func choosePorts(dir string, onlyFree bool) (portSet, error) {
+	path := filepath.Join(dir, "ports.json")
+	remembered := portSet{}
+	if data, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(data, &remembered); err != nil {
+			return nil, fmt.Errorf("read the remembered ports: %w (delete %s to choose new ones)", err, path)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the remembered ports: %w", err)
+	}
+	chosen, taken := portSet{}, map[int]bool{}
+	for _, name := range portNames {
+		udp := name == "dns" || name == "dcv"
+		usual := usualPorts[name]
+		candidates := []int{usual, remembered[name]}
+		if onlyFree {
+			candidates = candidates[1:]
+			taken[usual] = true
+		}
+		port, err := firstFree(candidates, taken, udp)
+		if err != nil {
+			return nil, fmt.Errorf("find a free port for %s: %w", name, err)
+		}
+		chosen[name], taken[port] = port, true
+	}
+	if err := writeJSON(path, chosen); err != nil {
+		return nil, fmt.Errorf("remember the ports: %w", err)
+	}
+	return chosen, nil
+}
+
+func firstFree(candidates []int, taken map[int]bool, udp bool) (int, error) {
+	for _, port := range candidates {
+		if port != 0 && !taken[port] && portFree(port, udp) {
+			return port, nil
+		}
+	}
+	for {
+		port, err := randomFreePort(udp)
+		if err != nil || !taken[port] {
+			return port, err
+		}
+	}
+}
+
+// randomFreePort picks below the range from which systems take the ports of
+// outgoing connections (32768 and up on Linux, 49152 elsewhere): while a part
+// restarts, no client may sit on its port.
+func randomFreePort(udp bool) (int, error) {
+	const lowest, highest, tries = 20000, 32000, 1000
+	for range tries {
+		port := lowest + rand.IntN(highest-lowest)
+		if portFree(port, udp) {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port found between %d and %d in %d tries", lowest, highest, tries)
+}
+
+func portFree(port int, udp bool) bool {
+	l, err := net.Listen("tcp", hostPort(port))
+	if err != nil {
+		return false
+	}
+	l.Close()
+	if !udp {
+		return true
+	}
+	p, err := net.ListenPacket("udp", hostPort(port))
+	if err != nil {
+		return false
+	}
+	p.Close()
+	return true
+}

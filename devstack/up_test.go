@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// startStack runs `up` until the test ends, and returns once it is ready.
+func startStack(t *testing.T, dir, parts string) (stackFile, func() error) {
+	t.Helper()
+	if cluster := must[*postgresCluster](t)(newPostgresCluster(dir, 0, t.Logf)); !strings.HasPrefix(cluster.folder, dir) {
+		t.Cleanup(func() { os.RemoveAll(cluster.folder) }) // outside of the test's folder when root runs the tests
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- up(ctx, []string{"--dir", dir, "--parts", parts, "--free-ports", "--quiet"}) }()
+	stop := func() error {
+		cancel()
+		err := <-ended
+		ended <- err
+		return err
+	}
+	t.Cleanup(func() { stop() })
+	var s stackFile
+	eventually(t, time.Minute, func() (err error) {
+		select {
+		case err := <-ended:
+			t.Fatalf("up ended: %v", err)
+		default:
+		}
+		s, err = readStackFile(dir)
+		return err
+	})
+	return s, stop
+}
+
+func killAndAwaitReturn(t *testing.T, dir, name string) stackFile {
+	t.Helper()
+	before := must[stackFile](t)(readStackFile(dir))
+	var out bytes.Buffer
+	if err := clientCommand(t.Context(), "kill", []string{name, "--dir", dir}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("killed %s (pid %d)\n", name, before.PIDs[name]); out.String() != want {
+		t.Errorf("kill printed %q, want %q", out.String(), want)
+	}
+	var after stackFile
+	eventually(t, 30*time.Second, func() (err error) {
+		if after, err = readStackFile(dir); err == nil && (after.PIDs[name] == 0 || after.PIDs[name] == before.PIDs[name]) {
+			err = errors.New("stack.json shows no new pid")
+		}
+		return err
+	})
+	return after
+}
+
+func TestKilledPostgresComesBackWithItsData(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, stop := startStack(t, dir, "postgres")
+	exec := func(sql string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		conn, err := pgx.Connect(ctx, s.Postgres)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, sql)
+		return err
+	}
+	if err := exec("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	if after := killAndAwaitReturn(t, dir, "postgres"); after.Postgres != s.Postgres {
+		t.Errorf("the address changed from %s to %s", s.Postgres, after.Postgres)
+	}
+	eventually(t, 30*time.Second, func() error { return exec("UPDATE kept SET n = 2 WHERE n = 1") })
+	if err := up(t.Context(), []string{"--dir", dir, "--parts", "postgres", "--quiet"}); err == nil || !strings.Contains(err.Error(), "running in") {
+		t.Errorf("a second up of the same folder must be refused: %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+	if _, err := os.Stat(stackFilePath(dir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("stack.json must go when the stack stops: %v", err)
+	}
+	startStack(t, dir, "postgres")
+	if err := exec("DO $$ BEGIN IF (SELECT n FROM kept) <> 2 THEN RAISE 'lost'; END IF; END $$"); err != nil {
+		t.Errorf("after stopping and starting again, on the same port: %v", err)
+	}
+}
+
+func TestDNSAndCAComeBackAtTheSameAddress(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	before, _ := startStack(t, dir, "dns,ca")
+	command := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := clientCommand(t.Context(), args[0], append(args[1:], "--dir="+dir), &out)
+		return out.String(), err
+	}
+	if _, err := command("dns", "set", "shop.empty.test", "TXT", "-begins with a dash"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command("ca", "stats"); err != nil || out != `{"orders":0,"finalizes":0,"certificates":0,"rejected":0}`+"\n" {
+		t.Errorf("ca stats: %q, %v", out, err)
+	}
+	for _, name := range []string{"dns", "ca"} {
+		after := killAndAwaitReturn(t, dir, name)
+		if after.DNS != before.DNS || after.ACMEDirectory != before.ACMEDirectory {
+			t.Errorf("after the kill of %s the addresses differ: %+v", name, after)
+		}
+	}
+	eventually(t, 30*time.Second, func() error {
+		out, err := command("dns", "list")
+		if err == nil && !strings.Contains(out, "-begins with a dash") {
+			err = fmt.Errorf("dns list: %q", out)
+		}
+		return err
+	})
+	out, err := command("status", "--json")
+	var statuses []partStatus
+	if err != nil || json.Unmarshal([]byte(out), &statuses) != nil || len(statuses) != 2 || statuses[1].Restarts != 1 {
+		t.Errorf("status: %q, %v", out, err)
+	}
+	if _, err := command("kill", "worker"); err == nil || !strings.Contains(err.Error(), "worker") {
+		t.Errorf("killing what isn't there: %v", err)
+	}
+}
+
+func TestCommandsSayWhenNoStackRuns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	err := clientCommand(t.Context(), "status", []string{"--dir", dir}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "no stack is running") {
+		t.Errorf("got %v", err)
+	}
+	// A supervisor that was killed with -9 leaves its file.
+	if err := writeJSON(stackFilePath(dir), stackFile{SupervisorPID: os.Getpid(), SupervisorStart: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	err = clientCommand(t.Context(), "status", []string{"--dir", dir}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "no stack is running") {
+		t.Errorf("with the file of a killed supervisor: %v", err)
+	}
+}
+
+func TestPartThatNeverStartsEndsTheStartUp(t *testing.T) {
+	t.Parallel()
+	dir, bin := t.TempDir(), t.TempDir()
+	for _, name := range []string{"worker", "evercert"} {
+		script := "#!/bin/sh\n[ \"$1\" = keyring ] && exit 0\necho the database is on fire\nexit 3\n"
+		if err := os.WriteFile(bin+"/"+name, []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := up(t.Context(), []string{"--dir", dir, "--bin", bin, "--parts", "worker", "--free-ports", "--quiet"})
+	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "the database is on fire") {
+		t.Errorf("the reason and the log must be told: %v", err)
+	}
+}
+
+func TestOnlyOurOrphansAreEnded(t *testing.T) {
+	t.Parallel()
+	pids := newPIDFile(t.TempDir())
+	// This test's own pid with another start time: a pid that was used again.
+	pids.pids["worker"] = processID{os.Getpid(), "1"}
+	if err := writeJSON(pids.path, pids.pids); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := pids.endOrphans(time.Second); err != nil || len(ended) != 0 {
+		t.Errorf("ended %v, %v", ended, err)
+	}
+}

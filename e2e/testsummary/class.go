@@ -1,0 +1,41 @@
+package main
+
+import "strings"
+
+// class is the kind of a test, as the summary counts them.
+type class string
+
+const (
+	unit        class = "unit"
+	replay      class = "replay"
+	integration class = "integration"
+	endToEnd    class = "end-to-end"
+	browser     class = "browser"
+	wholePkg    class = "whole packages" // failures that belong to no test: a build, a TestMain, a command line
+)
+
+var classes = []class{unit, replay, integration, endToEnd, browser, wholePkg}
+
+// realParts marks the output of a test that talks to real parts; e2e/stack logs it.
+const realParts = "real parts:"
+
+// classify tells the class of a top-level test. usesRealParts is whether its output or a subtest's has the mark.
+func classify(pkg, test string, usesRealParts bool) class {
+	switch {
+	case strings.HasSuffix(pkg, "/workflows") && strings.HasPrefix(test, "TestReplay"):
+		return replay
+	case strings.Contains(test, "Browser"):
+		return browser
+	case isEndToEnd(pkg):
+		return endToEnd
+	case usesRealParts:
+		return integration
+	default:
+		return unit
+	}
+}
+
+// isEndToEnd tells the packages of end-to-end tests from the two under e2e that serve them.
+func isEndToEnd(pkg string) bool {
+	return strings.Contains(pkg+"/", "/e2e/") && !strings.HasSuffix(pkg, "/e2e/stack") && !strings.HasSuffix(pkg, "/e2e/testsummary")
+}

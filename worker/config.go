@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/evercert/evercert/ca"
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/config"
+	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/install"
+	"github.com/evercert/evercert/keyring"
+	"github.com/evercert/evercert/resolver"
+	"github.com/evercert/evercert/store"
+)
+
+// Config is all that a worker is told by its environment (docs/config.md).
+type Config struct {
+	config.Logging
+	Store    store.Config
+	Temporal control.TemporalConfig
+	Keyring  keyring.Config
+	Control  control.Config
+	Resolver resolver.Config
+	CA       ca.Config
+	Install  install.Config
+	Policy   PolicyConfig
+
+	ActivitySlots int           `env:"WORKER_ACTIVITY_SLOTS" envDefault:"200" doc:"activities, and local ones, that this process runs at once; an order holds its slot until it is done, mostly waiting for the CA"`
+	WorkflowSlots int           `env:"WORKER_WORKFLOW_SLOTS" envDefault:"200" doc:"workflow tasks that this process runs at once; a task that looks at DNS holds its slot for the look"`
+	StopTimeout   time.Duration `env:"WORKER_STOP_TIMEOUT" envDefault:"10s" doc:"how long running activities may take to end when the process is told to stop; what is cut off goes on elsewhere"`
+}
+
+// Validate reports slots that leave no room to work.
+func (c Config) Validate() error {
+	var errs []error
+	if c.ActivitySlots < 1 {
+		errs = append(errs, fmt.Errorf("WORKER_ACTIVITY_SLOTS is %d; it expects at least 1", c.ActivitySlots))
+	}
+	if c.WorkflowSlots < 2 { // the SDK needs one for new work and one for the work it knows
+		errs = append(errs, fmt.Errorf("WORKER_WORKFLOW_SLOTS is %d; it expects at least 2", c.WorkflowSlots))
+	}
+	return errors.Join(errs...)
+}
+
+// PolicyConfig is the platform's choice of times and counts; workflows read it at each look (cert.Policy).
+type PolicyConfig struct {
+	FirstChecks        []time.Duration `env:"DNS_FIRST_CHECKS" envDefault:"1m,5m,15m,1h" doc:"delays of the DNS checks after the one at once, when tenants are still at their DNS provider's page"`
+	CheckInterval      time.Duration   `env:"DNS_CHECK_INTERVAL" envDefault:"2h" doc:"between the DNS checks after those; each costs three Temporal actions"`
+	EscalateAfter      time.Duration   `env:"DNS_ESCALATE_AFTER" envDefault:"72h" doc:"how long a domain may be without its records, or an order without its certificate, before people get the case"`
+	EscalatedInterval  time.Duration   `env:"DNS_ESCALATED_INTERVAL" envDefault:"24h" doc:"between DNS checks of an escalated domain"`
+	DormantAfter       time.Duration   `env:"DNS_DORMANT_AFTER" envDefault:"720h" doc:"since a domain was connected without ever having its records"`
+	DormantInterval    time.Duration   `env:"DNS_DORMANT_INTERVAL" envDefault:"168h" doc:"between DNS checks of such a domain"`
+	MaxFailures        int             `env:"MAX_FAILURES" envDefault:"3" doc:"failed attempts in a row after which attempts stop and people get the case"`
+	RetryAfterFailures []time.Duration `env:"RETRY_AFTER_FAILURES" envDefault:"2h,8h,24h" doc:"wait after the first, second, … failure; the last one repeats. CAs count failures: Let's Encrypt pauses a name that fails for months"`
+	HoldInterval       time.Duration   `env:"RENEWAL_HOLD_INTERVAL" envDefault:"24h" doc:"between looks at a renewal that is on hold; looks get denser when the certificate nears its end"`
+}
+
+// Validate reports times that would make a domain spin or never look.
+func (p PolicyConfig) Validate() error {
+	var errs []error
+	for name, d := range map[string]time.Duration{"DNS_CHECK_INTERVAL": p.CheckInterval, "DNS_ESCALATED_INTERVAL": p.EscalatedInterval,
+		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval, "DNS_ESCALATE_AFTER": p.EscalateAfter} {
+		if d < time.Second {
+			errs = append(errs, fmt.Errorf("%s is %s; it expects at least 1s", name, d))
+		}
+	}
+	for name, list := range map[string][]time.Duration{"DNS_FIRST_CHECKS": p.FirstChecks, "RETRY_AFTER_FAILURES": p.RetryAfterFailures} {
+		for _, d := range list {
+			if d < time.Second {
+				errs = append(errs, fmt.Errorf("%s has %s; it expects at least 1s each", name, d))
+			}
+		}
+	}
+	if p.MaxFailures < 1 {
+		errs = append(errs, fmt.Errorf("MAX_FAILURES is %d; it expects at least 1", p.MaxFailures))
+	}
+	return errors.Join(errs...)
+}
+
+func (p PolicyConfig) policy() cert.Policy {
+	return cert.Policy{
+		FirstChecks: p.FirstChecks, CheckInterval: p.CheckInterval, EscalateDNSAfter: p.EscalateAfter, EscalatedInterval: p.EscalatedInterval,
+		DormantAfter: p.DormantAfter, DormantInterval: p.DormantInterval, MaxFailures: p.MaxFailures,
+		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval,
+	}
+}
