@@ -28,11 +28,21 @@ func leave(err error) error {
 	}
 	var f *cert.Failure
 	if errors.As(err, &f) {
-		return temporal.NewApplicationErrorWithOptions(f.Problem.Message, string(f.Outcome), temporal.ApplicationErrorOptions{
-			NonRetryable: true, Cause: f.Err, Details: []any{Verdict{Outcome: f.Outcome, Problem: f.Problem, RetryAfter: f.RetryAfter}},
-		})
+		return verdict(f, final)
 	}
 	return temporal.NewApplicationErrorWithOptions(err.Error(), FaultType, temporal.ApplicationErrorOptions{Cause: errors.Unwrap(err)})
+}
+
+const (
+	final     = true
+	retryable = false
+)
+
+// verdict carries a failure to the workflow, at once or after Temporal's retries.
+func verdict(f *cert.Failure, nonRetryable bool) error {
+	return temporal.NewApplicationErrorWithOptions(f.Problem.Message, string(f.Outcome), temporal.ApplicationErrorOptions{
+		NonRetryable: nonRetryable, Cause: f.Err, Details: []any{Verdict{Outcome: f.Outcome, Problem: f.Problem, RetryAfter: f.RetryAfter}},
+	})
 }
 
 // ReadVerdict is the other side of the door: what a failed activity means to the workflow. Faults that outlasted

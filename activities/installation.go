@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -29,11 +30,16 @@ func (a *Installation) InstallCertificate(ctx context.Context, r InstallRequest)
 }
 
 // VerifyInstallation makes a TLS handshake for each name with each address of the edge and compares what is served.
-// It only looks, so it may run twice. A mismatch is a Problem inside a retryable error: the edge may need a moment.
+// It only looks, so it may run twice. The edge may need a moment, so an error is tried again a few times before it is
+// believed: then a wrong certificate counts as a failed installation, and an edge that can't be reached as a wait.
 func (a *Installation) VerifyInstallation(ctx context.Context, r InstallRequest) error {
 	err := a.Prober.Verify(ctx, r.Names, r.Serial)
 	if err == nil {
 		return nil
 	}
-	return leave(&cert.Failure{Outcome: cert.Refused, Problem: cert.AsProblem(err), Err: err})
+	f := &cert.Failure{Outcome: cert.Refused, Problem: cert.AsProblem(err), Err: err}
+	if f.Problem.Code != cert.ServedCertificateWrong {
+		f.Outcome, f.RetryAfter = cert.Wait, time.Minute
+	}
+	return verdict(f, retryable)
 }

@@ -98,7 +98,7 @@ func TestASecretIsNeverShown(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%08b"} {
 		shown += fmt.Sprintf(verb, s) + fmt.Sprintf(verb, []config.Secret{s}) + fmt.Sprintf(verb, struct{ T config.Secret }{s})
 	}
-	for _, form := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprint([]byte(value))} {
+	for _, form := range []string{value, fmt.Sprintf("%x", value), fmt.Sprintf("%X", value), fmt.Sprintf("%d", []byte(value))} {
 		if strings.Contains(shown, form) {
 			t.Errorf("%q is shown in:\n%s", form, shown)
 		}

@@ -75,7 +75,7 @@ func (l *loader) validate(settings reflect.Value) {
 			l.validate(settings.Field(i))
 		}
 	}
-	judge, ok := settings.Addr().Interface().(interface{ Validate() error })
+	judge, ok := reflect.TypeAssert[interface{ Validate() error }](settings.Addr())
 	if !ok {
 		return
 	}
@@ -113,8 +113,7 @@ func (f field) describe(given string, err error) string {
 	case f.Type.Kind() >= reflect.Int && f.Type.Kind() <= reflect.Float64 && !isText(f.Type):
 		return fmt.Sprintf("%s is %q; it expects a number (%s)", f.variable, given, f.Type)
 	}
-	var parse env.ParseError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[env.ParseError](err); ok {
 		err = parse.Err
 	}
 	return fmt.Sprintf("%s: %v", f.variable, err)
@@ -124,7 +123,7 @@ func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the joined error itself is taken apart
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

@@ -45,6 +45,12 @@ func newPlatform(t *testing.T, o stack.Options) *platform {
 	return &platform{Stack: s, t: t, info: s.Info()}
 }
 
+// problemDocument is how the API says no (RFC 9457).
+type problemDocument struct {
+	Code   cert.Code `json:"code"`
+	Detail string    `json:"detail"`
+}
+
 // call makes an API request and decodes its answer into out, which may be nil. It returns the status code.
 func (p *platform) call(method, path string, body, out any) int {
 	p.t.Helper()
@@ -214,4 +220,18 @@ func runBinary(t *testing.T, name string, env []string) (output string, code int
 		t.Fatal(err)
 	}
 	return string(raw), cmd.ProcessState.ExitCode()
+}
+
+// raw is an API answer as text, whatever its status.
+func (p *platform) raw(path string) string {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), "GET", p.info.API+path, http.NoBody)
+	require.NoError(p.t, err)
+	r.Header.Set("Authorization", "Bearer "+p.info.APIToken)
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	return string(body)
 }

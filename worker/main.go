@@ -25,15 +25,18 @@ import (
 )
 
 func main() {
-	settings, err := config.Load[Config]()
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		err = run(ctx, settings, settings.Logger(os.Stderr))
-	}
+	c, err := config.Load[Config]()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
-		os.Exit(1)
+		os.Exit(2)
+	}
+	log := c.Logger(os.Stderr)
+	slog.SetDefault(log)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, c, log); err != nil {
+		log.Error("the worker ended", "error", err)
+		os.Exit(1) //nolint:gocritic // stop only frees the signal handler, and the process ends
 	}
 }
 

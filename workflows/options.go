@@ -25,7 +25,7 @@ var (
 	installOptions = workflow.ActivityOptions{
 		StartToCloseTimeout: 10 * time.Second, ScheduleToCloseTimeout: 15 * time.Minute, RetryPolicy: patient,
 	}
-	// Handshakes with each address of the edge, and a second look for an edge that was late; then people are told.
+	// Handshakes with each address of the edge, and two more looks for an edge that is late; then people are told.
 	verifyOptions = workflow.LocalActivityOptions{
 		StartToCloseTimeout: 8 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 3},
 	}

@@ -1,0 +1,111 @@
+// Command edge ends TLS for the connected domains: each name with the certificate that is installed for it, HTTP/1.1 and
+// HTTP/2, and passes requests on to the platform. It answers the CA's http-01 questions on plain HTTP.
+//
+// Any number of edge processes may run; each takes its certificates from the database.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/evercert/evercert/config"
+	"github.com/evercert/evercert/dcv"
+	"github.com/evercert/evercert/edge/terminator"
+	"github.com/evercert/evercert/keyring"
+	"github.com/evercert/evercert/store"
+)
+
+func main() {
+	c, err := config.Load[Config]()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "edge:", err)
+		os.Exit(2)
+	}
+	log := c.Logger(os.Stderr)
+	slog.SetDefault(log)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, c, log); err != nil {
+		log.Error("the edge ended", "error", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends and the requests under way are answered.
+func run(ctx context.Context, c Config, log *slog.Logger) error {
+	keys, err := keyring.Load(c.Keyring.File)
+	if err != nil {
+		return err
+	}
+	db, err := store.OpenConfig(ctx, c.Store)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	e, err := listen(ctx, c, source{db, keys}, log)
+	if err != nil {
+		return err
+	}
+	log.Info("edge serves", "https", e.https.Addr().String(), "http", e.plain.Addr().String(), "dns", e.dnsAddress(), config.Log(c))
+	return e.serve(ctx)
+}
+
+// edge is all that this process answers on.
+type edge struct {
+	terminator   *terminator.Terminator
+	https, plain net.Listener
+	dns          *dcv.Server // nil unless DCV_LISTEN is set
+}
+
+// listen binds every address. Clients that come before serve wait.
+func listen(ctx context.Context, c Config, s source, log *slog.Logger) (*edge, error) {
+	upstream, err := c.upstream()
+	if err != nil {
+		return nil, err
+	}
+	e := &edge{}
+	e.terminator, err = terminator.New(terminator.Options{
+		Source: s, Challenges: dcv.HTTP01(s.store), Upstream: upstream,
+		PublicHTTPSPort: c.PublicHTTPSPort, CacheSize: c.CacheSize, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e.https, err = net.Listen("tcp", c.HTTPSListen); err != nil {
+		return nil, fmt.Errorf("EDGE_HTTPS_LISTEN: %w", err)
+	}
+	if e.plain, err = net.Listen("tcp", c.HTTPListen); err != nil {
+		return nil, errors.Join(fmt.Errorf("EDGE_HTTP_LISTEN: %w", err), e.https.Close())
+	}
+	if c.DCV.Enabled() {
+		if e.dns, err = dcv.Listen(ctx, c.DCV, s.store, log); err != nil {
+			return nil, errors.Join(err, e.https.Close(), e.plain.Close())
+		}
+	}
+	return e, nil
+}
+
+// serve answers until ctx ends, or until one part fails and takes the others with it: the process is started again then.
+func (e *edge) serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.terminator.Serve(ctx, e.https, e.plain) })
+	if e.dns != nil {
+		group.Go(func() error { return e.dns.Serve(ctx) })
+	}
+	return group.Wait()
+}
+
+func (e *edge) dnsAddress() string {
+	if e.dns == nil {
+		return "off"
+	}
+	return e.dns.Addr()
+}

@@ -1,0 +1,81 @@
+package terminator
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// What the edge itself answers on plain HTTP.
+const (
+	challengePath = "/.well-known/acme-challenge/" // RFC 8555 §8.3
+	healthPath    = "/.well-known/evercert/health"
+)
+
+// redirectLifetime bounds how long browsers go on redirecting after HTTPS redirect is switched off: a 308 is
+// kept for ever otherwise (RFC 9111 §4.2.2).
+const redirectLifetime = "max-age=3600"
+
+// serveHTTPS passes a request on if it was made for the name that the TLS connection was opened for.
+func (t *Terminator) serveHTTPS(w http.ResponseWriter, r *http.Request) {
+	if host := hostname(r.Host); host != strings.ToLower(r.TLS.ServerName) && !t.sameCertificate(r, host) {
+		// Browsers that share one HTTP/2 connection between names open another at this answer (RFC 9110 §15.5.20).
+		http.Error(w, "This connection was opened for another name.", http.StatusMisdirectedRequest)
+		return
+	}
+	t.site.ServeHTTP(w, r)
+}
+
+// sameCertificate tells whether host is served with the very certificate that this connection was opened with.
+func (t *Terminator) sameCertificate(r *http.Request, host string) bool {
+	opened, err := t.certificates.get(r.Context(), strings.ToLower(r.TLS.ServerName))
+	if err != nil {
+		return false
+	}
+	asked, err := t.certificates.get(r.Context(), host)
+	return err == nil && asked.serial == opened.serial
+}
+
+// serveHTTP answers the CA and the health check, redirects where that is switched on, and passes the rest on as it came (row A3).
+func (t *Terminator) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == healthPath:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		io.WriteString(w, "ok\n") //nolint:errcheck // a client that left needs no answer
+	case t.challenges != nil && strings.HasPrefix(r.URL.Path, challengePath):
+		t.challenges.ServeHTTP(w, r)
+	case t.redirects(r):
+		w.Header().Set("Cache-Control", redirectLifetime)
+		http.Redirect(w, r, "https://"+t.publicAuthority(hostname(r.Host))+r.URL.RequestURI(), http.StatusPermanentRedirect)
+	default:
+		t.site.ServeHTTP(w, r)
+	}
+}
+
+// redirects is false when in doubt: a site that answers on plain HTTP is better than one that is sent to a closed door.
+func (t *Terminator) redirects(r *http.Request) bool {
+	if !strings.HasPrefix(r.URL.Path, "/") { // OPTIONS *, CONNECT
+		return false
+	}
+	e, err := t.certificates.get(r.Context(), hostname(r.Host))
+	return err == nil && e.redirect
+}
+
+func (t *Terminator) publicAuthority(host string) string {
+	if t.publicHTTPSPort == 443 {
+		return host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(t.publicHTTPSPort))
+}
+
+// hostname is the name in a Host header field: lower case, without port and trailing dot.
+func hostname(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}

@@ -1,0 +1,149 @@
+package terminator_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evercert/evercert/edge/edgetest"
+	"github.com/evercert/evercert/edge/terminator"
+)
+
+const benchmarkNames = 10_000
+
+// BenchmarkHandshake makes full TLS 1.3 handshakes for random names of 10,000, each with a certificate of its own, in turns
+// with the edge and with plain crypto/tls and a map, so that both meet the same load of the machine. It reports the
+// processor time of the servers' threads, and the ratio, which is the figure to read.
+func BenchmarkHandshake(b *testing.B) {
+	ca, source := edgetest.NewCA(b), edgetest.NewSource()
+	byName := map[string]*tls.Certificate{}
+	for i := range benchmarkNames {
+		c := ca.Issue(b, nameNumber(i))
+		source.Install(c)
+		loaded := c.TLS(b)
+		byName[c.Names[0]] = &loaded
+	}
+	plain := serveHandshakes(b, &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return byName[hello.ServerName], nil },
+	})
+	edge := serveHandshakes(b, warmEdge(b, source, benchmarkNames).TLSConfig())
+	for b.Loop() {
+		name := nameNumber(rand.IntN(benchmarkNames)) //nolint:gosec // any name will do
+		plain.greet(b, name)
+		edge.greet(b, name)
+	}
+	plainTime, edgeTime := plain.close(b), edge.close(b)
+	b.ReportMetric(plainTime/float64(b.N), "plain-cpu-µs/op")
+	b.ReportMetric(edgeTime/float64(b.N), "edge-cpu-µs/op")
+	b.ReportMetric(edgeTime/plainTime, "edge/plain")
+}
+
+// BenchmarkLoad takes certificates into memory: what the first handshake for a name costs more, besides the database and
+// the opening of the key. It also reports what one takes in memory.
+func BenchmarkLoad(b *testing.B) {
+	ca, source := edgetest.NewCA(b), edgetest.NewSource()
+	for i := range 1000 {
+		source.Install(ca.Issue(b, nameNumber(i)))
+	}
+	before := liveHeap()
+	kept := warmEdge(b, source, 1000)
+	memory := float64(liveHeap()-before) / 1000
+	runtime.KeepAlive(kept)
+	edge, err := terminator.New(terminator.Options{Source: source, CacheSize: 1, Log: quiet})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ { // each pushes the one before out of a cache of one
+		if err := edge.Warm(b.Context(), nameNumber(i%1000)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(memory, "B/certificate")
+}
+
+func nameNumber(i int) string { return fmt.Sprintf("shop%d.test", i) }
+
+// warmEdge is an edge that has run for a while: every name is in memory.
+func warmEdge(b *testing.B, source terminator.Source, names int) *terminator.Terminator {
+	edge, err := terminator.New(terminator.Options{Source: source, CacheSize: names, Log: quiet})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range names {
+		if err := edge.Warm(b.Context(), nameNumber(i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return edge
+}
+
+// handshakeServer serves clients one by one, on a thread of its own whose processor time is taken.
+type handshakeServer struct {
+	listener net.Listener
+	spent    chan float64 // microseconds
+}
+
+func serveHandshakes(b *testing.B, config *tls.Config) handshakeServer {
+	s := handshakeServer{listener: listen(b), spent: make(chan float64, 1)}
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		start := threadTime(b)
+		for {
+			raw, err := s.listener.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				s.spent <- threadTime(b) - start
+				return
+			}
+			conn := tls.Server(raw, config)
+			if err := errors.Join(conn.Handshake(), conn.Close()); err != nil {
+				b.Error(err)
+			}
+		}
+	}()
+	return s
+}
+
+func (s handshakeServer) greet(b *testing.B, name string) {
+	client := &tls.Config{ServerName: name, InsecureSkipVerify: true} //nolint:gosec // the client's work is not what is measured
+	conn, err := tls.Dial("tcp", s.listener.Addr().String(), client)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil { // until the server is done
+		b.Fatal(err)
+	}
+	if err := conn.Close(); err != nil && !errors.Is(err, unix.EPIPE) {
+		b.Fatal(err)
+	}
+}
+
+func (s handshakeServer) close(b *testing.B) float64 {
+	if err := s.listener.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return <-s.spent
+}
+
+func threadTime(b *testing.B) float64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
+		b.Error(err)
+	}
+	return float64(ts.Nano()) / 1000
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

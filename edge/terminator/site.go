@@ -1,0 +1,102 @@
+package terminator
+
+import (
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+)
+
+const (
+	connectTimeout  = 5 * time.Second  // to the upstream, which is near
+	responseTimeout = 60 * time.Second // until the upstream begins its answer
+	idlePerUpstream = 256              // kept connections; net/http's default of 2 makes a proxy dial all the time
+)
+
+// newSite is what stands behind the edge: the platform at upstream, or a page of our own where there is none.
+func newSite(upstream *url.URL, stall time.Duration, log *slog.Logger) http.Handler {
+	var next http.Handler = http.HandlerFunc(builtinPage)
+	if upstream != nil {
+		next = newProxy(upstream, log)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			http.Error(w, "This server is no forward proxy.", http.StatusMethodNotAllowed)
+			return
+		}
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = &pacedBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(upstream)
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what Go can't parse; nothing here reads it
+			r.Out.Host = r.In.Host                 // the platform tells its tenants apart by it
+			r.SetXForwarded()                      // ReverseProxy has removed those that the client sent
+		},
+		Transport: &http.Transport{
+			DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   connectTimeout,
+			ResponseHeaderTimeout: responseTimeout,
+			ExpectContinueTimeout: time.Second,
+			MaxIdleConnsPerHost:   idlePerUpstream,
+			IdleConnTimeout:       90 * time.Second,
+			DisableCompression:    true, // bodies pass as they are
+			ForceAttemptHTTP2:     true,
+		},
+		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorHandler: proxyFailed(log.With("upstream", upstream.Redacted())),
+	}
+}
+
+// proxyFailed answers in the upstream's place. The cause goes to the log and not to the visitor.
+func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if r.Context().Err() != nil || errors.Is(err, errStalled) {
+			log.Debug("the client left or stopped sending", "host", r.Host, "error", err)
+			http.Error(w, "The request was not sent to its end in time.", http.StatusRequestTimeout)
+			return
+		}
+		log.Warn("the upstream did not answer", "host", r.Host, "error", err)
+		status := http.StatusBadGateway
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			status = http.StatusGatewayTimeout
+		}
+		writePage(w, status, page{Title: http.StatusText(status),
+			Text: "The site behind this address does not answer at the moment. Its operator can see why; please try again in a while."})
+	}
+}
+
+// builtinPage shows that the connection works, where no upstream is configured.
+func builtinPage(w http.ResponseWriter, r *http.Request) {
+	p := page{Title: hostname(r.Host), Text: "Nothing is configured behind this address yet. This connection is not encrypted."}
+	if r.TLS != nil {
+		p.Text = "HTTPS works for this name. Nothing is configured behind it yet."
+	}
+	writePage(w, http.StatusOK, p)
+}
+
+type page struct{ Title, Text string }
+
+var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}}</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:20vh auto;padding:0 1rem}</style></head>
+<body><h1>{{.Title}}</h1><p>{{.Text}}</p></body></html>
+`))
+
+func writePage(w http.ResponseWriter, status int, p page) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	pageTemplate.Execute(w, p) //nolint:errcheck // a client that left needs no page
+}

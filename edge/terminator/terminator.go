@@ -1,0 +1,130 @@
+package terminator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	headerTimeout  = 10 * time.Second  // for the TLS handshake, and for a request's header
+	idleTimeout    = 120 * time.Second // between two requests on one connection
+	drainTimeout   = 10 * time.Second  // for requests under way when the process is told to stop
+	maxHeaderBytes = 64 << 10
+)
+
+// Options is what a Terminator is made of.
+type Options struct {
+	Source          Source
+	Challenges      http.Handler // answers http-01 (RFC 8555 §8.3); nil leaves these paths to the upstream
+	Upstream        *url.URL     // nil: a built-in page
+	PublicHTTPSPort int          // as visitors see it, for redirects
+	CacheSize       int          // certificates in memory, at about 5 kB each
+	Log             *slog.Logger
+}
+
+// Terminator is a TLS edge that is not listening yet.
+type Terminator struct {
+	source          Source
+	certificates    *certificates
+	challenges      http.Handler
+	site            http.Handler
+	publicHTTPSPort int
+	stall           time.Duration
+	log             *slog.Logger
+}
+
+// New makes a Terminator. It fails only for a cache size below 1.
+func New(o Options) (*Terminator, error) { return newTerminator(o, stallTimeout) }
+
+func newTerminator(o Options, stall time.Duration) (*Terminator, error) {
+	certificates, err := newCertificates(o.Source, o.CacheSize, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &Terminator{
+		source: o.Source, certificates: certificates, challenges: o.Challenges, site: newSite(o.Upstream, stall, o.Log),
+		publicHTTPSPort: o.PublicHTTPSPort, stall: stall, log: o.Log,
+	}, nil
+}
+
+// TLSConfig serves each name with its certificate; names without one get the alert unrecognized_name (RFC 6066 §3).
+func (t *Terminator) TLSConfig() *tls.Config { return t.certificates.tlsConfig() }
+
+// Serve answers on both listeners until ctx ends. Then it takes no more connections, lets the requests under way end for up
+// to ten seconds, and returns nil. It closes the listeners.
+func (t *Terminator) Serve(ctx context.Context, https, plain net.Listener) error {
+	secure := t.server(t.serveHTTPS)
+	secure.TLSConfig = t.TLSConfig()
+	insecure := t.server(t.serveHTTP)
+
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return untilClosed(secure.ServeTLS(impatient{https, t.stall}, "", "")) })
+	group.Go(func() error { return untilClosed(insecure.Serve(impatient{plain, t.stall})) })
+	group.Go(func() error {
+		if err := t.source.Listen(running, t.certificates.changed); err != nil && running.Err() == nil {
+			return fmt.Errorf("listen for changed certificates: %w", err)
+		}
+		return nil
+	})
+	for _, server := range []*http.Server{secure, insecure} {
+		group.Go(func() error {
+			<-running.Done()
+			return drain(server)
+		})
+	}
+	return group.Wait()
+}
+
+func (t *Terminator) server(handler http.HandlerFunc) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(serverLog{t.log.Handler()}, slog.LevelDebug),
+	}
+}
+
+func untilClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// drain stops a server and cuts off what has not ended in time.
+func drain(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// serverLog sorts what net/http logs: broken handshakes and connections are the internet's daily noise, a panic is a fault of ours.
+type serverLog struct{ slog.Handler }
+
+func (h serverLog) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "http: panic") {
+		r.Level = slog.LevelError
+	}
+	if !h.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// Enabled lets all lines through to Handle, which knows their level.
+func (h serverLog) Enabled(context.Context, slog.Level) bool { return true }

@@ -1,0 +1,54 @@
+package terminator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// tlsConfig serves each name with its own certificate, to TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
+func (c *certificates) tlsConfig() *tls.Config {
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			e, err := c.get(hello.Context(), strings.ToLower(hello.ServerName))
+			if errors.Is(err, ErrNotServed) {
+				// crypto/tls answers "no certificate and no error" with the alert unrecognized_name (RFC 6066 §3), and an
+				// error with internal_error.
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			return e.certificate, nil
+		},
+	}
+	// Session tickets are encrypted with keys that crypto/tls makes and rotates. What is added here ties a ticket to the name
+	// and the certificate it was given for, so that no session outlives them: a retired name is refused, a renewed one shows its
+	// new certificate. For TLS 1.2 RFC 6066 §3 asks for the name; for TLS 1.3 RFC 8446 §4.6.1 trusts the client with it.
+	config.WrapSession = func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+		if e, ok := c.loaded.Peek(strings.ToLower(state.ServerName)); ok {
+			session.Extra = append(session.Extra, sessionBinding(state, e))
+		}
+		return config.EncryptTicket(state, session)
+	}
+	config.UnwrapSession = func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+		session, err := config.DecryptTicket(ticket, state)
+		if session == nil || err != nil {
+			return nil, err
+		}
+		e, err := c.get(context.Background(), strings.ToLower(state.ServerName))
+		if err != nil || !slices.ContainsFunc(session.Extra, func(extra []byte) bool { return string(extra) == string(sessionBinding(state, e)) }) {
+			return nil, nil // no resumption: the full handshake that follows tells the client
+		}
+		return session, nil
+	}
+	return config
+}
+
+func sessionBinding(state tls.ConnectionState, e *entry) []byte {
+	return []byte("evercert served " + strings.ToLower(state.ServerName) + " " + e.serial)
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// Connected is the domain as it is stored. Created is false when this tenant had connected it before, with the same
+// names; Domain.ID is then the one given at that time.
+type Connected struct {
+	Domain  cert.Domain
+	Created bool
+}
+
+// connectTries is how often Connect looks again when the domain in its way was removed between two looks.
+const connectTries = 5
+
+// errNameHeld rolls back a transaction that could not get every name.
+var errNameHeld = errors.New("a name belongs to another domain")
+
+// Connect makes the domain, and the tenant if it is new. Of two that connect one name at the same time one wins, and
+// nothing of the other's stays. Repeating it changes nothing.
+//
+// It returns a cert.Problem: NameTaken when another tenant has one of the names, or had it until a short time ago;
+// RequestRefused when this tenant has one of them connected with other names; TenantInactive or TenantDeleted.
+func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
+	for range connectTries {
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return connect(ctx, tx, d) })
+		if err == nil {
+			return Connected{Domain: d, Created: true}, nil
+		}
+		if !errors.Is(err, errNameHeld) {
+			return Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
+		}
+		present, err := s.present(ctx, d)
+		if err == nil {
+			return Connected{Domain: present}, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
+		}
+	}
+	return Connected{}, fmt.Errorf("connect %s: %w, or its id %s is that of a removed domain", d.Hostname, errNameHeld, d.ID)
+}
+
+func connect(ctx context.Context, tx pgx.Tx, d cert.Domain) error {
+	state, err := ensureTenant(ctx, tx, d.Tenant)
+	if err != nil {
+		return err
+	}
+	if err := refuseTenant(state); err != nil {
+		return err
+	}
+	inserted, err := insertDomain(ctx, tx, d, cert.DomainPendingDNS)
+	if err != nil {
+		return err
+	}
+	if !inserted {
+		return errNameHeld
+	}
+	held, err := claimNames(ctx, tx, d)
+	if err != nil {
+		return err
+	}
+	if len(held) > 0 {
+		return errNameHeld
+	}
+	return nil
+}
+
+// insertDomain makes the row of a domain whose tenant is there, unless its id is known or another domain is live under
+// its hostname.
+func insertDomain(ctx context.Context, tx pgx.Tx, d cert.Domain, status cert.DomainStatus) (inserted bool, err error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO domains (id, tenant, hostname, names, domain_status, headline, removed_at)
+		VALUES (@id, @tenant, @hostname, @names, @status, @headline, CASE WHEN @status = 'removed' THEN now() END)
+		ON CONFLICT DO NOTHING`,
+		pgx.StrictNamedArgs{
+			"id": d.ID, "tenant": d.Tenant, "hostname": d.Hostname, "names": d.Names,
+			"status": status, "headline": cert.Status{Domain: status}.Headline(),
+		})
+	if err != nil {
+		return false, fmt.Errorf("insert domain: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// present returns the domain that a tenant asks to connect, if it has it already with the same names. Otherwise it
+// returns the problem that keeps the tenant from connecting it, or ErrNotFound if there is none any more.
+func (s *Store) present(ctx context.Context, d cert.Domain) (cert.Domain, error) {
+	holders, err := list(ctx, s.pool, pgx.RowToStructByName[cert.Domain], `
+		SELECT id, tenant, hostname, names
+		FROM domains
+		WHERE id IN (SELECT domain_id FROM domain_names WHERE name = ANY ($1))
+		ORDER BY hostname`, d.Names)
+	if err != nil {
+		return cert.Domain{}, fmt.Errorf("look who has the names: %w", err)
+	}
+	for _, h := range holders {
+		if h.Tenant != d.Tenant {
+			i := slices.IndexFunc(d.Names, func(name string) bool { return slices.Contains(h.Names, name) })
+			return cert.Domain{}, nameTaken(d.Names[i])
+		}
+	}
+	switch {
+	case len(holders) == 0:
+		return cert.Domain{}, ErrNotFound
+	case holders[0].Hostname == d.Hostname && sameNames(holders[0].Names, d.Names):
+		return holders[0], nil
+	default:
+		return cert.Domain{}, connectedOtherwise(holders[0])
+	}
+}
+
+// connectedOtherwise tells a tenant that its own domain is in the way.
+func connectedOtherwise(d cert.Domain) cert.Problem {
+	names := make([]string, 0, len(d.Names))
+	for _, name := range d.Names {
+		names = append(names, cert.Unicode(name))
+	}
+	return cert.Problem{
+		Code: cert.RequestRefused, WhoActs: cert.TenantActs,
+		Message:     fmt.Sprintf("you have connected %s already, with the names %s", cert.Unicode(d.Hostname), strings.Join(names, ", ")),
+		Remediation: "remove " + cert.Unicode(d.Hostname) + " first, or leave out the names that it has",
+	}
+}
+
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// Unstarted lists domains that were connected longer ago than olderThan and for which no snapshot was recorded, the
+// oldest first: the process that connected them may have died before it started their workflow. Starting one that runs
+// already does no harm.
+func (s *Store) Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]cert.Domain, error) {
+	domains, err := list(ctx, s.pool, pgx.RowToStructByName[cert.Domain], `
+		SELECT id, tenant, hostname, names
+		FROM domains
+		WHERE NOT recorded AND connected_at <= now() - @older_than::interval
+		ORDER BY connected_at
+		LIMIT @limit`,
+		pgx.StrictNamedArgs{"older_than": olderThan, "limit": limit})
+	if err != nil {
+		return nil, fmt.Errorf("list unstarted domains: %w", err)
+	}
+	return domains, nil
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// sweep is how many expired rows each put takes away. More than one, so that they can't pile up.
+const sweep = 10
+
+// PutHTTPToken makes the edges answer an http-01 challenge (RFC 8555 §8.3) for the length of ttl, by the database's
+// clock. A token that is there gets the new answer and the new time.
+func (s *Store) PutHTTPToken(ctx context.Context, token, keyAuthorization string, ttl time.Duration) error {
+	_, err := s.pool.Exec(ctx, `
+		WITH swept AS (
+			DELETE FROM http_tokens
+			WHERE token IN (
+				SELECT token FROM http_tokens
+				WHERE expires_at <= now() AND token <> @token
+				ORDER BY expires_at LIMIT @sweep
+				FOR UPDATE SKIP LOCKED)
+		)
+		INSERT INTO http_tokens (token, key_authorization, expires_at)
+		VALUES (@token, @key_authorization, now() + @ttl::interval)
+		ON CONFLICT (token) DO UPDATE SET key_authorization = excluded.key_authorization, expires_at = excluded.expires_at`,
+		pgx.StrictNamedArgs{"token": token, "key_authorization": keyAuthorization, "ttl": ttl, "sweep": sweep})
+	if err != nil {
+		return fmt.Errorf("put http-01 token: %w", err)
+	}
+	return nil
+}
+
+// HTTPToken returns the key authorization to answer with, or ErrNotFound when there is none or it has expired.
+func (s *Store) HTTPToken(ctx context.Context, token string) (string, error) {
+	answer, err := one(ctx, s.pool, pgx.RowTo[string], `
+		SELECT key_authorization FROM http_tokens WHERE token = $1 AND expires_at > now()`, token)
+	if err != nil {
+		return "", fmt.Errorf("http-01 token: %w", err)
+	}
+	return answer, nil
+}
+
+// DeleteHTTPToken takes an answer away once its challenge is decided. One that is not there is no error.
+func (s *Store) DeleteHTTPToken(ctx context.Context, token string) error {
+	if _, err := s.pool.Exec(ctx, `DELETE FROM http_tokens WHERE token = $1`, token); err != nil {
+		return fmt.Errorf("delete http-01 token: %w", err)
+	}
+	return nil
+}

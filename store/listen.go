@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// How ListenServed finds out that its connection is dead though nobody closed it (a firewall that forgot it, a host
+// that went dark): after a minute without a word it asks, and waits some seconds for the answer.
+const (
+	listenSilence = time.Minute
+	listenAnswer  = 10 * time.Second
+)
+
+// ListenServed calls changed with each name whose certificate or redirect rule has changed, until ctx ends, and then
+// returns its error. It has a connection of its own. When that is lost it connects again by itself, and since what was
+// told meanwhile is lost, it calls changed("") after each connect, the first one too: anything may have changed.
+//
+// changed is called by one goroutine, in order. While it runs nothing further is read, so it should be quick.
+func (s *Store) ListenServed(ctx context.Context, changed func(name string)) error {
+	var pause backoff
+	for {
+		err := s.listen(ctx, func(name string) {
+			pause = backoff{} // the connection was good
+			changed(name)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		slog.WarnContext(ctx, "lost the connection that tells of changed certificates", "error", err)
+		if err := pause.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// listen serves one connection and returns when it is lost.
+func (s *Store) listen(ctx context.Context, changed func(name string)) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), listenAnswer)
+		defer cancel()
+		err = errors.Join(err, conn.Close(closing))
+	}()
+	if _, err := conn.Exec(ctx, `LISTEN evercert_served`); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	changed("")
+	for {
+		name, err := nextNotification(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			changed(name)
+		}
+	}
+}
+
+// nextNotification waits for a name. It returns none when nothing came for a while but the connection is alive.
+func nextNotification(ctx context.Context, conn *pgx.Conn) (name string, err error) {
+	waiting, cancel := context.WithTimeout(ctx, listenSilence)
+	defer cancel()
+	notification, err := conn.WaitForNotification(waiting)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return "", ask(ctx, conn)
+	}
+	if err != nil {
+		return "", fmt.Errorf("wait for a notification: %w", err)
+	}
+	return notification.Payload, nil
+}
+
+func ask(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, listenAnswer)
+	defer cancel()
+	if err := conn.Ping(ctx); err != nil {
+		return fmt.Errorf("no answer after %s of silence: %w", listenSilence, err)
+	}
+	return nil
+}

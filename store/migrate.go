@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"log/slog"
+	"path"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The migrations run in the order of their names (0001_tables.sql, 0002_…). One that has been released never changes;
+// a correction is a further one.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationLock is the key of the advisory lock that lets one process migrate at a time; any number that nothing else
+// in this database uses.
+const migrationLock = 0x65766572 // "ever"
+
+// migrate brings the tables up to date. Each migration is a transaction of its own, with its line in schema_migrations:
+// a crash leaves the database between two migrations, never inside one, and the next start goes on from there.
+func migrate(ctx context.Context, conn *pgx.Conn) error {
+	err := underMigrationLock(ctx, conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			CREATE TABLE IF NOT EXISTS schema_migrations (
+				name       text PRIMARY KEY,
+				applied_at timestamptz NOT NULL DEFAULT now()
+			)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("create schema_migrations: %w", err)
+	}
+	entries, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return fmt.Errorf("list migrations: %w", err)
+	}
+	for _, entry := range entries {
+		if err := apply(ctx, conn, entry.Name()); err != nil {
+			return fmt.Errorf("migration %s: %w", entry.Name(), err)
+		}
+	}
+	return nil
+}
+
+// apply runs one migration, unless it was run before. That is looked up under the lock: another process may have run it
+// while this one waited.
+func apply(ctx context.Context, conn *pgx.Conn, name string) error {
+	sql, err := migrations.ReadFile(path.Join("migrations", name))
+	if err != nil {
+		return err
+	}
+	return underMigrationLock(ctx, conn, func(tx pgx.Tx) error {
+		noted, err := tx.Exec(ctx, `INSERT INTO schema_migrations (name) VALUES ($1) ON CONFLICT (name) DO NOTHING`, name)
+		if err != nil || noted.RowsAffected() == 0 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, string(sql)); err != nil {
+			return err
+		}
+		slog.InfoContext(ctx, "database migrated", "migration", name)
+		return nil
+	})
+}
+
+// underMigrationLock runs f in a transaction that holds the lock and gives it back when it ends, however it ends.
+func underMigrationLock(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {
+			return fmt.Errorf("wait for the migration lock: %w", err)
+		}
+		return f(tx)
+	})
+}

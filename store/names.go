@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// quarantine is how long a removed name is kept from other tenants: long enough for its former owner to take down the
+// records that still point here, or to notice that somebody removed it.
+const quarantine = 7 * 24 * time.Hour
+
+// claimNames gives the names to a domain whose row is there already. It returns those that another domain holds, and a
+// problem when one of them is in another tenant's quarantine; in both cases the transaction must be rolled back.
+//
+// The names are inserted in alphabetical order, so that two transactions that want the same ones queue up instead of
+// locking each other out. Quarantine is looked at afterwards: once the names are ours, nobody can put them there.
+func claimNames(ctx context.Context, tx pgx.Tx, d cert.Domain) (held []string, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`
+		INSERT INTO domain_names (name, domain_id)
+		SELECT DISTINCT name, @domain::uuid FROM unnest(@names::text[]) AS name ORDER BY name
+		ON CONFLICT (name) DO NOTHING`,
+		pgx.StrictNamedArgs{"names": d.Names, "domain": d.ID})
+	batch.Queue(`
+		SELECT name FROM domain_names WHERE name = ANY (@names) AND domain_id <> @domain ORDER BY name`,
+		pgx.StrictNamedArgs{"names": d.Names, "domain": d.ID}).Query(func(rows pgx.Rows) (err error) {
+		held, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	var quarantined []quarantinedName
+	batch.Queue(`
+		DELETE FROM name_quarantine WHERE name = ANY (@names)
+		RETURNING name, ends_at, tenant <> @tenant AND ends_at > now() AS refused`,
+		pgx.StrictNamedArgs{"names": d.Names, "tenant": d.Tenant}).Query(func(rows pgx.Rows) (err error) {
+		quarantined, err = pgx.CollectRows(rows, pgx.RowToStructByName[quarantinedName])
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("claim the names of %s: %w", d.Hostname, err)
+	}
+	if len(held) > 0 {
+		return held, nil
+	}
+	for _, q := range quarantined {
+		if q.Refused {
+			return nil, nameInQuarantine(q.Name, q.EndsAt)
+		}
+	}
+	return nil, nil
+}
+
+// quarantinedName is a row of name_quarantine, and whether it keeps out the tenant that asks.
+type quarantinedName struct {
+	Name    string
+	EndsAt  time.Time
+	Refused bool
+}
+
+// freeNames takes every name from a domain but those to keep, and puts them in quarantine for other tenants.
+func freeNames(ctx context.Context, tx pgx.Tx, domainID string, keep []string) error {
+	_, err := tx.Exec(ctx, `
+		WITH freed AS (
+			DELETE FROM domain_names WHERE domain_id = @domain AND name <> ALL (@keep::text[]) RETURNING name
+		)
+		INSERT INTO name_quarantine (name, tenant, ends_at)
+		SELECT freed.name, domains.tenant, now() + @quarantine::interval
+		FROM freed, domains
+		WHERE domains.id = @domain
+		ON CONFLICT (name) DO UPDATE SET tenant = excluded.tenant, ends_at = excluded.ends_at`,
+		pgx.StrictNamedArgs{"domain": domainID, "keep": noNil(keep), "quarantine": quarantine})
+	if err != nil {
+		return fmt.Errorf("free names of domain %s: %w", domainID, err)
+	}
+	return nil
+}
+
+// nameTaken does not tell who has the name: that is nobody else's business.
+func nameTaken(name string) cert.Problem {
+	return cert.Problem{
+		Code: cert.NameTaken, WhoActs: cert.TenantActs,
+		Message:     cert.Unicode(name) + " is connected by another account already",
+		Remediation: "if the domain is yours, remove it from the other account first or contact support",
+	}
+}
+
+func nameInQuarantine(name string, until time.Time) cert.Problem {
+	return cert.Problem{
+		Code: cert.NameTaken, WhoActs: cert.TenantActs,
+		Message: fmt.Sprintf("%s was removed from another account a short time ago; it is kept for that account until %s",
+			cert.Unicode(name), until.UTC().Format("2006-01-02 15:04 MST")),
+		Remediation: "wait until then; if the domain is yours, connect it from the other account, or contact support",
+	}
+}

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// Served is what an edge needs to answer for a name.
+type Served struct {
+	Name          string // under which it is served: the name asked for, or the wildcard that covers it
+	Serial        string
+	ChainPEM      []byte // leaf first
+	KeyID         string // under which SealedKey opens
+	SealedKey     []byte
+	HTTPSRedirect bool // visitors who come over HTTP are sent to HTTPS
+}
+
+// Served returns the certificate that a name is served with: its own, else that of the wildcard one label up
+// (RFC 9525 §6.3: a wildcard stands for one label). ErrNotFound if there is neither.
+func (s *Store) Served(ctx context.Context, name string) (Served, error) {
+	_, parent, _ := strings.Cut(name, ".")
+	served, err := one(ctx, s.pool, pgx.RowToStructByName[Served], `
+		SELECT s.name, s.serial, c.chain_pem, i.key_id, k.sealed AS sealed_key, coalesce(d.https_redirect, false) AS https_redirect
+		FROM served_names s
+		JOIN certificates c ON c.serial = s.serial
+		JOIN issuances i ON i.id = c.issuance_id
+		JOIN keys k ON k.id = i.key_id
+		LEFT JOIN domains d ON d.id = c.domain_id
+		WHERE s.name IN (@name, @wildcard)
+		ORDER BY s.name = @name DESC
+		LIMIT 1`,
+		pgx.StrictNamedArgs{"name": name, "wildcard": "*." + parent})
+	if err != nil {
+		return Served{}, fmt.Errorf("certificate for %s: %w", name, err)
+	}
+	return served, nil
+}
+
+// Install makes names be served with a certificate from now on, and tells the edges. Names that are served with it
+// already change nothing and are not told. ErrNotFound if there is no such certificate; cert.Problem RequestRefused if
+// its domain was removed, because its names may be somebody else's by now.
+func (s *Store) Install(ctx context.Context, names []string, serial string) error {
+	var known, removed bool
+	var notified int
+	err := s.pool.QueryRow(ctx, `
+		WITH certificate AS (
+			SELECT serial, domain_id FROM certificates WHERE serial = @serial
+		), domain AS ( -- locked: a removal at the same moment comes wholly before or wholly after
+			SELECT removed_at FROM domains WHERE id = (SELECT domain_id FROM certificate) FOR SHARE
+		), installed AS (
+			INSERT INTO served_names (name, serial)
+			SELECT DISTINCT name, certificate.serial
+			FROM certificate, unnest(@names::text[]) AS name
+			WHERE NOT EXISTS (SELECT FROM domain WHERE removed_at IS NOT NULL)
+			ORDER BY name -- two transactions lock the same names in the same order
+			ON CONFLICT (name) DO UPDATE SET serial = excluded.serial, installed_at = now()
+			WHERE served_names.serial <> excluded.serial
+			RETURNING name
+		), notified AS (
+			SELECT pg_notify('evercert_served', name) FROM installed
+		)
+		SELECT EXISTS (SELECT FROM certificate), EXISTS (SELECT FROM domain WHERE removed_at IS NOT NULL), (SELECT count(*) FROM notified)`,
+		pgx.StrictNamedArgs{"names": names, "serial": serial}).Scan(&known, &removed, &notified)
+	switch {
+	case err != nil:
+		return fmt.Errorf("install certificate %s: %w", serial, err)
+	case !known:
+		return fmt.Errorf("install certificate %s: %w", serial, ErrNotFound)
+	case removed:
+		return cert.Problem{
+			Code: cert.RequestRefused, WhoActs: cert.TenantActs,
+			Message:     "the domain was removed: its certificate is not installed any more",
+			Remediation: "connect the domain again if it is still yours",
+		}
+	}
+	return nil
+}
+
+// Retire makes names be served no more, and tells the edges. Names that are not served change nothing.
+func (s *Store) Retire(ctx context.Context, names []string) error {
+	_, err := s.pool.Exec(ctx, `
+		WITH retired AS (
+			DELETE FROM served_names WHERE name = ANY ($1) RETURNING name
+		)
+		SELECT pg_notify('evercert_served', name) FROM retired`, names)
+	if err != nil {
+		return fmt.Errorf("retire %s: %w", strings.Join(names, ", "), err)
+	}
+	return nil
+}
+
+// stopServing retires every name that is served with a certificate of a domain.
+func stopServing(ctx context.Context, tx pgx.Tx, domainID string) error {
+	_, err := tx.Exec(ctx, `
+		WITH retired AS (
+			DELETE FROM served_names USING certificates
+			WHERE certificates.serial = served_names.serial AND certificates.domain_id = $1
+			RETURNING name
+		)
+		SELECT pg_notify('evercert_served', name) FROM retired`, domainID)
+	if err != nil {
+		return fmt.Errorf("stop serving domain %s: %w", domainID, err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+// Package store is evercert's database, PostgreSQL. Each exported method is one transaction, and the tables refuse what
+// must not happen (migrations/*.sql): two domains with one name, two certificates of one issuance, a status that does
+// not exist.
+//
+// Methods return ErrNotFound when what they were asked for is not there, a cert.Problem when a person has to do
+// something, and otherwise the database's error with what was being done.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/evercert/evercert/config"
+)
+
+// ErrNotFound says that there is no such row. Test for it with errors.Is.
+var ErrNotFound = errors.New("not found")
+
+// connectTimeout is for a host that accepts connections and then says nothing, unless the URL has a connect_timeout.
+const connectTimeout = 10 * time.Second
+
+// Store is a pool of connections to the database. It is safe for concurrent use.
+type Store struct {
+	pool   *pgxpool.Pool
+	orders chan struct{} // a place for each PlaceOrder that may hold a connection
+}
+
+// Open connects to the database with the default pool and brings its tables up to date. While no server answers, it
+// logs and tries again until ctx ends. A server that refuses (wrong password, no such database) is an error at once.
+func Open(ctx context.Context, databaseURL string) (*Store, error) {
+	return OpenConfig(ctx, Config{URL: config.Secret(databaseURL), MaxConns: defaultMaxConns})
+}
+
+// OpenConfig is Open with a pool of the size that the configuration says.
+func OpenConfig(ctx context.Context, c Config) (*Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	settings, err := pgxpool.ParseConfig(string(c.URL))
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	settings.MaxConns = int32(c.MaxConns)
+	settings.AfterConnect = readTimesInUTC
+	if settings.ConnConfig.ConnectTimeout == 0 {
+		settings.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
+		settings.ConnConfig.RuntimeParams["application_name"] = "evercert"
+	}
+	if err := migrateWhenUp(ctx, settings.ConnConfig); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return &Store{pool: pool, orders: make(chan struct{}, c.MaxConns/2)}, nil
+}
+
+// Close waits for running statements and closes every connection but those of ListenServed, which end with their context.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ready tells whether the database answers, for health checks.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}
+
+// migrateWhenUp waits for the server and runs the migrations on a connection of its own.
+func migrateWhenUp(ctx context.Context, settings *pgx.ConnConfig) error {
+	var pause backoff
+	for {
+		conn, err := pgx.ConnectConfig(ctx, settings)
+		if err == nil {
+			return errors.Join(migrate(ctx, conn), conn.Close(context.WithoutCancel(ctx)))
+		}
+		if !notUpYet(err) {
+			return err
+		}
+		slog.WarnContext(ctx, "the database does not answer yet", "error", err)
+		if waited := pause.wait(ctx); waited != nil {
+			return fmt.Errorf("%w; the last attempt: %w", waited, err)
+		}
+	}
+}
+
+// notUpYet tells errors that pass by themselves from those that stay. An answer of the server itself stays, unless it
+// says that it is starting (57P03) or full (53300).
+func notUpYet(err error) bool {
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) {
+		return true
+	}
+	return answer.Code == "57P03" || answer.Code == "53300"
+}
+
+// readTimesInUTC keeps the local time zone of the process out of what is read.
+func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID,
+		Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
