@@ -1,0 +1,94 @@
+package dcv
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Config is the DNS server of the validation zone.
+type Config struct {
+	Zone        string        `env:"VALIDATION_ZONE" doc:"zone whose names tenants delegate _acme-challenge to, such as dcv.example.net; the parent zone must delegate it to DCV_NAMESERVERS"`
+	Listen      string        `env:"DCV_LISTEN" doc:"host:port of the zone's DNS server, UDP and TCP; empty: this process runs none. CAs ask at port 53"`
+	Nameservers []string      `env:"DCV_NAMESERVERS" doc:"names of the zone's DNS servers, as its NS records say; ns1.<VALIDATION_ZONE> when empty"`
+	Addresses   []string      `env:"DCV_NAMESERVER_ADDRESSES" doc:"addresses of the name servers that lie inside the zone, as name=address,name=address; the parent zone needs the same as glue records"`
+	TTL         time.Duration `env:"DCV_TTL" envDefault:"1s" doc:"for how long resolvers keep a value; more than seconds lets a CA see values of the attempt before"`
+}
+
+// Enabled tells whether this process runs the DNS server.
+func (c Config) Enabled() bool { return c.Listen != "" }
+
+// Validate names the variable that is wrong and what it expects.
+func (c Config) Validate() error {
+	var faults []error
+	if c.Zone != "" && !isName(c.Zone) {
+		faults = append(faults, fmt.Errorf("VALIDATION_ZONE is %q; it expects a domain name such as dcv.example.net", c.Zone))
+	}
+	if c.Listen != "" && !isListenAddress(c.Listen) {
+		faults = append(faults, fmt.Errorf("DCV_LISTEN is %q; it expects host:port such as 0.0.0.0:53, or nothing", c.Listen))
+	}
+	if c.Listen != "" && c.Zone == "" {
+		faults = append(faults, errors.New("VALIDATION_ZONE is empty; with DCV_LISTEN it expects the zone to serve, such as dcv.example.net"))
+	}
+	for _, name := range c.Nameservers {
+		if !isName(name) {
+			faults = append(faults, fmt.Errorf("DCV_NAMESERVERS has %q; it expects names such as ns1.example.net", name))
+		}
+	}
+	for _, entry := range c.Addresses {
+		name, address, err := parseAddress(entry)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("DCV_NAMESERVER_ADDRESSES has %q; it expects name=address such as ns1.dcv.example.net=192.0.2.53", entry))
+		} else if !dns.IsSubDomain(dns.CanonicalName(c.Zone), name) {
+			faults = append(faults, fmt.Errorf("DCV_NAMESERVER_ADDRESSES has %s for %s; it expects names inside VALIDATION_ZONE", address, bare(name)))
+		}
+	}
+	if c.TTL < 0 || c.TTL > 24*time.Hour {
+		faults = append(faults, fmt.Errorf("DCV_TTL is %s; it expects a duration between 0s and 24h, such as 1s", c.TTL))
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) nameservers() []string {
+	if len(c.Nameservers) == 0 {
+		return []string{"ns1." + dns.CanonicalName(c.Zone)}
+	}
+	names := make([]string, len(c.Nameservers))
+	for i, name := range c.Nameservers {
+		names[i] = dns.CanonicalName(name)
+	}
+	return names
+}
+
+// parseAddress reads "name=address".
+func parseAddress(entry string) (name string, address netip.Addr, err error) {
+	name, value, _ := strings.Cut(entry, "=")
+	if !isName(name) {
+		return "", netip.Addr{}, fmt.Errorf("%q is no name", name)
+	}
+	address, err = netip.ParseAddr(value)
+	return dns.CanonicalName(name), address.Unmap(), err
+}
+
+func isName(name string) bool {
+	_, ok := dns.IsDomainName(name)
+	return ok && bare(name) != "" && !strings.ContainsAny(name, "\\ /:")
+}
+
+func isListenAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// bare is a name without the dot at its end.
+func bare(name string) string { return strings.TrimSuffix(name, ".") }

@@ -1,0 +1,42 @@
+package dcv_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/evercert/evercert/dcv"
+)
+
+func TestListen_SaysWhyItCannot(t *testing.T) {
+	t.Parallel()
+	s := start(t, newMemory())
+	_, err := dcv.Listen(t.Context(), dcv.Config{Zone: apex, Listen: s.Addr()}, newMemory(), quiet())
+	require.ErrorContains(t, err, "DCV_LISTEN")
+	_, err = dcv.Listen(t.Context(), dcv.Config{Zone: apex}, newMemory(), quiet())
+	require.ErrorContains(t, err, "DCV_LISTEN is empty")
+	_, err = dcv.Listen(t.Context(), dcv.Config{Listen: ":53"}, newMemory(), quiet())
+	require.ErrorContains(t, err, "VALIDATION_ZONE is empty")
+}
+
+func TestConfig_NamesTheVariableThatIsWrong(t *testing.T) {
+	t.Parallel()
+	valid := dcv.Config{Zone: apex, Listen: ":53", Nameservers: []string{"ns1.example.net."}, Addresses: []string{"ns1." + apex + "=192.0.2.53"}, TTL: time.Second}
+	require.NoError(t, valid.Validate())
+	require.NoError(t, dcv.Config{}.Validate(), "a process without the server needs no settings")
+	for want, spoil := range map[string]func(*dcv.Config){
+		`VALIDATION_ZONE is "https://dcv"`:             func(c *dcv.Config) { c.Zone = "https://dcv" },
+		`DCV_LISTEN is "53"`:                           func(c *dcv.Config) { c.Listen = "53" },
+		`DCV_LISTEN is ":dns"`:                         func(c *dcv.Config) { c.Listen = ":dns" },
+		`DCV_NAMESERVERS has "192.0.2.53:53"`:          func(c *dcv.Config) { c.Nameservers = []string{"192.0.2.53:53"} },
+		`DCV_NAMESERVER_ADDRESSES has "192.0.2.53"`:    func(c *dcv.Config) { c.Addresses = []string{"192.0.2.53"} },
+		`DCV_NAMESERVER_ADDRESSES has "ns1=ns2"`:       func(c *dcv.Config) { c.Addresses = []string{"ns1=ns2"} },
+		`192.0.2.53 for ns1.example.com; it expects`:   func(c *dcv.Config) { c.Addresses = []string{"ns1.example.com=192.0.2.53"} },
+		`DCV_TTL is -1s; it expects a duration betwee`: func(c *dcv.Config) { c.TTL = -time.Second },
+	} {
+		c := valid
+		spoil(&c)
+		require.ErrorContains(t, c.Validate(), want)
+	}
+}

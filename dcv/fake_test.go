@@ -1,0 +1,118 @@
+package dcv_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/evercert/evercert/dcv"
+)
+
+// memory is a store of values and tokens. It does not let them expire.
+type memory struct {
+	mu     sync.Mutex
+	txt    map[string][]string
+	tokens map[string]string
+	ttls   []time.Duration
+	err    error         // of every call
+	hang   bool          // TXT waits until ctx ends
+	hold   chan struct{} // TXT waits until it is closed, whatever ctx says
+	asked  chan struct{} // gets one for each TXT under way
+}
+
+func newMemory() *memory {
+	return &memory{txt: map[string][]string{}, tokens: map[string]string{}, asked: make(chan struct{}, 1000)}
+}
+
+var errNotFound = errors.New("not found")
+
+func (m *memory) TXT(ctx context.Context, name string) ([]string, error) {
+	m.asked <- struct{}{}
+	if m.hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if m.hold != nil {
+		<-m.hold
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.txt[name]), m.err
+}
+
+func (m *memory) PutTXT(_ context.Context, name, value string, ttl time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ttls = append(m.ttls, ttl)
+	if !slices.Contains(m.txt[name], value) {
+		m.txt[name] = append(m.txt[name], value)
+	}
+	return m.err
+}
+
+func (m *memory) DeleteTXT(_ context.Context, name, value string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.txt[name] = slices.DeleteFunc(m.txt[name], func(v string) bool { return v == value })
+	return m.err
+}
+
+func (m *memory) PutHTTPToken(_ context.Context, token, keyAuthorization string, ttl time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ttls = append(m.ttls, ttl)
+	m.tokens[token] = keyAuthorization
+	return m.err
+}
+
+func (m *memory) HTTPToken(_ context.Context, token string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return "", m.err
+	}
+	if value, ok := m.tokens[token]; ok {
+		return value, nil
+	}
+	return "", errNotFound
+}
+
+func (m *memory) DeleteHTTPToken(_ context.Context, token string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.tokens, token)
+	return m.err
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+const (
+	apex  = "dcv.example.net"
+	label = "abcdefghijklmnopqrstuvwx23"
+	name  = label + "." + apex
+)
+
+// start runs a server on a free port of loopback until the test ends.
+func start(t testing.TB, m *memory, change ...func(*dcv.Config)) *dcv.Server {
+	t.Helper()
+	config := dcv.Config{Zone: apex, Listen: "127.0.0.1:0", TTL: time.Second}
+	for _, c := range change {
+		c(&config)
+	}
+	s, err := dcv.Listen(t.Context(), config, m, quiet())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	return s
+}

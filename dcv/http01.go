@@ -1,0 +1,57 @@
+package dcv
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// HTTP01Path is the path below which CAs look for http-01 answers (RFC 8555 §8.3).
+const HTTP01Path = "/.well-known/acme-challenge/"
+
+// token is what a CA may ask for: base64url without padding (RFC 8555 §8.3). The bound is ours; CAs use 43 characters.
+var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// HTTP01 answers http-01 requests for any host: tokens are unguessable, and the CA picks the host. A token that isn't there is
+// 404; a store that can't be reached is 503, which to a CA is a failure as well but tells the person who looks a different story.
+func HTTP01(tokens interface {
+	HTTPToken(ctx context.Context, token string) (string, error)
+},
+) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "Ask with GET.", http.StatusMethodNotAllowed)
+			return
+		}
+		asked, ok := strings.CutPrefix(r.URL.Path, HTTP01Path)
+		if !ok || !token.MatchString(asked) {
+			http.Error(w, "This is no ACME token.", http.StatusNotFound)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), lookupTime)
+		defer cancel()
+		keyAuthorization, err := tokens.HTTPToken(ctx, asked)
+		switch {
+		case isOutage(err):
+			http.Error(w, "The tokens can't be read now.", http.StatusServiceUnavailable)
+		case err != nil || keyAuthorization == "":
+			http.Error(w, "No challenge with this token is open.", http.StatusNotFound)
+		default:
+			w.Header().Set("Content-Type", "application/octet-stream")
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			io.WriteString(w, keyAuthorization) //nolint:errcheck // a client that left needs no answer
+		}
+	})
+}
+
+// isOutage tells an unreachable store from one that says "not found" with an error of its own.
+func isOutage(err error) bool {
+	_, unreachable := errors.AsType[net.Error](err)
+	return unreachable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}

@@ -1,0 +1,155 @@
+package dcv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	maxConnections = 512             // TCP, at once; the next ones wait until one ends
+	firstTime      = 2 * time.Second // until the first question on a TCP connection
+	idleTime       = 8 * time.Second // between two of them (RFC 7766 §6.2.3: a few seconds)
+	writeTime      = 5 * time.Second // for somebody who doesn't read
+	farewellTime   = 3 * time.Second // for questions under way at the end; longer than lookupTime
+	bindAttempts   = 20              // to find a port that is free for both UDP and TCP, when any port will do
+)
+
+// Values is where the TXT values of the validation zone stand.
+type Values interface {
+	// TXT returns the values of a full name, lower case, without a trailing dot. None is no error; an error is answered with
+	// SERVFAIL, so that no CA takes an outage for an answer.
+	TXT(ctx context.Context, name string) ([]string, error)
+}
+
+// Server is the authoritative DNS server of the validation zone, on UDP and TCP. It has no limit yet on answers to one address,
+// which reflection attacks would call for; its answers are small: nothing of a truncated one, next to nothing for ANY.
+type Server struct {
+	zone    zone
+	stored  Values
+	log     *slog.Logger
+	lookups chan struct{} // taken while a question waits for the store
+
+	packets  net.PacketConn
+	listener net.Listener
+}
+
+// Listen binds DCV_LISTEN for UDP and TCP. With port 0 a free one is taken; see Addr. Questions wait until Serve.
+func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if !config.Enabled() {
+		return nil, errors.New("DCV_LISTEN is empty; it expects host:port to run the DNS server of the validation zone")
+	}
+	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: make(chan struct{}, maxLookups)}
+	if err := s.bind(ctx, config.Listen); err != nil {
+		return nil, fmt.Errorf("DCV_LISTEN: %w", err)
+	}
+	if names := s.zone.unreachable(); len(names) > 0 {
+		log.WarnContext(ctx, "name servers inside the validation zone have no address in DCV_NAMESERVER_ADDRESSES; strict resolvers won't find them", "nameservers", names)
+	}
+	return s, nil
+}
+
+// bind takes the same port for UDP and TCP, as resolvers expect.
+func (s *Server) bind(ctx context.Context, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	var listen net.ListenConfig
+	for range bindAttempts {
+		if s.packets, err = listen.ListenPacket(ctx, "udp", address); err != nil {
+			return err
+		}
+		_, bound, splitErr := net.SplitHostPort(s.packets.LocalAddr().String())
+		if splitErr != nil {
+			return errors.Join(splitErr, s.packets.Close())
+		}
+		if s.listener, err = listen.Listen(ctx, "tcp", net.JoinHostPort(host, bound)); err == nil {
+			return nil
+		}
+		err = errors.Join(err, s.packets.Close())
+		if port != "0" {
+			return err
+		}
+	}
+	return err
+}
+
+// Addr is where the server listens, host:port, for UDP and TCP alike.
+func (s *Server) Addr() string { return s.packets.LocalAddr().String() }
+
+// Serve answers until ctx ends, and then returns nil once the questions under way are answered. A socket that breaks ends it
+// before, with an error. It is called once.
+func (s *Server) Serve(ctx context.Context) error {
+	questions := context.WithoutCancel(ctx) // those under way at the end are answered; each has its own time limit
+	handler := dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) { s.serve(questions, w, req) })
+	s.log.InfoContext(ctx, "serving the validation zone", "zone", bare(s.zone.apex), "address", s.Addr())
+
+	group, ctx := errgroup.WithContext(ctx)
+	for _, server := range []*dns.Server{
+		{PacketConn: s.packets, UDPSize: ednsSize},
+		{Listener: writeLimited{netutil.LimitListener(s.listener, maxConnections)}, ReadTimeout: firstTime, IdleTimeout: func() time.Duration { return idleTime }},
+	} {
+		serving := make(chan struct{})
+		released := sync.OnceFunc(func() { close(serving) })
+		server.Handler, server.MsgAcceptFunc, server.NotifyStartedFunc = handler, accept, released
+		group.Go(func() error {
+			defer released()
+			return server.ActivateAndServe()
+		})
+		group.Go(func() error {
+			<-serving // a server that has not started can't be shut down
+			<-ctx.Done()
+			farewell, cancel := context.WithTimeout(questions, farewellTime)
+			defer cancel()
+			return server.ShutdownContext(farewell)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("serve the validation zone: %w", err)
+	}
+	return nil
+}
+
+// serve is one question, from parsed message to bytes.
+func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg) {
+	m := s.reply(ctx, req)
+	if m == nil {
+		return
+	}
+	fit(m, req, w.LocalAddr().Network())
+	if err := w.WriteMsg(m); err != nil {
+		s.log.DebugContext(ctx, "an answer could not be sent", "to", w.RemoteAddr(), "error", err)
+	}
+}
+
+// writeLimited gives the connections of a listener a time limit for writing, which package dns does not set.
+type writeLimited struct{ net.Listener }
+
+func (l writeLimited) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return writeLimitedConn{conn}, nil
+}
+
+type writeLimitedConn struct{ net.Conn }
+
+func (c writeLimitedConn) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}

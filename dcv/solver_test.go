@@ -1,0 +1,75 @@
+package dcv_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/stretchr/testify/require"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/dcv"
+)
+
+// delegated says where names are delegated to.
+type delegated map[string]string
+
+func (d delegated) DelegationTarget(_ context.Context, name string) (string, error) {
+	if target, ok := d[name]; ok {
+		return target, nil
+	}
+	return "", errors.New("nobody connected it")
+}
+
+var dns01 = cert.Challenge{Name: "shop.example.com", Method: cert.DNS01, Token: "t", KeyAuthorization: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"}
+
+func TestD2_SolverShowsDNS01UnderTheDelegatedName(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	solver := dcv.NewSolver(m, delegated{"shop.example.com": name})
+	server := start(t, m)
+	const value = "lCM7cZyQXcVHK2nnW3jjAhNT3Fvm18UN-kWZZknKoYM" // base64url(SHA-256(key authorization)), as openssl says
+
+	require.NoError(t, solver.Present(t.Context(), dns01))
+	require.NoError(t, solver.Present(t.Context(), dns01), "a second run changes nothing")
+	require.Equal(t, []string{value}, texts(dig(t, server.Addr(), name, dns.TypeTXT)))
+	require.Equal(t, 2*time.Hour, m.ttls[0])
+
+	require.NoError(t, solver.CleanUp(t.Context(), dns01))
+	require.NoError(t, solver.CleanUp(t.Context(), dns01))
+	require.Empty(t, dig(t, server.Addr(), name, dns.TypeTXT).Answer)
+}
+
+func TestSolver_HTTP01(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	solver := dcv.NewSolver(m, delegated{})
+	challenge := cert.Challenge{Name: "shop.example.com", Method: cert.HTTP01, Token: "token", KeyAuthorization: "token.thumbprint"}
+	require.NoError(t, solver.Present(t.Context(), challenge))
+	require.Equal(t, map[string]string{"token": "token.thumbprint"}, m.tokens)
+	require.NoError(t, solver.CleanUp(t.Context(), challenge))
+	require.Empty(t, m.tokens)
+}
+
+func TestSolver_TellsWhatFailed(t *testing.T) {
+	t.Parallel()
+	outage := errors.New("connection refused")
+	m := newMemory()
+	m.err = outage
+	solver := dcv.NewSolver(m, delegated{"shop.example.com": name})
+	http01 := cert.Challenge{Name: "shop.example.com", Method: cert.HTTP01, Token: "token"}
+	for _, c := range []cert.Challenge{dns01, http01} {
+		for _, err := range []error{solver.Present(t.Context(), c), solver.CleanUp(t.Context(), c)} {
+			require.ErrorIs(t, err, outage)
+			require.ErrorContains(t, err, string(c.Method)+" for shop.example.com")
+		}
+	}
+	unknown := cert.Challenge{Name: "other.example.com", Method: cert.DNS01}
+	require.ErrorContains(t, solver.Present(t.Context(), unknown), "nobody connected it")
+	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "nobody connected it")
+	unknown.Method = "tls-alpn-01"
+	require.ErrorContains(t, solver.Present(t.Context(), unknown), "tls-alpn-01")
+	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "tls-alpn-01")
+}

@@ -1,0 +1,168 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// The sentences here are for people who have never heard of a CNAME: what is the matter, then the one step that mends it,
+// with the record as DNS providers' forms ask for it.
+
+// subject is the tenant's name that a record is about.
+func subject(want cert.Record) string {
+	switch want.Purpose {
+	case cert.ForOwnership:
+		return strings.TrimPrefix(want.Name, cert.OwnershipName(""))
+	case cert.ForDelegation:
+		return strings.TrimPrefix(want.Name, cert.DelegationName(""))
+	default:
+		return want.Name
+	}
+}
+
+// zoneOf is the domain under which a provider's form takes names.
+func zoneOf(name string) string { return cert.RegisteredDomain(name) }
+
+// named is a record's name as forms take it, relative to the registered domain, and in full for those that don't.
+func named(name string) string {
+	short := "@"
+	if zone := zoneOf(name); name != zone {
+		short = strings.TrimSuffix(name, "."+zone)
+	}
+	return fmt.Sprintf("named %s (in full: %s)", short, name)
+}
+
+func toAdd(want cert.Record) string {
+	article := "a"
+	if want.Type == "A" || want.Type == "AAAA" {
+		article = "an"
+	}
+	return fmt.Sprintf("add %s %s record %s with the value %s", article, want.Type, named(want.Name), want.Value)
+}
+
+const atProvider = "At your DNS provider "
+
+func tenantActs(code cert.Code, want cert.Record, message, remediation string) cert.Problem {
+	return cert.Problem{Code: code, WhoActs: cert.TenantActs, Message: message, Remediation: atProvider + remediation + ".", Record: &want}
+}
+
+func ownershipMissing(want cert.Record) cert.Problem {
+	return tenantActs(cert.OwnershipMissing, want,
+		fmt.Sprintf("We don't see the record that shows that %s is yours.", cert.Unicode(subject(want))), toAdd(want))
+}
+
+func ownershipDoubled(want cert.Record, stands string) cert.Problem {
+	return tenantActs(cert.OwnershipMissing, want,
+		fmt.Sprintf("The record that shows that %s is yours is in the wrong place: your DNS provider added the domain to its name a second time, which made it %s.",
+			cert.Unicode(subject(want)), stands),
+		fmt.Sprintf("rename that record: it must be %s", named(want.Name)))
+}
+
+func ownershipMismatch(want cert.Record) cert.Problem {
+	return tenantActs(cert.OwnershipMismatch, want,
+		fmt.Sprintf("The record that should show that %s is yours names another account.", cert.Unicode(subject(want))),
+		fmt.Sprintf("change the value of the TXT record %s to %s; or connect the domain from the account that it names", named(want.Name), want.Value))
+}
+
+func delegationMissing(want cert.Record) cert.Problem {
+	return tenantActs(cert.DelegationMissing, want,
+		fmt.Sprintf("We don't see the record by which we get and renew the certificate of %s.", cert.Unicode(subject(want))), toAdd(want))
+}
+
+func delegationDoubled(want cert.Record, stands string) cert.Problem {
+	return tenantActs(cert.DelegationDoubledName, want,
+		fmt.Sprintf("The record by which we get the certificate of %s is in the wrong place: your DNS provider added the domain to its name a second time, which made it %s.",
+			cert.Unicode(subject(want)), stands),
+		fmt.Sprintf("rename that record: it must be %s", named(want.Name)))
+}
+
+func delegationIsText(want cert.Record, sameValue bool) cert.Problem {
+	message := fmt.Sprintf("There is a TXT record at %s, where a CNAME record must be.", want.Name)
+	if sameValue {
+		message = fmt.Sprintf("The record at %s has the right value but the wrong type: it is TXT and must be CNAME.", want.Name)
+	}
+	return tenantActs(cert.DelegationWrongTarget, want, message,
+		fmt.Sprintf("delete the TXT record %s, then %s", named(want.Name), toAdd(want)))
+}
+
+func delegationElsewhere(want cert.Record, a answer) cert.Problem {
+	change := fmt.Sprintf("change the value of the CNAME record %s to %s", named(want.Name), want.Value)
+	if became, ok := a.completedBy(want); ok {
+		return tenantActs(cert.DelegationWrongTarget, want,
+			fmt.Sprintf("The value of the CNAME record %s has become %s: your DNS provider added your own domain to it.", want.Name, became),
+			change+", with a dot at its end if the form takes it as it stands")
+	}
+	if a.endless {
+		return tenantActs(cert.DelegationWrongTarget, want,
+			fmt.Sprintf("The CNAME record %s leads in a circle or through too many names, so that nobody gets to its end.", want.Name), change)
+	}
+	return tenantActs(cert.DelegationWrongTarget, want,
+		fmt.Sprintf("The CNAME record %s leads to %s, not to the name by which we get the certificate.", want.Name, bare(a.end())),
+		change+". If you see no such record there, one named * stands in for it; adding the CNAME record mends that too")
+}
+
+func addressMissing(p pointing) cert.Problem {
+	return tenantActs(cert.DNSNoRecords, p.records[0],
+		fmt.Sprintf("%s has no address, so visitors can't reach it.", cert.Unicode(p.name)), p.toAdd())
+}
+
+func addressElsewhere(p pointing, seen []string) cert.Problem {
+	return tenantActs(cert.DNSWrongTarget, p.records[0],
+		fmt.Sprintf("%s leads somewhere else: %s.", cert.Unicode(p.name), strings.Join(seen, ", ")),
+		fmt.Sprintf("delete the records %s of type A, AAAA and CNAME, then %s", named(p.name), p.toAdd()))
+}
+
+func addressEndless(p pointing) cert.Problem {
+	return tenantActs(cert.DNSWrongTarget, p.records[0],
+		fmt.Sprintf("The CNAME record of %s leads in a circle or through too many names, so visitors can't reach it.", cert.Unicode(p.name)),
+		fmt.Sprintf("delete the CNAME record %s, then %s", named(p.name), p.toAdd()))
+}
+
+func addressConflict(p pointing, strays []netip.Addr) cert.Problem {
+	return tenantActs(cert.DNSConflictingRecords, p.records[0],
+		fmt.Sprintf("%s leads here, but some visitors are still sent elsewhere: %s.", cert.Unicode(p.name), tellAddresses(strays)),
+		fmt.Sprintf("delete these records %s: %s", named(p.name), tellAddresses(strays)))
+}
+
+func (p pointing) toAdd() string {
+	steps := make([]string, len(p.records))
+	for i, want := range p.records {
+		steps[i] = toAdd(want)
+	}
+	return strings.Join(steps, ", and ")
+}
+
+// waiting is a problem that is never the tenant's and passes by itself.
+func waiting(code cert.Code, message string, fault error) cert.Problem {
+	p := cert.Problem{Code: code, WhoActs: cert.PlatformActs, Message: message, Remediation: nothingToDo}
+	if fault != nil {
+		p.Found = fault.Error()
+	}
+	return p
+}
+
+const nothingToDo = "There is nothing for you to do: we look again by ourselves."
+
+func lookupFailed(name string, fault error) cert.Problem {
+	return waiting(cert.DNSLookupFailed, fmt.Sprintf("We could not check the DNS records of %s: no answer came.", cert.Unicode(name)), fault)
+}
+
+func validationZoneSilent(want cert.Record, fault error) cert.Problem {
+	p := waiting(cert.DNSLookupFailed, fmt.Sprintf("Your CNAME record %s is right, but we could not check what it leads to: no answer came from the platform's own name servers.", want.Name), fault)
+	p.Record = &want
+	return p
+}
+
+func targetSilent(p pointing, fault error) cert.Problem {
+	return waiting(cert.DNSLookupFailed, fmt.Sprintf("Your record for %s is right, but the platform's own name that it leads to has no address now.", cert.Unicode(p.name)), fault)
+}
+
+// notYetEverywhere adds that the views differ, as they do for a while after a change.
+func notYetEverywhere(p cert.Problem) cert.Problem {
+	p.Message += " Some DNS resolvers see the right records already, others don't yet."
+	p.Remediation = "If you changed it within the last day, just wait: the change is on its way. If not: " + p.Remediation
+	return p
+}
