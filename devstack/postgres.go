@@ -33,6 +33,7 @@ var postgresSettings = []string{
 	"shared_buffers=256MB",
 	"fsync=on",
 	"synchronous_commit=on",
+	"recovery_init_sync_method=syncfs", // one call after a crash, not an fsync of each of thousands of files
 	"wal_level=minimal",
 	"max_wal_senders=0",
 	"max_wal_size=2GB",

@@ -33,6 +33,7 @@ type Info struct {
 	DNS           string         `json:"dns"`
 	EdgeHTTPS     string         `json:"edge_https"`
 	EdgeHTTP      string         `json:"edge_http"`
+	DNSControl    string         `json:"dns_control"`
 	PIDs          map[string]int `json:"pids"`
 }
 

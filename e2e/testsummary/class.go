@@ -6,15 +6,15 @@ import "strings"
 type class string
 
 const (
-	unit        class = "unit"
-	replay      class = "replay"
-	integration class = "integration"
-	endToEnd    class = "end-to-end"
-	browser     class = "browser"
-	wholePkg    class = "whole packages" // failures that belong to no test: a build, a TestMain, a command line
+	unit         class = "unit"
+	replay       class = "replay"
+	integration  class = "integration"
+	endToEnd     class = "end-to-end"
+	browser      class = "browser"
+	wholePackage class = "whole packages" // failures that belong to no test: a build, a TestMain, a command line
 )
 
-var classes = []class{unit, replay, integration, endToEnd, browser, wholePkg}
+var classes = []class{unit, replay, integration, endToEnd, browser, wholePackage}
 
 // realParts marks the output of a test that talks to real parts; e2e/stack logs it.
 const realParts = "real parts:"

@@ -46,11 +46,15 @@ func (s *summary) endPackage(p *packageRun, e event) {
 			s.endTest(p, event{Action: "fail", Test: name})
 		}
 	}
-	if e.Action == "fail" && p.done.failed == 0 {
-		s.fail(wholePkg, p.path+" as a whole")
-		s.printf("\nFAIL  %s\n%s\n", p.path, readable(s.buildOutput(e.FailedBuild)+p.output.String()+e.Output))
-	}
 	ran := p.done.passed + p.done.failed + p.done.skipped
+	if e.Action == "fail" {
+		if p.done.failed == 0 {
+			s.failWhole(p.path + " as a whole")
+		}
+		if output := readable(s.buildOutput(e.FailedBuild) + p.output.String() + e.Output); output != "" {
+			s.printf("\nFAIL  %s\n%s\n\n", p.path, output)
+		}
+	}
 	switch {
 	case e.Action == "fail" || p.done.failed > 0:
 		s.printf("FAIL  %s  %d of %d tests failed  %.1fs\n", p.path, p.done.failed, ran, e.Elapsed)
@@ -66,11 +70,13 @@ func (s *summary) buildOutput(importPath string) string {
 	return output
 }
 
-// readable leaves out the lines that say only that a test was started or had to wait.
+// noise are the lines that say only that a test was started or had to wait, and those that the summary says itself.
+var noise = regexp.MustCompile(`^(=== (RUN|PAUSE|CONT)|PASS$|FAIL\b)`)
+
 func readable(output string) string {
 	var kept []string
 	for line := range strings.Lines(output) {
-		if !strings.HasPrefix(line, "=== RUN") && !strings.HasPrefix(line, "=== PAUSE") && !strings.HasPrefix(line, "=== CONT") {
+		if !noise.MatchString(strings.TrimSuffix(line, "\n")) {
 			kept = append(kept, line)
 		}
 	}

@@ -21,7 +21,7 @@ func (s *summary) report() bool {
 		total.passed += n.passed
 		total.failed += n.failed
 		total.skipped += n.skipped
-		if c != wholePkg || n.failed > 0 {
+		if c != wholePackage || n.failed > 0 {
 			s.printf("%-16s%8d%8d%8d\n", c, n.passed, n.failed, n.skipped)
 		}
 	}

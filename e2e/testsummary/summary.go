@@ -93,7 +93,7 @@ func (s *summary) line(line []byte) {
 func (s *summary) exit(status int) {
 	s.abandonRunning()
 	if status != 0 && len(s.failures) == s.exited {
-		s.fail(wholePkg, fmt.Sprintf("go test ended with status %d and named nothing that failed; see its messages above", status))
+		s.failWhole(fmt.Sprintf("go test ended with status %d and named nothing that failed; see its messages above", status))
 	}
 	s.exited = len(s.failures)
 }
@@ -160,9 +160,9 @@ func (p *packageRun) write(test, output string) {
 	}
 }
 
-// fail notes a failure that is none of a test's.
-func (s *summary) fail(c class, line string) {
-	s.counts[c].failed++
+// failWhole notes a failure that belongs to no test.
+func (s *summary) failWhole(line string) {
+	s.counts[wholePackage].failed++
 	s.failures = append(s.failures, line)
 }
 

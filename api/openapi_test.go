@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+)
+
+type document struct {
+	OpenAPI    string
+	Paths      map[string]map[string]json.RawMessage
+	Components map[string]map[string]json.RawMessage
+}
+
+func readDocument(t *testing.T) (document, []byte) {
+	t.Helper()
+	raw, err := openAPIDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d document
+	if err := json.Unmarshal(raw, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d, raw
+}
+
+func TestOpenAPIDescribesEveryRouteAndNoOther(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	var described, served, open []string
+	for path, methods := range d.Paths {
+		for method, operation := range methods {
+			if method == "parameters" {
+				continue
+			}
+			line := strings.ToUpper(method) + " " + path
+			described = append(described, line)
+			if strings.Contains(string(operation), `"security":[]`) {
+				open = append(open, line)
+			}
+		}
+	}
+	var servedOpen []string
+	for _, r := range routes {
+		line := r.method + " " + strings.ReplaceAll(r.path, "{$}", "")
+		served = append(served, line)
+		if r.open {
+			servedOpen = append(servedOpen, line)
+		}
+	}
+	for _, list := range [][]string{described, served, open, servedOpen} {
+		slices.Sort(list)
+	}
+	if !slices.Equal(described, served) {
+		t.Errorf("described %q\nserved    %q", described, served)
+	}
+	if !slices.Equal(open, servedOpen) {
+		t.Errorf("described as open %q\nserved without a token %q", open, servedOpen)
+	}
+	if d.OpenAPI != "3.1.0" {
+		t.Errorf("version %q", d.OpenAPI)
+	}
+}
+
+func TestOpenAPIReferencesLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	d, raw := readDocument(t)
+	used := map[string]bool{}
+	for _, part := range strings.Split(string(raw), `"$ref":`)[1:] {
+		reference := strings.Split(part, `"`)[1]
+		used[reference] = true
+		path := strings.Split(strings.TrimPrefix(reference, "#/components/"), "/")
+		if len(path) != 2 || d.Components[path[0]][path[1]] == nil {
+			t.Errorf("%s leads nowhere", reference)
+		}
+	}
+	for kind, components := range d.Components {
+		for name := range components {
+			if reference := "#/components/" + kind + "/" + name; !used[reference] && kind != "securitySchemes" {
+				t.Errorf("nothing refers to %s", reference)
+			}
+		}
+	}
+}
+
+func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	for name, sent := range map[string]reflect.Type{
+		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](), "Status": reflect.TypeFor[cert.Status](),
+		"DNSRecord": reflect.TypeFor[cert.Record](), "Record": reflect.TypeFor[control.Record](), "Problem": reflect.TypeFor[cert.Problem](),
+		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[control.Answer](), "Event": reflect.TypeFor[control.Event](),
+		"Case": reflect.TypeFor[cert.Case](),
+	} {
+		var schema struct{ Properties map[string]any }
+		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
+			t.Fatal(err)
+		}
+		described := slices.Sorted(maps.Keys(schema.Properties))
+		if fields := jsonFields(sent); !slices.Equal(described, fields) {
+			t.Errorf("%s: described %q, sent %q", name, described, fields)
+		}
+	}
+}
+
+func TestOpenAPIKnowsEveryHeadline(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	var schema struct{ Enum []cert.Headline }
+	if err := json.Unmarshal(d.Components["schemas"]["Headline"], &schema); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(schema.Enum, control.Headlines) {
+		t.Errorf("described %q, known %q", schema.Enum, control.Headlines)
+	}
+}
+
+// jsonFields lists the names of a struct's fields in JSON, those of embedded structs too.
+func jsonFields(t reflect.Type) []string {
+	var names []string
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" {
+			names = append(names, jsonFields(f.Type)...)
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/config"
+	"github.com/evercert/evercert/control"
+)
+
+// requestTimeout bounds the work on a request. A verb waits ten seconds for a domain's answer, connecting three for Temporal.
+const requestTimeout = 30 * time.Second
+
+// server holds what the handlers need.
+type server struct {
+	control *control.Control
+	token   [sha256.Size]byte // of the bearer token: comparing digests does not tell its length
+	log     *slog.Logger
+	openAPI []byte
+	mux     *http.ServeMux
+}
+
+// reply is what a handler answers: a body that becomes JSON, or text.
+type reply struct {
+	status   int
+	body     any
+	text     []byte
+	kind     string // media type of text
+	location string
+}
+
+func ok(body any) reply { return reply{status: http.StatusOK, body: body} }
+
+type handler func(s *server, r *http.Request) (reply, error)
+
+// route is one line of the API. Open routes need no token.
+type route struct {
+	method, path string
+	open         bool
+	handle       handler
+}
+
+var routes = []route{
+	{"GET", "/{$}", true, (*server).welcome},
+	{"GET", "/openapi.json", true, (*server).describe},
+	{"GET", "/healthz", true, (*server).healthy},
+	{"GET", "/readyz", true, (*server).ready},
+	{"POST", "/v1/domains", false, (*server).connect},
+	{"GET", "/v1/domains", false, (*server).list},
+	{"GET", "/v1/domains/{name}", false, (*server).status},
+	{"DELETE", "/v1/domains/{name}", false, (*server).remove},
+	{"POST", "/v1/domains/{name}/check", false, verb((*control.Control).Check)},
+	{"POST", "/v1/domains/{name}/request", false, verb((*control.Control).RequestCertificate)},
+	{"POST", "/v1/domains/{name}/pause", false, verb((*control.Control).Pause)},
+	{"POST", "/v1/domains/{name}/resume", false, verb((*control.Control).Resume)},
+	{"POST", "/v1/domains/{name}/hand-back", false, (*server).handBack},
+	{"PUT", "/v1/domains/{name}/https-redirect", false, (*server).setRedirect},
+	{"GET", "/v1/domains/{name}/records", false, (*server).records},
+	{"GET", "/v1/domains/{name}/timeline", false, (*server).timeline},
+	{"GET", "/v1/domains/{name}/certificate", false, download((*control.Control).Chain, "application/pem-certificate-chain")}, // RFC 8555 §9.1
+	{"GET", "/v1/domains/{name}/csr", false, download((*control.Control).CSR, "application/x-pem-file")},
+	{"GET", "/v1/cases", false, (*server).cases},
+}
+
+// newHandler returns the whole API.
+func newHandler(c *control.Control, token config.Secret, log *slog.Logger) (http.Handler, error) {
+	openAPI, err := openAPIDocument()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{control: c, token: sha256.Sum256([]byte(token)), log: log, openAPI: openAPI, mux: http.NewServeMux()}
+	for _, r := range routes {
+		s.mux.Handle(r.method+" "+r.path, s.answering(r))
+	}
+	s.mux.Handle("/", s.answering(route{open: true, handle: (*server).unknown}))
+	return s.logged(s.mux), nil
+}
+
+// answering runs a handler and writes what it answers. It is the one door at which errors become problem documents.
+func (s *server) answering(route route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if !route.open && !s.authorized(r) {
+			w.Header().Set("WWW-Authenticate", "Bearer") // RFC 6750 §3
+			writeProblem(w, r, cert.Problem{
+				Code: cert.Unauthorized, WhoActs: cert.PlatformActs, Message: "the bearer token is missing or wrong",
+				Remediation: "send the header Authorization: Bearer TOKEN, with the API_TOKEN of the server",
+			})
+			return
+		}
+		answer, err := route.handle(s, r)
+		if err != nil {
+			noteError(r, err)
+			writeProblem(w, r, err)
+			return
+		}
+		if err := write(w, answer); err != nil {
+			noteError(r, fmt.Errorf("write the answer: %w", err))
+		}
+	})
+}
+
+func (s *server) authorized(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
+}
+
+func write(w http.ResponseWriter, a reply) error {
+	header := w.Header()
+	if a.location != "" {
+		header.Set("Location", a.location)
+	}
+	body := a.text
+	if a.kind == "" {
+		encoded, err := json.Marshal(a.body)
+		if err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return err
+		}
+		body, a.kind = append(encoded, '\n'), "application/json"
+	}
+	header.Set("Content-Type", a.kind)
+	w.WriteHeader(a.status)
+	_, err := w.Write(body)
+	return err
+}

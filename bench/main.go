@@ -1,0 +1,125 @@
+// Command bench measures evercert on this machine, on real parts, and prints ratios: absolute figures of a shared machine
+// say little. It connects domains whose DNS is ready and takes the time from the first connect to the last one that
+// is verified on the edge, beside raw ACME calls by lego's acme/api, without any durability, against the same CA in
+// the same run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	legolog "github.com/go-acme/lego/v4/log"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/e2e/stack"
+)
+
+// caddyAsShipped is the rate at which Caddy, as it is shipped, obtains certificates for names enrolled at once: its
+// limiter lets 10 orders pass in 10 seconds.
+const caddyAsShipped = 1.0
+
+func main() {
+	domains := flag.Int("domains", 500, "domains to connect, and certificates to obtain by raw calls")
+	flag.Parse()
+	legolog.Logger = log.New(io.Discard, "", 0)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *domains); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1) //nolint:gocritic // stop only frees the signal handler, and the process ends
+	}
+}
+
+func run(ctx context.Context, domains int) (err error) {
+	fmt.Println("starting the stack: PostgreSQL, Temporal, CA, DNS, worker, edge, API")
+	s, err := stack.Start(stack.Options{CA: []string{"retry-after=0"}, Env: map[string]string{"LOG_LEVEL": "warn"}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+
+	raw, err := bestRaw(ctx, s, domains)
+	if err != nil {
+		return err
+	}
+	rate, err := connect(ctx, s, domains)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%-52s %8.1f certificates/s\n", "raw acme/api calls, best concurrency, no durability", raw)
+	fmt.Printf("%-52s %8.1f domains/s\n", fmt.Sprintf("evercert, %d domains, connect to verified on the edge", domains), rate)
+	fmt.Printf("%-52s %8.2f\n", "ratio evercert / raw", rate/raw)
+	fmt.Printf("%-52s %8.1f\n", "ratio evercert / Caddy as shipped (1.0/s by its limiter)", rate/caddyAsShipped)
+	return nil
+}
+
+// connect enrolls the domains by the CLI and waits until each is verified on the edge.
+func connect(ctx context.Context, s *stack.Stack, n int) (perSecond float64, err error) {
+	var file strings.Builder
+	for i := range n {
+		fmt.Fprintf(&file, "bench%05d.ready.test\n", i)
+	}
+	path := filepath.Join(s.Dir, "domains.csv")
+	if err := os.WriteFile(path, []byte(file.String()), 0o600); err != nil {
+		return 0, err
+	}
+	db, err := pgx.Connect(ctx, s.Info().Postgres)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read only
+	before := cpuOfParts(s)
+	begin := time.Now()
+	enrol := exec.CommandContext(ctx, stack.Bin("evercert"), "connect", "--file", path, "--tenant", "bench", "--stack", filepath.Join(s.Dir, "stack.json"))
+	var output strings.Builder
+	enrol.Stdout, enrol.Stderr = &output, &output
+	if err := enrol.Start(); err != nil {
+		return 0, err
+	}
+	enrolled := make(chan error, 1)
+	go func() { enrolled <- enrol.Wait() }()
+	took, err := awaitComplete(ctx, db, n, begin, enrolled)
+	if err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, output.String())
+	}
+	fmt.Printf("\r%d domains verified in %s        \n", n, took.Round(10*time.Millisecond))
+	printCPU(before, cpuOfParts(s), n)
+	return float64(n) / took.Seconds(), nil
+}
+
+func awaitComplete(ctx context.Context, db *pgx.Conn, n int, begin time.Time, enrolled <-chan error) (time.Duration, error) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case err := <-enrolled:
+			if err != nil {
+				return 0, fmt.Errorf("evercert connect: %w", err)
+			}
+			fmt.Printf("\rall %d connected after %s\n", n, time.Since(begin).Round(10*time.Millisecond))
+			enrolled = nil
+		case <-tick.C:
+		}
+		var complete int
+		if err := db.QueryRow(ctx, `SELECT count(*) FROM domains WHERE headline = $1`, cert.InstallationComplete).Scan(&complete); err != nil {
+			return 0, err
+		}
+		fmt.Printf("\r%d of %d complete", complete, n)
+		if complete == n {
+			return time.Since(begin), nil
+		}
+	}
+}

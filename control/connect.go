@@ -1,0 +1,111 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+)
+
+// Connection is a wish to connect a domain, as a person typed it.
+type Connection struct {
+	Hostname string
+	Also     []string // further names on the same certificate
+	Tenant   string
+}
+
+// Result is a connected domain and what its tenant has to do.
+type Result struct {
+	Domain
+	Records []Record `json:"records"`        // to add to the DNS
+	Created bool     `json:"created"`        // false: this tenant had connected it before
+	Hint    string   `json:"hint,omitempty"` // something that people often want and did not ask for
+}
+
+// maxNames is how many names a certificate may hold at the CAs that matter (Let's Encrypt: 100).
+const maxNames = 100
+
+var tenantPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// Connect claims the names for the tenant and starts the domain's workflow: from here on everything goes by itself (row A1).
+// Asking twice is the same as asking once. Its errors are cert.Problems that name the input, unless evercert has a fault; nothing is half-created.
+//
+// The claim is committed before the workflow is started, and it is the record that one is owed: when Temporal can't be reached, or the
+// process dies between the two, StartUnstarted makes good.
+func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) {
+	d, err := c.claim(ctx, want)
+	if err != nil {
+		return Result{}, err
+	}
+	view, err := c.store.Domain(ctx, d.Domain.Hostname)
+	if err != nil {
+		return Result{}, fmt.Errorf("read %s after connecting it: %w", d.Domain.Hostname, err)
+	}
+	if view.Seq == 0 { // no workflow has recorded anything yet
+		if err := c.start(ctx, d.Domain); err != nil {
+			c.log.WarnContext(ctx, "the domain is connected; its workflow is started as soon as Temporal answers", "hostname", d.Domain.Hostname, "error", err)
+		}
+	}
+	expected, err := c.expected(ctx, d.Domain)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Domain: newDomain(view), Records: withStates(expected, view.Diagnosis), Created: d.Created, Hint: c.hint(d.Domain)}, nil
+}
+
+// claim checks what was asked and writes the claim, in one transaction.
+func (c *Control) claim(ctx context.Context, want Connection) (store.Connected, error) {
+	d, err := c.parse(want)
+	if err != nil {
+		return store.Connected{}, err
+	}
+	connected, err := c.store.Connect(ctx, d)
+	if err != nil {
+		return store.Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
+	}
+	return connected, nil
+}
+
+func (c *Control) parse(want Connection) (cert.Domain, error) {
+	if want.Tenant == "" {
+		return cert.Domain{}, Malformed("the tenant is missing", "say whose domain it is")
+	}
+	if !tenantPattern.MatchString(want.Tenant) {
+		return cert.Domain{}, Malformed(fmt.Sprintf("%.80q can't be a tenant's id", want.Tenant),
+			"use 1 to 63 lower-case letters, digits, dots, hyphens and underscores, beginning with a letter or a digit")
+	}
+	hostname, err := c.rules.Parse(want.Hostname)
+	if err != nil {
+		return cert.Domain{}, err
+	}
+	names := []string{hostname}
+	for _, also := range want.Also {
+		name, err := c.rules.Parse(also)
+		if err != nil {
+			return cert.Domain{}, err
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > maxNames {
+		return cert.Domain{}, Malformed(fmt.Sprintf("%d names are too many for one certificate, which holds at most %d", len(names), maxNames),
+			"connect them as several domains")
+	}
+	return cert.Domain{ID: uuid.NewString(), Hostname: hostname, Names: names, Tenant: want.Tenant}, nil
+}
+
+// hint names the other half of the pair of www and apex, which visitors type and tenants forget. It is never added in silence.
+func (c *Control) hint(d cert.Domain) string {
+	registered := cert.RegisteredDomain(d.Hostname)
+	pair := map[string]string{registered: "www." + registered, "www." + registered: registered}[d.Hostname]
+	if pair == "" || slices.Contains(d.Names, pair) {
+		return ""
+	}
+	return fmt.Sprintf("%s is not included; connect it too if visitors type it", cert.Unicode(pair))
+}

@@ -1,0 +1,66 @@
+// Package control is what people may ask evercert for: connect a domain, look at it, check its records, request a
+// certificate, pause, resume, remove. The API and the CLI both speak through it, so that they answer alike. It checks what was asked
+// and claims names in the store; everything after that is the domain's workflow's to decide.
+package control
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+)
+
+// Store is what control reads and writes; *store.Store is one.
+type Store interface {
+	Ready(ctx context.Context) error
+	TenantSecret(ctx context.Context, tenant string) ([]byte, error)
+	Connect(ctx context.Context, d cert.Domain) (store.Connected, error)
+	Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]cert.Domain, error)
+	Domain(ctx context.Context, hostname string) (store.View, error)
+	Domains(ctx context.Context, f store.Filter) ([]store.View, error)
+	Timeline(ctx context.Context, domainID string, limit int) ([]store.TimelineEntry, error)
+	Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error)
+	Issuance(ctx context.Context, id string) (cert.Issuance, error)
+	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
+}
+
+// Workflows is how control reaches the domains' workflows; Temporal returns one.
+type Workflows interface {
+	Ready(ctx context.Context) error
+	// Start begins the workflow of a domain. It changes nothing where one runs already.
+	Start(ctx context.Context, d cert.Domain) error
+	// Ask sends a verb to a domain's workflow and waits for its answer. It returns ErrNotRunning, a cert.Problem when the
+	// workflow refuses or is late, or a fault.
+	Ask(ctx context.Context, hostname, verb string, argument any) (Answer, error)
+	// HandBack closes the open case of a domain. It returns ErrNotRunning when there is none.
+	HandBack(ctx context.Context, hostname, by, note string) error
+}
+
+// Answer is what a domain's workflow replies to a verb: where the domain stands now and what comes next.
+type Answer struct {
+	Hostname     string        `json:"hostname"`
+	Headline     cert.Headline `json:"headline"`
+	Message      string        `json:"message"`
+	NextAction   string        `json:"next_action,omitempty"`
+	NextActionAt time.Time     `json:"next_action_at,omitzero"`
+}
+
+// Control answers people's requests. It is safe for use by many goroutines.
+type Control struct {
+	store     Store
+	workflows Workflows
+	rules     cert.NameRules
+	platform  cert.Platform
+	log       *slog.Logger
+
+	mu    sync.Mutex
+	begun map[string]time.Time // when this process started the workflow of a domain, by its id
+}
+
+// New returns a Control over a store and the workflows. rules say which names may be connected, platform where their records lead to.
+func New(s Store, w Workflows, rules cert.NameRules, platform cert.Platform, log *slog.Logger) *Control {
+	return &Control{store: s, workflows: w, rules: rules, platform: platform, log: log, begun: map[string]time.Time{}}
+}

@@ -1,0 +1,189 @@
+// Package controltest has stand-ins for the ports of control, for tests of control, the API and the CLI. They are honest about
+// what control relies on: claims are exclusive, connecting twice is connecting once, a verb reaches one workflow. They don't
+// simulate transactions, the quarantine of removed names, time, or anything that a workflow decides.
+package controltest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+)
+
+// Store keeps domains in memory.
+type Store struct {
+	mu           sync.Mutex
+	views        map[string]store.View // by domain id
+	Now          func() time.Time
+	Err          error // every call fails with it while it is set; set it by Fail
+	Events       []store.TimelineEntry
+	OpenCases    []cert.Case
+	Certificates map[string]cert.Certificate
+	Issuances    map[string]cert.Issuance
+}
+
+// NewStore returns an empty store whose clock stands at 2 March 2026, noon UTC.
+func NewStore() *Store {
+	return &Store{views: map[string]store.View{}, Now: func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }}
+}
+
+// Fail makes every call fail with err, until it is called with nil.
+func (s *Store) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Err = err
+}
+
+// Len is how many domains were ever connected.
+func (s *Store) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.views)
+}
+
+// Record is what a workflow would write: change alters the domain's snapshot, and the headline follows.
+func (s *Store) Record(hostname string, change func(*cert.Snapshot)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.find(hostname)
+	if !ok {
+		panic("nobody connected " + hostname)
+	}
+	v.Seq++
+	change(&v.Snapshot)
+	v.Headline, v.UpdatedAt = v.Status.Headline(), s.Now()
+	s.views[v.ID] = v
+}
+
+// Ready fails as Fail says.
+func (s *Store) Ready(context.Context) error { return s.failure() }
+
+// TenantSecret returns a secret made of the tenant's id.
+func (s *Store) TenantSecret(_ context.Context, tenant string) ([]byte, error) {
+	return []byte("secret of " + tenant), s.failure()
+}
+
+// Connect claims the names, all or none.
+func (s *Store) Connect(_ context.Context, d cert.Domain) (store.Connected, error) {
+	if err := s.failure(); err != nil {
+		return store.Connected{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range d.Names {
+		v, ok := s.find(name)
+		switch {
+		case !ok || v.Status.Domain == cert.DomainRemoved:
+		case v.Tenant == d.Tenant && slices.Equal(v.Names, d.Names):
+			return store.Connected{Domain: v.Domain}, nil
+		case v.Tenant == d.Tenant && v.Hostname == d.Hostname:
+			return store.Connected{}, cert.Problem{Code: cert.RequestRefused, Message: d.Hostname + " is connected with other names", WhoActs: cert.TenantActs}
+		default:
+			return store.Connected{}, cert.Problem{Code: cert.NameTaken, Message: name + " is connected already", WhoActs: cert.TenantActs}
+		}
+	}
+	s.views[d.ID] = store.View{
+		Snapshot: cert.Snapshot{Domain: d, Status: cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone}},
+		Headline: cert.Pending, ConnectedAt: s.Now(), UpdatedAt: s.Now(),
+	}
+	return store.Connected{Domain: d, Created: true}, nil
+}
+
+// Unstarted lists the domains for which Record was never called.
+func (s *Store) Unstarted(_ context.Context, _ time.Duration, limit int) ([]cert.Domain, error) {
+	var domains []cert.Domain
+	for _, v := range s.sorted() {
+		if v.Seq == 0 && len(domains) < limit {
+			domains = append(domains, v.Domain)
+		}
+	}
+	return domains, s.failure()
+}
+
+// Domain finds a domain by any of its names.
+func (s *Store) Domain(_ context.Context, name string) (store.View, error) {
+	if err := s.failure(); err != nil {
+		return store.View{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.find(name)
+	if !ok {
+		return store.View{}, cert.Problem{Code: cert.DomainUnknown, Message: "nobody connected " + name + " here", WhoActs: cert.TenantActs, Remediation: "connect it"}
+	}
+	return v, nil
+}
+
+// Domains lists by hostname.
+func (s *Store) Domains(_ context.Context, f store.Filter) ([]store.View, error) {
+	var found []store.View
+	for _, v := range s.sorted() {
+		hidden := v.Headline == cert.Removed && f.Headline != cert.Removed
+		if !hidden && v.Hostname > f.After && strings.Contains(v.Hostname, f.Contains) && len(found) < f.Limit &&
+			(f.Tenant == "" || v.Tenant == f.Tenant) && (f.Headline == "" || v.Headline == f.Headline) {
+			found = append(found, v)
+		}
+	}
+	return found, s.failure()
+}
+
+// Timeline returns Events whatever the domain.
+func (s *Store) Timeline(context.Context, string, int) ([]store.TimelineEntry, error) {
+	return s.Events, s.failure()
+}
+
+// Cases returns OpenCases, those of one hostname if it is given.
+func (s *Store) Cases(_ context.Context, _ bool, hostname string) ([]cert.Case, error) {
+	var cases []cert.Case
+	for _, c := range s.OpenCases {
+		if hostname == "" || c.Hostname == hostname {
+			cases = append(cases, c)
+		}
+	}
+	return cases, s.failure()
+}
+
+// Issuance looks in Issuances.
+func (s *Store) Issuance(_ context.Context, id string) (cert.Issuance, error) {
+	i, ok := s.Issuances[id]
+	if !ok {
+		return i, store.ErrNotFound
+	}
+	return i, s.failure()
+}
+
+// Certificate looks in Certificates.
+func (s *Store) Certificate(_ context.Context, serial string) (cert.Certificate, error) {
+	c, ok := s.Certificates[serial]
+	if !ok {
+		return c, store.ErrNotFound
+	}
+	return c, s.failure()
+}
+
+func (s *Store) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Err
+}
+
+// find prefers a live domain to a removed one.
+func (s *Store) find(name string) (found store.View, ok bool) {
+	for _, v := range s.views {
+		if slices.Contains(v.Names, name) && (!ok || found.Status.Domain == cert.DomainRemoved) {
+			found, ok = v, true
+		}
+	}
+	return found, ok
+}
+
+func (s *Store) sorted() []store.View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.views), func(a, b store.View) int { return strings.Compare(a.Hostname, b.Hostname) })
+}

@@ -1,0 +1,108 @@
+package controltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+)
+
+// Workflows notes what it is asked. A domain's workflow runs from its Start on.
+type Workflows struct {
+	mu      sync.Mutex
+	down    bool
+	running []string
+	asked   []string
+	// Reply answers the verbs of running workflows; nil agrees to everything.
+	Reply func(hostname, verb string, argument any) (control.Answer, error)
+	// Cases are the hostnames with an open case.
+	Cases []string
+}
+
+// SetDown makes every call fail as if Temporal could not be reached.
+func (w *Workflows) SetDown(down bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = down
+}
+
+// Running lists the hostnames whose workflows were started, sorted.
+func (w *Workflows) Running() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(slices.Values(w.running))
+}
+
+// Asked lists the verbs that arrived, as "verb hostname argument".
+func (w *Workflows) Asked() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.asked)
+}
+
+// Stop ends a workflow, as an operator or a removal does.
+func (w *Workflows) Stop(hostname string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = slices.DeleteFunc(w.running, func(h string) bool { return h == hostname })
+}
+
+var errDown = errors.Join(cert.Problem{Code: control.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))
+
+// Ready fails while SetDown says so.
+func (w *Workflows) Ready(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down {
+		return errDown
+	}
+	return nil
+}
+
+// Start begins one workflow for each hostname.
+func (w *Workflows) Start(ctx context.Context, d cert.Domain) error {
+	if err := w.Ready(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.running, d.Hostname) {
+		w.running = append(w.running, d.Hostname)
+	}
+	return nil
+}
+
+// Ask notes the verb and replies.
+func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any) (control.Answer, error) {
+	if err := w.Ready(ctx); err != nil {
+		return control.Answer{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.running, hostname) {
+		return control.Answer{}, control.ErrNotRunning
+	}
+	w.asked = append(w.asked, fmt.Sprintf("%s %s %+v", verb, hostname, argument))
+	if w.Reply != nil {
+		return w.Reply(hostname, verb, argument)
+	}
+	return control.Answer{Headline: cert.Pending, Message: "done"}, nil
+}
+
+// HandBack closes the case of a hostname.
+func (w *Workflows) HandBack(ctx context.Context, hostname, by, note string) error {
+	if err := w.Ready(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.Cases, hostname) {
+		return control.ErrNotRunning
+	}
+	w.asked = append(w.asked, fmt.Sprintf("hand-back %s by %s: %s", hostname, by, note))
+	return nil
+}

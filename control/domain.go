@@ -1,0 +1,90 @@
+package control
+
+import (
+	"slices"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+)
+
+// Domain is what people see of a domain. The API and the CLI show it alike.
+type Domain struct {
+	Hostname      string         `json:"hostname"`     // A-labels, as in certificates
+	UnicodeName   string         `json:"unicode_name"` // the same as people write it
+	Names         []string       `json:"names"`
+	Tenant        string         `json:"tenant"`
+	Headline      cert.Headline  `json:"headline"`
+	Status        cert.Status    `json:"status"`
+	Failures      int            `json:"failures"` // in a row
+	Paused        bool           `json:"paused"`
+	Problems      []cert.Problem `json:"problems"`
+	NextAction    string         `json:"next_action,omitempty"`
+	NextActionAt  time.Time      `json:"next_action_at,omitzero"`
+	Deadline      time.Time      `json:"deadline,omitzero"`     // when the present wait is handed to people
+	Certificate   *Certificate   `json:"certificate,omitempty"` // the live one
+	HTTPSRedirect bool           `json:"https_redirect"`
+	ConnectedAt   time.Time      `json:"connected_at"`
+	UpdatedAt     time.Time      `json:"updated_at"`
+}
+
+// Certificate is what people see of a live certificate beside its domain.
+type Certificate struct {
+	Serial   string    `json:"serial"`
+	Issuer   string    `json:"issuer"`
+	NotAfter time.Time `json:"not_after"`
+	RenewAt  time.Time `json:"renew_at,omitzero"`
+}
+
+// Record is a DNS record that a tenant adds, and what the newest check saw of it, if there was one.
+type Record struct {
+	cert.Record
+	Verdict cert.Verdict `json:"verdict,omitempty"`
+	Found   []string     `json:"found,omitempty"`
+}
+
+// Event is an entry of a domain's timeline.
+type Event struct {
+	At time.Time `json:"at"`
+	cert.Event
+}
+
+func newDomain(v store.View) Domain {
+	d := Domain{
+		Hostname: v.Hostname, UnicodeName: cert.Unicode(v.Hostname), Names: v.Names, Tenant: v.Tenant,
+		Headline: v.Headline, Status: v.Status, Failures: v.Failures, Paused: v.Paused, Problems: listed(v.Problems),
+		NextAction: v.NextAction, NextActionAt: v.NextActionAt, Deadline: v.Deadline,
+		HTTPSRedirect: v.HTTPSRedirect, ConnectedAt: v.ConnectedAt, UpdatedAt: v.UpdatedAt,
+	}
+	if v.Seq == 0 {
+		d.NextAction = "the first DNS check"
+	}
+	if v.Serial != "" {
+		d.Certificate = &Certificate{Serial: v.Serial, Issuer: v.Issuer, NotAfter: v.NotAfter, RenewAt: v.RenewAt}
+	}
+	return d
+}
+
+// listed makes an empty list of none: in JSON [], not null.
+func listed(problems []cert.Problem) []cert.Problem {
+	if problems == nil {
+		return []cert.Problem{}
+	}
+	return problems
+}
+
+// withStates joins the expected records with what a diagnosis saw of them. A record that is no longer
+// expected, because the platform moved, is left out.
+func withStates(expected []cert.Record, seen *cert.Diagnosis) []Record {
+	records := make([]Record, len(expected))
+	for i, r := range expected {
+		records[i] = Record{Record: r}
+		if seen == nil {
+			continue
+		}
+		if at := slices.IndexFunc(seen.Records, func(s cert.RecordState) bool { return s.Record == r }); at >= 0 {
+			records[i].Verdict, records[i].Found = seen.Records[at].Verdict, seen.Records[at].Found
+		}
+	}
+	return records
+}

@@ -1,0 +1,120 @@
+package control
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+)
+
+// timelineLength is how many entries a timeline shows: several years of a domain that renews every month.
+const timelineLength = 500
+
+// Status returns the domain that has this name, or the newest removed one.
+func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
+	view, err := c.find(ctx, name)
+	if err != nil {
+		return Domain{}, err
+	}
+	return newDomain(view), nil
+}
+
+// Records returns the DNS records that the domain needs (row D1), with what the newest check saw of each.
+func (c *Control) Records(ctx context.Context, name string) ([]Record, error) {
+	view, err := c.live(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	expected, err := c.expected(ctx, view.Domain)
+	if err != nil {
+		return nil, err
+	}
+	return withStates(expected, view.Diagnosis), nil
+}
+
+func (c *Control) expected(ctx context.Context, d cert.Domain) ([]cert.Record, error) {
+	secret, err := c.store.TenantSecret(ctx, d.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read the secret of tenant %s: %w", d.Tenant, err)
+	}
+	return c.platform.ExpectedRecords(d, secret), nil
+}
+
+// Timeline returns what happened to the domain, newest first.
+func (c *Control) Timeline(ctx context.Context, name string) ([]Event, error) {
+	view, err := c.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := c.store.Timeline(ctx, view.ID, timelineLength)
+	if err != nil {
+		return nil, fmt.Errorf("read the timeline of %s: %w", view.Hostname, err)
+	}
+	events := make([]Event, len(entries))
+	for i, e := range entries {
+		events[i] = Event{At: e.At, Event: e.Event}
+	}
+	return events, nil
+}
+
+// Cases returns the escalations, those of one domain if a name is given.
+func (c *Control) Cases(ctx context.Context, openOnly bool, name string) ([]cert.Case, error) {
+	hostname := ""
+	if name != "" {
+		view, err := c.find(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		hostname = view.Hostname
+	}
+	found, err := c.store.Cases(ctx, openOnly, hostname)
+	if err != nil {
+		return nil, fmt.Errorf("list cases: %w", err)
+	}
+	cases := make([]cert.Case, len(found))
+	for i, each := range found {
+		each.Problems = listed(each.Problems)
+		cases[i] = each
+	}
+	return cases, nil
+}
+
+// Chain returns the live certificate with its chain, leaf first, in PEM, as the CA gave it.
+func (c *Control) Chain(ctx context.Context, name string) ([]byte, error) {
+	certificate, err := c.liveCertificate(ctx, name)
+	return certificate.ChainPEM, err
+}
+
+// CSR returns the certificate signing request that the live certificate was made from, in PEM (row B1).
+func (c *Control) CSR(ctx context.Context, name string) ([]byte, error) {
+	certificate, err := c.liveCertificate(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	issuance, err := c.store.Issuance(ctx, certificate.IssuanceID)
+	if err != nil {
+		return nil, fmt.Errorf("read the issuance of serial %s: %w", certificate.Serial, err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: issuance.CSR}), nil // RFC 7468 §7
+}
+
+func (c *Control) liveCertificate(ctx context.Context, name string) (cert.Certificate, error) {
+	view, err := c.find(ctx, name)
+	if err != nil {
+		return cert.Certificate{}, err
+	}
+	if view.Serial == "" {
+		return cert.Certificate{}, refused(cert.Unicode(view.Hostname)+" has no certificate yet", "ask again when its headline is "+string(cert.InstallationComplete), cert.TenantActs)
+	}
+	certificate, err := c.store.Certificate(ctx, view.Serial)
+	if errors.Is(err, store.ErrNotFound) {
+		return cert.Certificate{}, fmt.Errorf("certificate %s of %s is not in the store: %w", view.Serial, view.Hostname, err)
+	}
+	if err != nil {
+		return cert.Certificate{}, fmt.Errorf("read certificate %s: %w", view.Serial, err)
+	}
+	return certificate, nil
+}

@@ -1,0 +1,114 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// TemporalConfig is where the workflows run.
+type TemporalConfig struct {
+	Address   string `env:"TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" doc:"host and port of the Temporal frontend"`
+	Namespace string `env:"TEMPORAL_NAMESPACE" envDefault:"default" doc:"Temporal namespace of the domains' workflows; the same for every process"`
+}
+
+// Dial returns a client that connects at its first use: a process may start before Temporal does.
+func (t TemporalConfig) Dial(logger *slog.Logger) (client.Client, error) {
+	c, err := client.NewLazyClient(client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: log.NewStructuredLogger(logger)})
+	if err != nil {
+		return nil, fmt.Errorf("TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE: %w", err)
+	}
+	return c, nil
+}
+
+// answerTimeout is how long a person waits for a domain's answer. A workflow answers in milliseconds when a worker runs.
+const answerTimeout = 10 * time.Second
+
+// Temporal reaches the workflows through a Temporal client.
+func Temporal(c client.Client) Workflows { return temporalWorkflows{c} }
+
+type temporalWorkflows struct{ client client.Client }
+
+func (t temporalWorkflows) Ready(ctx context.Context) error {
+	_, err := t.client.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return err
+}
+
+func (t temporalWorkflows) Start(ctx context.Context, d cert.Domain) error {
+	_, err := t.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       workflows.DomainID(d.Hostname),
+		TaskQueue:                workflows.TaskQueue,
+		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // a removed domain may be connected again
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same is no start
+		TypedSearchAttributes:    workflows.StartAttributes(d),
+		StaticSummary:            workflows.StaticSummary(d),
+	}, workflows.DomainWorkflow, workflows.NewState(d))
+	return err
+}
+
+func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argument any) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	handle, err := t.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID:   workflows.DomainID(hostname),
+		UpdateName:   verb,
+		Args:         []any{argument},
+		WaitForStage: client.WorkflowUpdateStageAccepted,
+	})
+	if err != nil {
+		return Answer{}, translate(err, "it may still do what you asked: look at the status in a minute, and ask again if nothing has changed")
+	}
+	var a workflows.Answer
+	if err := handle.Get(ctx, &a); err != nil {
+		return Answer{}, translate(err, "your request is noted and will be carried out; look at the status in a minute")
+	}
+	return Answer{Headline: a.Headline, Message: a.Message, NextAction: a.NextAction, NextActionAt: a.NextActionAt}, nil
+}
+
+func (t temporalWorkflows) HandBack(ctx context.Context, hostname, by, note string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	err := t.client.SignalWorkflow(ctx, workflows.EscalationID(hostname), "", workflows.HandBack, workflows.CaseRequest{By: by, Text: note})
+	return translate(err, "the case may be closed still: look at it in a minute")
+}
+
+// translate turns Temporal's errors into what people are told. late says what became of a request whose answer was not seen.
+func translate(err error, late string) error {
+	if err == nil {
+		return nil
+	}
+	var (
+		application *temporal.ApplicationError
+		notFound    *serviceerror.NotFound
+		unavailable *serviceerror.Unavailable
+		timeout     *client.WorkflowUpdateServiceTimeoutOrCanceledError
+		deadline    *serviceerror.DeadlineExceeded
+		refusal     cert.Problem
+	)
+	switch {
+	case errors.As(err, &application) && application.Type() == workflows.RefusedType && application.Details(&refusal) == nil:
+		return refusal
+	case errors.As(err, &notFound):
+		return ErrNotRunning
+	case errors.As(err, &unavailable):
+		return errors.Join(cert.Problem{
+			Code: Unavailable, WhoActs: cert.PlatformActs, Message: "Temporal does not answer, so nothing can be asked of a domain now",
+			Remediation: "try again in a minute",
+		}, err)
+	case errors.As(err, &timeout), errors.As(err, &deadline), errors.Is(err, context.DeadlineExceeded):
+		return errors.Join(cert.Problem{Code: NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
+	default:
+		return err
+	}
+}

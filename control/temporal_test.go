@@ -1,0 +1,138 @@
+package control_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/e2e/stack"
+	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/workflows"
+)
+
+// noRecords is a DNS in which no tenant has added anything, and a CA that is never asked for more than its name.
+type noRecords struct{}
+
+func (noRecords) Diagnose(context.Context, cert.Question) (cert.Diagnosis, error) {
+	return cert.Diagnosis{Verdict: cert.Wrong, Problems: []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}}}, nil
+}
+
+func (noRecords) Identity(context.Context) (cert.CAIdentity, error) { return cert.CAIdentity{}, nil }
+
+// onTemporal is a Control over a real Temporal server and database. The domains' workflows are the real ones; stop ends their worker.
+func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop func()) {
+	t.Helper()
+	info := stack.New(t, stack.Options{Parts: []string{"postgres", "temporal"}}).Info()
+	log := slog.New(slog.DiscardHandler)
+	db, err := store.Open(t.Context(), info.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	temporal, err = control.TemporalConfig{Address: info.Temporal, Namespace: info.Namespace}.Dial(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(temporal.Close)
+	w := worker.New(temporal, workflows.TaskQueue, worker.Options{})
+	w.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
+	w.RegisterActivity(&activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Platform: platform})
+	w.RegisterActivity(&activities.Records{Store: db, Policy: cert.DefaultPolicy()})
+	if err := w.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return control.New(db, control.Temporal(temporal), rules, platform, log), temporal, w.Stop
+}
+
+// await asks for the status until it is as wanted.
+func await(t *testing.T, c *control.Control, name, what string, wanted func(control.Domain) bool) control.Domain {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		d, err := c.Status(t.Context(), name)
+		if err == nil && wanted(d) {
+			return d
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("%s was not %s within a minute: %+v, %v", name, what, d, err)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
+	t.Parallel()
+	c, temporal, stop := onTemporal(t)
+	want := control.Connection{Hostname: "shop.example.com", Also: []string{"www.example.org"}, Tenant: "acme"}
+	request := control.Request{Name: "www.example.org", By: "ann"}
+	if err := c.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Connect(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, "shop.example.com", "checked", func(d control.Domain) bool { return len(d.Problems) > 0 })
+
+	first := runID(t, temporal)
+	if again, err := c.Connect(t.Context(), want); err != nil || again.Created {
+		t.Errorf("connecting again: %+v, %v", again, err)
+	}
+	if err := control.Temporal(temporal).Start(t.Context(), cert.Domain{ID: "x", Hostname: "shop.example.com", Names: want.Also, Tenant: "acme"}); err != nil {
+		t.Errorf("starting again: %v", err)
+	}
+	if second := runID(t, temporal); second != first {
+		t.Errorf("a second workflow: %s after %s", second, first)
+	}
+
+	if answer, err := c.Check(t.Context(), request); err != nil || answer.Hostname != "shop.example.com" || answer.Headline != cert.Pending || answer.NextActionAt.IsZero() {
+		t.Errorf("check: %+v, %v", answer, err)
+	}
+	if _, err := c.SetRedirect(t.Context(), request, true); code(t, err) != cert.RequestRefused || cert.AsProblem(err).Remediation == "" {
+		t.Errorf("redirect before the installation is complete: %v", err)
+	}
+	if _, err := c.HandBack(t.Context(), request); code(t, err) != cert.RequestRefused {
+		t.Errorf("hand back without a case: %v", err)
+	}
+
+	if answer, err := c.Remove(t.Context(), request); err != nil || answer.Headline != cert.Removed {
+		t.Errorf("remove: %+v, %v", answer, err)
+	}
+	await(t, c, "shop.example.com", "removed", func(d control.Domain) bool { return d.Headline == cert.Removed })
+	if _, err := c.Check(t.Context(), request); code(t, err) != cert.RequestRefused {
+		t.Errorf("check after the removal: %v", err)
+	}
+	if err := temporal.GetWorkflow(t.Context(), workflows.DomainID("shop.example.com"), first).Get(t.Context(), nil); err != nil {
+		t.Errorf("the workflow's end: %v", err)
+	}
+	if again, err := c.Connect(t.Context(), want); err != nil || !again.Created {
+		t.Errorf("connecting after the removal: %+v, %v", again, err)
+	}
+	await(t, c, "shop.example.com", "checked anew", func(d control.Domain) bool { return len(d.Problems) > 0 })
+
+	stop()
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := c.Check(short, request); code(t, err) != control.NoAnswer {
+		t.Errorf("without a worker: %v", err)
+	}
+}
+
+func runID(t *testing.T, temporal client.Client) string {
+	t.Helper()
+	described, err := temporal.DescribeWorkflowExecution(t.Context(), workflows.DomainID("shop.example.com"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return described.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+}

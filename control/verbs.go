@@ -1,0 +1,140 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/workflows"
+)
+
+// Request is a verb's object and its author.
+type Request struct {
+	Name   string // of a domain; any of its names will do
+	By     string // who asks, for the timeline
+	Reason string // why, in the author's words; may be empty
+}
+
+// Check makes the next look at the domain's DNS records immediate.
+func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
+	return c.ask(ctx, r, workflows.CheckNow, workflows.Request{By: r.By, Reason: r.Reason})
+}
+
+// RequestCertificate starts an attempt at a certificate now (rows A4 and B4). It is refused after the third failure (row A5).
+func (c *Control) RequestCertificate(ctx context.Context, r Request) (Answer, error) {
+	return c.ask(ctx, r, workflows.RequestCertificate, workflows.Request{By: r.By, Reason: r.Reason})
+}
+
+// Pause stops everything that evercert would do by itself for the domain, until Resume.
+func (c *Control) Pause(ctx context.Context, r Request) (Answer, error) {
+	return c.ask(ctx, r, workflows.Pause, workflows.Request{By: r.By, Reason: r.Reason})
+}
+
+// Resume ends a pause.
+func (c *Control) Resume(ctx context.Context, r Request) (Answer, error) {
+	return c.ask(ctx, r, workflows.Resume, workflows.Request{By: r.By, Reason: r.Reason})
+}
+
+// Remove ends evercert's care for the domain: its names are no longer served, and free after a quarantine. Removing twice is removing once.
+func (c *Control) Remove(ctx context.Context, r Request) (Answer, error) {
+	answer, err := c.ask(ctx, r, workflows.Remove, workflows.Request{By: r.By, Reason: r.Reason})
+	if gone, ok := errors.AsType[removed](err); ok {
+		return Answer{Hostname: gone.hostname, Headline: cert.Removed, Message: cert.Unicode(gone.hostname) + " was removed before"}, nil
+	}
+	return answer, err
+}
+
+// SetRedirect switches the redirect from HTTP to HTTPS on or off. On is refused before the installation is complete (row A3).
+func (c *Control) SetRedirect(ctx context.Context, r Request, on bool) (Answer, error) {
+	return c.ask(ctx, r, workflows.SetRedirect, workflows.RedirectRequest{On: on, By: r.By})
+}
+
+// HandBack is support's word that a domain's case is settled: automatic attempts begin again. r.Reason becomes a note on the case.
+func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
+	view, err := c.live(ctx, r.Name)
+	if err != nil {
+		return Answer{}, err
+	}
+	shown := cert.Unicode(view.Hostname)
+	switch err := c.workflows.HandBack(ctx, view.Hostname, r.By, r.Reason); {
+	case errors.Is(err, ErrNotRunning):
+		return Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
+	case err != nil:
+		return Answer{}, fmt.Errorf("hand back %s: %w", view.Hostname, err)
+	}
+	return Answer{Hostname: view.Hostname, Headline: view.Headline, Message: shown + " is handed back; automatic attempts begin again"}, nil
+}
+
+// ask finds the domain that a name belongs to and puts a verb to its workflow.
+func (c *Control) ask(ctx context.Context, r Request, verb string, argument any) (Answer, error) {
+	view, err := c.live(ctx, r.Name)
+	if err != nil {
+		return Answer{}, err
+	}
+	answer, err := c.workflows.Ask(ctx, view.Hostname, verb, argument)
+	if errors.Is(err, ErrNotRunning) && view.Seq == 0 { // connected, and its workflow was not started yet
+		if err := c.start(ctx, view.Domain); err != nil {
+			return Answer{}, err
+		}
+		answer, err = c.workflows.Ask(ctx, view.Hostname, verb, argument)
+	}
+	if errors.Is(err, ErrNotRunning) {
+		return Answer{}, c.lost(ctx, r.Name)
+	}
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s %s: %w", verb, view.Hostname, err)
+	}
+	answer.Hostname = view.Hostname
+	return answer, nil
+}
+
+// lost tells why a workflow that should run does not: the domain was removed meanwhile, or somebody ended the workflow by hand.
+func (c *Control) lost(ctx context.Context, name string) error {
+	view, err := c.live(ctx, name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(cert.Problem{
+		Code: cert.InternalError, WhoActs: cert.PlatformActs,
+		Message:     "the workflow " + workflows.DomainID(view.Hostname) + " is not running",
+		Remediation: "look for it in the Temporal Web UI and reset it to its last good point",
+	}, ErrNotRunning)
+}
+
+// live finds a domain that was not removed.
+func (c *Control) live(ctx context.Context, name string) (store.View, error) {
+	view, err := c.find(ctx, name)
+	if err == nil && view.Status.Domain == cert.DomainRemoved {
+		return store.View{}, removed{view.Hostname}
+	}
+	return view, err
+}
+
+// removed is the refusal of every verb to a removed domain.
+type removed struct{ hostname string }
+
+func (r removed) Error() string { return r.hostname + " was removed" }
+
+func (r removed) Unwrap() error {
+	return refused(cert.Unicode(r.hostname)+" was removed", "connect it again", cert.TenantActs)
+}
+
+// find finds the domain that a name belongs to. Rules about which names may be connected don't matter here: they may have changed since.
+func (c *Control) find(ctx context.Context, input string) (store.View, error) {
+	name, unusable := c.rules.Parse(input)
+	if unusable != nil {
+		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(input), "."))
+	}
+	view, err := c.store.Domain(ctx, name)
+	var p cert.Problem
+	if errors.As(err, &p) && p.Code == cert.DomainUnknown && unusable != nil {
+		return store.View{}, unusable // "has two dots in a row" helps more than "nobody connected it"
+	}
+	if err != nil {
+		return store.View{}, fmt.Errorf("find %.100q: %w", name, err)
+	}
+	return view, nil
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+)
+
+// The exit codes, as the help says them.
+const (
+	exitOK         = 0
+	exitFault      = 1
+	exitRefused    = 2
+	exitIncomplete = 3
+)
+
+const about = `evercert connects your customers' domains and keeps them on HTTPS.
+
+It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION_ZONE …), or by .dev/stack.json
+in this folder or one above it if the environment names neither database nor Temporal.
+
+Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch)`
+
+// incomplete is what watch returns when it stops before the certificate is installed.
+type incomplete struct{ message string }
+
+func (i incomplete) Error() string { return i.message }
+
+// carriedOut is an error of a command that was understood; cobra's own errors are those of requests that were not.
+type carriedOut struct{ error }
+
+func (c carriedOut) Unwrap() error { return c.error }
+
+// run executes a command line and returns the exit code.
+func (a *app) run(ctx context.Context, arguments []string) int {
+	root := &cobra.Command{Use: "evercert", Short: "Connect domains and keep them on HTTPS", Long: about, SilenceErrors: true, SilenceUsage: true}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
+	root.PersistentFlags().StringVar(&a.stackFile, "stack", "", "the stack.json of a development stack to talk to")
+	root.AddCommand(
+		a.connectCommand(), a.statusCommand(), a.watchCommand(), a.listCommand(), a.recordsCommand(),
+		a.verbCommand("check", "Check the DNS records now", (*control.Control).Check),
+		a.verbCommand("request", "Request a certificate now", (*control.Control).RequestCertificate),
+		a.verbCommand("pause", "Stop checks, orders and renewals until resumed", (*control.Control).Pause),
+		a.verbCommand("resume", "End a pause", (*control.Control).Resume),
+		a.removeCommand(), a.handBackCommand(), a.redirectCommand(), a.casesCommand(), a.timelineCommand(),
+		a.fileCommand("csr", "Print the CSR of the live certificate", (*control.Control).CSR),
+		a.fileCommand("certificate", "Print the live certificate and its chain", (*control.Control).Chain),
+		a.keyringCommand(),
+	)
+	root.SetArgs(arguments)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		a.explain(err)
+	}
+	return exitCode(err)
+}
+
+// command makes a subcommand that talks to evercert.
+func (a *app) command(use, short string, arguments cobra.PositionalArgs, do func(ctx context.Context, c *control.Control, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: arguments, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, closeAll, err := a.open(cmd.Context())
+			if err != nil {
+				return carriedOut{err}
+			}
+			defer closeAll()
+			if err := do(cmd.Context(), c, args); err != nil {
+				return carriedOut{err}
+			}
+			return nil
+		},
+	}
+}
+
+func exitCode(err error) int {
+	var (
+		understood carriedOut
+		unfinished incomplete
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &unfinished):
+		return exitIncomplete
+	case errors.As(err, &understood) && control.IsFault(err):
+		return exitFault
+	default:
+		return exitRefused
+	}
+}
+
+// explain says what went wrong and what mends it, on the error output.
+func (a *app) explain(err error) {
+	var (
+		problem    cert.Problem
+		understood carriedOut
+	)
+	isProblem := errors.As(err, &problem)
+	if a.json && isProblem {
+		a.printJSON(a.err, problem)
+		return
+	}
+	message := err.Error()
+	if isProblem {
+		message = problem.Message
+	}
+	fmt.Fprintln(a.err, "evercert:", message)
+	switch {
+	case isProblem && problem.Remediation != "":
+		fmt.Fprintln(a.err, sentence(problem.Remediation))
+	case !errors.As(err, &understood):
+		fmt.Fprintln(a.err, "See evercert --help.")
+	}
+	if isProblem && control.IsFault(err) {
+		fmt.Fprintln(a.err, "Cause:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+}
+
+// printJSON writes one value, indented for people's eyes as well.
+func (a *app) printJSON(w interface{ Write([]byte) (int, error) }, v any) {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
+		fmt.Fprintln(a.err, "evercert: write JSON:", err)
+	}
+}

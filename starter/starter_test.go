@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/control/controltest"
+	"github.com/evercert/evercert/store"
+)
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// bundle is the command over stand-ins for the store and the workflows.
+type bundle struct {
+	t         *testing.T
+	app       *app
+	out, err  bytes.Buffer
+	store     *controltest.Store
+	workflows *controltest.Workflows
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	b := &bundle{t: t, store: controltest.NewStore(), workflows: &controltest.Workflows{}}
+	rules := cert.NameRules{PlatformNames: []string{"edge.example.net"}}
+	platform := cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"}
+	c := control.New(b.store, b.workflows, rules, platform, slog.New(slog.DiscardHandler))
+	b.app = &app{
+		in: strings.NewReader(""), out: &b.out, err: &b.err, environ: map[string]string{"USER": "ann"},
+		now: func() time.Time { return noon }, local: time.UTC,
+		open: func(context.Context) (*control.Control, func(), error) { return c, func() {}, nil },
+	}
+	return b
+}
+
+// run executes a command line and checks its exit code.
+func (b *bundle) run(code int, line ...string) (out, err string) {
+	b.t.Helper()
+	b.out.Reset()
+	b.err.Reset()
+	b.app.json, b.app.stackFile = false, ""
+	if got := b.app.run(b.t.Context(), line); got != code {
+		b.t.Errorf("evercert %s: exit code %d, want %d\n%s%s", strings.Join(line, " "), got, code, b.out.String(), b.err.String())
+	}
+	return b.out.String(), b.err.String()
+}
+
+func (b *bundle) connected(hostname string, change func(*cert.Snapshot)) {
+	b.t.Helper()
+	b.run(exitOK, "connect", hostname, "--tenant", "acme")
+	b.store.Record(hostname, change)
+}
+
+func equal(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestA1_ConnectSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	out, _ := b.run(exitOK, "connect", "www.Bücher.de", "--tenant", "acme")
+	value := func(prefix string) string {
+		_, rest, _ := strings.Cut(out, prefix)
+		return strings.Fields(rest)[0]
+	}
+	txt, cname := value("TXT    "), value("_acme-challenge.www.xn--bcher-kva.de  CNAME")
+	equal(t, out, `Pending: www.bücher.de of tenant acme is connected.
+Next: the first DNS check
+Note: bücher.de is not included; connect it too if visitors type it
+
+The DNS needs these records; the certificate follows by itself:
+
+NAME                                  TYPE   VALUE                                       FOR         SEEN
+_evercert.www.xn--bcher-kva.de        TXT    `+txt+`  ownership   not checked yet
+_acme-challenge.www.xn--bcher-kva.de  CNAME  `+cname+`  delegation  not checked yet
+www.xn--bcher-kva.de                  CNAME  edge.example.net                            address     not checked yet
+
+Follow it with: evercert watch www.xn--bcher-kva.de
+`)
+	if out, _ := b.run(exitOK, "connect", "www.bücher.de", "--tenant", "acme"); !strings.Contains(out, "was connected before") {
+		t.Errorf("the second time: %s", out)
+	}
+}
+
+func TestStatusTellsTheHeadlineFirst(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com", func(s *cert.Snapshot) {
+		s.Failures = 2
+		s.Status.Certificate = cert.CertificateFailed
+		s.NextAction, s.NextActionAt, s.Deadline = "next attempt", noon.Add(118*time.Minute), noon.Add(70*time.Hour)
+		s.Problems = []cert.Problem{{Code: cert.CAAForbids, Message: "CAA forbids it.", WhoActs: cert.TenantActs, Remediation: "add a CAA record"}}
+	})
+	out, _ := b.run(exitOK, "status", "shop.example.com")
+	equal(t, out, `Request certificate: shop.example.com of tenant acme
+Next: next attempt, 2026-03-02 13:58 (in 1 h 58 min)
+Goes to support if nothing changes by 2026-03-05 10:00 (in 2 d 22 h)
+Problem: CAA forbids it – the tenant acts – add a CAA record
+Failed attempts in a row: 2
+Connected: 2026-03-02 12:00 (in 0 s)
+`)
+	b.store.Record("shop.example.com", func(s *cert.Snapshot) {
+		*s = cert.Snapshot{Domain: s.Domain, Seq: s.Seq, Status: cert.Status{HasLive: true}, Serial: "0a", Issuer: "Test CA", NotAfter: noon.AddDate(0, 0, 90).Add(-time.Second), Deadline: noon.AddDate(0, 0, 90), RenewAt: noon.AddDate(0, 0, 60)}
+	})
+	out, _ = b.run(exitOK, "status", "shop.example.com")
+	equal(t, out, `Installation complete: shop.example.com of tenant acme
+Certificate: serial 0a by Test CA, valid until 2026-05-31 11:59 (in 90 d 0 h)
+Renewal: 2026-05-01 12:00 (in 60 d 0 h)
+HTTPS redirect: off
+Connected: 2026-03-02 12:00 (in 0 s)
+`)
+}
+
+func TestEveryCommandAnswersInJSON(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com", func(s *cert.Snapshot) { s.Serial, s.Status.HasLive = "0a", true })
+	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("chain")}}
+	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
+	b.workflows.Cases = []string{"shop.example.com"}
+	for _, line := range [][]string{
+		{"connect", "other.example.com", "--tenant", "acme"},
+		{"status", "shop.example.com"},
+		{"watch", "shop.example.com"},
+		{"list", "--contains", "shop"},
+		{"records", "shop.example.com"},
+		{"check", "shop.example.com"},
+		{"request", "shop.example.com"},
+		{"pause", "shop.example.com"},
+		{"resume", "shop.example.com"},
+		{"hand-back", "shop.example.com", "--note", "x"},
+		{"redirect", "shop.example.com", "on"},
+		{"cases"},
+		{"timeline", "shop.example.com"},
+		{"csr", "shop.example.com"},
+		{"certificate", "shop.example.com"},
+		{"remove", "shop.example.com", "--yes"},
+		{"keyring", "generate", filepath.Join(t.TempDir(), "keys")},
+	} {
+		out, _ := b.run(exitOK, append(line, "--json")...)
+		var v map[string]any
+		if err := json.Unmarshal([]byte(out), &v); err != nil || len(v) == 0 {
+			t.Errorf("%v: %v in %s", line, err, out)
+		}
+	}
+	_, errOut := b.run(exitRefused, "status", "nobody.example.com", "--json")
+	var p cert.Problem
+	if err := json.Unmarshal([]byte(errOut), &p); err != nil || p.Code != cert.DomainUnknown {
+		t.Errorf("a refusal: %v in %s", err, errOut)
+	}
+}
+
+func TestE3_VerbsAnswerInSentences(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com", func(*cert.Snapshot) {})
+	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
+		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "DNS check", NextActionAt: noon.Add(42 * time.Second)}, nil
+	}
+	out, _ := b.run(exitOK, "request", "shop.example.com", "--reason", "in a hurry")
+	equal(t, out, "Pending: shop.example.com – the records are checked now\nNext: DNS check, 2026-03-02 12:00 (in 42 s)\n")
+	if got := b.workflows.Asked(); got[0] != "request-certificate shop.example.com {By:ann Reason:in a hurry}" {
+		t.Errorf("asked %q", got)
+	}
+}
+
+func TestRemoveAsksForYes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com", func(*cert.Snapshot) {})
+	_, errOut := b.run(exitRefused, "remove", "shop.example.com")
+	equal(t, errOut, "evercert: removing shop.example.com ends HTTPS for all its names at once; nothing was done\nRepeat the command with --yes if that is what you want.\n")
+	if len(b.workflows.Asked()) != 0 {
+		t.Errorf("asked %q", b.workflows.Asked())
+	}
+	b.run(exitOK, "remove", "shop.example.com", "--yes")
+	if len(b.workflows.Asked()) != 1 {
+		t.Error("the removal was not asked for")
+	}
+}
+
+func TestExitCodesTellWhoseTurnItIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, line := range [][]string{
+		{"connect", "10.0.0.1", "--tenant", "acme"},
+		{"connect"},
+		{"connect", "a.example.com", "--file", "x.csv"},
+		{"connect", "--file", "x.csv", "--workers", "0"},
+		{"connect", "a.example.com", "b.example.com", "--tenant", "acme"},
+		{"connect", "a.example.com"},
+		{"connect", "--file", "no/such.csv"},
+		{"frobnicate"},
+		{"status"},
+		{"status", "a.example.com", "--jsn"},
+		{"redirect", "a.example.com", "up"},
+		{"list", "--headline", "done"},
+	} {
+		if _, errOut := b.run(exitRefused, line...); !strings.HasPrefix(errOut, "evercert: ") || strings.Count(errOut, "\n") < 2 {
+			t.Errorf("%v: no sentence and what to do: %s", line, errOut)
+		}
+	}
+	b.connected("shop.example.com", func(*cert.Snapshot) {})
+	b.workflows.SetDown(true)
+	if _, errOut := b.run(exitFault, "check", "shop.example.com"); !strings.Contains(errOut, "Temporal does not answer") || !strings.Contains(errOut, "Cause: ") {
+		t.Errorf("Temporal is down: %s", errOut)
+	}
+	b.store.Fail(errors.New("dial tcp: connection refused"))
+	if _, errOut := b.run(exitFault, "status", "shop.example.com"); !strings.Contains(errOut, "connection refused") {
+		t.Errorf("PostgreSQL is down: %s", errOut)
+	}
+}
+
+func TestListsAndCasesAreTables(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if out, _ := b.run(exitOK, "list"); out != "No domains.\n" {
+		t.Errorf("empty: %s", out)
+	}
+	for i := range 501 { // more than a page
+		b.connected(fmt.Sprintf("s%03d.example.com", i), func(s *cert.Snapshot) { s.NextAction, s.NextActionAt = "DNS check", noon.Add(time.Minute) })
+	}
+	out, _ := b.run(exitOK, "list")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 502 || lines[0] != "NAME              TENANT  HEADLINE  NEXT" || !strings.Contains(lines[1], "s000.example.com  acme    Pending   DNS check, 2026-03-02 12:01 (in 1 min)") {
+		t.Errorf("%d lines: %s", len(lines), lines[0:2])
+	}
+	b.store.OpenCases = []cert.Case{{Hostname: "s001.example.com", Tenant: "acme", Reason: "3 attempts failed", OpenedAt: noon.Add(-26 * time.Hour), Assignee: "sue", Notes: []cert.Note{{Author: "sue", Text: "wrote to them", At: noon}}}}
+	out, _ = b.run(exitOK, "cases")
+	equal(t, out, "s001.example.com of tenant acme: 3 attempts failed\n  open since 2026-03-01 10:00 (1 d 2 h ago); taken by sue\n  2026-03-02 12:00, sue: wrote to them\n")
+	b.store.Events = []store.TimelineEntry{{At: noon, Event: cert.Event{Type: cert.DomainConnected, Detail: "by acme"}}}
+	out, _ = b.run(exitOK, "timeline", "s001.example.com")
+	equal(t, out, "2026-03-02 12:00  domain.connected  by acme\n")
+}
+
+func TestRecordsSayWhatWasSeen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		record control.Record
+		want   string
+	}{
+		{control.Record{}, "not checked yet"},
+		{control.Record{Verdict: cert.OK}, "yes"},
+		{control.Record{Verdict: cert.Unknown}, "could not tell"},
+		{control.Record{Verdict: cert.Wrong}, "no"},
+		{control.Record{Verdict: cert.Wrong, Found: []string{"A 192.0.2.1", "A 192.0.2.2"}}, "no, found A 192.0.2.1, A 192.0.2.2"},
+	} {
+		if got := seen(c.record); got != c.want {
+			t.Errorf("%+v: %q", c.record, got)
+		}
+	}
+}
+
+func TestWatchFollowsADomainToTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.connected("shop.example.com", func(s *cert.Snapshot) {
+			s.Problems = []cert.Problem{{Message: "a record is missing", WhoActs: cert.TenantActs, Remediation: "add it"}}
+		})
+		steps := []func(*cert.Snapshot){
+			func(s *cert.Snapshot) { s.NextActionAt = noon }, // nothing that a person wants to see
+			func(s *cert.Snapshot) { s.Status.Certificate, s.Problems = cert.CertificatePendingIssuance, nil },
+			func(s *cert.Snapshot) { s.Status.Certificate = cert.CertificatePendingInstallation },
+			func(s *cert.Snapshot) { s.Status.Certificate, s.Status.HasLive = cert.CertificateActive, true },
+		}
+		go func() {
+			for i, step := range steps {
+				time.Sleep(time.Second) // of the bubble's own time
+				if i == 2 {
+					b.store.Fail(errors.New("the database restarts"))
+					time.Sleep(5 * time.Second) // of the bubble too
+					b.store.Fail(nil)
+				}
+				b.store.Record("shop.example.com", step)
+			}
+		}()
+		out, _ := b.run(exitOK, "watch", "shop.example.com")
+		equal(t, out, `12:00:00  Pending
+          a record is missing – the tenant acts – add it
+12:00:00  Issuing
+12:00:00  Installing
+12:00:00  Installation complete
+`)
+	})
+}
+
+func TestWatchStopsWhenAPersonIsNeededOrTheTimeIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.connected("shop.example.com", func(*cert.Snapshot) {})
+		if _, errOut := b.run(exitIncomplete, "watch", "shop.example.com", "--timeout", "1m"); !strings.Contains(errOut, "shop.example.com is still Pending") {
+			t.Errorf("time-out: %s", errOut)
+		}
+		b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
+		if _, errOut := b.run(exitIncomplete, "watch", "shop.example.com"); !strings.Contains(errOut, "goes no further by itself: Contact support") {
+			t.Errorf("escalated: %s", errOut)
+		}
+		b.store.Fail(errors.New("the database is gone"))
+		b.run(exitFault, "watch", "shop.example.com", "--timeout", "0")
+	})
+}
+
+func TestKeyringsAreNeverOverwritten(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	file := filepath.Join(t.TempDir(), "keyring.json")
+	if out, _ := b.run(exitOK, "keyring", "generate", file); !strings.HasPrefix(out, file+" is written.") {
+		t.Errorf("said %s", out)
+	}
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut := b.run(exitRefused, "keyring", "generate", file); !strings.Contains(errOut, "file exists\nChoose another file name") {
+		t.Errorf("the second time: %s", errOut)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file changed, or %v", err)
+	}
+	b.run(exitOK, "keyring", "rotate", file)
+	b.run(exitRefused, "keyring", "rotate", filepath.Join(t.TempDir(), "none"))
+	if err := os.WriteFile(file+".new", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut := b.run(exitRefused, "keyring", "rotate", file); !strings.Contains(errOut, "remove the file that ends in .new") {
+		t.Errorf("an interrupted rotation: %s", errOut)
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+)
+
+type ask func(*control.Control, context.Context, control.Request) (control.Answer, error)
+
+// verbCommand makes a command that puts a verb to a domain.
+func (a *app) verbCommand(verb, short string, put ask) *cobra.Command {
+	var reason string
+	cmd := a.command(verb+" NAME", short, cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
+		answer, err := put(c, ctx, control.Request{Name: args[0], By: a.author(), Reason: reason})
+		return a.showAnswer(answer, err)
+	})
+	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
+	return cmd
+}
+
+func (a *app) removeCommand() *cobra.Command {
+	var yes bool
+	cmd := a.verbCommand("remove", "End evercert's care for a domain; it is no longer served", func(c *control.Control, ctx context.Context, r control.Request) (control.Answer, error) {
+		if !yes {
+			return control.Answer{}, cert.Problem{
+				Code: cert.RequestRefused, WhoActs: cert.TenantActs,
+				Message:     fmt.Sprintf("removing %s ends HTTPS for all its names at once; nothing was done", r.Name),
+				Remediation: "repeat the command with --yes if that is what you want",
+			}
+		}
+		return c.Remove(ctx, r)
+	})
+	cmd.Flags().BoolVar(&yes, "yes", false, "really")
+	return cmd
+}
+
+func (a *app) handBackCommand() *cobra.Command {
+	var note string
+	cmd := a.command("hand-back NAME", "Close a domain's case; automatic attempts begin again", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
+		answer, err := c.HandBack(ctx, control.Request{Name: args[0], By: a.author(), Reason: note})
+		return a.showAnswer(answer, err)
+	})
+	cmd.Flags().StringVar(&note, "note", "", "what was done; kept with the case")
+	return cmd
+}
+
+func (a *app) redirectCommand() *cobra.Command {
+	arguments := func(_ *cobra.Command, args []string) error {
+		if len(args) != 2 || (args[1] != "on" && args[1] != "off") {
+			return fmt.Errorf("redirect expects a name and on or off")
+		}
+		return nil
+	}
+	return a.command("redirect NAME on|off", "Send visitors from HTTP to HTTPS, once the installation is complete", arguments, func(ctx context.Context, c *control.Control, args []string) error {
+		answer, err := c.SetRedirect(ctx, control.Request{Name: args[0], By: a.author()}, args[1] == "on")
+		return a.showAnswer(answer, err)
+	})
+}
+
+func (a *app) showAnswer(answer control.Answer, err error) error {
+	if err != nil {
+		return err
+	}
+	if a.json {
+		a.printJSON(a.out, answer)
+		return nil
+	}
+	fmt.Fprintf(a.out, "%s: %s – %s\n", answer.Headline, cert.Unicode(answer.Hostname), answer.Message)
+	if answer.NextAction != "" {
+		fmt.Fprintf(a.out, "Next: %s\n", a.action(answer.NextAction, answer.NextActionAt))
+	}
+	return nil
+}
