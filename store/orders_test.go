@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,13 +62,10 @@ func TestOf20CallersOnePlacesTheOrder(t *testing.T) {
 	another := openAt(t, db.url) // half of them in another process
 	issuance := db.tried("www.example.com")
 	var placed atomic.Int32
-	place := func(context.Context, cert.Issuance) (string, error) {
-		n := placed.Add(1)
-		require.Eventually(t, func() bool { // the CA takes its time, until others wait for the row or have got past it
-			return placed.Load() > 1 || db.count(`
-				SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) >= 10
-		}, deadline, 5*time.Millisecond)
-		return fmt.Sprintf("https://ca.example/order/%d", n), nil
+	place := func(ctx context.Context, _ cert.Issuance) (string, error) {
+		url := fmt.Sprintf("https://ca.example/order/%d", placed.Add(1))
+		// The CA takes its time, until others wait for the row or have got past it.
+		return url, db.awaitWaiting(ctx, 10, func() bool { return placed.Load() > 1 })
 	}
 	var wg sync.WaitGroup
 	urls, errs := make([]string, 20), make([]error, 20)

@@ -16,7 +16,7 @@ import (
 //
 // A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
 // are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days
-// for others, and are served no more.
+// for others, and are served no more; a removed domain stays removed (removed_has_its_time in the tables).
 //
 // Edges are told (ListenServed) when https_redirect changes and when names are served no more.
 func (s *Store) RecordStatus(ctx context.Context, snap cert.Snapshot) error {
@@ -47,48 +47,7 @@ func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, e
 		types, details = append(types, string(event.Type)), append(details, event.Detail)
 	}
 	var notified int
-	err = db.QueryRow(ctx, `
-		WITH before AS (
-			SELECT id, https_redirect
-			FROM domains
-			WHERE id = @id AND seq < @seq AND names = @names
-			FOR NO KEY UPDATE
-		), written AS (
-			UPDATE domains
-			SET recorded           = true,
-			    seq                = @seq,
-			    snapshot_at        = coalesce(@at, now()),
-			    updated_at         = now(),
-			    domain_status      = @domain_status,
-			    certificate_status = @certificate_status,
-			    renewal_status     = @renewal_status,
-			    has_live           = @has_live,
-			    escalated          = @escalated,
-			    headline           = @headline,
-			    failures           = @failures,
-			    paused             = @paused,
-			    problems           = @problems,
-			    diagnosis          = coalesce(@diagnosis, diagnosis),
-			    next_action        = @next_action,
-			    next_action_at     = @next_action_at,
-			    deadline           = @deadline,
-			    serial             = @serial,
-			    issuer             = @issuer,
-			    not_after          = @not_after,
-			    renew_at           = @renew_at,
-			    https_redirect     = @https_redirect,
-			    removed_at         = CASE WHEN @domain_status = 'removed' THEN coalesce(removed_at, now()) ELSE removed_at END
-			FROM before
-			WHERE domains.id = before.id
-			RETURNING domains.id, domains.names, domains.snapshot_at, domains.https_redirect <> before.https_redirect AS redirect_changed
-		), noted AS (
-			INSERT INTO events (domain_id, seq, n, type, detail, at)
-			SELECT written.id, @seq, event.n, event.type, event.detail, written.snapshot_at
-			FROM written, unnest(@event_types::text[], @event_details::text[]) WITH ORDINALITY AS event (type, detail, n)
-		), notified AS (
-			SELECT pg_notify('evercert_served', name) FROM written, unnest(written.names) AS name WHERE redirect_changed
-		)
-		SELECT EXISTS (SELECT FROM written), (SELECT count(*) FROM notified)`,
+	err = db.QueryRow(ctx, recordSQL,
 		pgx.StrictNamedArgs{
 			"id": snap.ID, "seq": snap.Seq, "names": snap.Names, "at": zeronull.Timestamptz(snap.At),
 			"domain_status": snap.Status.Domain, "certificate_status": snap.Status.Certificate, "renewal_status": snap.Status.Renewal,
@@ -102,6 +61,51 @@ func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, e
 		}).Scan(&written, &notified)
 	return written, err
 }
+
+// recordSQL locks the row if the snapshot is newer, writes it, adds the events and tells the edges. The notifications are
+// counted because PostgreSQL runs a SELECT of a WITH list only as far as it is read.
+const recordSQL = `
+	WITH before AS (
+		SELECT id, https_redirect
+		FROM domains
+		WHERE id = @id AND seq < @seq AND names = @names
+		FOR NO KEY UPDATE
+	), written AS (
+		UPDATE domains
+		SET recorded           = true,
+		    seq                = @seq,
+		    snapshot_at        = coalesce(@at, now()),
+		    updated_at         = now(),
+		    domain_status      = @domain_status,
+		    certificate_status = @certificate_status,
+		    renewal_status     = @renewal_status,
+		    has_live           = @has_live,
+		    escalated          = @escalated,
+		    headline           = @headline,
+		    failures           = @failures,
+		    paused             = @paused,
+		    problems           = @problems,
+		    diagnosis          = coalesce(@diagnosis, diagnosis),
+		    next_action        = @next_action,
+		    next_action_at     = @next_action_at,
+		    deadline           = @deadline,
+		    serial             = @serial,
+		    issuer             = @issuer,
+		    not_after          = @not_after,
+		    renew_at           = @renew_at,
+		    https_redirect     = @https_redirect,
+		    removed_at         = CASE WHEN @domain_status = 'removed' THEN coalesce(removed_at, now()) ELSE removed_at END
+		FROM before
+		WHERE domains.id = before.id
+		RETURNING domains.id, domains.names, domains.snapshot_at, domains.https_redirect <> before.https_redirect AS redirect_changed
+	), noted AS (
+		INSERT INTO events (domain_id, seq, n, type, detail, at)
+		SELECT written.id, @seq, event.n, event.type, event.detail, written.snapshot_at
+		FROM written, unnest(@event_types::text[], @event_details::text[]) WITH ORDINALITY AS event (type, detail, n)
+	), notified AS (
+		SELECT pg_notify('evercert_served', name) FROM written, unnest(written.names) AS name WHERE redirect_changed
+	)
+	SELECT EXISTS (SELECT FROM written), (SELECT count(*) FROM notified)`
 
 // recordWithNames writes a snapshot that brings a new domain, changes the names of one or removes it. It does nothing
 // when it finds, with the row locked, that the stored snapshot is as new.

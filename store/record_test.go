@@ -124,10 +124,15 @@ func TestOlderSnapshotNeverWins(t *testing.T) {
 	for _, seq := range []int64{5, 4, 1} {
 		db.record(d, seq, event, func(s *cert.Snapshot) { s.NextAction = "late" })
 	}
+	db.record(d, 4, func(s *cert.Snapshot) { s.Names = []string{"www.example.com", "late.example.com"} })
+	db.record(d, 5, removed)
 	view, err := db.Domain(t.Context(), "www.example.com")
 	require.NoError(t, err)
 	require.Equal(t, int64(5), view.Seq)
 	require.Equal(t, "5", view.NextAction)
+	require.Equal(t, d, view.Domain)
+	require.Equal(t, cert.Pending, view.Headline)
+	require.Equal(t, 1, db.count(`SELECT count(*) FROM domain_names`))
 	timeline, err := db.Timeline(t.Context(), d.ID, 10)
 	require.NoError(t, err)
 	require.Len(t, timeline, 1)

@@ -65,6 +65,21 @@ func (db *database) count(sql string, args ...any) (n int) {
 	return n
 }
 
+// awaitWaiting returns when so many statements wait for what another transaction holds, or when enough says so.
+func (db *database) awaitWaiting(ctx context.Context, statements int, enough func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	for !enough() {
+		var waiting int
+		err := db.raw.QueryRow(ctx, `
+			SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		if err != nil || waiting >= statements {
+			return err
+		}
+	}
+	return nil
+}
+
 // connect connects a hostname and its further names for a tenant.
 func (db *database) connect(tenant string, names ...string) cert.Domain {
 	db.t.Helper()
