@@ -63,7 +63,7 @@ test: build ## Run all tests of both modules and count them
 	stream go test -json -count=1 $(RACE) ./e2e/stack ./e2e/testsummary $$(go list ./... | grep -vE '/e2e(/|$$)'); \
 	echo 'Tests of devstack'; \
 	$(DEVSTACK) stream go test -C devstack -json -count=1 ./...; \
-	echo 'End-to-end tests: the real parts as processes, about 15 minutes'; \
+	echo 'End-to-end tests: the real parts as processes, some minutes'; \
 	stream go test -json -count=1 -p 1 -timeout 30m $$(go list ./e2e/... | grep -vE '/e2e/(stack|testsummary)$$'); \
 	} | bin/testsummary
 

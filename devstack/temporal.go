@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -53,12 +54,14 @@ func runTemporal(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	debug.SetGCPercent(temporalGC)
 	logger := tlog.NewZapLogger(tlog.BuildZapLogger(tlog.Config{Level: "warn", Format: "json"}))
 	stores, err := temporalStores(ctx, o, logger)
 	if err != nil {
 		return fmt.Errorf("prepare Temporal's databases: %w", err)
 	}
-	srv, err := newTemporalServer(o, stores, logger)
+	settings := temporalDynamicConfig()
+	srv, err := newTemporalServer(o, stores, settings, logger)
 	if err != nil {
 		return fmt.Errorf("configure the Temporal server: %w", err)
 	}
@@ -73,6 +76,7 @@ func runTemporal(ctx context.Context, args []string) error {
 	if err := prepareNamespace(ctx, o); err != nil {
 		return err
 	}
+	trustCaches(settings)
 	ui := newTemporalUI(o)
 	failed := make(chan error, 1)
 	go func() { failed <- ui.Start() }()
@@ -97,7 +101,7 @@ func newTemporalUI(o temporalOptions) *uiserver.Server {
 	}))
 }
 
-func newTemporalServer(o temporalOptions, stores map[string]config.DataStore, logger tlog.Logger) (temporal.Server, error) {
+func newTemporalServer(o temporalOptions, stores map[string]config.DataStore, settings dynamicconfig.Client, logger tlog.Logger) (temporal.Server, error) {
 	services := map[string]config.Service{}
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for _, name := range []primitives.ServiceName{
@@ -118,7 +122,7 @@ func newTemporalServer(o temporalOptions, stores map[string]config.DataStore, lo
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(logger),
-		temporal.WithDynamicConfigClient(temporalDynamicConfig()),
+		temporal.WithDynamicConfigClient(settings),
 	)
 }
 
@@ -157,13 +161,13 @@ func temporalConfig(o temporalOptions, stores map[string]config.DataStore, servi
 
 // temporalDynamicConfig lifts the rate limits that exist to protect shared
 // clusters: here a load test must measure the machine, not a limit.
-func temporalDynamicConfig() dynamicconfig.StaticClient {
+func temporalDynamicConfig() *dynamicconfig.MemoryClient {
 	const unlimited = 100_000
-	return dynamicconfig.StaticClient{
-		dynamicconfig.EnableActivityEagerExecution.Key(): true,
-		dynamicconfig.EnableEagerWorkflowStart.Key():     true,
-		// Without this a new search attribute is unusable until a cache expires.
-		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():             true,
+	settings := dynamicconfig.NewMemoryClient()
+	for key, value := range map[dynamicconfig.Key]any{
+		dynamicconfig.EnableActivityEagerExecution.Key():                        true,
+		dynamicconfig.EnableEagerWorkflowStart.Key():                            true,
+		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():             true, // until trustCaches
 		dynamicconfig.FrontendRPS.Key():                                         unlimited,
 		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():                  unlimited,
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key():        unlimited,
@@ -173,7 +177,25 @@ func temporalDynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.HistoryPersistenceMaxQPS.Key():                            unlimited,
 		dynamicconfig.MatchingRPS.Key():                                         unlimited,
 		dynamicconfig.MatchingPersistenceMaxQPS.Key():                           unlimited,
+	} {
+		settings.OverrideValue(key, value)
 	}
+	return settings
+}
+
+// temporalGC lets the server's small heap grow to five times what is alive before it is collected: memory for
+// processor time, of which a test machine has less.
+const temporalGC = 400
+
+// cachesFilled is longer than the namespace cache of each Temporal service keeps an entry (10 s).
+const cachesFilled = 15 * time.Second
+
+// trustCaches ends the reading of search attributes past all caches. At the start it makes new attributes usable at
+// once; later it would cost some thirty database reads for each domain that is connected.
+func trustCaches(settings *dynamicconfig.MemoryClient) {
+	time.AfterFunc(cachesFilled, func() {
+		settings.OverrideValue(dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(), false)
+	})
 }
 
 // hostPort is the loopback address of a port.

@@ -31,8 +31,7 @@ func (a *app) connectFile(ctx context.Context, c *control.Control, path, tenant 
 	if err != nil {
 		return fmt.Errorf("stopped after %d of %d rows, and running the same file again carries on: %w", p.done(), p.Rows, err)
 	}
-	if _, err := c.StartUnstarted(ctx); err != nil {
-		fmt.Fprintln(a.err, "evercert: the domains are connected; their workflows start when Temporal answers, by the API process or the next connect --file")
+	if err := a.startRest(ctx, c); err != nil {
 		return err
 	}
 	if p.Refused > 0 {
@@ -42,6 +41,28 @@ func (a *app) connectFile(ctx context.Context, c *control.Control, path, tenant 
 		}
 	}
 	return nil
+}
+
+// startPatience is for a Temporal that is busy with the domains that were just connected, or is being restarted.
+const startPatience = 2 * time.Minute
+
+// startRest starts the workflows that could not be started at once.
+func (a *app) startRest(ctx context.Context, c *control.Control) error {
+	for begin, pause := a.now(), time.Second; ; pause = min(2*pause, 10*time.Second) {
+		_, err := c.StartUnstarted(ctx)
+		if err == nil {
+			return nil
+		}
+		if a.now().Sub(begin) > startPatience || ctx.Err() != nil {
+			fmt.Fprintln(a.err, "evercert: the domains are connected; their workflows start when Temporal answers, by the API process or the next connect --file")
+			return err
+		}
+		fmt.Fprintf(a.err, "evercert: the domains are connected; Temporal is slow to start their workflows, trying again in %s (%v)\n", pause, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 func (a *app) readFile(path, tenant string) ([]control.Row, []control.RowResult, error) {

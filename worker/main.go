@@ -75,6 +75,9 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		MaxConcurrentLocalActivityExecutionSize: c.ActivitySlots,
 		MaxConcurrentWorkflowTaskExecutionSize:  c.WorkflowSlots,
 		WorkerStopTimeout:                       c.StopTimeout,
+		// A task that finds a poller waiting is never written to the matching service's tables.
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 	})
 	w.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.Escalation, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})

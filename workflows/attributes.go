@@ -38,7 +38,8 @@ func StaticSummary(d cert.Domain) string {
 	return cert.Unicode(d.Hostname) + " of tenant " + d.Tenant
 }
 
-// shown is what the search attributes say; an upsert is a billed action, so it is made only when this changes.
+// shown is what the search attributes say. An upsert is a billed action and the dearest write of all in PostgreSQL
+// (a row with some thirty indexes), so it is made only when this changes.
 type shown struct {
 	Headline   cert.Headline `json:"headline"`
 	Failures   int           `json:"failures"`
@@ -49,8 +50,8 @@ type shown struct {
 // showAttributes sets the search attributes where they differ from what is shown.
 func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) error {
 	now := shown{Headline: snap.Status.Headline(), Failures: snap.Failures, Serial: snap.Serial, NextAction: snap.NextActionAt}
-	if now.equal(d.state.Shown) {
-		return nil
+	if now.equal(d.state.Shown) || d.state.Phase == Installing {
+		return nil // an installation takes a second; if it takes longer, the phase after it is shown
 	}
 	d.state.Shown = now
 	updates := []temporal.SearchAttributeUpdate{attrStatus.ValueSet(string(now.Headline)), attrFailures.ValueSet(int64(now.Failures))}

@@ -26,12 +26,12 @@ func classify(pkg, test string, usesRealParts bool) class {
 		return replay
 	case strings.Contains(test, "Browser"):
 		return browser
+	case !usesRealParts:
+		return unit // in an end-to-end package too: one that compares files is no end-to-end test
 	case isEndToEnd(pkg):
 		return endToEnd
-	case usesRealParts:
-		return integration
 	default:
-		return unit
+		return integration
 	}
 }
 

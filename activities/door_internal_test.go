@@ -1,0 +1,108 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// arrive is what a workflow gets of an activity's error: it has been a protocol buffer meanwhile.
+func arrive(err error) error {
+	converter := temporal.GetDefaultFailureConverter()
+	return converter.FailureToError(converter.ErrorToFailure(err))
+}
+
+var caa = cert.Problem{
+	Code: cert.CAAForbids, Message: "a CAA record forbids it", Remediation: "allow ca.example", WhoActs: cert.TenantActs,
+	Record: &cert.Record{Name: "example.com", Type: "CAA", Value: `0 issue "ca.example"`}, Found: `0 issue "other.example"`,
+}
+
+func TestAVerdictArrivesWhole(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []cert.Outcome{cert.Refused, cert.Wait, cert.OrderGone, cert.Parked} {
+		for what, cause := range map[string]error{
+			"no cause":                  nil,
+			"a plain cause":             io.ErrUnexpectedEOF,
+			"a wrapped cause":           fmt.Errorf("finalize: %w", fmt.Errorf("post: %w", io.ErrUnexpectedEOF)),
+			"several causes":            errors.Join(io.EOF, io.ErrUnexpectedEOF),
+			"another problem":           fmt.Errorf("look: %w", cert.Problem{Code: cert.DNSNoRecords, Message: "none"}),
+			"another failure":           fmt.Errorf("order: %w", &cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.RateLimited}}),
+			"an error of Temporal's":    temporal.NewApplicationError("inner", FaultType),
+			"a deadline":                fmt.Errorf("post: %w", context.DeadlineExceeded),
+			"a call that was cancelled": fmt.Errorf("post: %w", context.Canceled),
+		} {
+			t.Run(string(outcome)+", "+what, func(t *testing.T) {
+				t.Parallel()
+				failure := &cert.Failure{Outcome: outcome, Problem: caa, RetryAfter: 90 * time.Minute, Err: cause}
+				for _, err := range []error{failure, fmt.Errorf("complete: %w", failure), errors.Join(io.ErrClosedPipe, failure)} {
+					arrived := arrive(leave(err))
+					require.Equal(t, Verdict{Outcome: outcome, Problem: caa, RetryAfter: 90 * time.Minute}, ReadVerdict(arrived))
+					var app *temporal.ApplicationError
+					require.ErrorAs(t, arrived, &app)
+					require.True(t, app.NonRetryable(), "the workflow decides on it, at once")
+					require.Equal(t, caa.Message, app.Message(), "what the Temporal Web UI shows")
+					if cause != nil {
+						require.Error(t, app.Unwrap(), "the cause is kept for those who look into it")
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAFaultIsRetriedAndThenAWait(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		io.ErrUnexpectedEOF,
+		fmt.Errorf("store certificate 01: %w", fmt.Errorf("commit: %w", io.ErrUnexpectedEOF)),
+		errors.Join(io.EOF, fmt.Errorf("commit: %w", io.ErrUnexpectedEOF)),
+		fmt.Errorf("read tenant acme: %w", cert.Problem{Code: cert.DomainUnknown, Message: io.ErrUnexpectedEOF.Error()}), // no verdict: a Failure would be one
+	} {
+		arrived := arrive(leave(err))
+		var app *temporal.ApplicationError
+		require.ErrorAs(t, arrived, &app)
+		require.Equal(t, FaultType, app.Type())
+		require.False(t, app.NonRetryable())
+		require.Equal(t, err.Error(), app.Message())
+		v := ReadVerdict(arrived)
+		require.Equal(t, cert.Wait, v.Outcome, "never a failure of the tenant's")
+		require.Positive(t, v.RetryAfter)
+		require.Equal(t, cert.InternalError, v.Problem.Code)
+		require.Equal(t, cert.PlatformActs, v.Problem.WhoActs)
+		require.NotEmpty(t, v.Problem.Remediation)
+		require.Contains(t, v.Problem.Message, io.ErrUnexpectedEOF.Error(), "the innermost cause is named")
+	}
+}
+
+func TestWhatIsNoVerdictIsAWait(t *testing.T) {
+	t.Parallel()
+	for what, err := range map[string]error{
+		"a time-out":                  temporal.NewTimeoutError(0, nil),
+		"a cancellation":              temporal.NewCanceledError(),
+		"a panic's error":             temporal.NewApplicationError("boom", "PanicError"),
+		"a verdict without details":   temporal.NewApplicationError("no", string(cert.Refused)),
+		"details of another kind":     temporal.NewApplicationError("no", string(cert.Refused), "text"),
+		"details without an outcome":  temporal.NewApplicationError("no", string(cert.Refused), Verdict{Problem: caa}),
+		"an error that never arrived": io.ErrUnexpectedEOF,
+	} {
+		v := ReadVerdict(arrive(err))
+		require.Equal(t, cert.Wait, v.Outcome, what)
+		require.Equal(t, cert.InternalError, v.Problem.Code, what)
+		require.Positive(t, v.RetryAfter, what)
+	}
+}
+
+func TestSuccessAndCancellationLeaveAsTheyAre(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, leave(nil))
+	cancelled := fmt.Errorf("wait for the order: %w", context.Canceled)
+	require.Equal(t, cancelled, leave(cancelled), "Temporal knows a cancelled activity by it")
+}

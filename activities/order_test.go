@@ -1,0 +1,238 @@
+package activities_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+)
+
+// withCSR is an outside where the issuance has its CSR.
+func withCSR(t *testing.T) *outside {
+	t.Helper()
+	o := newOutside(t)
+	_, err := o.createCSR()
+	require.NoError(t, err)
+	o.calls = nil
+	return o
+}
+
+// lost demands that a run broke off with a fault, which Temporal retries.
+func lost(t *testing.T, err error) {
+	t.Helper()
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Equal(t, activities.FaultType, app.Type())
+	require.False(t, app.NonRetryable())
+}
+
+func refusal(o cert.Outcome, code cert.Code) error {
+	return fmt.Errorf("order: %w", &cert.Failure{Outcome: o, Problem: cert.Problem{Code: code, Message: "no", Remediation: "ask", WhoActs: cert.CAActs}, Err: errLost})
+}
+
+func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	c, err := o.orderCertificate()
+	require.NoError(t, err)
+	require.Equal(t, []string{"Issuance", "Identity", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate", "Settle"}, o.calls,
+		"each step is stored before the next, and the CA isn't asked for a lost order where none can be")
+	require.Equal(t, cert.Certificate{Serial: "01", IssuanceID: issuanceID, DomainID: domainID, Names: names, Issuer: "Test CA", NotAfter: c.NotAfter}, c)
+	require.Equal(t, c, o.certificates["01"])
+	require.Equal(t, "https://ca.example/account/1", o.issuances[issuanceID].AccountURL)
+	require.Equal(t, []bool{true}, o.settled)
+}
+
+func TestFailedBeforeTheOrderWasSentTheNextRunLooksThenOrdersOnce(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.breaks(fault{call: "PlaceOrder"}) // died after MarkOrderTried
+	_, err := o.orderCertificate()
+	lost(t, err)
+	require.Zero(t, o.count("NewOrder"))
+	_, err = o.orderCertificate()
+	require.NoError(t, err)
+	require.Equal(t, []string{"PlaceOrder", "FindOrder", "NewOrder", "KeepOrder"}, o.calls[len(o.calls)-7:len(o.calls)-3])
+	require.Len(t, o.orders, 1)
+	require.Equal(t, 1, o.count("Reserve"), "a retry has paid already")
+	require.Equal(t, 1, o.count("MarkOrderTried"))
+}
+
+func TestAnOrderWhoseAnswerWasLostIsFoundNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"NewOrder", "KeepOrder"} {
+		o := withCSR(t)
+		o.breaks(fault{call: call, done: call == "NewOrder"}) // made at the CA; its URL never reached the store
+		_, err := o.orderCertificate()
+		lost(t, err)
+		require.Len(t, o.orders, 1)
+		require.Empty(t, o.issuances[issuanceID].OrderURL)
+		_, err = o.orderCertificate()
+		require.NoError(t, err)
+		require.Len(t, o.orders, 1, call)
+		require.Equal(t, 1, o.count("NewOrder"), call)
+	}
+}
+
+func TestAnOrderOfAnotherIssuanceIsNotTaken(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.orders = []order{{url: "https://ca.example/order/1", names: names}} // same names, but spoken for
+	o.issuances["other"] = cert.Issuance{ID: "other", OrderURL: "https://ca.example/order/1"}
+	o.breaks(fault{call: "PlaceOrder"})
+	_, err := o.orderCertificate()
+	lost(t, err)
+	_, err = o.orderCertificate()
+	require.NoError(t, err)
+	require.Equal(t, "https://ca.example/order/2", o.issuances[issuanceID].OrderURL)
+}
+
+func TestAPlacedOrderIsCompletedFromItsStoredURL(t *testing.T) {
+	t.Parallel()
+	for _, f := range []fault{{call: "KeepOrder", done: true}, {call: "Complete"}, {call: "Complete", done: true}} {
+		o := withCSR(t)
+		o.breaks(f)
+		_, err := o.orderCertificate()
+		lost(t, err)
+		require.Equal(t, "https://ca.example/order/1", o.issuances[issuanceID].OrderURL)
+		o.calls = nil
+		_, err = o.orderCertificate()
+		require.NoError(t, err)
+		require.Equal(t, []string{"Issuance", "Complete", "SaveCertificate", "Settle"}, o.calls, "%+v", f)
+		require.Len(t, o.orders, 1)
+	}
+}
+
+func TestACertificateThatWasNotStoredIsDownloadedAgain(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.breaks(fault{call: "SaveCertificate"})
+	_, err := o.orderCertificate()
+	lost(t, err)
+	require.Empty(t, o.certificates)
+	issued := o.orders[0].serial
+	c, err := o.orderCertificate()
+	require.NoError(t, err)
+	require.Equal(t, issued, c.Serial)
+	require.Equal(t, 2, o.count("Complete"))
+	require.Equal(t, 1, o.count("NewOrder"))
+	require.Equal(t, []bool{true}, o.settled, "the budgets are settled once")
+}
+
+func TestAStoredCertificateIsReturnedWithoutTheCA(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.breaks(fault{call: "SaveCertificate", done: true}) // stored, and the worker died before it could say so
+	_, err := o.orderCertificate()
+	lost(t, err)
+	o.calls = nil
+	c, err := o.orderCertificate()
+	require.NoError(t, err)
+	require.Equal(t, o.certificates["01"], c)
+	require.Equal(t, []string{"Issuance", "Certificate"}, o.calls)
+}
+
+func TestWithoutBudgetNothingIsOrderedOrMarked(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.wait = 42 * time.Minute
+	_, err := o.orderCertificate()
+	v := activities.ReadVerdict(err)
+	require.Equal(t, cert.Wait, v.Outcome)
+	require.Equal(t, cert.RateLimited, v.Problem.Code)
+	require.Equal(t, 42*time.Minute, v.RetryAfter)
+	require.NotEmpty(t, v.Problem.Remediation)
+	require.Equal(t, []string{"Issuance", "Identity", "Reserve"}, o.calls)
+	require.False(t, o.issuances[issuanceID].OrderTried)
+
+	o.wait = 0
+	_, err = o.orderCertificate()
+	require.NoError(t, err, "the same issuance goes on when there is room")
+	require.Zero(t, o.count("FindOrder"))
+}
+
+// TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack: what the CA counts per certificate was not used up.
+func TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		call    string
+		outcome cert.Outcome
+	}{
+		{"Complete", cert.Refused},
+		{"Complete", cert.OrderGone},
+		{"NewOrder", cert.Refused},
+	} {
+		t.Run(fmt.Sprintf("%s %s", c.call, c.outcome), func(t *testing.T) {
+			t.Parallel()
+			o := withCSR(t)
+			o.breaks(fault{call: c.call, err: refusal(c.outcome, cert.CARejected)})
+			_, err := o.orderCertificate()
+			require.Equal(t, c.outcome, activities.ReadVerdict(err).Outcome)
+			require.Equal(t, []bool{false}, o.settled)
+			require.Empty(t, o.certificates)
+		})
+	}
+}
+
+func TestAnOrderThatIsNotAtItsEndKeepsItsBudget(t *testing.T) {
+	t.Parallel()
+	for _, outcome := range []cert.Outcome{cert.Wait, cert.Parked} {
+		o := withCSR(t)
+		o.breaks(fault{call: "Complete", err: refusal(outcome, cert.CAUnavailable)})
+		_, err := o.orderCertificate()
+		require.Equal(t, outcome, activities.ReadVerdict(err).Outcome)
+		require.Empty(t, o.settled)
+	}
+}
+
+func TestBudgetsThatCannotBeSettledAreOnlyLogged(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.breaks(fault{call: "Settle"})
+	c, err := o.orderCertificate()
+	require.NoError(t, err)
+	require.Equal(t, "01", c.Serial)
+	require.Contains(t, o.log.String(), "budgets were not settled")
+}
+
+func TestTwoWorkersAtOncePlaceOneOrder(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	const workers = 8
+	results, errs := make([]cert.Certificate, workers), make([]error, workers)
+	var wg sync.WaitGroup
+	for i := range workers {
+		wg.Go(func() { results[i], errs[i] = o.orderCertificate() })
+	}
+	wg.Wait()
+	for i := range workers {
+		require.NoError(t, errs[i])
+		require.Equal(t, results[0], results[i])
+	}
+	require.Len(t, o.orders, 1)
+	require.Len(t, o.certificates, 1)
+}
+
+// TestOfTwoWorkersAtOnceTheSecondLooksForTheOrderThatTheFirstLost: both read the issuance before either marked it.
+func TestOfTwoWorkersAtOnceTheSecondLooksForTheOrderThatTheFirstLost(t *testing.T) {
+	t.Parallel()
+	o := withCSR(t)
+	o.breaks(fault{call: "NewOrder", done: true}) // one of them, whichever comes first
+	var both sync.WaitGroup
+	both.Add(2)
+	o.read = func() { both.Done(); both.Wait() }
+	errs := make([]error, 2)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { _, errs[i] = o.orderCertificate() })
+	}
+	wg.Wait()
+	require.True(t, (errs[0] == nil) != (errs[1] == nil), "one lost its answer, the other went on: %v", errs)
+	require.Len(t, o.orders, 1)
+}
