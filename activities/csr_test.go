@@ -18,7 +18,7 @@ import (
 
 func TestB1_TheCSRIsForTheNamesAndTheSealedKey(t *testing.T) {
 	t.Parallel()
-	o := newOutside(t)
+	o := newOutside()
 	result, err := o.createCSR()
 	require.NoError(t, err)
 	stored := o.issuances[issuanceID]
@@ -41,7 +41,7 @@ func TestB1_TheCSRIsForTheNamesAndTheSealedKey(t *testing.T) {
 
 func TestASecondRunReturnsTheCSRThatIsStored(t *testing.T) {
 	t.Parallel()
-	o := newOutside(t)
+	o := newOutside()
 	first, err := o.createCSR()
 	require.NoError(t, err)
 	second, err := o.createCSR()
@@ -63,7 +63,7 @@ func TestACSRWhoseAnswerWasLostIsTheOneThatCounts(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s done=%t", f.call, f.done), func(t *testing.T) {
 			t.Parallel()
-			o := newOutside(t)
+			o := newOutside()
 			o.breaks(f)
 			first, err := o.createCSR()
 			kept := o.issuances[issuanceID].CSR
@@ -88,7 +88,7 @@ func TestACSRWhoseAnswerWasLostIsTheOneThatCounts(t *testing.T) {
 
 func TestTwoWorkersAtOnceMakeOneCSR(t *testing.T) {
 	t.Parallel()
-	o := newOutside(t)
+	o := newOutside()
 	const workers = 8
 	results, errs := make([]activities.CSRResult, workers), make([]error, workers)
 	var wg sync.WaitGroup
@@ -120,7 +120,7 @@ func requireKeyOfCSR(t *testing.T, o *outside) {
 
 func TestB6_NamesThatFitNoCSRAreRefused(t *testing.T) {
 	t.Parallel()
-	o := newOutside(t)
+	o := newOutside()
 	_, err := run[activities.CSRResult](o, "CreateCSR", activities.CSRRequest{IssuanceID: issuanceID, DomainID: domainID, Names: []string{"bücher.example.com"}})
 	v := activities.ReadVerdict(err)
 	require.Equal(t, cert.Refused, v.Outcome)

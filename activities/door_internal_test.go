@@ -29,15 +29,14 @@ func TestAVerdictArrivesWhole(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []cert.Outcome{cert.Refused, cert.Wait, cert.OrderGone, cert.Parked} {
 		for what, cause := range map[string]error{
-			"no cause":                  nil,
-			"a plain cause":             io.ErrUnexpectedEOF,
-			"a wrapped cause":           fmt.Errorf("finalize: %w", fmt.Errorf("post: %w", io.ErrUnexpectedEOF)),
-			"several causes":            errors.Join(io.EOF, io.ErrUnexpectedEOF),
-			"another problem":           fmt.Errorf("look: %w", cert.Problem{Code: cert.DNSNoRecords, Message: "none"}),
-			"another failure":           fmt.Errorf("order: %w", &cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.RateLimited}}),
-			"an error of Temporal's":    temporal.NewApplicationError("inner", FaultType),
-			"a deadline":                fmt.Errorf("post: %w", context.DeadlineExceeded),
-			"a call that was cancelled": fmt.Errorf("post: %w", context.Canceled),
+			"no cause":               nil,
+			"a plain cause":          io.ErrUnexpectedEOF,
+			"a wrapped cause":        fmt.Errorf("finalize: %w", fmt.Errorf("post: %w", io.ErrUnexpectedEOF)),
+			"several causes":         errors.Join(io.EOF, io.ErrUnexpectedEOF),
+			"another problem":        fmt.Errorf("look: %w", cert.Problem{Code: cert.DNSNoRecords, Message: "none"}),
+			"another failure":        fmt.Errorf("order: %w", &cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.RateLimited}}),
+			"an error of Temporal's": temporal.NewApplicationError("inner", FaultType),
+			"a deadline":             fmt.Errorf("post: %w", context.DeadlineExceeded),
 		} {
 			t.Run(string(outcome)+", "+what, func(t *testing.T) {
 				t.Parallel()
@@ -56,6 +55,14 @@ func TestAVerdictArrivesWhole(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestAVerdictOutlivesACancelledCall: what some call met on the way (of several at once, the first that fails cancels the others) doesn't
+// undo what the CA has said.
+func TestAVerdictOutlivesACancelledCall(t *testing.T) {
+	t.Parallel()
+	arrived := arrive(leave(&cert.Failure{Outcome: cert.Parked, Problem: caa, Err: fmt.Errorf("post: %w", context.Canceled)}))
+	require.Equal(t, Verdict{Outcome: cert.Parked, Problem: caa}, ReadVerdict(arrived))
 }
 
 func TestAFaultIsRetriedAndThenAWait(t *testing.T) {

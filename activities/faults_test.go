@@ -60,7 +60,7 @@ func TestPrivateKeysStayInside(t *testing.T) {
 	t.Parallel()
 	for _, call := range append([]string{"", "Seal", "CreateIssuance"}, orderCalls...) {
 		for _, done := range []bool{false, true} {
-			o := newOutside(t)
+			o := newOutside()
 			if call != "" {
 				o.breaks(fault{call: call, done: done})
 			}
@@ -71,7 +71,7 @@ func TestPrivateKeysStayInside(t *testing.T) {
 				c, err := o.orderCertificate()
 				show(t, &seen, c, err)
 			}
-			seen.Write(o.log.Bytes())
+			seen.Write(o.text.Bytes())
 			for _, i := range o.issuances {
 				show(t, &seen, i, nil)
 				seen.Write(i.CSR)

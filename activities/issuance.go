@@ -90,8 +90,10 @@ func (a *Issuance) createIssuance(ctx context.Context, r CSRRequest) (cert.Issua
 	// The names stand in the SAN only: CAs ignore or refuse a CN longer than 64 characters (RFC 5280 appendix A), and no browser reads it.
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: r.Names}, key)
 	if err != nil {
-		return cert.Issuance{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{Code: cert.CSRRejected, WhoActs: cert.PlatformActs,
-			Message: "no certificate signing request could be made for the names", Remediation: "contact support: a name can't stand in a certificate"}}
+		return cert.Issuance{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
+			Code: cert.CSRRejected, WhoActs: cert.PlatformActs,
+			Message: "no certificate signing request could be made for the names", Remediation: "contact support: a name can't stand in a certificate",
+		}}
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -170,8 +172,10 @@ func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, renewal bool
 			return "", fmt.Errorf("reserve budget: %w", err)
 		}
 		if wait > 0 {
-			return "", &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Problem: cert.Problem{Code: cert.RateLimited, WhoActs: cert.PlatformActs,
-				Message: "the CA's limits leave no room for another order now", Remediation: "evercert orders by itself as soon as there is room"}}
+			return "", &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Problem: cert.Problem{
+				Code: cert.RateLimited, WhoActs: cert.PlatformActs,
+				Message: "the CA's limits leave no room for another order now", Remediation: "evercert orders by itself as soon as there is room",
+			}}
 		}
 		if err := a.Store.MarkOrderTried(ctx, i.ID, authority.Name, authority.AccountURI); err != nil {
 			return "", fmt.Errorf("note the order: %w", err)

@@ -114,8 +114,10 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 		}
 	}
 	for _, name := range d.Names {
-		records = append(records, Record{Name: DelegationName(name), Type: "CNAME",
-			Value: DelegationLabel(name, secret) + "." + p.ValidationZone, Purpose: ForDelegation})
+		records = append(records, Record{
+			Name: DelegationName(name), Type: "CNAME",
+			Value: DelegationLabel(name, secret) + "." + p.ValidationZone, Purpose: ForDelegation,
+		})
 	}
 	for _, name := range d.Names {
 		if IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)

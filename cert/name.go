@@ -69,11 +69,15 @@ func (r NameRules) refuse(name string) *Problem {
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	switch {
 	case suffix == name:
-		return &Problem{Code: DomainNotAllowed, WhoActs: TenantActs, Message: Unicode(name) + " is a public suffix, under which others register names",
-			Remediation: "connect a name that you registered, such as shop." + Unicode(name)}
+		return &Problem{
+			Code: DomainNotAllowed, WhoActs: TenantActs, Message: Unicode(name) + " is a public suffix, under which others register names",
+			Remediation: "connect a name that you registered, such as shop." + Unicode(name),
+		}
 	case !icann && !strings.Contains(suffix, ".") && !within(name, r.TestSuffixes):
-		return &Problem{Code: DomainNotAllowed, WhoActs: TenantActs, Message: fmt.Sprintf("%s ends in %q, which is no public suffix: no CA issues certificates for it", Unicode(name), suffix),
-			Remediation: "connect a name that is registered on the public internet"}
+		return &Problem{
+			Code: DomainNotAllowed, WhoActs: TenantActs, Message: fmt.Sprintf("%s ends in %q, which is no public suffix: no CA issues certificates for it", Unicode(name), suffix),
+			Remediation: "connect a name that is registered on the public internet",
+		}
 	}
 	return nil
 }
@@ -96,9 +100,11 @@ func (r NameRules) refusePlatform(name string) *Problem {
 	case slices.Contains(r.ReservedLabels, labels[0]):
 		return reserved(name, fmt.Sprintf("starts with %q, which is reserved on platform domains", labels[0]))
 	default:
-		return &Problem{Code: NameTooDeep, WhoActs: TenantActs,
+		return &Problem{
+			Code: NameTooDeep, WhoActs: TenantActs,
 			Message:     fmt.Sprintf("%s has %d labels below %s; a wildcard certificate covers one, and CAs issue none for *.*", name, len(labels), r.PlatformSuffix),
-			Remediation: "use a platform domain with one label, or connect a domain of your own"}
+			Remediation: "use a platform domain with one label, or connect a domain of your own",
+		}
 	}
 }
 
@@ -129,8 +135,10 @@ func invalid(input, why, remedy string) Problem {
 }
 
 func reserved(name, why string) *Problem {
-	return &Problem{Code: NameReserved, WhoActs: TenantActs, Message: name + " " + why,
-		Remediation: "connect a domain of your own; platform domains need no connection"}
+	return &Problem{
+		Code: NameReserved, WhoActs: TenantActs, Message: name + " " + why,
+		Remediation: "connect a domain of your own; platform domains need no connection",
+	}
 }
 
 func describeIDNA(name string, err error) string {

@@ -81,8 +81,10 @@ func AsProblem(err error) Problem {
 	if errors.As(err, &p) {
 		return p
 	}
-	return Problem{Code: InternalError, Message: "evercert had a fault of its own", WhoActs: PlatformActs,
-		Remediation: "evercert tries again by itself; its log names the cause"}
+	return Problem{
+		Code: InternalError, Message: "evercert had a fault of its own", WhoActs: PlatformActs,
+		Remediation: "evercert tries again by itself; its log names the cause",
+	}
 }
 
 // Outcome sorts what went wrong at a CA or an edge by what has to happen next.

@@ -16,6 +16,7 @@ import (
 
 const (
 	sampleLimit = 2 * time.Minute
+	issuing     = "Issuing"
 	installed   = "Installation complete"
 )
 
@@ -55,6 +56,9 @@ func (s *stack) runSample(ctx context.Context, name string) error {
 	for last.Headline != installed {
 		status, err := s.sampleStatus(ctx, name)
 		if err == nil && status.Headline != last.Headline {
+			if status.Headline == installed && last.Headline == issuing {
+				s.sayInstalling(ctx, name, began)
+			}
 			s.say("%s: %s, %.1f s after connecting", name, status.Headline, time.Since(began).Seconds())
 		}
 		if err == nil {
@@ -70,6 +74,29 @@ func (s *stack) runSample(ctx context.Context, name string) error {
 		return fmt.Errorf("open https://%s/ at the edge: %w; last status: %s", name, err, last)
 	}
 	return nil
+}
+
+// sayInstalling tells of the phase that was over between two looks, from the domain's timeline.
+func (s *stack) sayInstalling(ctx context.Context, name string, began time.Time) {
+	resp, err := s.callAPI(ctx, http.MethodGet, "/v1/domains/"+url.PathEscape(name)+"/timeline", nil)
+	if err != nil {
+		return // the next line says that it is complete
+	}
+	defer resp.Body.Close()
+	var timeline struct {
+		Events []struct {
+			Type string
+			At   time.Time
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&timeline); err != nil {
+		return
+	}
+	for _, e := range timeline.Events {
+		if e.Type == "certificate.issuance.succeeded" {
+			s.say("%s: Installing, %.1f s after connecting", name, e.At.Sub(began).Seconds())
+		}
+	}
 }
 
 func (s *stack) callAPI(ctx context.Context, method, path string, body []byte) (*http.Response, error) {

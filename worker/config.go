@@ -60,8 +60,10 @@ type PolicyConfig struct {
 // Validate reports times that would make a domain spin or never look.
 func (p PolicyConfig) Validate() error {
 	var errs []error
-	for name, d := range map[string]time.Duration{"DNS_CHECK_INTERVAL": p.CheckInterval, "DNS_ESCALATED_INTERVAL": p.EscalatedInterval,
-		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval, "DNS_ESCALATE_AFTER": p.EscalateAfter} {
+	for name, d := range map[string]time.Duration{
+		"DNS_CHECK_INTERVAL": p.CheckInterval, "DNS_ESCALATED_INTERVAL": p.EscalatedInterval,
+		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval, "DNS_ESCALATE_AFTER": p.EscalateAfter,
+	} {
 		if d < time.Second {
 			errs = append(errs, fmt.Errorf("%s is %s; it expects at least 1s", name, d))
 		}

@@ -145,9 +145,9 @@ func (d *domain) continueAsNew(ctx workflow.Context) error {
 // retire is the end: the names are free, the edge stops serving them (the store does both with this record).
 func (d *domain) retire(ctx workflow.Context) error {
 	d.happened(cert.DomainRemovedEvent, d.state.RemovedBy)
+	d.resolveCase(ctx, "the domain was removed")
 	if err := d.record(ctx); err != nil {
 		return err
 	}
-	d.resolveCase(ctx, "the domain was removed")
 	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 }

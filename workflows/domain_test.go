@@ -22,8 +22,10 @@ const (
 func refusal(code cert.Code) error { return verdict(cert.Refused, code, 0) }
 
 func verdict(o cert.Outcome, code cert.Code, after time.Duration) error {
-	return temporal.NewApplicationErrorWithOptions(string(code), string(o), temporal.ApplicationErrorOptions{NonRetryable: true,
-		Details: []any{activities.Verdict{Outcome: o, Problem: cert.Problem{Code: code, Message: string(code)}, RetryAfter: after}}})
+	return temporal.NewApplicationErrorWithOptions(string(code), string(o), temporal.ApplicationErrorOptions{
+		NonRetryable: true,
+		Details:      []any{activities.Verdict{Outcome: o, Problem: cert.Problem{Code: code, Message: string(code)}, RetryAfter: after}},
+	})
 }
 
 func TestA1_ReadyDomainIsIssuedAndInstalledWithNoFurtherStep(t *testing.T) {

@@ -78,13 +78,15 @@ func Escalation(ctx workflow.Context, c cert.Case) error {
 			return workflow.NewContinueAsNewError(ctx, EscalationWorkflow, e.c)
 		}
 		timer, cancel := workflow.WithCancel(ctx)
-		workflow.NewSelector(ctx).
-			AddReceive(acknowledged, func(ch workflow.ReceiveChannel, _ bool) { e.acknowledge(ctx, read(ctx, ch)) }).
-			AddReceive(notes, func(ch workflow.ReceiveChannel, _ bool) { e.note(ctx, read(ctx, ch)) }).
-			AddReceive(handBack, func(ch workflow.ReceiveChannel, _ bool) { e.handBack(ctx, read(ctx, ch)) }).
-			AddReceive(resolved, func(ch workflow.ReceiveChannel, _ bool) { e.close(ctx, read(ctx, ch).Text) }).
-			AddFuture(e.reminder(timer), func(f workflow.Future) { e.remind(ctx, f) }).
-			Select(ctx)
+		next := workflow.NewSelector(ctx).
+			AddReceive(acknowledged, e.on(ctx, e.acknowledge)).
+			AddReceive(notes, e.on(ctx, e.note)).
+			AddReceive(handBack, e.on(ctx, e.handBack)).
+			AddReceive(resolved, e.on(ctx, func(ctx workflow.Context, r CaseRequest) { e.close(ctx, r.Text) }))
+		if e.c.Assignee == "" {
+			next.AddFuture(e.reminder(timer), func(f workflow.Future) { e.remind(ctx, f) })
+		}
+		next.Select(ctx)
 		cancel()
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -94,11 +96,15 @@ func Escalation(ctx workflow.Context, c cert.Case) error {
 
 type escalation struct{ c cert.Case }
 
-func read(ctx workflow.Context, ch workflow.ReceiveChannel) CaseRequest {
-	var r CaseRequest
-	ch.Receive(ctx, &r)
-	r.By = requester(r.By)
-	return r
+// on reads a signal without waiting for one: what can't be read is dropped, and the case goes on.
+func (e *escalation) on(ctx workflow.Context, do func(workflow.Context, CaseRequest)) func(workflow.ReceiveChannel, bool) {
+	return func(ch workflow.ReceiveChannel, _ bool) {
+		var r CaseRequest
+		if ch.ReceiveAsync(&r) {
+			r.By = requester(r.By)
+			do(ctx, r)
+		}
+	}
 }
 
 func (e *escalation) acknowledge(ctx workflow.Context, r CaseRequest) {

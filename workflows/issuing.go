@@ -18,7 +18,7 @@ func (d *domain) issue(ctx workflow.Context) error {
 		d.state.Issuance = fmt.Sprintf("%s/%d", d.state.ID, d.state.Issuances)
 	}
 	renewal := d.state.Live != nil
-	err := workflow.ExecuteActivity(summarized(ctx, csrOptions, "key and CSR for "+strings.Join(d.state.Names, ", ")), issuance.CreateCSR,
+	err := workflow.ExecuteLocalActivity(local(ctx, csrOptions, "key and CSR for "+strings.Join(d.state.Names, ", ")), issuance.CreateCSR,
 		activities.CSRRequest{IssuanceID: d.state.Issuance, DomainID: d.state.ID, Names: d.state.Names}).Get(ctx, nil)
 	var issued cert.Certificate
 	if err == nil {
@@ -40,7 +40,7 @@ func (d *domain) install(ctx workflow.Context) error {
 	request := activities.InstallRequest{Names: d.state.Names, Serial: d.state.Issued.Serial}
 	err := workflow.ExecuteActivity(summarized(ctx, installOptions, "serial "+request.Serial), installation.InstallCertificate, request).Get(ctx, nil)
 	if err == nil {
-		err = workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, verifyOptions), installation.VerifyInstallation, request).Get(ctx, nil)
+		err = workflow.ExecuteLocalActivity(local(ctx, verifyOptions, "is serial "+request.Serial+" served"), installation.VerifyInstallation, request).Get(ctx, nil)
 	}
 	if err != nil {
 		return d.attemptFailed(ctx, err)

@@ -147,6 +147,9 @@ func (d *domain) applyRequest(r Request) string {
 
 func (d *domain) applyCheck(r Request) string {
 	d.state.CheckRequested = requester(r.By)
+	if d.state.Paused {
+		return "the records are checked when the domain is resumed"
+	}
 	return "the records are checked now"
 }
 

@@ -55,7 +55,7 @@ func (d *domain) dnsDeadline() time.Time {
 
 // look reads the platform's policy anew and makes the pre-flight. A fault of our own is an unknown, never the tenant's.
 func (d *domain) look(ctx workflow.Context) (cert.Diagnosis, error) {
-	ctx = workflow.WithLocalActivityOptions(ctx, lookOptions)
+	ctx = local(ctx, lookOptions, fmt.Sprintf("check %d", d.state.Checks+1))
 	if err := workflow.ExecuteLocalActivity(ctx, records.ReadPolicy).Get(ctx, &d.state.Policy); err != nil {
 		return cert.Diagnosis{}, err
 	}

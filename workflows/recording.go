@@ -12,22 +12,19 @@ import (
 
 // record writes what people read, in one place: the projection, the search attributes and the story in the Temporal Web UI.
 func (d *domain) record(ctx workflow.Context) error {
-	if !d.changed {
-		return nil
+	for d.changed { // again, if a message came while it was written
+		d.state.Seq++
+		snap := d.snapshot(workflow.Now(ctx))
+		d.changed, d.events, d.diagnosis = false, nil, nil
+		if err := workflow.ExecuteLocalActivity(local(ctx, recordOptions, string(snap.Status.Headline())), records.RecordStatus, snap).Get(ctx, nil); err != nil {
+			return fmt.Errorf("record status: %w", err)
+		}
+		workflow.SetCurrentDetails(ctx, d.story())
+		if err := d.showAttributes(ctx, snap); err != nil {
+			return err
+		}
 	}
-	d.state.Seq++
-	snap := d.snapshot(workflow.Now(ctx))
-	d.changed, d.events, d.diagnosis = false, nil, nil // a message that comes while this is written is for the next one
-	if err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, recordOptions), records.RecordStatus, snap).Get(ctx, nil); err != nil {
-		return fmt.Errorf("record status: %w", err)
-	}
-	workflow.SetCurrentDetails(ctx, d.story())
-	return d.showAttributes(ctx, snap)
-}
-
-func summarized(ctx workflow.Context, o workflow.ActivityOptions, summary string) workflow.Context {
-	o.Summary = summary
-	return workflow.WithActivityOptions(ctx, o)
+	return nil
 }
 
 // snapshot is what people read about the domain at this moment.

@@ -106,8 +106,10 @@ func newCertificate(c cert.Certificate) *Certificate {
 
 // status derives where the domain stands on the three axes.
 func (s *State) status() cert.Status {
-	st := cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone,
-		HasLive: s.Live != nil, Escalated: s.Escalation != ""}
+	st := cert.Status{
+		Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone,
+		HasLive: s.Live != nil, Escalated: s.Escalation != "",
+	}
 	switch {
 	case s.Removed:
 		st.Domain = cert.DomainRemoved

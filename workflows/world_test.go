@@ -173,9 +173,11 @@ func (w *world) run(now time.Time, state workflows.State, messages []message) er
 	env.SetTestTimeout(time.Minute)
 	env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
 	env.RegisterWorkflowWithOptions(w.openCase, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
-	for name, f := range map[string]any{"CheckDNS": w.CheckDNS, "CreateCSR": w.CreateCSR, "OrderCertificate": w.OrderCertificate,
+	for name, f := range map[string]any{
+		"CheckDNS": w.CheckDNS, "CreateCSR": w.CreateCSR, "OrderCertificate": w.OrderCertificate,
 		"InstallCertificate": w.InstallCertificate, "VerifyInstallation": w.VerifyInstallation, "ReadPolicy": w.ReadPolicy,
-		"RecordStatus": w.RecordStatus} {
+		"RecordStatus": w.RecordStatus,
+	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
 	env.OnSignalExternalWorkflow(mock.Anything, workflows.EscalationID(shop.Hostname), mock.Anything, workflows.Resolved, mock.Anything).Return(nil).Maybe()

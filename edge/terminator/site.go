@@ -72,8 +72,10 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 		if errors.As(err, &timeout) && timeout.Timeout() {
 			status = http.StatusGatewayTimeout
 		}
-		writePage(w, status, page{Title: http.StatusText(status),
-			Text: "The site behind this address does not answer at the moment. Its operator can see why; please try again in a while."})
+		writePage(w, status, page{
+			Title: http.StatusText(status),
+			Text:  "The site behind this address does not answer at the moment. Its operator can see why; please try again in a while.",
+		})
 	}
 }
 

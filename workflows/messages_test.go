@@ -1,0 +1,185 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// story is a life in which a verb makes a difference.
+type story struct {
+	verb   string
+	arg    any
+	at     time.Duration // when it is said
+	before []message     // what was said earlier
+	world  func(*world)
+}
+
+func stories() []story {
+	kim := workflows.Request{By: "kim", Reason: "because"}
+	return []story{
+		{verb: workflows.RequestCertificate, arg: kim, at: 30 * time.Minute, world: refusedTimes(1)},
+		{verb: workflows.CheckNow, arg: kim, at: 130 * time.Minute, world: readyAt(6)},
+		{verb: workflows.Pause, arg: kim, at: 2 * time.Minute, world: readyAt(3)},
+		{verb: workflows.Resume, arg: kim, at: 12 * hour, world: readyAt(3), before: []message{{at: 2 * time.Minute, verb: workflows.Pause}}},
+		{verb: workflows.Remove, arg: kim, at: hour, world: readyAt(1)},
+		{verb: workflows.HandedBack, arg: kim, at: 5 * day, world: refusedTimes(3)},
+		{verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true, By: "kim"}, at: hour, world: readyAt(1)},
+	}
+}
+
+// readyAt has the records in place from the nth look.
+func readyAt(n int) func(*world) {
+	return func(w *world) {
+		w.look = func(look int) cert.Diagnosis {
+			if look < n {
+				return missing(cert.DNSNoRecords)
+			}
+			return ready
+		}
+	}
+}
+
+// refusedTimes has the CA refuse the first n orders.
+func refusedTimes(n int) func(*world) {
+	return func(w *world) {
+		w.order = func(order int) (cert.Certificate, error) {
+			if order <= n {
+				return cert.Certificate{}, refusal(cert.CAAForbids)
+			}
+			return w.certificate(order, 90*day), nil
+		}
+	}
+}
+
+// told is the story with these messages in it.
+func (s story) told(t *testing.T, messages ...message) *world {
+	t.Helper()
+	w := newWorld(t)
+	s.world(w)
+	w.live(10*day, append(append([]message{}, s.before...), messages...)...)
+	return w
+}
+
+func requireSameStory(t *testing.T, want, got *world, why string) {
+	t.Helper()
+	require.Equal(t, want.effects, got.effects, why)
+	require.Equal(t, want.snapshots, got.snapshots, why)
+	require.Equal(t, want.cases, got.cases, why)
+}
+
+func TestE3_AVerbDoesTheSameAsSignalAndAsUpdate(t *testing.T) {
+	t.Parallel()
+	for _, s := range stories() {
+		t.Run(s.verb, func(t *testing.T) {
+			t.Parallel()
+			var answer error
+			signalled := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg})
+			updated := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &answer})
+			require.NoError(t, answer)
+			requireSameStory(t, signalled, updated, "signal and update")
+			require.NotEqual(t, s.told(t).snapshots, signalled.snapshots, "the verb must make a difference, or this test shows nothing")
+		})
+	}
+}
+
+func TestARepeatedRequestSucceedsAndDoesNothingMore(t *testing.T) {
+	t.Parallel()
+	for _, s := range stories() {
+		t.Run(s.verb, func(t *testing.T) {
+			t.Parallel()
+			var first, second error
+			once := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg})
+			twice := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &first}, message{at: s.at, verb: s.verb, arg: s.arg, err: &second})
+			require.NoError(t, first)
+			require.NoError(t, second)
+			requireSameStory(t, once, twice, "said twice at a time")
+		})
+	}
+}
+
+func TestAStandingWishIsGrantedAgainLater(t *testing.T) {
+	t.Parallel()
+	for _, s := range stories() {
+		switch s.verb {
+		case workflows.Pause, workflows.Resume, workflows.HandedBack, workflows.SetRedirect:
+			var later error
+			once := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg})
+			again := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg}, message{at: s.at + hour, verb: s.verb, arg: s.arg, err: &later})
+			require.NoError(t, later, s.verb)
+			requireSameStory(t, once, again, s.verb)
+		}
+	}
+}
+
+func TestARefusedVerbChangesNothing(t *testing.T) {
+	t.Parallel()
+	for what, s := range map[string]story{
+		"a request while paused": {
+			verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: hour, world: readyAt(3),
+			before: []message{{at: 2 * time.Minute, verb: workflows.Pause, arg: workflows.Request{By: "ops"}}},
+		},
+		"a request while support has the case": {verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: 5 * day, world: refusedTimes(3)},
+		"a request of a name that the CA has paused": {
+			verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: day,
+			world: func(w *world) {
+				w.order = func(int) (cert.Certificate, error) {
+					return cert.Certificate{}, verdict(cert.Parked, cert.IdentifierPaused, 0)
+				}
+			},
+		},
+		"a redirect without a certificate": {verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true}, at: hour, world: readyAt(100)},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			var answer error
+			silent := s.told(t)
+			requireSameStory(t, silent, s.told(t, message{at: s.at, verb: s.verb, arg: s.arg}), "as a signal")
+			requireSameStory(t, silent, s.told(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &answer}), "as an update")
+			var app *temporal.ApplicationError
+			require.ErrorAs(t, answer, &app)
+			require.Equal(t, workflows.RefusedType, app.Type())
+			var p cert.Problem
+			require.NoError(t, app.Details(&p))
+			require.Equal(t, cert.RequestRefused, p.Code)
+			require.NotEmpty(t, p.Message)
+			require.NotEmpty(t, p.Remediation)
+			require.NotEmpty(t, p.WhoActs)
+		})
+	}
+}
+
+func TestE3_ASignalThatCannotBeReadLeavesTheDomainAsItIs(t *testing.T) {
+	t.Parallel()
+	for _, s := range stories() {
+		requireSameStory(t, s.told(t), s.told(t, message{at: s.at, verb: s.verb, arg: "only words, no JSON object"}), s.verb)
+	}
+}
+
+func TestE3_ASignalWithNothingInItIsEnough(t *testing.T) {
+	t.Parallel()
+	s := stories()[0]
+	w := s.told(t, message{at: s.at, verb: s.verb, arg: nil})
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:30"}, times(w, "order"))
+}
+
+func TestA3_RedirectCanAlwaysBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	var off error
+	w := story{world: readyAt(100)}.told(t, message{at: hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: false}, err: &off})
+	require.NoError(t, off)
+	require.False(t, w.last().HTTPSRedirect)
+}
+
+func TestRemovingAnEscalatedDomainClosesTheCaseOnItsTimeline(t *testing.T) {
+	t.Parallel()
+	w := story{world: refusedTimes(3)}.told(t)
+	require.Len(t, events(w, cert.EscalationOpened), 1)
+	require.Len(t, events(w, cert.DomainRemovedEvent), 1)
+	require.Len(t, events(w, cert.EscalationClosed), 1)
+}

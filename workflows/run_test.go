@@ -1,0 +1,306 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// visit is one run of a domain, looked at closely.
+type visit struct {
+	*world
+	timers   []time.Duration
+	recorded func(cert.Snapshot) // if set: called while a snapshot is written
+	next     *workflows.State    // what the run passed to the next one
+}
+
+func newVisit(t *testing.T, now time.Time) *visit {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	v := &visit{world: newWorld(t)}
+	v.env = suite.NewTestWorkflowEnvironment()
+	v.env.SetStartTime(now)
+	v.env.SetTestTimeout(10 * time.Second)
+	v.env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
+	v.env.RegisterWorkflowWithOptions(v.openCase, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
+	for name, f := range map[string]any{
+		"CheckDNS": v.CheckDNS, "CreateCSR": v.CreateCSR, "OrderCertificate": v.OrderCertificate, "InstallCertificate": v.InstallCertificate,
+		"VerifyInstallation": v.VerifyInstallation, "ReadPolicy": v.ReadPolicy,
+		"RecordStatus": func(ctx context.Context, s cert.Snapshot) error {
+			if v.recorded != nil {
+				v.recorded(s)
+			}
+			return v.RecordStatus(ctx, s)
+		},
+	} {
+		v.env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+	v.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil).Maybe()
+	v.env.SetOnTimerScheduledListener(func(_ string, d time.Duration) { v.timers = append(v.timers, d) })
+	return v
+}
+
+// asked is the fate of an update.
+type asked struct {
+	answer workflows.Answer
+	err    error
+}
+
+// ask sends an update now.
+func (v *visit) ask(verb string, arg any) *asked {
+	a := &asked{}
+	v.env.UpdateWorkflow(verb, fmt.Sprintf("%s at %s", verb, v.env.Now()), &testsuite.TestUpdateCallback{
+		OnAccept: func() {}, OnReject: func(err error) { a.err = err },
+		OnComplete: func(answer any, err error) {
+			a.err = err
+			if err == nil {
+				a.answer = answer.(workflows.Answer)
+			}
+		},
+	}, arg)
+	return a
+}
+
+// later does something when the run is that old; then, an hour after, the domain is removed, which ends the run.
+func (v *visit) later(age time.Duration, do func()) {
+	v.env.RegisterDelayedCallback(do, age)
+	v.env.RegisterDelayedCallback(func() { v.env.SignalWorkflow(workflows.Remove, workflows.Request{By: "the test"}) }, age+hour)
+}
+
+func (v *visit) run(s workflows.State) {
+	v.t.Helper()
+	v.env.ExecuteWorkflow(workflows.DomainWorkflow, s)
+	require.True(v.t, v.env.IsWorkflowCompleted())
+	err := v.env.GetWorkflowError()
+	if err == nil {
+		return
+	}
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(v.t, err, &next)
+	v.next = &workflows.State{}
+	require.NoError(v.t, converter.GetDefaultDataConverter().FromPayloads(next.Input, v.next))
+}
+
+// active is the state of a domain whose certificate was just installed.
+func active(t *testing.T, d cert.Domain) workflows.State {
+	t.Helper()
+	v := newVisit(t, start)
+	v.run(workflows.NewState(d))
+	require.NotNil(t, v.next)
+	require.Equal(t, workflows.Active, v.next.Phase)
+	return *v.next
+}
+
+func TestAnActiveDomainAtRestIsOneTimer(t *testing.T) {
+	t.Parallel()
+	state := active(t, shop)
+	v := newVisit(t, start)
+	v.later(day, func() {})
+	v.run(state)
+	require.Equal(t, []time.Duration{state.Live.RenewAt.Sub(start)}, v.timers)
+	require.Equal(t, []string{"01-06 10:00 event domain.removed"}, v.effects, "nothing else was done")
+}
+
+func TestADomainThatWaitsForPeopleIsNoTimer(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(*workflows.State){
+		"paused": func(s *workflows.State) { s.Live, s.Phase, s.Paused = nil, workflows.AwaitingDNS, true },
+		"with support": func(s *workflows.State) {
+			s.Live, s.Phase, s.Escalation = nil, workflows.AwaitingHandBack, workflows.TooManyFailures
+		},
+	} {
+		state := active(t, shop)
+		change(&state)
+		v := newVisit(t, start)
+		v.later(30*day, func() {})
+		v.run(state)
+		require.Empty(t, v.timers, what)
+	}
+}
+
+func TestAnUpdateAnswersWithWhatHappensNext(t *testing.T) {
+	t.Parallel()
+	renewal := active(t, shop).Live.RenewAt
+	for _, c := range []struct {
+		verb  string
+		arg   any
+		state func(*workflows.State)
+		want  workflows.Answer
+	}{
+		{
+			verb: workflows.CheckNow, arg: workflows.Request{},
+			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "the records are checked now", NextAction: "the certificate is renewed", NextActionAt: renewal},
+		},
+		{
+			verb: workflows.RequestCertificate, arg: workflows.Request{},
+			want: workflows.Answer{
+				Headline: cert.InstallationComplete, Message: "the records are checked now; the certificate is ordered if they are right",
+				NextAction: "the certificate is renewed", NextActionAt: renewal,
+			},
+		},
+		{
+			verb: workflows.Pause, arg: workflows.Request{By: "kim"},
+			want: workflows.Answer{
+				Headline: cert.RenewalHeld, Message: "checks, orders and renewals wait until the domain is resumed; a certificate that is live stays",
+				NextAction: "somebody resumes the domain (paused by kim)",
+			},
+		},
+		{
+			verb: workflows.Pause, arg: workflows.Request{By: "lee"}, state: func(s *workflows.State) { s.Paused, s.PausedBy = true, "kim" },
+			want: workflows.Answer{Headline: cert.RenewalHeld, Message: "it was paused already", NextAction: "somebody resumes the domain (paused by kim)"},
+		},
+		{
+			verb: workflows.Resume, arg: workflows.Request{}, state: func(s *workflows.State) { s.Paused, s.PausedBy = true, "kim" },
+			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "the domain goes on where it was", NextAction: "the certificate is renewed", NextActionAt: renewal},
+		},
+		{
+			verb: workflows.Resume, arg: workflows.Request{},
+			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "it was not paused", NextAction: "the certificate is renewed", NextActionAt: renewal},
+		},
+		{
+			verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true},
+			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "visitors who come over HTTP are sent to HTTPS", NextAction: "the certificate is renewed", NextActionAt: renewal},
+		},
+		{
+			verb: workflows.HandedBack, arg: workflows.Request{},
+			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "it was with nobody", NextAction: "the certificate is renewed", NextActionAt: renewal},
+		},
+		{
+			verb: workflows.Remove, arg: workflows.Request{},
+			want: workflows.Answer{Headline: cert.Removed, Message: "the domain is removed: nothing is renewed any more, and the edge stops serving it"},
+		},
+	} {
+		t.Run(c.verb+": "+c.want.Message, func(t *testing.T) {
+			t.Parallel()
+			state := active(t, shop)
+			if c.state != nil {
+				c.state(&state)
+			}
+			v := newVisit(t, start)
+			var got *asked
+			v.later(day, func() { got = v.ask(c.verb, c.arg) })
+			v.run(state)
+			require.NoError(t, got.err)
+			require.True(t, c.want.NextActionAt.Equal(got.answer.NextActionAt), got.answer.NextActionAt)
+			got.answer.NextActionAt = c.want.NextActionAt // the same instant, in another zone
+			require.Equal(t, c.want, got.answer)
+		})
+	}
+}
+
+func TestCheckNowOfAPausedDomainDoesNotPromiseACheckNow(t *testing.T) {
+	t.Parallel()
+	state := active(t, shop)
+	state.Paused, state.PausedBy = true, "kim"
+	v := newVisit(t, start)
+	var got *asked
+	v.later(day, func() { got = v.ask(workflows.CheckNow, workflows.Request{}) })
+	v.run(state)
+	require.Zero(t, v.looks, "paused is paused")
+	require.NotEqual(t, "the records are checked now", got.answer.Message)
+}
+
+// TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost: whoever waits for "Installation complete" asks for the redirect in that moment,
+// and the run ends then.
+func TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		verb string
+		arg  any
+		seen func(cert.Snapshot) bool
+	}{
+		{workflows.SetRedirect, workflows.RedirectRequest{On: true}, func(s cert.Snapshot) bool { return s.HTTPSRedirect }},
+		{workflows.Pause, workflows.Request{By: "kim"}, func(s cert.Snapshot) bool {
+			return s.Paused && len(s.Events) == 1 && s.Events[0].Type == cert.RenewalOnHoldEvent
+		}},
+	} {
+		t.Run(c.verb, func(t *testing.T) {
+			t.Parallel()
+			first := newVisit(t, start)
+			first.recorded = func(s cert.Snapshot) {
+				if s.Status.Headline() == cert.InstallationComplete {
+					first.env.SignalWorkflow(c.verb, c.arg)
+				}
+			}
+			first.run(workflows.NewState(shop))
+			require.NotNil(t, first.next)
+			second := newVisit(t, start)
+			second.later(day, func() {})
+			second.run(*first.next)
+			written := append(first.snapshots, second.snapshots...)
+			found := false
+			for _, s := range written {
+				found = found || c.seen(s) && s.Status.Domain != cert.DomainRemoved
+			}
+			require.True(t, found, "it is written before anything else happens")
+		})
+	}
+}
+
+func TestStateOfAnActiveDomainIsSmall(t *testing.T) {
+	t.Parallel()
+	d := shop
+	d.Names = nil
+	for i := range 5 {
+		d.Names = append(d.Names, fmt.Sprintf("%d.a-rather-long-name-of-a-shop.in-some-town.example.com", i))
+	}
+	d.Hostname = d.Names[0]
+	payload, err := json.Marshal(active(t, d))
+	require.NoError(t, err)
+	require.Less(t, len(payload), 4096, "%s", payload)
+}
+
+// TestStateHasNoPlaceForAKey: the state stands in Temporal's histories, which are no place for secrets.
+func TestStateHasNoPlaceForAKey(t *testing.T) {
+	t.Parallel()
+	secret := regexp.MustCompile(`(?i)key|pem|der\b|csr|chain|token|secret|sealed|private|password`)
+	seen := map[reflect.Type]bool{}
+	var fields int
+	var look func(path string, kind reflect.Type)
+	look = func(path string, kind reflect.Type) {
+		switch kind.Kind() {
+		case reflect.Pointer, reflect.Array:
+			look(path, kind.Elem())
+		case reflect.Slice:
+			require.NotEqual(t, reflect.Uint8, kind.Elem().Kind(), "%s holds bytes", path)
+			look(path+"[]", kind.Elem())
+		case reflect.Map:
+			look(path+" key", kind.Key())
+			look(path+" value", kind.Elem())
+		case reflect.Interface, reflect.Func, reflect.Chan:
+			t.Errorf("%s can hold anything", path)
+		case reflect.Struct:
+			if kind == reflect.TypeFor[time.Time]() || seen[kind] {
+				return
+			}
+			seen[kind] = true
+			for f := range kind.NumField() {
+				field := kind.Field(f)
+				fields++
+				name := field.Name + " " + strings.Split(field.Tag.Get("json"), ",")[0]
+				require.False(t, secret.MatchString(name), "%s.%s sounds like a secret", path, name)
+				look(path+"."+field.Name, field.Type)
+			}
+		}
+	}
+	look("State", reflect.TypeFor[workflows.State]())
+	require.Greater(t, fields, 40, "the whole state was looked at")
+}
