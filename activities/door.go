@@ -23,12 +23,12 @@ type Verdict struct {
 // leave turns an error into what Temporal acts on, at the end of every activity: a *cert.Failure is a verdict for the
 // workflow to decide on and is not retried here; anything else is a fault and is. Messages reach the Temporal Web UI.
 func leave(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
-	}
 	var f *cert.Failure
-	if errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
 		return verdict(f, final)
+	case err == nil || errors.Is(err, context.Canceled):
+		return err
 	}
 	return temporal.NewApplicationErrorWithOptions(err.Error(), FaultType, temporal.ApplicationErrorOptions{Cause: errors.Unwrap(err)})
 }

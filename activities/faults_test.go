@@ -111,7 +111,7 @@ func requireAbsent(t *testing.T, seen, key []byte) {
 	t.Helper()
 	for form, text := range map[string]string{
 		"as it is": string(key), "hexadecimal": hex.EncodeToString(key), "base64": base64.RawStdEncoding.EncodeToString(key), "base64url": base64.RawURLEncoding.EncodeToString(key),
-		"as Go prints it": fmt.Sprint(key),
+		"as Go prints it": fmt.Sprintf("%d", key),
 	} {
 		require.False(t, bytes.Contains(seen, []byte(text)), "a private key got out, %s", form)
 	}

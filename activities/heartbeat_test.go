@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOnlyAnOrderThatTakesLongSaysThatItLives: each heartbeat is a billed action. That the bubble ends shows that the heart stops too.
+// TestOnlyAnOrderThatTakesLongSaysThatItLives: each heartbeat is a billed action.
 func TestOnlyAnOrderThatTakesLongSaysThatItLives(t *testing.T) {
 	t.Parallel()
 	beats := func(takes time.Duration) (n int) {

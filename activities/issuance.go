@@ -129,17 +129,10 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.C
 		c, err := a.Store.Certificate(ctx, issuance.Serial)
 		return c, leave(err)
 	}
-	orderURL := issuance.OrderURL
-	if orderURL == "" {
-		if orderURL, err = a.placeOrder(ctx, issuance, r.Renewal); err != nil {
-			return cert.Certificate{}, leave(err)
-		}
-	}
-	progress := func(step string) { a.Log.Debug("order", "issuance", issuance.ID, "order", orderURL, "step", step) }
-	c, err := a.CA.Complete(ctx, orderURL, issuance.CSR, r.Methods, progress)
+	c, err := a.order(ctx, issuance, r)
 	if err != nil {
-		if f := (*cert.Failure)(nil); errors.As(err, &f) && f.Outcome == cert.Refused {
-			a.settle(ctx, issuance, r.Renewal, false)
+		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone) {
+			a.settle(ctx, issuance, r.Renewal, false) // this order ends without a certificate
 		}
 		return cert.Certificate{}, leave(err)
 	}
@@ -150,6 +143,18 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.C
 	}
 	a.settle(ctx, issuance, r.Renewal, true)
 	return c, nil
+}
+
+// order places the order of an issuance, unless it is placed, and takes it to its certificate.
+func (a *Issuance) order(ctx context.Context, i cert.Issuance, r OrderRequest) (cert.Certificate, error) {
+	if i.OrderURL == "" {
+		var err error
+		if i.OrderURL, err = a.placeOrder(ctx, i, r.Renewal); err != nil {
+			return cert.Certificate{}, err
+		}
+	}
+	progress := func(step string) { a.Log.Debug("order", "issuance", i.ID, "order", i.OrderURL, "step", step) }
+	return a.CA.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
 }
 
 // settle balances the budgets. What a crash leaves unbalanced grows back with time, so an error here is only told.
@@ -166,7 +171,7 @@ func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, renewal bool
 	if err != nil {
 		return "", fmt.Errorf("ask the CA who it is: %w", err)
 	}
-	if !i.OrderTried { // a retry has paid already
+	if i.OrderTries == 0 { // a retry has paid already
 		wait, err := a.Budgets.Reserve(ctx, i.Names, renewal)
 		if err != nil {
 			return "", fmt.Errorf("reserve budget: %w", err)
@@ -177,12 +182,12 @@ func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, renewal bool
 				Message: "the CA's limits leave no room for another order now", Remediation: "evercert orders by itself as soon as there is room",
 			}}
 		}
-		if err := a.Store.MarkOrderTried(ctx, i.ID, authority.Name, authority.AccountURI); err != nil {
-			return "", fmt.Errorf("note the order: %w", err)
-		}
 	}
-	return a.Store.PlaceOrder(ctx, i.ID, func(ctx context.Context, _ cert.Issuance) (string, error) {
-		if i.OrderTried {
+	if err := a.Store.MarkOrderTried(ctx, i.ID, authority.Name, authority.AccountURI); err != nil {
+		return "", fmt.Errorf("note the order: %w", err)
+	}
+	return a.Store.PlaceOrder(ctx, i.ID, func(ctx context.Context, locked cert.Issuance) (string, error) {
+		if locked.OrderTries > 1 { // another run, before or beside this one, may have made the order
 			found, err := a.CA.FindOrder(ctx, i.Names, a.Store.KnownOrders)
 			if err != nil || found != "" {
 				return found, err

@@ -42,7 +42,7 @@ func (o *outside) Issuance(ctx context.Context, id string) (i cert.Issuance, err
 func (o *outside) MarkOrderTried(ctx context.Context, id, ca, accountURL string) error {
 	return o.do(ctx, "MarkOrderTried", func() error {
 		i := o.issuances[id]
-		i.OrderTried, i.CA, i.AccountURL = true, ca, accountURL
+		i.OrderTries, i.CA, i.AccountURL = i.OrderTries+1, ca, accountURL
 		o.issuances[id] = i
 		return nil
 	})
@@ -54,7 +54,7 @@ func (o *outside) PlaceOrder(ctx context.Context, id string, place func(context.
 	var stored cert.Issuance
 	err := o.do(ctx, "PlaceOrder", func() error {
 		stored = o.issuances[id]
-		if !stored.OrderTried {
+		if stored.OrderTries == 0 {
 			return errors.New("it is not marked as tried")
 		}
 		return nil

@@ -52,7 +52,7 @@ func TestARequestUnderWayIsAnsweredWhenTheProcessEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	if body, err := io.ReadAll(response.Body); err != nil || string(body) != "done" {
 		t.Errorf("got %q, %v", body, err)
 	}

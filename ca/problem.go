@@ -73,7 +73,8 @@ func (s *session) caaRemedy() string {
 	return fmt.Sprintf("add a CAA record that allows this CA (0 issue %q), or remove those that forbid it", s.issuers[0])
 }
 
-// detail is what the CA said, of each name if it said that. It is shortened, since it ends up in pages and logs.
+// detail is what the CA said, of each name if it said that. It is shortened, since it ends up in pages
+// and logs: a CA may quote a whole web page that it found in place of its token.
 func detail(p *acme.ProblemDetails) string {
 	said := []string{p.Detail}
 	for _, sub := range p.SubProblems {
@@ -83,7 +84,7 @@ func detail(p *acme.ProblemDetails) string {
 	if text == "" {
 		text = p.Type
 	}
-	const enough = 600
+	const enough = 300
 	if r := []rune(text); len(r) > enough {
 		text = string(r[:enough]) + "…"
 	}

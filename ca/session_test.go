@@ -71,12 +71,12 @@ func TestOldNoncesAreDropped(t *testing.T) {
 			t.Error("an answer without a nonce gave one")
 		}
 		s.keepNonce("old")
-		time.Sleep(nonceLifetime / 2)
+		time.Sleep(nonceLifetime / 2) // of the bubble's own time
 		s.keepNonce("new")
 		if value, ok := s.takeNonce(); !ok || value != "new" {
 			t.Errorf("took %q first", value)
 		}
-		time.Sleep(nonceLifetime)
+		time.Sleep(nonceLifetime) // of the bubble's own time
 		if value, ok := s.takeNonce(); ok {
 			t.Errorf("took %q after its time", value)
 		}

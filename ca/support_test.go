@@ -223,7 +223,7 @@ func (i *issuance) run(t *testing.T) (cert.Certificate, error) {
 }
 
 // want checks that an error is a failure with this outcome and code, and returns it.
-func want(t *testing.T, err error, outcome cert.Outcome, code cert.Code) *cert.Failure {
+func want(t *testing.T, err error, outcome cert.Outcome, code cert.Code) cert.Failure {
 	t.Helper()
 	var f *cert.Failure
 	if !errors.As(err, &f) {
@@ -235,7 +235,7 @@ func want(t *testing.T, err error, outcome cert.Outcome, code cert.Code) *cert.F
 	if f.Problem.Message == "" || f.Problem.Remediation == "" || f.Problem.WhoActs == "" {
 		t.Errorf("the problem leaves people without a message, a remedy or somebody who acts: %+v", f.Problem)
 	}
-	return f
+	return *f
 }
 
 // wantPlain checks that an error says nothing about the issuance, so that the step is tried again.

@@ -53,7 +53,7 @@ type Issuance struct {
 	AccountURL string   `json:"account_url,omitempty"`
 	OrderURL   string   `json:"order_url,omitempty"`
 	Serial     string   `json:"serial,omitempty"`      // once issued
-	OrderTried bool     `json:"order_tried,omitempty"` // a newOrder may have reached the CA
+	OrderTries int      `json:"order_tries,omitempty"` // how many runs may have sent a newOrder
 }
 
 // Certificate is an issued certificate, without its key.
@@ -78,7 +78,7 @@ type Challenge struct {
 
 // Case is an escalation: a domain handed to people, with its evidence.
 type Case struct {
-	ID         string    `json:"id"` // the escalation workflow's run
+	ID         string    `json:"id"` // "<domain id>/<number of the snapshot before it>"
 	DomainID   string    `json:"domain_id"`
 	Hostname   string    `json:"hostname"`
 	Tenant     string    `json:"tenant"`

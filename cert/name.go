@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -22,6 +23,10 @@ type NameRules struct {
 // without which a name can't be delegated.
 const maxNameLength = 253 - len("_acme-challenge.")
 
+// longestInput bounds the work for a hostile input, in bytes. No name of maxNameLength is written in more: a character
+// takes up to four bytes, and each adds at least one to its A-label.
+const longestInput = 4 * maxNameLength
+
 // nameProfile is IDNA 2008 as registries use it: it maps case and width, then checks every rule (RFC 5891, UTS 46).
 var nameProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
 	idna.ValidateLabels(true), idna.CheckHyphens(true), idna.CheckJoiners(true), idna.Transitional(false))
@@ -29,9 +34,17 @@ var nameProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDoma
 // Parse turns what a person typed into the name that evercert keeps: A-labels, lower case, no trailing dot.
 // The problem says what is wrong with it and what to type instead.
 func (r NameRules) Parse(input string) (string, error) {
-	name := strings.TrimSuffix(strings.TrimSpace(input), ".")
-	if name == "" {
+	name, dotted := strings.TrimSpace(input), false
+	for _, dot := range []string{".", "。", "．", "｡"} { // the full stops that IDNA takes for one (RFC 3490 §3.1)
+		if name, dotted = strings.CutSuffix(name, dot); dotted {
+			break
+		}
+	}
+	switch {
+	case name == "":
 		return "", invalid(input, "it is empty", "type a name such as www.example.com")
+	case !utf8.ValidString(name) || len(name) > longestInput:
+		return "", invalid(input, "it is no text that could be a domain name", "type a name such as www.example.com")
 	}
 	if strings.ContainsAny(name, "/:@?# ") {
 		if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err != nil {
@@ -44,12 +57,18 @@ func (r NameRules) Parse(input string) (string, error) {
 	if strings.Contains(name, "*") {
 		return "", invalid(input, "wildcards can't be connected", "connect each name that visitors use")
 	}
-	ascii, err := nameProfile.ToASCII(name)
+	ascii, err := nameProfile.ToASCII(name) // as far as it got, beside an error
+	if len(ascii) > maxNameLength {
+		return "", invalid(input, fmt.Sprintf("it is %d characters long", len(ascii)), fmt.Sprintf("use a name of at most %d characters", maxNameLength))
+	}
 	if err != nil {
 		return "", invalid(input, describeIDNA(name, err), "use letters, digits and hyphens; at most 63 characters between two dots")
 	}
-	if len(ascii) > maxNameLength {
-		return "", invalid(input, fmt.Sprintf("it is %d characters long", len(ascii)), fmt.Sprintf("use a name of at most %d characters", maxNameLength))
+	switch {
+	case strings.HasSuffix(ascii, "."):
+		return "", invalid(input, "it has two dots in a row", "type a name such as www.example.com")
+	case isAddress(ascii): // typed in wide digits
+		return "", invalid(input, "it is an IP address", "connect a domain name; certificates here are for names")
 	}
 	if p := r.refuse(ascii); p != nil {
 		return "", *p

@@ -77,8 +77,7 @@ func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message
 
 // AsProblem returns the problem that err carries, or an internal_error that tells nothing private.
 func AsProblem(err error) Problem {
-	var p Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[Problem](err); ok {
 		return p
 	}
 	return Problem{

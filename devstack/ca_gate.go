@@ -76,22 +76,25 @@ func (g *gate) guard(h http.Handler) http.Handler {
 // handler reads is half of the deadlock. Signing takes a fraction of a
 // millisecond. If it fails Pebble says nothing: then the wait ends by itself.
 func (g *gate) awaitCertificate(orderID string) string {
-	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); time.Sleep(50 * time.Microsecond) {
+	var issued string
+	poll(200*time.Millisecond, 50*time.Microsecond, func() bool {
 		order := g.store.GetOrderByID(orderID)
 		if order == nil {
-			return ""
+			return true
 		}
 		order.RLock()
 		certificate := order.CertificateObject
 		order.RUnlock()
 		if certificate == nil {
-			continue
+			return false
 		}
-		if _, err := g.store.GetOrderByIssuedSerial(certificate.ID); err == nil {
-			return certificate.ID
+		if _, err := g.store.GetOrderByIssuedSerial(certificate.ID); err != nil {
+			return false
 		}
-	}
-	return ""
+		issued = certificate.ID
+		return true
+	})
+	return issued
 }
 
 // secondChallenge tells if the request would start a second challenge of an

@@ -102,18 +102,17 @@ func (b *caBench) issue(core *api.Core, name string) ([]byte, error) {
 }
 
 func awaitOrder(core *api.Core, location, status string) error {
-	var last string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		order, err := core.Orders.Get(location)
-		if err != nil {
-			return fmt.Errorf("read the order: %w", err)
-		}
-		if last = order.Status; last == status || last == acme.StatusInvalid {
-			break
-		}
+	var order acme.ExtendedOrder
+	var err error
+	poll(30*time.Second, 20*time.Millisecond, func() bool {
+		order, err = core.Orders.Get(location)
+		return err != nil || order.Status == status || order.Status == acme.StatusInvalid
+	})
+	if err != nil {
+		return fmt.Errorf("read the order: %w", err)
 	}
-	if last != status {
-		return fmt.Errorf("the order is %s, want %s", last, status)
+	if order.Status != status {
+		return fmt.Errorf("the order is %s, want %s", order.Status, status)
 	}
 	return nil
 }

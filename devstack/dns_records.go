@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -232,8 +233,6 @@ func (s *recordStore) list() storedState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	faults := map[string]string{}
-	for name, kind := range s.state.Faults {
-		faults[name] = kind
-	}
+	maps.Copy(faults, s.state.Faults)
 	return storedState{Records: slices.Clone(s.state.Records), Faults: faults}
 }

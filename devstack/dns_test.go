@@ -32,11 +32,19 @@ func serveHandler(t *testing.T, h dns.Handler) string {
 	t.Helper()
 	address := hostPort(freePort(t))
 	for _, network := range []string{"udp", "tcp"} {
-		started := make(chan struct{})
+		started, ended := make(chan struct{}), make(chan error, 1)
 		srv := &dns.Server{Addr: address, Net: network, Handler: h, NotifyStartedFunc: func() { close(started) }}
-		go srv.ListenAndServe()
-		<-started
-		t.Cleanup(func() { srv.Shutdown() })
+		go func() { ended <- srv.ListenAndServe() }()
+		select {
+		case <-started:
+		case err := <-ended:
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := srv.Shutdown(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	return address
 }
@@ -202,11 +210,14 @@ func fakeAPI(t *testing.T) (url string, calls *int) {
 			http.NotFound(w, r)
 			return
 		}
-		json.NewEncoder(w).Encode(map[string]any{"records": []map[string]string{
+		err := json.NewEncoder(w).Encode(map[string]any{"records": []map[string]string{
 			{"name": "_acme-challenge." + host, "type": "CNAME", "value": "label.dcv.evercert.test", "purpose": "delegation"},
 			{"name": "_evercert." + host, "type": "TXT", "value": "evercert=token", "purpose": "ownership"},
 			{"name": host, "type": "CNAME", "value": "edge.platform.test", "purpose": "address"},
 		}})
+		if err != nil {
+			t.Error(err)
+		}
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL, calls
@@ -218,7 +229,9 @@ func TestReadyTestAnswersWhatTheAPIAsksFor(t *testing.T) {
 	dcv := serveHandler(t, dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
 		m.Answer = append(m.Answer, must[dns.RR](t)(dns.NewRR(q.Question[0].Name+` 1 IN TXT "digest"`)))
-		w.WriteMsg(m)
+		if err := w.WriteMsg(m); err != nil {
+			t.Error(err)
+		}
 	}))
 	s, address := startDNS(t, dnsOptions{api: api, dcv: dcv})
 	for _, c := range []struct {

@@ -20,12 +20,13 @@ func TestMain(m *testing.M) {
 func eventually(t *testing.T, limit time.Duration, f func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if err = f(); err == nil {
-			return
-		}
+	done := func() bool {
+		err = f()
+		return err == nil
 	}
-	t.Fatalf("not within %s: %v", limit, err)
+	if !poll(limit, 10*time.Millisecond, done) {
+		t.Fatalf("not within %s: %v", limit, err)
+	}
 }
 
 func freePort(t *testing.T) int {

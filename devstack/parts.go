@@ -84,6 +84,7 @@ func (s *stack) productEnv(overrides []string) (map[string]string, error) {
 		"API_TOKEN":                   s.token,
 		"EDGE_HTTPS_LISTEN":           s.address("edge_https"),
 		"EDGE_HTTP_LISTEN":            s.address("edge_http"),
+		"DCV_NAMESERVER_ADDRESSES":    "ns1." + validationZone + "=" + loopback,
 		"DCV_LISTEN":                  s.address("dcv"),
 	}
 	for _, o := range overrides {
@@ -104,9 +105,7 @@ func (s *stack) part(name string, selected []string) (part, error) {
 	}
 	builtIn := func(args ...string) func() (*exec.Cmd, error) {
 		return func() (*exec.Cmd, error) {
-			cmd := exec.Command(self, append([]string{"part", name}, args...)...)
-			cmd.SysProcAttr = childAttributes(nil, syscall.SIGTERM)
-			return cmd, nil
+			return childCommand(nil, syscall.SIGTERM, self, append([]string{"part", name}, args...)...), nil
 		}
 	}
 	switch name {
@@ -157,12 +156,11 @@ func (s *stack) productPart(name string) (part, error) {
 		return part{}, fmt.Errorf("%s isn't built: run `make build`, or name the folder of the binaries with --bin (%w)", displayPath(path), err)
 	}
 	p := part{name: name, command: func() (*exec.Cmd, error) {
-		cmd := exec.Command(path)
+		cmd := childCommand(nil, syscall.SIGTERM, path)
 		cmd.Env = os.Environ()
 		for _, key := range slices.Sorted(maps.Keys(s.env)) {
 			cmd.Env = append(cmd.Env, key+"="+s.env[key])
 		}
-		cmd.SysProcAttr = childAttributes(nil, syscall.SIGTERM)
 		return cmd, nil
 	}}
 	switch name {
@@ -235,7 +233,7 @@ func (s *stack) dnsReady(ctx context.Context) error {
 			return err
 		}
 		if len(answer.Answer) != 1 {
-			return errors.New("no SOA for test.")
+			return errors.New("no SOA record for the zone test")
 		}
 	}
 	return accepts(s.address("dns_control"))(ctx)

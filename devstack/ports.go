@@ -87,17 +87,12 @@ func randomFreePort(udp bool) (int, error) {
 
 func portFree(port int, udp bool) bool {
 	l, err := net.Listen("tcp", hostPort(port))
-	if err != nil {
+	if err != nil || l.Close() != nil {
 		return false
 	}
-	l.Close()
 	if !udp {
 		return true
 	}
 	p, err := net.ListenPacket("udp", hostPort(port))
-	if err != nil {
-		return false
-	}
-	p.Close()
-	return true
+	return err == nil && p.Close() == nil
 }

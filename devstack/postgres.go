@@ -154,9 +154,10 @@ func (c *postgresCluster) initdb(ctx context.Context) error {
 	return nil
 }
 
-// removeForeignPIDFile removes a postmaster.pid whose pid belongs to a process
-// that isn't PostgreSQL: after a restart of the machine or container the pid
-// may be used by anything, and PostgreSQL would refuse to start for ever.
+// removeForeignPIDFile removes a postmaster.pid that PostgreSQL would refuse to
+// start with for ever: one that a crash cut off before the pid was in it, and one
+// whose pid belongs to another program by now, after a restart of the machine or
+// container. PostgreSQL itself deals with a pid that is gone.
 // The lock on the stack's folder says that no other supervisor runs this one.
 func (c *postgresCluster) removeForeignPIDFile() error {
 	path := filepath.Join(c.data(), "postmaster.pid")
@@ -169,11 +170,11 @@ func (c *postgresCluster) removeForeignPIDFile() error {
 	}
 	first, _, _ := strings.Cut(string(content), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || processStart(pid) == "" {
-		return nil // PostgreSQL itself deals with a pid that is gone
+	if err != nil {
+		c.say("%-9s postmaster.pid was cut off by a crash: removed", "postgres")
+		return os.Remove(path)
 	}
-	name, err := exec.Command("ps", "-o", "comm=", "-p", strconv.Itoa(pid)).Output()
-	if err != nil || strings.Contains(string(name), "post") {
+	if name := processName(pid); name == "" || strings.Contains(name, "post") {
 		return nil
 	}
 	c.say("%-9s postmaster.pid names another program's process: removed", "postgres")
@@ -187,9 +188,8 @@ func (c *postgresCluster) command() (*exec.Cmd, error) {
 	for _, s := range postgresSettings {
 		args = append(args, "-c", s)
 	}
-	cmd := exec.Command(filepath.Join(c.bin, "postgres"), args...)
+	cmd := childCommand(c.credential, syscall.SIGQUIT, filepath.Join(c.bin, "postgres"), args...)
 	cmd.Dir = c.folder
-	cmd.SysProcAttr = childAttributes(c.credential, syscall.SIGQUIT)
 	return cmd, nil
 }
 
@@ -199,7 +199,7 @@ func (c *postgresCluster) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // each statement has answered
 	var exists bool
 	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", productDatabase).Scan(&exists)
 	if err != nil || exists {

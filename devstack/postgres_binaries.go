@@ -68,7 +68,7 @@ func fetchPostgres(target string) error {
 		return err
 	}
 	trial := target + ".trial"
-	defer os.RemoveAll(trial)
+	defer os.RemoveAll(trial) //nolint:errcheck // what is left of it is in nobody's way
 	db := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(embeddedpostgres.V17).Port(uint32(port)).BinariesPath(target).
 		RuntimePath(trial).DataPath(filepath.Join(trial, "data")).Logger(io.Discard))

@@ -29,6 +29,14 @@ var forker = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
+// childCommand is a part's process in a group of its own, see childAttributes.
+// No context ends it: the supervisor stops the parts in order, each by its signal.
+func childCommand(credential *syscall.Credential, onParentDeath syscall.Signal, path string, args ...string) *exec.Cmd {
+	cmd := exec.Command(path, args...) //nolint:noctx // see above
+	cmd.SysProcAttr = childAttributes(credential, onParentDeath)
+	return cmd
+}
+
 func startProcess(cmd *exec.Cmd) error {
 	done := make(chan error)
 	forker() <- func() { done <- cmd.Start() }
@@ -103,13 +111,26 @@ func endProcess(id processID, signal syscall.Signal, limit time.Duration) error 
 		if err := syscall.Kill(id.PID, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
-		for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-			if !id.alive() {
-				return nil
-			}
+		if poll(limit, 10*time.Millisecond, func() bool { return !id.alive() }) {
+			return nil
 		}
 	}
 	return errors.New("it is still there after kill -9")
+}
+
+// poll calls done, pausing in between, until it is true or limit has passed,
+// and tells which it was.
+func poll(limit, pause time.Duration, done func() bool) bool {
+	deadline, tick := time.After(limit), time.NewTicker(pause)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // stopSignal is how a part is asked to stop. SIGINT is PostgreSQL's fast
@@ -129,11 +150,11 @@ func lockDir(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("open the lock file: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+		_ = f.Close() // nothing was written to it
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("a stack is running in %s already: stop it first, or choose another folder with --dir", dir)
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	return func() { f.Close() }, nil
+	return func() { _ = f.Close() }, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -12,6 +13,15 @@ import (
 // kernel sends onParentDeath when the thread that forked ends.
 func childAttributes(credential *syscall.Credential, onParentDeath syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: onParentDeath, Credential: credential}
+}
+
+// processName is the name of a process's program. Empty: there is none.
+func processName(pid int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
 }
 
 // processStart identifies a process beyond its pid: pids are used again, a pid

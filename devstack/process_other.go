@@ -16,10 +16,18 @@ func childAttributes(credential *syscall.Credential, _ syscall.Signal) *syscall.
 	return &syscall.SysProcAttr{Setpgid: true, Credential: credential}
 }
 
+// processName is the name of a process's program. Empty: there is none.
+func processName(pid int) string { return askPS("comm=", pid) }
+
 // processStart identifies a process beyond its pid: pids are used again, a pid
 // with the same start time is the same process. Empty: there is none.
 func processStart(pid int) string {
-	out, err := exec.Command("ps", "-o", "lstart=", "-p", strconv.Itoa(pid)).Output()
+	return askPS("lstart=", pid)
+}
+
+// askPS is empty when there is no such process.
+func askPS(column string, pid int) string {
+	out, err := exec.Command("ps", "-o", column, "-p", strconv.Itoa(pid)).Output()
 	if err != nil {
 		return ""
 	}

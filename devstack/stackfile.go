@@ -78,7 +78,7 @@ func writeFile(path string, data []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
+	defer os.Remove(f.Name()) //nolint:errcheck // fails after the rename, as it should
 	if _, err = f.Write(data); err == nil {
 		err = f.Chmod(mode)
 	}

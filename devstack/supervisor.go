@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -170,7 +171,7 @@ func (s *supervisor) runOnce(ctx context.Context, r *runningPart) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // only the part writes to it
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := startProcess(cmd); err != nil {
 		return err.Error()
@@ -218,8 +219,7 @@ func (s *supervisor) stopAll() {
 	running := s.running
 	s.running = nil
 	s.mu.Unlock()
-	for i := len(running) - 1; i >= 0; i-- {
-		r := running[i]
+	for _, r := range slices.Backward(running) {
 		r.stop()
 		<-r.finished
 		s.say("%-9s stopped", r.name)

@@ -89,7 +89,7 @@ func runTemporal(ctx context.Context, args []string) error {
 		if errors.Is(err, http.ErrServerClosed) {
 			return nil
 		}
-		return fmt.Errorf("Temporal Web UI: %w", err)
+		return fmt.Errorf("serve Temporal's Web UI: %w", err)
 	}
 }
 

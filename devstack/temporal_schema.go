@@ -50,7 +50,7 @@ func temporalStores(ctx context.Context, o temporalOptions, logger tlog.Logger) 
 				MaxConns: s.connections, MaxIdleConns: s.connections, MaxConnLifetime: time.Hour,
 			}
 		}
-		err := retry(ctx, time.Minute, func(ctx context.Context) error {
+		err := retry(ctx, func(ctx context.Context) error {
 			return temporalSchema(ctx, o, newConfig, s.database, s.schema, logger)
 		})
 		if err != nil {
@@ -69,7 +69,7 @@ func temporalSchema(ctx context.Context, o temporalOptions, newConfig func(strin
 	if err != nil {
 		return err
 	}
-	defer admin.Close(context.WithoutCancel(ctx))
+	defer admin.Close(context.WithoutCancel(ctx)) //nolint:errcheck // each statement has answered
 	var exists bool
 	if err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&exists); err != nil {
 		return fmt.Errorf("look for the database: %w", err)
@@ -135,7 +135,7 @@ func updateSchema(cfg *config.SQL, dir string, fresh bool, logger tlog.Logger) e
 // until it has: hence the retries.
 func prepareNamespace(ctx context.Context, o temporalOptions) error {
 	var c client.Client
-	err := retry(ctx, time.Minute, func(ctx context.Context) (err error) {
+	err := retry(ctx, func(ctx context.Context) (err error) {
 		c, err = client.DialContext(ctx, client.Options{
 			HostPort: hostPort(o.port), Namespace: o.namespace, Logger: slog.New(slog.DiscardHandler),
 		})
@@ -145,12 +145,11 @@ func prepareNamespace(ctx context.Context, o temporalOptions) error {
 		return fmt.Errorf("connect to the Temporal server just started: %w", err)
 	}
 	defer c.Close()
-	err = retry(ctx, time.Minute, func(ctx context.Context) error {
+	err = retry(ctx, func(ctx context.Context) error {
 		_, err := c.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
 			Namespace: o.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(temporalRetention),
 		})
-		var exists *serviceerror.NamespaceAlreadyExists
-		if errors.As(err, &exists) {
+		if _, exists := errors.AsType[*serviceerror.NamespaceAlreadyExists](err); exists {
 			return nil
 		}
 		return err
@@ -158,7 +157,7 @@ func prepareNamespace(ctx context.Context, o temporalOptions) error {
 	if err != nil {
 		return fmt.Errorf("register the namespace %s: %w", o.namespace, err)
 	}
-	err = retry(ctx, time.Minute, func(ctx context.Context) error { return addSearchAttributes(ctx, c, o.namespace) })
+	err = retry(ctx, func(ctx context.Context) error { return addSearchAttributes(ctx, c, o.namespace) })
 	if err != nil {
 		return fmt.Errorf("add search attributes: %w", err)
 	}
@@ -189,10 +188,10 @@ func addSearchAttributes(ctx context.Context, c client.Client, namespace string)
 	return errors.New("search attributes were added but aren't visible yet")
 }
 
-// retry calls f until it succeeds, ctx ends or limit has passed, and returns
+// retry calls f until it succeeds, ctx ends or a minute has passed, and returns
 // the last error of f. Each pause is short: f waits for a process nearby.
-func retry(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func retry(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := f(ctx)

@@ -197,10 +197,12 @@ func (s *stack) run(ctx context.Context, o upOptions, selected []string, pids *p
 
 // stopped hides the errors that come from being asked to stop.
 func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 func (s *stack) describe(sample string) stackFile {

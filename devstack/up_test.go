@@ -19,7 +19,11 @@ import (
 func startStack(t *testing.T, dir, parts string) (stackFile, func() error) {
 	t.Helper()
 	if cluster := must[*postgresCluster](t)(newPostgresCluster(dir, 0, t.Logf)); !strings.HasPrefix(cluster.folder, dir) {
-		t.Cleanup(func() { os.RemoveAll(cluster.folder) }) // outside of the test's folder when root runs the tests
+		t.Cleanup(func() { // outside of the test's folder when root runs the tests
+			if err := os.RemoveAll(cluster.folder); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -30,11 +34,16 @@ func startStack(t *testing.T, dir, parts string) (stackFile, func() error) {
 		ended <- err
 		return err
 	}
-	t.Cleanup(func() { stop() })
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("up: %v", err)
+		}
+	})
 	var s stackFile
 	eventually(t, time.Minute, func() (err error) {
 		select {
 		case err := <-ended:
+			ended <- err
 			t.Fatalf("up ended: %v", err)
 		default:
 		}
@@ -75,7 +84,7 @@ func TestKilledPostgresComesBackWithItsData(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer conn.Close(ctx)
+		defer conn.Close(ctx) //nolint:errcheck // the statement has answered
 		_, err = conn.Exec(ctx, sql)
 		return err
 	}

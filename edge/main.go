@@ -54,7 +54,8 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("edge serves", "https", e.https.Addr().String(), "http", e.plain.Addr().String(), "dns", e.dnsAddress(), config.Log(c))
+	log.LogAttrs(ctx, slog.LevelInfo, "edge serves", slog.String("https", e.https.Addr().String()), slog.String("http", e.plain.Addr().String()),
+		slog.String("dns", e.dnsAddress()), config.Log(c))
 	return e.serve(ctx)
 }
 

@@ -55,5 +55,5 @@ func (k *Keyring) Unseal(sealed []byte, id string) ([]byte, error) {
 // Format prints how many keys there are and which one seals, whatever the verb: %+v and %#v would otherwise walk
 // towards the keys themselves. Its receiver is a value, so that a Keyring behind no pointer is covered too.
 func (k Keyring) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "keyring (keys: %d, sealing with %d)", k.keys, k.primary) //nolint:errcheck // the printer's writer keeps its own error
+	fmt.Fprintf(f, "keyring (keys: %d, sealing with %d)", k.keys, k.primary)
 }

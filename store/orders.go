@@ -15,13 +15,13 @@ import (
 // of the database.
 const keepOrderTimeout = 30 * time.Second
 
-// MarkOrderTried notes that a newOrder for this issuance is about to be sent to a CA by an account. It is committed
+// MarkOrderTried notes that one more newOrder for this issuance is about to be sent to a CA by an account. It is committed
 // when it returns, so that whoever comes after a crash knows that an order may exist without its URL being stored. The
 // CA and the account of an order that is placed do not change any more. ErrNotFound if there is no such issuance.
 func (s *Store) MarkOrderTried(ctx context.Context, id, ca, accountURL string) error {
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE issuances
-		SET order_tried = true,
+		SET order_tries = order_tries + CASE WHEN order_url IS NULL THEN 1 ELSE 0 END,
 		    ca          = CASE WHEN order_url IS NULL THEN @ca ELSE ca END,
 		    account_url = CASE WHEN order_url IS NULL THEN @account_url ELSE account_url END
 		WHERE id = @id`,
@@ -42,8 +42,8 @@ func (s *Store) MarkOrderTried(ctx context.Context, id, ca, accountURL string) e
 // What happens when this process dies:
 //   - before place is called: the server ends the transaction and frees the row. Nothing was sent; the next caller
 //     places the order.
-//   - while place runs: the same, but the CA may have made an order whose URL is lost. The issuance's OrderTried says
-//     so to the next caller, who places another one. At Boulder that is answered with the same order while it is
+//   - while place runs: the same, but the CA may have made an order whose URL is lost. The issuance's OrderTries say
+//     so to the next caller, who looks for it before placing another one. At Boulder that is answered with the same order while it is
 //     pending; elsewhere the lost one expires unused.
 //   - after the CA's answer, before the commit: as above. This is why the URL is stored first thing, whatever became of
 //     ctx meanwhile, and on another connection if this one is lost.
@@ -72,7 +72,7 @@ func (s *Store) PlaceOrder(ctx context.Context, id string, place func(ctx contex
 		return "", fmt.Errorf("place order: lock issuance %s: %w", id, err)
 	case issuance.OrderURL != "":
 		return issuance.OrderURL, nil
-	case !issuance.OrderTried:
+	case issuance.OrderTries == 0:
 		return "", fmt.Errorf("place order of issuance %s: it is not marked as tried", id)
 	}
 	placed, err := place(ctx, issuance)

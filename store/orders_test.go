@@ -41,7 +41,7 @@ func TestOrderIsMarkedBeforeItIsPlaced(t *testing.T) {
 	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, "first-ca", "https://first.example/account"))
 	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, "test-ca", accountURL)) // the first refused: fail-over
 	want := issuance
-	want.CA, want.AccountURL, want.OrderTried = "test-ca", accountURL, true
+	want.CA, want.AccountURL, want.OrderTries = "test-ca", accountURL, 2
 	placed, err := db.PlaceOrder(t.Context(), issuance.ID, func(_ context.Context, i cert.Issuance) (string, error) {
 		require.Equal(t, want, i)
 		return "https://ca.example/order/1", nil
@@ -93,7 +93,7 @@ func TestFailedOrderIsPlacedByTheNextCaller(t *testing.T) {
 	require.ErrorIs(t, err, refusal)
 	stored, err := db.Issuance(t.Context(), issuance.ID)
 	require.NoError(t, err)
-	require.True(t, stored.OrderTried, "an order may have been made all the same")
+	require.Positive(t, stored.OrderTries, "an order may have been made all the same")
 	require.Empty(t, stored.OrderURL)
 
 	url, err := db.PlaceOrder(t.Context(), issuance.ID, func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/2", nil })

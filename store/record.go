@@ -11,8 +11,10 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot whose Seq is
-// not above the stored one changes nothing, so that repeating is harmless and an older one never wins. Seq starts at 1.
+// RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot that is not newer
+// than the stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is a higher Seq, which
+// starts at 1, or the same Seq at a later time: a worker that dies after the commit and before it has told Temporal
+// is followed by one that does the same turn again, maybe with a message that has come meanwhile.
 //
 // A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
 // are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days
@@ -68,7 +70,7 @@ const recordSQL = `
 	WITH before AS (
 		SELECT id, https_redirect
 		FROM domains
-		WHERE id = @id AND seq < @seq AND names = @names
+		WHERE id = @id AND (seq, snapshot_at) < (@seq, coalesce(@at::timestamptz, '-infinity')) AND names = @names
 		FOR NO KEY UPDATE
 	), written AS (
 		UPDATE domains
@@ -102,6 +104,10 @@ const recordSQL = `
 		INSERT INTO events (domain_id, seq, n, type, detail, at)
 		SELECT written.id, @seq, event.n, event.type, event.detail, written.snapshot_at
 		FROM written, unnest(@event_types::text[], @event_details::text[]) WITH ORDINALITY AS event (type, detail, n)
+		ON CONFLICT (domain_id, seq, n) DO UPDATE SET type = excluded.type, detail = excluded.detail, at = excluded.at
+	), unnoted AS ( -- what the snapshot that is replaced had beyond this one's events
+		DELETE FROM events USING written
+		WHERE events.domain_id = written.id AND events.seq = @seq AND events.n > coalesce(cardinality(@event_types::text[]), 0)
 	), notified AS (
 		SELECT pg_notify('evercert_served', name) FROM written, unnest(written.names) AS name WHERE redirect_changed
 	)
@@ -116,14 +122,15 @@ func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) error {
 	if _, err := insertDomain(ctx, tx, snap.Domain, snap.Status.Domain); err != nil {
 		return err
 	}
-	stored, err := one(ctx, tx, pgx.RowTo[int64], `SELECT seq FROM domains WHERE id = $1 FOR UPDATE`, snap.ID)
+	newer, err := one(ctx, tx, pgx.RowTo[bool], `SELECT (seq, snapshot_at) < ($2::bigint, coalesce($3::timestamptz, '-infinity')) FROM domains WHERE id = $1 FOR UPDATE`,
+		snap.ID, snap.Seq, zeronull.Timestamptz(snap.At))
 	if errors.Is(err, ErrNotFound) { // not inserted: another domain is live under the hostname
 		return nameTaken(snap.Hostname)
 	}
 	if err != nil {
 		return fmt.Errorf("lock domain: %w", err)
 	}
-	if stored >= snap.Seq {
+	if !newer {
 		return nil
 	}
 	if err := changeNames(ctx, tx, snap.Domain, snap.Status.Domain); err != nil {

@@ -116,7 +116,9 @@ func TestOlderSnapshotNeverWins(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	d := db.connect("acme", "www.example.com")
+	at := time.Now()
 	event := func(s *cert.Snapshot) {
+		s.At = at
 		s.NextAction = fmt.Sprint(s.Seq)
 		s.Events = []cert.Event{{Type: cert.DomainVerified, Detail: fmt.Sprint(s.Seq)}}
 	}
@@ -125,7 +127,7 @@ func TestOlderSnapshotNeverWins(t *testing.T) {
 		db.record(d, seq, event, func(s *cert.Snapshot) { s.NextAction = "late" })
 	}
 	db.record(d, 4, func(s *cert.Snapshot) { s.Names = []string{"www.example.com", "late.example.com"} })
-	db.record(d, 5, removed)
+	db.record(d, 5, removed, func(s *cert.Snapshot) { s.At = at })
 	view, err := db.Domain(t.Context(), "www.example.com")
 	require.NoError(t, err)
 	require.Equal(t, int64(5), view.Seq)
@@ -136,6 +138,29 @@ func TestOlderSnapshotNeverWins(t *testing.T) {
 	timeline, err := db.Timeline(t.Context(), d.ID, 10)
 	require.NoError(t, err)
 	require.Len(t, timeline, 1)
+}
+
+// A worker died after the commit and before Temporal knew; the next one does the turn again, and a removal has come meanwhile.
+func TestATurnThatIsDoneAgainLaterReplacesItsSnapshot(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	d := db.connect("acme", "www.example.com")
+	first := db.record(d, 3, func(s *cert.Snapshot) {
+		s.Events = []cert.Event{{Type: cert.DomainConnected}, {Type: cert.DomainVerified}}
+	})
+	db.record(d, 3, func(s *cert.Snapshot) {
+		s.At = first.At.Add(10 * time.Second)
+		s.Status.Domain = cert.DomainRemoved
+		s.Events = []cert.Event{{Type: cert.DomainRemovedEvent}}
+	})
+	view, err := db.Domain(t.Context(), "www.example.com")
+	require.NoError(t, err)
+	require.Equal(t, cert.Removed, view.Headline)
+	require.Zero(t, db.count(`SELECT count(*) FROM domain_names`))
+	timeline, err := db.Timeline(t.Context(), d.ID, 10)
+	require.NoError(t, err)
+	require.Len(t, timeline, 1, "the events of the turn that was lost are gone with it")
+	require.Equal(t, cert.DomainRemovedEvent, timeline[0].Type)
 }
 
 func TestSnapshotsRecordedAtOnceLeaveTheNewest(t *testing.T) {
@@ -173,7 +198,9 @@ func TestTimelineIsNewestFirstAndOncePerSnapshot(t *testing.T) {
 	first := db.record(d, 1, func(s *cert.Snapshot) {
 		s.Events = []cert.Event{{Type: cert.DomainConnected}, {Type: cert.DomainVerified, Detail: "both records"}}
 	})
-	db.record(d, 1, func(s *cert.Snapshot) { s.Events = []cert.Event{{Type: cert.DomainConnected}} }) // the activity ran twice
+	db.record(d, 1, func(s *cert.Snapshot) { // the activity ran twice
+		s.At, s.Events = first.At, []cert.Event{{Type: cert.DomainConnected}}
+	})
 	db.record(d, 2)
 	last := db.record(d, 3, func(s *cert.Snapshot) {
 		s.At = first.At.Add(time.Minute)

@@ -135,10 +135,18 @@ func (d *domain) happened(t cert.EventType, detail string) {
 // continueAsNew lets accepted updates finish first: whoever was promised an answer gets it from the run that promised. Signals that
 // have arrived are taken into the state: the next run would not see them.
 func (d *domain) continueAsNew(ctx workflow.Context) error {
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
-		return err
+	for {
+		if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+			return err
+		}
+		d.drainSignals(ctx)
+		if !d.changed {
+			break
+		}
+		if err := d.record(ctx); err != nil {
+			return err
+		}
 	}
-	d.drainSignals(ctx)
 	return workflow.NewContinueAsNewError(ctx, DomainWorkflow, d.state)
 }
 

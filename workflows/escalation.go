@@ -86,6 +86,7 @@ func Escalation(ctx workflow.Context, c cert.Case) error {
 		if e.c.Assignee == "" {
 			next.AddFuture(e.reminder(timer), func(f workflow.Future) { e.remind(ctx, f) })
 		}
+		next.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 		next.Select(ctx)
 		cancel()
 		if ctx.Err() != nil {

@@ -41,22 +41,20 @@ func (d *domain) snapshot(now time.Time) cert.Snapshot {
 	return snap
 }
 
-// next names what happens next, when, and the moment from which people take the wait over. Every wait has all that can be said of it.
+// next names what happens next, when, and the moment at which people are given the case if nothing changes. A live certificate's own
+// end is told beside it (Snapshot.NotAfter).
 func (s *State) next() (action string, at, deadline time.Time) {
-	if s.Live != nil {
-		deadline = s.Live.NotAfter
-	}
 	switch {
 	case s.Removed:
 		return "", time.Time{}, time.Time{}
 	case s.Paused:
-		return "somebody resumes the domain (paused by " + s.PausedBy + ")", time.Time{}, deadline
+		return "somebody resumes the domain (paused by " + s.PausedBy + ")", time.Time{}, time.Time{}
+	}
+	if s.Escalation == "" && s.Live == nil {
+		deadline = s.deadline()
 	}
 	switch s.Phase {
 	case AwaitingDNS:
-		if s.Escalation == "" {
-			deadline = s.WaitingSince.Add(s.Policy.EscalateDNSAfter)
-		}
 		return "DNS is checked again", s.NextCheckAt, deadline
 	case Issuing:
 		return "the CA validates the names and issues the certificate", time.Time{}, deadline
@@ -65,12 +63,24 @@ func (s *State) next() (action string, at, deadline time.Time) {
 	case AwaitingRetry:
 		return "the next attempt begins", s.NextAttemptAt, deadline
 	case RenewalDue:
-		return "DNS is checked again, then the certificate is renewed", s.NextCheckAt, deadline
+		return "DNS is checked again, then the certificate is renewed", s.NextCheckAt, time.Time{}
 	case AwaitingHandBack:
-		return "support looks at the case and hands the domain back", cert.NextBusinessDay(s.EscalatedAt), deadline
+		return "support looks at the case and hands the domain back", cert.NextBusinessDay(s.EscalatedAt), time.Time{}
 	default:
-		return "the certificate is renewed", s.Live.RenewAt, deadline
+		return "the certificate is renewed", s.Live.RenewAt, time.Time{}
 	}
+}
+
+// deadline is when a wait for DNS, or for a CA that keeps us waiting, becomes a case.
+func (s *State) deadline() time.Time {
+	begin := s.WaitingSince
+	if !s.Attempting.IsZero() {
+		begin = s.Attempting
+	}
+	if begin.IsZero() { // handed back a moment ago
+		return time.Time{}
+	}
+	return begin.Add(s.Policy.EscalateDNSAfter)
 }
 
 // story is what the Temporal Web UI shows at the top of the domain: what was done, what is awaited, by whom, until when (row E2).
@@ -79,7 +89,7 @@ func (d *domain) story() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** — %s of tenant %s\n\n", s.status().Headline(), strings.Join(s.Names, ", "), s.Tenant)
 	if action, at, deadline := s.next(); action != "" {
-		fmt.Fprintf(&b, "Next: %s%s%s.\n", action, moment(" at ", at), moment("; at the latest ", deadline))
+		fmt.Fprintf(&b, "Next: %s%s%s.\n", action, moment(" at ", at), moment("; support gets the case at ", deadline))
 	}
 	if l := s.Live; l != nil {
 		fmt.Fprintf(&b, "\nServed: serial `%s` by %s, %s – %s.\n", l.Serial, l.Issuer, l.NotBefore.UTC().Format(time.RFC3339), l.NotAfter.UTC().Format(time.RFC3339))

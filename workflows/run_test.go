@@ -2,12 +2,8 @@ package workflows_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"reflect"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -253,54 +249,4 @@ func TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost(t *testing.T) {
 			require.True(t, found, "it is written before anything else happens")
 		})
 	}
-}
-
-func TestStateOfAnActiveDomainIsSmall(t *testing.T) {
-	t.Parallel()
-	d := shop
-	d.Names = nil
-	for i := range 5 {
-		d.Names = append(d.Names, fmt.Sprintf("%d.a-rather-long-name-of-a-shop.in-some-town.example.com", i))
-	}
-	d.Hostname = d.Names[0]
-	payload, err := json.Marshal(active(t, d))
-	require.NoError(t, err)
-	require.Less(t, len(payload), 4096, "%s", payload)
-}
-
-// TestStateHasNoPlaceForAKey: the state stands in Temporal's histories, which are no place for secrets.
-func TestStateHasNoPlaceForAKey(t *testing.T) {
-	t.Parallel()
-	secret := regexp.MustCompile(`(?i)key|pem|der\b|csr|chain|token|secret|sealed|private|password`)
-	seen := map[reflect.Type]bool{}
-	var fields int
-	var look func(path string, kind reflect.Type)
-	look = func(path string, kind reflect.Type) {
-		switch kind.Kind() {
-		case reflect.Pointer, reflect.Array:
-			look(path, kind.Elem())
-		case reflect.Slice:
-			require.NotEqual(t, reflect.Uint8, kind.Elem().Kind(), "%s holds bytes", path)
-			look(path+"[]", kind.Elem())
-		case reflect.Map:
-			look(path+" key", kind.Key())
-			look(path+" value", kind.Elem())
-		case reflect.Interface, reflect.Func, reflect.Chan:
-			t.Errorf("%s can hold anything", path)
-		case reflect.Struct:
-			if kind == reflect.TypeFor[time.Time]() || seen[kind] {
-				return
-			}
-			seen[kind] = true
-			for f := range kind.NumField() {
-				field := kind.Field(f)
-				fields++
-				name := field.Name + " " + strings.Split(field.Tag.Get("json"), ",")[0]
-				require.False(t, secret.MatchString(name), "%s.%s sounds like a secret", path, name)
-				look(path+"."+field.Name, field.Type)
-			}
-		}
-	}
-	look("State", reflect.TypeFor[workflows.State]())
-	require.Greater(t, fields, 40, "the whole state was looked at")
 }

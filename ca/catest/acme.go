@@ -272,7 +272,7 @@ func receive(w http.ResponseWriter, r *http.Request) (message, bool) {
 func refuse(w http.ResponseWriter, status int, kind, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	fmt.Fprint(w, Problem(kind, detail)) //nolint:errcheck // the client may go away
+	fmt.Fprint(w, Problem(kind, detail))
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -185,9 +186,7 @@ func (s *Server) front(ca http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		if wanted != nil {
-			for name, values := range wanted.header {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), wanted.header)
 			w.WriteHeader(wanted.status)
 			io.WriteString(w, wanted.body) //nolint:errcheck // the client may go away
 			return

@@ -82,7 +82,8 @@ func Start(o Options) (*Stack, error) {
 	for _, option := range o.CA {
 		args = append(args, "--ca", option)
 	}
-	s := &Stack{Dir: o.Dir, cmd: exec.Command(bin, args...), out: &bytes.Buffer{}, end: make(chan error, 1)}
+	command := exec.Command(bin, args...) //nolint:noctx // no context ends it, Stop does
+	s := &Stack{Dir: o.Dir, cmd: command, out: &bytes.Buffer{}, end: make(chan error, 1)}
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal reaches us; we stop it in order
 	if err := s.cmd.Start(); err != nil {
@@ -140,7 +141,10 @@ func (s *Stack) Stop() error {
 		return err
 	}
 	select {
-	case <-s.end:
+	case err := <-s.end:
+		if err != nil {
+			return fmt.Errorf("devstack: %w (data in %s)\n%s", err, s.Dir, s.out)
+		}
 	case <-time.After(time.Minute):
 		return fmt.Errorf("devstack did not stop within a minute; its parts may still run (data in %s)\n%s", s.Dir, s.out)
 	}
@@ -192,6 +196,9 @@ func New(t testing.TB, o Options) *Stack {
 // logParts marks a test as one on real parts; the summary of `make test` counts such tests by this line.
 func logParts(t testing.TB, parts []string) {
 	t.Helper()
+	if len(parts) == 0 {
+		parts = []string{"all"}
+	}
 	t.Logf("real parts: %s", strings.Join(parts, ", "))
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func (ca *CA) IssueUntil(t testing.TB, notAfter time.Time, names ...string) Issu
 	return Issued{
 		Certificate: cert.Certificate{
 			Serial: fmt.Sprintf("%x", leaf.SerialNumber.Bytes()), Names: names, Issuer: leaf.Issuer.CommonName,
-			NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: append(leafPEM[:len(leafPEM):len(leafPEM)], encode(ca.intermediate)...),
+			NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: slices.Concat(leafPEM, encode(ca.intermediate)),
 		},
 		Key: key, KeyPKCS8: der, LeafPEM: leafPEM,
 	}

@@ -60,7 +60,7 @@ func TestHTTPDoesNotRedirectWhenTheDatabaseCanNotTell(t *testing.T) {
 func TestHTTP01AnswersComeBeforeAnyRedirect(t *testing.T) {
 	t.Parallel()
 	challenges := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "key authorization of %s for %s", strings.TrimPrefix(r.URL.Path, "/.well-known/acme-challenge/"), r.Host) //nolint:errcheck // a test's answer
+		fmt.Fprintf(w, "key authorization of %s for %s", strings.TrimPrefix(r.URL.Path, "/.well-known/acme-challenge/"), r.Host)
 	})
 	b := setup(t, func(o *terminator.Options) { o.Challenges = challenges })
 	b.source.InstallRedirecting(b.ca.Issue(t, "shop.test"))

@@ -60,7 +60,7 @@ func TestBodiesStreamBothWays(t *testing.T) {
 		}
 		lines := bufio.NewScanner(r.Body)
 		for lines.Scan() {
-			fmt.Fprintln(w, "echo", lines.Text()) //nolint:errcheck // a client that left is found by the test
+			fmt.Fprintln(w, "echo", lines.Text())
 			if err := control.Flush(); err != nil {
 				return
 			}
@@ -103,9 +103,9 @@ func TestAConnectionIsUpgradedThroughTheProxy(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close()                                                                                                          //nolint:errcheck // the test's end
-			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n") //nolint:errcheck // the client tells
-			io.Copy(conn, buffered)                                                                                                     //nolint:errcheck // until the client leaves
+			defer conn.Close() //nolint:errcheck // the test's end
+			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n")
+			io.Copy(conn, buffered) //nolint:errcheck // until the client leaves
 		})
 	})
 	b.source.Install(b.ca.Issue(t, "shop.test"))
@@ -167,7 +167,7 @@ func TestTheBuiltinPageNamesTheSiteAndNothingElse(t *testing.T) {
 }
 
 func sayWhoWasAsked(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintf(w, "%s %s %s%s", r.Method, r.Header.Get("X-Forwarded-Proto"), r.Host, r.URL) //nolint:errcheck // the client tells
+	fmt.Fprintf(w, "%s %s %s%s", r.Method, r.Header.Get("X-Forwarded-Proto"), r.Host, r.URL)
 }
 
 // upstream runs a platform behind the edge.

@@ -40,13 +40,21 @@ func (c *certificates) tlsConfig() *tls.Config {
 		if session == nil || err != nil {
 			return nil, err
 		}
-		e, err := c.get(context.Background(), strings.ToLower(state.ServerName))
-		if err != nil || !slices.ContainsFunc(session.Extra, func(extra []byte) bool { return string(extra) == string(sessionBinding(state, e)) }) {
-			return nil, nil // no resumption: the full handshake that follows tells the client
+		if !c.resumable(session, state) {
+			return nil, nil // no resumption, but a full handshake
 		}
 		return session, nil
 	}
 	return config
+}
+
+// resumable tells whether the name is still served with the certificate that the session began with. A name that can't be
+// loaded is not: the full handshake, which loads it again, gives the client the reason.
+func (c *certificates) resumable(session *tls.SessionState, state tls.ConnectionState) bool {
+	e, err := c.get(context.Background(), strings.ToLower(state.ServerName))
+	return err == nil && slices.ContainsFunc(session.Extra, func(extra []byte) bool {
+		return string(extra) == string(sessionBinding(state, e))
+	})
 }
 
 func sessionBinding(state tls.ConnectionState, e *entry) []byte {

@@ -106,11 +106,11 @@ CREATE TABLE issuances (
     replaces    text NOT NULL DEFAULT '',
     ca          text NOT NULL DEFAULT '',
     account_url text NOT NULL DEFAULT '',
-    order_tried boolean NOT NULL DEFAULT false, -- a newOrder may have reached the CA
+    order_tries integer NOT NULL DEFAULT 0 CHECK (order_tries >= 0), -- runs that may have sent a newOrder to the CA
     order_url   text,
     created_at  timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT order_has_a_url CHECK (order_url <> ''),
-    CONSTRAINT order_was_tried CHECK (order_url IS NULL OR order_tried)
+    CONSTRAINT order_was_tried CHECK (order_url IS NULL OR order_tries > 0)
 );
 -- Not unique: a CA may answer newOrder with the pending order of an earlier attempt at the same names (Boulder does).
 CREATE INDEX issuances_order ON issuances (order_url) WHERE order_url IS NOT NULL;
