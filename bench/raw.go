@@ -41,7 +41,7 @@ func bestRaw(ctx context.Context, s *stack.Stack, n int) (best float64, err erro
 	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprintf("raw%05d.empty.test", i)
-		if err := point(s.Info().DNSControl, names[i]); err != nil {
+		if err := point(ctx, s.Info().DNSControl, names[i]); err != nil {
 			return 0, err
 		}
 	}
@@ -146,7 +146,9 @@ func (r *raw) certificate(name string) error {
 	if err != nil {
 		return err
 	}
-	for url, finalized := order.Location, false; ; time.Sleep(poll) {
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for url, finalized := order.Location, false; ; <-tick.C {
 		if order, err = r.core.Orders.Get(url); err != nil {
 			return err
 		}
@@ -197,16 +199,21 @@ func (r *raw) challenge(order acme.ExtendedOrder) error {
 }
 
 // point makes names lead the CA to the responder.
-func point(control string, name string) error {
+func point(ctx context.Context, control, name string) error {
 	body, err := json.Marshal(map[string]string{"name": name, "type": "A", "value": rawAddress})
 	if err != nil {
 		return err
 	}
-	resp, err := http.Post(control+"/records", "application/json", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, control+"/records", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // the status is what counts
+	request.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("set %s: %s", name, resp.Status)
 	}

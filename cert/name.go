@@ -34,7 +34,8 @@ var nameProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDoma
 // Parse turns what a person typed into the name that evercert keeps: A-labels, lower case, no trailing dot.
 // The problem says what is wrong with it and what to type instead.
 func (r NameRules) Parse(input string) (string, error) {
-	name, dotted := strings.TrimSpace(input), false
+	name := strings.TrimSpace(input)
+	var dotted bool
 	for _, dot := range []string{".", "。", "．", "｡"} { // the full stops that IDNA takes for one (RFC 3490 §3.1)
 		if name, dotted = strings.CutSuffix(name, dot); dotted {
 			break

@@ -95,7 +95,7 @@ func (p *platform) complete() (n int) {
 	if err != nil {
 		return 0
 	}
-	defer conn.Close(p.t.Context())
+	defer conn.Close(p.t.Context()) //nolint:errcheck // read only
 	if err := conn.QueryRow(p.t.Context(), `SELECT count(*) FROM domains WHERE headline = $1`, cert.InstallationComplete).Scan(&n); err != nil {
 		return 0
 	}
@@ -170,7 +170,7 @@ func noPrivateKeyLeaks(t *testing.T, p *platform, hostnames []string) {
 func unsealAll(t *testing.T, p *platform, keys *keyring.Keyring) (ders [][]byte) {
 	conn, err := pgx.Connect(t.Context(), p.info.Postgres)
 	require.NoError(t, err)
-	defer conn.Close(t.Context())
+	defer conn.Close(t.Context()) //nolint:errcheck // read only
 	rows, err := conn.Query(t.Context(), `SELECT id, sealed FROM keys UNION ALL SELECT key_id, sealed_key FROM acme_accounts`)
 	require.NoError(t, err)
 	defer rows.Close()
@@ -194,7 +194,7 @@ func dump(t *testing.T, p *platform, database string) string {
 	u.Path = "/" + database
 	conn, err := pgx.Connect(t.Context(), u.String())
 	require.NoError(t, err)
-	defer conn.Close(t.Context())
+	defer conn.Close(t.Context()) //nolint:errcheck // read only
 	rows, err := conn.Query(t.Context(), `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -156,15 +157,16 @@ func (e *escalation) record(ctx workflow.Context) error {
 }
 
 func (e *escalation) story() string {
-	text := fmt.Sprintf("**%s** of tenant %s: %s\n\nSignals: `acknowledge`, `note`, `hand-back`, each with {\"by\":\"you\",\"text\":\"…\"}.\n", e.c.Hostname, e.c.Tenant, e.c.Reason)
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** of tenant %s: %s\n\nSignals: `acknowledge`, `note`, `hand-back`, each with {\"by\":\"you\",\"text\":\"…\"}.\n", e.c.Hostname, e.c.Tenant, e.c.Reason)
 	if e.c.Assignee != "" {
-		text += "\nTaken by " + e.c.Assignee + ".\n"
+		fmt.Fprintf(&b, "\nTaken by %s.\n", e.c.Assignee)
 	}
 	for _, p := range e.c.Problems {
-		text += fmt.Sprintf("\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, p.Message, p.Remediation)
+		fmt.Fprintf(&b, "\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, p.Message, p.Remediation)
 	}
 	for _, n := range e.c.Notes {
-		text += fmt.Sprintf("\n- %s, %s: %s", n.At.UTC().Format(time.RFC3339), n.Author, n.Text)
+		fmt.Fprintf(&b, "\n- %s, %s: %s", n.At.UTC().Format(time.RFC3339), n.Author, n.Text)
 	}
-	return text
+	return b.String()
 }

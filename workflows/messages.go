@@ -110,15 +110,15 @@ func (d *domain) drainSignals(ctx workflow.Context) {
 }
 
 // refuse says no, and why, in a form that the API turns into a problem document.
-func refuse(code cert.Code, who cert.Actor, message, remediation string) error {
+func refuse(who cert.Actor, message, remediation string) error {
 	return temporal.NewApplicationErrorWithOptions(message, RefusedType, temporal.ApplicationErrorOptions{
-		NonRetryable: true, Details: []any{cert.Problem{Code: code, WhoActs: who, Message: message, Remediation: remediation}},
+		NonRetryable: true, Details: []any{cert.Problem{Code: cert.RequestRefused, WhoActs: who, Message: message, Remediation: remediation}},
 	})
 }
 
 func (d *domain) checkNotRemoved(Request) error {
 	if d.state.Removed {
-		return refuse(cert.RequestRefused, cert.TenantActs, "the domain was removed", "connect it again")
+		return refuse(cert.TenantActs, "the domain was removed", "connect it again")
 	}
 	return nil
 }
@@ -129,10 +129,10 @@ func (d *domain) checkRequest(r Request) error {
 	case d.state.Removed:
 		return d.checkNotRemoved(r)
 	case d.state.Escalation.stops():
-		return refuse(cert.RequestRefused, cert.PlatformActs, "automatic and manual attempts have stopped: contact support",
+		return refuse(cert.PlatformActs, "automatic and manual attempts have stopped: contact support",
 			"support looks at the case and hands the domain back; then requests are possible again")
 	case d.state.Paused:
-		return refuse(cert.RequestRefused, cert.TenantActs, "the domain is paused", "resume it first")
+		return refuse(cert.TenantActs, "the domain is paused", "resume it first")
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func (d *domain) checkRedirect(r RedirectRequest) error {
 		return err
 	}
 	if r.On && (d.state.Live == nil || d.state.Expired) {
-		return refuse(cert.RequestRefused, cert.TenantActs, "HTTPS redirect can be switched on only after the status is Installation complete; it is "+
+		return refuse(cert.TenantActs, "HTTPS redirect can be switched on only after the status is Installation complete; it is "+
 			string(d.state.status().Headline()), "wait until the certificate is installed")
 	}
 	return nil
