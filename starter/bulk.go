@@ -48,19 +48,19 @@ const startPatience = 2 * time.Minute
 
 // startRest starts the workflows that could not be started at once.
 func (a *app) startRest(ctx context.Context, c *control.Control) error {
-	for begin, pause := a.now(), time.Second; ; pause = min(2*pause, 10*time.Second) {
-		_, err := c.StartUnstarted(ctx)
+	patient, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
+		_, err := c.StartUnstarted(patient)
 		if err == nil {
 			return nil
 		}
-		if a.now().Sub(begin) > startPatience || ctx.Err() != nil {
+		fmt.Fprintf(a.err, "evercert: the domains are connected; Temporal does not start their workflows yet, trying again in %s\n", pause)
+		select {
+		case <-time.After(pause):
+		case <-patient.Done():
 			fmt.Fprintln(a.err, "evercert: the domains are connected; their workflows start when Temporal answers, by the API process or the next connect --file")
 			return err
-		}
-		fmt.Fprintf(a.err, "evercert: the domains are connected; Temporal is slow to start their workflows, trying again in %s (%v)\n", pause, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
 		}
 	}
 }

@@ -76,17 +76,35 @@ func TestAFileThatStopsSaysHowToGoOn(t *testing.T) {
 
 func TestWhatAnEarlierRunLeftUnstartedIsStarted(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	path := write(t, "domains.csv", "a.example.com,acme\nb.example.com,acme\n")
-	b.workflows.SetDown(true)
-	if _, errOut := b.run(exitFault, "connect", "--file", path); !strings.Contains(errOut, "their workflows start when Temporal answers") {
-		t.Errorf("said %s", errOut)
-	}
-	b.workflows.SetDown(false)
-	b.run(exitOK, "connect", "--file", path)
-	if got := len(b.workflows.Running()); got != 2 {
-		t.Errorf("%d workflows run", got)
-	}
+	synctest.Test(t, func(t *testing.T) { // the command waits two minutes of the bubble's time for Temporal
+		b := setup(t)
+		path := write(t, "domains.csv", "a.example.com,acme\nb.example.com,acme\n")
+		b.workflows.SetDown(true)
+		if _, errOut := b.run(exitFault, "connect", "--file", path); !strings.Contains(errOut, "their workflows start when Temporal answers") {
+			t.Errorf("said %s", errOut)
+		}
+		b.workflows.SetDown(false)
+		b.run(exitOK, "connect", "--file", path)
+		if got := len(b.workflows.Running()); got != 2 {
+			t.Errorf("%d workflows run", got)
+		}
+	})
+}
+
+func TestTemporalThatComesBackInTimeIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		path := write(t, "domains.csv", "a.example.com,acme\n")
+		b.workflows.SetDown(true)
+		time.AfterFunc(time.Minute, func() { b.workflows.SetDown(false) })
+		if _, errOut := b.run(exitOK, "connect", "--file", path); !strings.Contains(errOut, "trying again in 1s") {
+			t.Errorf("said %s", errOut)
+		}
+		if got := len(b.workflows.Running()); got != 1 {
+			t.Errorf("%d workflows run", got)
+		}
+	})
 }
 
 func TestLogsGetALineNowAndThenAndTerminalsABar(t *testing.T) {
