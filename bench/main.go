@@ -81,7 +81,7 @@ func connect(ctx context.Context, s *stack.Stack, n int) (perSecond float64, err
 	defer db.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read only
 	before := cpuOfParts(s)
 	begin := time.Now()
-	enrol := exec.CommandContext(ctx, stack.Bin("evercert"), "connect", "--file", path, "--tenant", "bench", "--stack", filepath.Join(s.Dir, "stack.json"))
+	enrol := exec.CommandContext(ctx, stack.Bin("evercert"), "connect", "--file", path, "--tenant", "bench", "--workers", "32", "--stack", filepath.Join(s.Dir, "stack.json"))
 	var output strings.Builder
 	enrol.Stdout, enrol.Stderr = &output, &output
 	if err := enrol.Start(); err != nil {
