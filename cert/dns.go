@@ -116,7 +116,7 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 	for _, name := range d.Names {
 		records = append(records, Record{
 			Name: DelegationName(name), Type: "CNAME",
-			Value: DelegationLabel(name, secret) + "." + p.ValidationZone, Purpose: ForDelegation,
+			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation,
 		})
 	}
 	for _, name := range d.Names {
@@ -133,6 +133,11 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress})
 	}
 	return records
+}
+
+// DelegationTarget is the name under the validation zone that _acme-challenge.NAME is delegated to.
+func (p Platform) DelegationTarget(name string, secret []byte) string {
+	return DelegationLabel(name, secret) + "." + p.ValidationZone
 }
 
 // OwnershipValue is the text of a tenant's ownership TXT records. It is the same for all domains of a tenant.

@@ -47,13 +47,11 @@ func (r NameRules) Parse(input string) (string, error) {
 	case !utf8.ValidString(name) || len(name) > longestInput:
 		return "", invalid(input, "it is no text that could be a domain name", "type a name such as www.example.com")
 	}
-	if strings.ContainsAny(name, "/:@?# ") {
-		if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err != nil {
-			return "", invalid(input, "it is an address of a page or a mailbox, not a domain name", "type the name only, without https://, path or port")
-		}
-	}
-	if isAddress(name) {
+	switch {
+	case isAddress(name):
 		return "", invalid(input, "it is an IP address", "connect a domain name; certificates here are for names")
+	case strings.ContainsAny(name, "/:@?# "):
+		return "", invalid(input, "it is an address of a page or a mailbox, not a domain name", "type the name only, without https://, path or port")
 	}
 	if strings.Contains(name, "*") {
 		return "", invalid(input, "wildcards can't be connected", "connect each name that visitors use")
@@ -178,10 +176,7 @@ func describeIDNA(name string, err error) string {
 }
 
 func isAddress(name string) bool {
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return true
-	}
-	_, err := netip.ParseAddrPort(name)
+	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
 	return err == nil
 }
 

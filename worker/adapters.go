@@ -28,7 +28,7 @@ func (d delegations) DelegationTarget(ctx context.Context, name string) (string,
 	if err != nil {
 		return "", fmt.Errorf("read tenant %s: %w", domain.Tenant, err)
 	}
-	return cert.DelegationLabel(name, secret) + "." + d.platform.ValidationZone, nil
+	return d.platform.DelegationTarget(name, secret), nil
 }
 
 // accounts keeps the CA's account in the store.

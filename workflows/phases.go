@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -32,7 +31,7 @@ func (d *domain) awaitDNS(ctx workflow.Context) error {
 		return nil
 	}
 	now := workflow.Now(ctx)
-	waited, deadline := now.Sub(d.state.WaitingSince), d.dnsDeadline()
+	waited, deadline := now.Sub(d.state.WaitingSince), d.state.deadline()
 	if waited >= d.state.Policy.EscalateDNSAfter && d.state.Escalation == "" {
 		d.escalate(ctx, NoRecords, fmt.Sprintf("%s without the DNS records that are needed", d.state.Policy.EscalateDNSAfter))
 	}
@@ -47,10 +46,6 @@ func (d *domain) awaitDNS(ctx workflow.Context) error {
 // lookDue tells whether the next look is due: by the schedule, or because somebody asked.
 func (d *domain) lookDue(ctx workflow.Context) bool {
 	return d.state.Requested != "" || d.state.CheckRequested != "" || !workflow.Now(ctx).Before(d.state.NextCheckAt)
-}
-
-func (d *domain) dnsDeadline() time.Time {
-	return d.state.WaitingSince.Add(d.state.Policy.EscalateDNSAfter)
 }
 
 // look reads the platform's policy anew and makes the pre-flight. A fault of our own is an unknown, never the tenant's.

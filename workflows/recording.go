@@ -74,7 +74,7 @@ func (s *State) next() (action string, at, deadline time.Time) {
 // deadline is when a wait for DNS, or for a CA that keeps us waiting, becomes a case.
 func (s *State) deadline() time.Time {
 	begin := s.WaitingSince
-	if !s.Attempting.IsZero() {
+	if s.Phase != AwaitingDNS && !s.Attempting.IsZero() {
 		begin = s.Attempting
 	}
 	if begin.IsZero() { // handed back a moment ago
