@@ -28,13 +28,14 @@ func (v Verdict) Worse(w Verdict) Verdict {
 	return v
 }
 
-// Method is how control over a name is shown to the CA (RFC 8555 §8.3, §8.4).
+// Method is how control over a name is shown to the CA (RFC 8555 §8.3, §8.4; RFC 8737).
 type Method string
 
 // The validation methods that evercert uses, best first.
 const (
-	DNS01  Method = "dns-01"
-	HTTP01 Method = "http-01"
+	DNS01     Method = "dns-01"
+	HTTP01    Method = "http-01"
+	TLSALPN01 Method = "tls-alpn-01"
 )
 
 // Purpose says what a DNS record is needed for.
@@ -58,16 +59,56 @@ type Record struct {
 // RecordState is what a check saw in place of an expected record.
 type RecordState struct {
 	Record
-	Verdict Verdict  `json:"verdict"`
-	Found   []string `json:"found,omitempty"` // as in a zone file: "CNAME other.example"
+	Verdict Verdict    `json:"verdict"`
+	Found   []string   `json:"found,omitempty"` // as in a zone file: "CNAME other.example"
+	Seen    []Sighting `json:"seen,omitempty"`  // server by server
+}
+
+// ServerRole tells a name server of the tenant's zone from a public resolver.
+type ServerRole string
+
+// The two kinds of servers that are asked. Authoritative ones decide, because a CA asks them; resolvers show what visitors see.
+const (
+	Authoritative ServerRole = "authoritative"
+	Recursive     ServerRole = "recursive"
+)
+
+// Sighting is what one server shows in the place of an expected record.
+type Sighting struct {
+	Server    string     `json:"server"` // "ns1.example.net (192.0.2.53)", or a resolver's address
+	Role      ServerRole `json:"role"`
+	Verdict   Verdict    `json:"verdict"`
+	Found     []string   `json:"found,omitempty"`
+	Error     string     `json:"error,omitempty"`     // why the server told nothing
+	FirstSeen time.Time  `json:"first_seen,omitzero"` // the right record, there; since it last appeared
+	LastSeen  time.Time  `json:"last_seen,omitzero"`  // the right record, there
+	ChangedAt time.Time  `json:"changed_at,omitzero"` // when this server last began to show something else
+}
+
+// RecordChange is a record that a server showed otherwise than at the check before.
+type RecordChange struct {
+	At     time.Time  `json:"at"`
+	Record Record     `json:"record"`
+	Server string     `json:"server"`
+	Role   ServerRole `json:"role"`
+	From   Verdict    `json:"from"`
+	To     Verdict    `json:"to"`
+	Found  []string   `json:"found,omitempty"` // what it shows now
 }
 
 // Question is what a diagnosis is asked about.
 type Question struct {
-	Names    []string // A-labels
-	Expected []Record // for all the names
-	CAs      []CAIdentity
+	Names        []string // A-labels
+	Expected     []Record // for all the names
+	CAs          []CAIdentity
+	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
+	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do
+	Registration bool     // ask the registry (RDAP) even where DNS shows nothing wrong
 }
+
+// Probe is an http-01 token that the platform's edges answer while a diagnosis runs: it shows whether a name whose addresses
+// are not the platform's, because a CDN stands in front, leads here all the same.
+type Probe struct{ Token, KeyAuthorization string }
 
 // CAIdentity is what CAA records are compared with (RFC 8659, RFC 8657).
 type CAIdentity struct {
@@ -83,8 +124,27 @@ type Diagnosis struct {
 	Ownership Verdict           `json:"ownership"`         // of the ownership records
 	Pointed   Verdict           `json:"pointed"`           // do the names lead visitors to the platform
 	Methods   map[string]Method `json:"methods,omitempty"` // by name, when Verdict is ok
+	Reasons   map[string]string `json:"reasons,omitempty"` // by name: why this method, or what is waited for, in words
 	Problems  []Problem         `json:"problems,omitempty"`
 	Records   []RecordState     `json:"records,omitempty"`
+	CAA       []CAAState        `json:"caa,omitempty"`     // of every CA asked about
+	Servers   []Nameserver      `json:"servers,omitempty"` // of the zones that the names are in
+}
+
+// CAAState says whether CAA records let a CA issue for every name.
+type CAAState struct {
+	CA      string  `json:"ca"`
+	Verdict Verdict `json:"verdict"`
+	Record  *Record `json:"record,omitempty"` // the CAA record that would let it, where one is needed
+}
+
+// Nameserver is an authoritative server of a tenant's zone.
+type Nameserver struct {
+	Zone    string `json:"zone"`
+	Name    string `json:"name"`
+	Address string `json:"address,omitempty"`
+	State   string `json:"state"` // "answers", "lame", "unreachable" or "has no address"
+	Detail  string `json:"detail,omitempty"`
 }
 
 // OwnershipName is where the ownership TXT record of a hostname stands.

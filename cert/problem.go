@@ -16,6 +16,11 @@ const (
 	DNSConflictingRecords  Code = "dns_conflicting_records"
 	DNSLookupFailed        Code = "dns_lookup_failed"
 	DNSSECBogus            Code = "dnssec_bogus"
+	NameserverLame         Code = "nameserver_lame"        // answers, and not for this zone
+	NameserverUnreachable  Code = "nameserver_unreachable" // doesn't answer
+	NameserversDiffer      Code = "nameservers_differ"     // the parent zone names others than the zone itself
+	AnswersDiffer          Code = "answers_differ"         // the zone's servers don't show the same
+	NameserversNotHosted   Code = "nameservers_not_hosted"
 	CAAForbids             Code = "caa_forbids"
 	CAALookupFailed        Code = "caa_lookup_failed"
 	CAAAccountBound        Code = "caa_account_bound"
@@ -24,10 +29,17 @@ const (
 	DelegationMissing      Code = "delegation_missing"
 	DelegationWrongTarget  Code = "delegation_wrong_target"
 	DelegationDoubledName  Code = "delegation_doubled_name"
+	ProxiedByCDN           Code = "proxied_by_cdn"
+	ReservedAddress        Code = "reserved_address"
+	IPv6Unreachable        Code = "ipv6_unreachable"
 	HTTPUnreachable        Code = "http_unreachable"
+	HTTPBadRedirect        Code = "http_bad_redirect"
+	HTTPUnexpectedResponse Code = "http_unexpected_response"
 	HTTPSUnreachable       Code = "https_unreachable"
+	TLSALPNRefused         Code = "tls_alpn_refused" // port 443 answers, and not to the protocol of tls-alpn-01
 	MultiPerspectiveFailed Code = "multi_perspective_failed"
 	DomainNotRegistered    Code = "domain_not_registered"
+	DomainExpired          Code = "domain_expired"
 	DomainNotAllowed       Code = "domain_not_allowed"
 	NameReserved           Code = "name_reserved"
 	NameTooDeep            Code = "name_too_deep"
@@ -62,15 +74,25 @@ const (
 	RegistrarActs Actor = "registrar"
 )
 
+// Severity says whether a problem keeps a certificate from being ordered.
+type Severity string
+
+// The severities. A problem that says nothing of its severity blocks.
+const (
+	Blocks Severity = "blocks"
+	Warns  Severity = "warns" // visitors or a later order may suffer
+)
+
 // Problem is everything that a person is told about something that is wrong: what, whose turn it is,
 // and the step that mends it. It is an error, so that it can travel as one.
 type Problem struct {
-	Code        Code    `json:"code"`
-	Message     string  `json:"message"`
-	Remediation string  `json:"remediation,omitempty"`
-	WhoActs     Actor   `json:"who_acts"`
-	Record      *Record `json:"record,omitempty"` // the DNS record expected, if one is
-	Found       string  `json:"found,omitempty"`  // what was seen in its place
+	Code        Code     `json:"code"`
+	Message     string   `json:"message"`
+	Remediation string   `json:"remediation,omitempty"`
+	WhoActs     Actor    `json:"who_acts"`
+	Severity    Severity `json:"severity,omitempty"`
+	Record      *Record  `json:"record,omitempty"` // the DNS record expected, if one is
+	Found       string   `json:"found,omitempty"`  // what was seen in its place
 }
 
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }

@@ -10,10 +10,18 @@ import (
 
 // Config says whom to ask and for how long.
 type Config struct {
-	Resolvers        []string      `env:"DNS_RESOLVERS" envDefault:"1.1.1.1:53,8.8.8.8:53,9.9.9.9:53" doc:"recursive resolvers as host:port, all asked at once; validating ones (DNSSEC), as CAs use. More of them see slow propagation better and cost more queries"`
-	QueryTimeout     time.Duration `env:"DNS_TIMEOUT" envDefault:"2s" doc:"for one query, with its repetition and TCP; a resolver that is slower counts as not having answered"`
-	CheckTimeout     time.Duration `env:"DNS_CHECK_TIMEOUT" envDefault:"5s" doc:"for the whole check of one domain; what has not been answered by then is unknown"`
-	RequireOwnership bool          `env:"REQUIRE_OWNERSHIP" envDefault:"true" doc:"whether the ownership TXT record must be there before a certificate is ordered; without it whoever connects a name first may have it"`
+	Resolvers         []string      `env:"DNS_RESOLVERS" envDefault:"1.1.1.1:53,8.8.8.8:53,9.9.9.9:53" doc:"recursive resolvers as host:port, all asked at once; validating ones (DNSSEC), as CAs use. More of them see slow propagation better and cost more queries"`
+	RootHints         []string      `env:"DNS_ROOT_HINTS" envDefault:"198.41.0.4:53,170.247.170.2:53,192.33.4.12:53,199.7.91.13:53,192.203.230.10:53,192.5.5.241:53,192.112.36.4:53,198.97.190.53:53,192.36.148.17:53,192.58.128.30:53,193.0.14.129:53,199.7.83.42:53,202.12.27.33:53" doc:"root servers as host:port (IANA's root hints): from there evercert finds and asks every authoritative server of a domain, as a CA does; empty: only DNS_RESOLVERS are asked, and slow propagation is seen less well"`
+	AuthorityPort     uint16        `env:"DNS_AUTHORITY_PORT" envDefault:"53" doc:"port of the authoritative servers below the roots; only tests need another"`
+	QueryTimeout      time.Duration `env:"DNS_TIMEOUT" envDefault:"2s" doc:"for one query, with its repetition and TCP; a resolver that is slower counts as not having answered"`
+	CheckTimeout      time.Duration `env:"DNS_CHECK_TIMEOUT" envDefault:"5s" doc:"for the whole check of one domain; what has not been answered by then is unknown"`
+	RequireOwnership  bool          `env:"REQUIRE_OWNERSHIP" envDefault:"true" doc:"whether the ownership TXT record must be there before a certificate is ordered; without it whoever connects a name first may have it"`
+	HostedNameservers []string      `env:"HOSTED_NAMESERVERS" doc:"names of the platform's own name servers, when tenants must host their DNS there; empty: anywhere will do"`
+	RDAPServers       []string      `env:"RDAP_SERVERS" doc:"registries' RDAP services, as tld=url,*=url; empty: registrations are not looked up, and an expired one is not told from a broken one"`
+	ProbeAllow        []string      `env:"PROBE_ALLOW" doc:"networks such as 10.1.0.0/16 that may be asked and probed although they are not public; tenants' DNS chooses the addresses, so list no network that has something to hide"`
+	ProbeHTTPPort     uint16        `env:"PROBE_HTTP_PORT" envDefault:"80" doc:"port of http-01 (RFC 8555 §8.3); only tests need another"`
+	ProbeHTTPSPort    uint16        `env:"PROBE_HTTPS_PORT" envDefault:"443" doc:"port of tls-alpn-01 and HTTPS (RFC 8737 §3); only tests need another"`
+	ProbeTimeout      time.Duration `env:"PROBE_TIMEOUT" envDefault:"10s" doc:"for the HTTP requests to one address; CAs wait about as long"`
 }
 
 // Validate names the variable that is wrong and what it expects.
