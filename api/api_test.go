@@ -62,6 +62,9 @@ func (b *bundle) connected(hostname string) {
 	if w := b.do("POST", "/v1/domains", `{"hostname":"`+hostname+`","tenant":"acme"}`); w.Code != http.StatusCreated {
 		b.t.Fatalf("connect: %d %s", w.Code, w.Body)
 	}
+	if err := b.workflows.Start(b.t.Context(), cert.Domain{Hostname: hostname}); err != nil {
+		b.t.Fatal(err)
+	}
 	b.store.Record(hostname, func(*cert.Snapshot) {})
 }
 

@@ -100,6 +100,17 @@ func verb(ask func(*control.Control, context.Context, control.Request) (control.
 	}
 }
 
+var checkNow = verb((*control.Control).Check)
+
+// check answers 202 while the check is still to be made.
+func (s *server) check(r *http.Request) (reply, error) {
+	checked, err := checkNow(s, r)
+	if answer, is := checked.body.(control.Answer); is && err == nil && answer.Diagnosis == nil {
+		checked.status = http.StatusAccepted
+	}
+	return checked, err
+}
+
 func (s *server) handBack(r *http.Request) (reply, error) {
 	var body struct {
 		By   string `json:"by"`
@@ -136,8 +147,13 @@ func request(r *http.Request, by, reason string) control.Request {
 }
 
 func (s *server) records(r *http.Request) (reply, error) {
-	records, err := s.control.Records(r.Context(), r.PathValue("name"))
-	return ok(map[string]any{"records": records}), err
+	panel, err := s.control.Panel(r.Context(), r.PathValue("name"))
+	return ok(panel), err
+}
+
+func (s *server) changes(r *http.Request) (reply, error) {
+	changes, err := s.control.Changes(r.Context(), r.PathValue("name"))
+	return ok(map[string]any{"changes": changes}), err
 }
 
 func (s *server) timeline(r *http.Request) (reply, error) {

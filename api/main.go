@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
@@ -56,11 +55,8 @@ func main() {
 	}
 }
 
-// How often connected domains without a workflow are looked for, and how long requests under way may take when the process is to end.
-const (
-	startInterval = 15 * time.Second
-	drainTime     = 15 * time.Second
-)
+// drainTime is how long requests under way may take when the process is to end.
+const drainTime = 15 * time.Second
 
 // run serves until ctx ends.
 func run(ctx context.Context, settings Config, log *slog.Logger) error {
@@ -84,12 +80,6 @@ func run(ctx context.Context, settings Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("API_LISTEN: %w", err)
 	}
-
-	var background sync.WaitGroup
-	defer background.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	background.Go(func() { c.KeepStarting(ctx, startInterval) })
 	return serve(ctx, listener, handler, log)
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// requestTimeout bounds the work on a request. A verb waits ten seconds for a domain's answer, connecting three for Temporal.
+// requestTimeout bounds the work on a request. A verb waits ten seconds for a domain's answer, a check fifteen more for what it sees;
+// connecting waits three for Temporal.
 const requestTimeout = 30 * time.Second
 
 // server holds what the handlers need.
@@ -57,13 +58,14 @@ var routes = []route{
 	{"GET", "/v1/domains", false, (*server).list},
 	{"GET", "/v1/domains/{name}", false, (*server).status},
 	{"DELETE", "/v1/domains/{name}", false, (*server).remove},
-	{"POST", "/v1/domains/{name}/check", false, verb((*control.Control).Check)},
+	{"POST", "/v1/domains/{name}/check", false, (*server).check},
 	{"POST", "/v1/domains/{name}/request", false, verb((*control.Control).RequestCertificate)},
 	{"POST", "/v1/domains/{name}/pause", false, verb((*control.Control).Pause)},
 	{"POST", "/v1/domains/{name}/resume", false, verb((*control.Control).Resume)},
 	{"POST", "/v1/domains/{name}/hand-back", false, (*server).handBack},
 	{"PUT", "/v1/domains/{name}/https-redirect", false, (*server).setRedirect},
 	{"GET", "/v1/domains/{name}/records", false, (*server).records},
+	{"GET", "/v1/domains/{name}/changes", false, (*server).changes},
 	{"GET", "/v1/domains/{name}/timeline", false, (*server).timeline},
 	{"GET", "/v1/domains/{name}/certificate", false, download((*control.Control).Chain, "application/pem-certificate-chain")}, // RFC 8555 §9.1
 	{"GET", "/v1/domains/{name}/csr", false, download((*control.Control).CSR, "application/x-pem-file")},

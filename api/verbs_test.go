@@ -19,7 +19,6 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 	b.workflows.Cases = []string{"shop.example.com"}
 	const base = "/v1/domains/shop.example.com"
 	for _, c := range []struct{ method, path, body, asked string }{
-		{"POST", base + "/check", "", "check-now shop.example.com {By:the API Reason:}"},
 		{"POST", base + "/request", `{"by":"ann","reason":"in a hurry"}`, "request-certificate shop.example.com {By:ann Reason:in a hurry}"},
 		{"POST", base + "/pause", `{"by":"ann"}`, "pause shop.example.com {By:ann Reason:}"},
 		{"POST", base + "/resume", `{}`, "resume shop.example.com {By:the API Reason:}"},
@@ -36,6 +35,29 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 	}
 	b.problem(b.do("PUT", base+"/https-redirect", `{}`), http.StatusBadRequest, cert.RequestMalformed)
 	b.problem(b.do("POST", base+"/check", `{"reson":"x"}`), http.StatusBadRequest, cert.RequestMalformed)
+}
+
+func TestD5_CheckNowOverTheAPI(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com")
+	const path = "/v1/domains/shop.example.com/check"
+	later := read[control.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
+	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" || asked[0] != "check-now shop.example.com {By:the API Reason:}" {
+		t.Errorf("not made now: %+v, asked %q", later, asked)
+	}
+	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Servers: []cert.Nameserver{{Name: "ns1", State: "lame"}}})
+		return control.Answer{Message: "the records are checked now", Checking: true}, nil
+	}
+	now := read[control.Answer](t, b.do("POST", path, `{"by":"ann"}`), http.StatusOK)
+	if now.Diagnosis == nil || now.Diagnosis.Verdict != cert.Wrong || len(now.Diagnosis.Servers) != 1 || now.Headline != cert.Pending {
+		t.Errorf("made now: %+v", now)
+	}
+	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
+		return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "it was removed", WhoActs: cert.TenantActs}
+	}
+	b.problem(b.do("POST", path, ""), http.StatusConflict, cert.RequestRefused)
 }
 
 func TestRefusalsAndSilenceOfAWorkflowHaveTheirStatus(t *testing.T) {
@@ -77,9 +99,25 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com")
-	records := read[map[string][]control.Record](t, b.do("GET", "/v1/domains/SHOP.example.com/records", ""), http.StatusOK)["records"]
-	if len(records) != 3 || records[1].Name != "_acme-challenge.shop.example.com" {
-		t.Errorf("records %+v", records)
+	panel := read[control.Panel](t, b.do("GET", "/v1/domains/SHOP.example.com/records", ""), http.StatusOK)
+	if len(panel.Records) != 3 || panel.Records[1].Name != "_acme-challenge.shop.example.com" || panel.Verdict != "" {
+		t.Errorf("before a check %+v", panel)
+	}
+	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: noon, Verdict: cert.Wrong, Records: []cert.RecordState{
+		{Record: panel.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
+	}})
+	panel = read[control.Panel](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
+	if r := panel.Records[1]; !panel.CheckedAt.Equal(noon) || r.State != control.StateNotYetPropagated || len(r.Seen) != 2 {
+		t.Errorf("after a check %+v", panel)
+	}
+	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[]}` {
+		t.Errorf("no changes: %s", got)
+	}
+	b.store.RecordChanges = []cert.RecordChange{{At: noon, Server: "ns1", Role: cert.Authoritative, From: cert.Wrong, To: cert.OK, Found: []string{"CNAME x"}}}
+	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[{"at":"2026-03-02T12:00:00Z",`+
+		`"record":{"name":"","type":"","value":"","purpose":""},"server":"ns1","role":"authoritative","from":"wrong","to":"ok","found":["CNAME x"]}]}` {
+		t.Errorf("changes: %s", got)
 	}
 	b.store.Events = []store.TimelineEntry{{At: time.Unix(0, 0).UTC(), Event: cert.Event{Type: cert.DomainConnected}}}
 	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/timeline", "").Body.String()); got != `{"events":[{"at":"1970-01-01T00:00:00Z","type":"domain.connected"}]}` {

@@ -78,19 +78,20 @@ type Challenge struct {
 
 // Case is an escalation: a domain handed to people, with its evidence.
 type Case struct {
-	ID         string    `json:"id"` // "<domain id>/<number of the snapshot before it>"
-	DomainID   string    `json:"domain_id"`
-	Hostname   string    `json:"hostname"`
-	Tenant     string    `json:"tenant"`
-	Reason     string    `json:"reason"`
-	Failures   int       `json:"failures"`
-	Problems   []Problem `json:"problems"`
-	OpenedAt   time.Time `json:"opened_at"`
-	Assignee   string    `json:"assignee,omitempty"`
-	Notes      []Note    `json:"notes,omitempty"`
-	RemindedAt time.Time `json:"reminded_at,omitzero"`
-	ClosedAt   time.Time `json:"closed_at,omitzero"`
-	Resolution string    `json:"resolution,omitempty"`
+	ID         string        `json:"id"` // "<domain id>/<number of the snapshot before it>"
+	DomainID   string        `json:"domain_id"`
+	Hostname   string        `json:"hostname"`
+	Tenant     string        `json:"tenant"`
+	Reason     string        `json:"reason"`
+	Failures   int           `json:"failures"`
+	Problems   []Problem     `json:"problems"`
+	Records    []RecordState `json:"records,omitempty"` // as they were when the case was opened, if it is about them
+	OpenedAt   time.Time     `json:"opened_at"`
+	Assignee   string        `json:"assignee,omitempty"`
+	Notes      []Note        `json:"notes,omitempty"`
+	RemindedAt time.Time     `json:"reminded_at,omitzero"`
+	ClosedAt   time.Time     `json:"closed_at,omitzero"`
+	Resolution string        `json:"resolution,omitempty"`
 }
 
 // Note is something that a person wrote on a case.

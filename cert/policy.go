@@ -9,6 +9,7 @@ import (
 type Policy struct {
 	FirstChecks        []time.Duration `json:"first_checks"`         // delays of the DNS checks after the one at once
 	CheckInterval      time.Duration   `json:"check_interval"`       // between the checks after those
+	LateAfter          time.Duration   `json:"late_after"`           // without the records: they are called late; 0 is never
 	EscalateDNSAfter   time.Duration   `json:"escalate_dns_after"`   // without the records: the case goes to people
 	EscalatedInterval  time.Duration   `json:"escalated_interval"`   // between checks once escalated
 	DormantAfter       time.Duration   `json:"dormant_after"`        // since connecting, without a certificate
@@ -23,6 +24,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		FirstChecks:        []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour},
 		CheckInterval:      2 * time.Hour,
+		LateAfter:          48 * time.Hour, // a change of nameservers may take as long (row B7)
 		EscalateDNSAfter:   72 * time.Hour,
 		EscalatedInterval:  24 * time.Hour,
 		DormantAfter:       30 * 24 * time.Hour,

@@ -105,6 +105,7 @@ type EventType string
 const (
 	DomainConnected         EventType = "domain.connected"
 	DomainVerified          EventType = "domain.verified"
+	DomainLate              EventType = "domain.late" // the DNS records are awaited longer than the platform expects (row B7)
 	DomainRemovedEvent      EventType = "domain.removed"
 	IssuanceSucceeded       EventType = "certificate.issuance.succeeded"
 	IssuanceFailed          EventType = "certificate.issuance.failed"

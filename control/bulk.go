@@ -30,7 +30,6 @@ type RowResult struct {
 
 // ConnectAll connects many domains, workers at once, and reports each row once, one at a time and in any order. Refused rows don't stop it.
 // A fault that lasts does: the rows reported so far stand, and running the same rows again carries on where it stopped.
-// Call StartUnstarted afterwards: once Temporal did not answer, the workflows of the other rows are left to it.
 func (c *Control) ConnectAll(ctx context.Context, rows iter.Seq[Row], workers int, report func(RowResult)) error {
 	run := bulk{Control: c, report: report}
 	g, each := errgroup.WithContext(ctx)
@@ -58,18 +57,12 @@ type bulk struct {
 	reporting sync.Mutex
 	report    func(RowResult)
 	waiting   atomic.Bool // for the database, and the log says so
-	unstarted atomic.Bool // Temporal did not answer once: the other starts are left to StartUnstarted
 }
 
 func (b *bulk) connect(ctx context.Context, row Row) error {
 	result, err := b.claimPatiently(ctx, row)
 	if err != nil {
 		return err
-	}
-	if result.Created && !b.unstarted.Load() {
-		if err := b.start(ctx, result.Domain); err != nil && !b.unstarted.Swap(true) {
-			b.log.WarnContext(ctx, "domains are connected; their workflows are started as soon as Temporal answers", "error", err)
-		}
 	}
 	b.reporting.Lock()
 	defer b.reporting.Unlock()

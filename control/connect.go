@@ -32,11 +32,10 @@ const maxNames = 100
 
 var tenantPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// Connect claims the names for the tenant and starts the domain's workflow: from here on everything goes by itself (row A1).
+// Connect claims the names for the tenant; a worker starts the domain's workflow, and everything goes by itself (row A1).
 // Asking twice is the same as asking once. Its errors are cert.Problems that name the input, unless evercert has a fault; nothing is half-created.
 //
-// The claim is committed before the workflow is started, and it is the record that one is owed: when Temporal can't be reached, or the
-// process dies between the two, StartUnstarted makes good.
+// Temporal need not answer for that: the claim is the record that a workflow is owed (Starting).
 func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) {
 	d, err := c.claim(ctx, want)
 	if err != nil {
@@ -45,11 +44,6 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	view, err := c.store.Domain(ctx, d.Domain.Hostname)
 	if err != nil {
 		return Result{}, fmt.Errorf("read %s after connecting it: %w", d.Domain.Hostname, err)
-	}
-	if view.Seq == 0 { // no workflow has recorded anything yet
-		if err := c.start(ctx, d.Domain); err != nil {
-			c.log.WarnContext(ctx, "the domain is connected; its workflow is started as soon as Temporal answers", "hostname", d.Domain.Hostname, "error", err)
-		}
 	}
 	expected, err := c.expected(ctx, d.Domain)
 	if err != nil {

@@ -6,7 +6,6 @@ package control
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -18,10 +17,11 @@ type Store interface {
 	Ready(ctx context.Context) error
 	TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	Connect(ctx context.Context, d cert.Domain) (store.Connected, error)
-	Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]cert.Domain, error)
 	Domain(ctx context.Context, hostname string) (store.View, error)
 	Domains(ctx context.Context, f store.Filter) ([]store.View, error)
 	Timeline(ctx context.Context, domainID string, limit int) ([]store.TimelineEntry, error)
+	Check(ctx context.Context, domainID string) (cert.Diagnosis, error)
+	Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error)
 	Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
@@ -46,6 +46,12 @@ type Answer struct {
 	Message      string        `json:"message"`
 	NextAction   string        `json:"next_action,omitempty"`
 	NextActionAt time.Time     `json:"next_action_at,omitzero"`
+
+	Diagnosis *cert.Diagnosis `json:"diagnosis,omitempty"` // of Check, once it is made
+
+	// What Check waits by.
+	Checking  bool      `json:"-"` // the workflow makes the check now
+	LastCheck time.Time `json:"-"` // the newest check before it
 }
 
 // Control answers people's requests. It is safe for use by many goroutines.
@@ -55,12 +61,9 @@ type Control struct {
 	rules     cert.NameRules
 	platform  cert.Platform
 	log       *slog.Logger
-
-	mu    sync.Mutex
-	begun map[string]time.Time // when this process started the workflow of a domain, by its id
 }
 
 // New returns a Control over a store and the workflows. rules say which names may be connected, platform where their records lead to.
 func New(s Store, w Workflows, rules cert.NameRules, platform cert.Platform, log *slog.Logger) *Control {
-	return &Control{store: s, workflows: w, rules: rules, platform: platform, log: log, begun: map[string]time.Time{}}
+	return &Control{store: s, workflows: w, rules: rules, platform: platform, log: log}
 }

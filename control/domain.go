@@ -1,7 +1,6 @@
 package control
 
 import (
-	"slices"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -36,13 +35,6 @@ type Certificate struct {
 	RenewAt  time.Time `json:"renew_at,omitzero"`
 }
 
-// Record is a DNS record that a tenant adds, and what the newest check saw of it, if there was one.
-type Record struct {
-	cert.Record
-	Verdict cert.Verdict `json:"verdict,omitempty"`
-	Found   []string     `json:"found,omitempty"`
-}
-
 // Event is an entry of a domain's timeline.
 type Event struct {
 	At time.Time `json:"at"`
@@ -71,20 +63,4 @@ func listed(problems []cert.Problem) []cert.Problem {
 		return []cert.Problem{}
 	}
 	return problems
-}
-
-// withStates joins the expected records with what a diagnosis saw of them. A record that is no longer
-// expected, because the platform moved, is left out.
-func withStates(expected []cert.Record, seen *cert.Diagnosis) []Record {
-	records := make([]Record, len(expected))
-	for i, r := range expected {
-		records[i] = Record{Record: r}
-		if seen == nil {
-			continue
-		}
-		if at := slices.IndexFunc(seen.Records, func(s cert.RecordState) bool { return s.Record == r }); at >= 0 {
-			records[i].Verdict, records[i].Found = seen.Records[at].Verdict, seen.Records[at].Found
-		}
-	}
-	return records
 }

@@ -1,10 +1,13 @@
 package control_test
 
 import (
+	"context"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
@@ -45,11 +48,22 @@ func TestA1_ConnectingOnPostgres(t *testing.T) {
 	if d, err := c.Status(t.Context(), "BÜCHER.example.org"); err != nil || d.Hostname != "xn--bcher-kva.example.com" {
 		t.Errorf("by a further name: %+v, %v", d, err)
 	}
+	running, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		control.Starting{Queue: db, Workflows: w, Log: slog.New(slog.DiscardHandler)}.Run(running)
+	}()
+	for deadline := time.Now().Add(10 * time.Second); len(w.Running()) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the workflow was not started")
+		}
+		runtime.Gosched()
+	}
+	stop()
+	<-ended
 	if got := w.Running(); !slices.Equal(got, []string{"xn--bcher-kva.example.com"}) {
 		t.Errorf("running: %v", got)
-	}
-	if waiting, err := db.Unstarted(t.Context(), 0, 10); err != nil || len(waiting) != 1 {
-		t.Errorf("until its workflow records something it counts as unstarted: %v, %v", waiting, err)
 	}
 }
 
@@ -85,7 +99,7 @@ func TestBadInputCreatesNothingOnPostgres(t *testing.T) {
 
 func TestOfManyWhoConnectOneNameAtOnceOneWins(t *testing.T) {
 	t.Parallel()
-	c, _, w := onPostgres(t)
+	c, db, _ := onPostgres(t)
 	var (
 		all  sync.WaitGroup
 		mu   sync.Mutex
@@ -107,7 +121,7 @@ func TestOfManyWhoConnectOneNameAtOnceOneWins(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if len(won) != 1 || lost != 5 || len(w.Running()) != 1 {
-		t.Errorf("won %v, %d lost, running %v", won, lost, w.Running())
+	if waiting, err := db.TakeUnstarted(t.Context(), time.Minute, 10); err != nil || len(waiting) != 1 || len(won) != 1 || lost != 5 || waiting[0].Tenant != won[0] {
+		t.Errorf("won %v, %d lost, waiting %v, %v", won, lost, waiting, err)
 	}
 }

@@ -22,27 +22,6 @@ func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
 	return newDomain(view), nil
 }
 
-// Records returns the DNS records that the domain needs (row D1), with what the newest check saw of each.
-func (c *Control) Records(ctx context.Context, name string) ([]Record, error) {
-	view, err := c.live(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	expected, err := c.expected(ctx, view.Domain)
-	if err != nil {
-		return nil, err
-	}
-	return withStates(expected, view.Diagnosis), nil
-}
-
-func (c *Control) expected(ctx context.Context, d cert.Domain) ([]cert.Record, error) {
-	secret, err := c.store.TenantSecret(ctx, d.Tenant)
-	if err != nil {
-		return nil, fmt.Errorf("read the secret of tenant %s: %w", d.Tenant, err)
-	}
-	return c.platform.ExpectedRecords(d, secret), nil
-}
-
 // Timeline returns what happened to the domain, newest first.
 func (c *Control) Timeline(ctx context.Context, name string) ([]Event, error) {
 	view, err := c.find(ctx, name)

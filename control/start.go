@@ -3,7 +3,8 @@ package control
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,81 +13,90 @@ import (
 )
 
 const (
-	// startTimeout is how long a request waits for Temporal before it leaves the start to StartUnstarted.
-	startTimeout = 3 * time.Second
-	// startAgain is when a started workflow that has recorded nothing is started once more. A busy worker is the usual reason, and then the
-	// second start does nothing; the other is a domain connected at the very moment at which the workflow of its former life ended.
-	startAgain = 5 * time.Minute
-	// startBatch bounds the memory of one StartUnstarted; the rest is there at its next call.
-	startBatch = 10_000
+	// startTimeout is how long one start waits for a Temporal that is busy; the client asks again meanwhile.
+	startTimeout = 30 * time.Second
+	// startLease is how long a worker has the domains that it took. One that says nothing for as long is started once more. A busy
+	// worker is the usual reason, and then the second start does nothing; the others are a worker that died, and a domain
+	// that was connected at the very moment at which the workflow of its former life ended.
+	startLease = time.Minute
+	// startBatch bounds what one worker takes from the others at a time.
+	startBatch = 200
 	// startWorkers is how many starts are under way at once. Temporal on a small machine starts about 100 in a second.
-	startWorkers = 8
+	startWorkers = 16
+	// startInterval is how often a worker looks for unstarted domains when nobody tells it of any.
+	startInterval = 15 * time.Second
 )
 
-func (c *Control) start(ctx context.Context, d cert.Domain) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := c.workflows.Start(ctx, d); err != nil {
-		return fmt.Errorf("start the workflow of %s: %w", d.Hostname, err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.begun[d.ID] = time.Now()
-	return nil
+// Queue is where connected domains wait for their workflow; *store.Store is one.
+type Queue interface {
+	TakeUnstarted(ctx context.Context, lease time.Duration, limit int) ([]cert.Domain, error)
+	ListenConnected(ctx context.Context, wake func()) error
 }
 
-// StartUnstarted starts the workflows of connected domains that have none yet, because Temporal could not be reached
-// or the process died after the claim. It returns how many it started. Two processes may do it at once: starting twice starts one.
-func (c *Control) StartUnstarted(ctx context.Context) (int, error) {
-	domains, err := c.store.Unstarted(ctx, 0, startBatch)
-	if err != nil {
-		return 0, fmt.Errorf("list the domains without a workflow: %w", err)
-	}
-	var started atomic.Int64
-	g, each := errgroup.WithContext(ctx)
-	g.SetLimit(startWorkers)
-	for _, d := range c.notBegun(domains) {
-		g.Go(func() error {
-			if err := c.start(each, d); err != nil {
-				return err
+// Starting starts the workflows of connected domains. A claim in the store is the record that a workflow is owed, whatever happened to
+// the process that wrote it. The workers do this because Temporal hands the first task of a workflow to the worker that started it, in
+// the same answer.
+type Starting struct {
+	Queue     Queue
+	Workflows Workflows
+	Log       *slog.Logger
+}
+
+// Run starts workflows until ctx ends: at once when domains are connected, and at every startInterval those that nobody was told of.
+func (s Starting) Run(ctx context.Context) {
+	woken := make(chan struct{}, 1)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() {
+		_ = s.Queue.ListenConnected(ctx, func() { // its error is that ctx has ended
+			select {
+			case woken <- struct{}{}:
+			default: // a look is due already
 			}
-			started.Add(1)
-			return nil
 		})
-	}
-	err = g.Wait()
-	return int(started.Load()), err
-}
-
-// notBegun leaves out the domains whose workflows this process started a short time ago, and forgets those that have recorded something since.
-func (c *Control) notBegun(domains []cert.Domain) []cert.Domain {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	begun := c.begun
-	c.begun = map[string]time.Time{}
-	var left []cert.Domain
-	for _, d := range domains {
-		if at, ok := begun[d.ID]; ok && time.Since(at) < startAgain {
-			c.begun[d.ID] = at
-			continue
-		}
-		left = append(left, d)
-	}
-	return left
-}
-
-// KeepStarting calls StartUnstarted at once and then at every interval, until ctx ends.
-func (c *Control) KeepStarting(ctx context.Context, interval time.Duration) {
-	ticker := time.NewTicker(interval)
+	})
+	ticker := time.NewTicker(startInterval)
 	defer ticker.Stop()
 	for {
-		if _, err := c.StartUnstarted(ctx); err != nil && ctx.Err() == nil {
-			c.log.WarnContext(ctx, "connected domains wait for their workflows", "error", err)
+		if err := s.startAll(ctx); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "connected domains wait for their workflows", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-woken:
 		case <-ticker.C:
 		}
 	}
+}
+
+// startAll starts what waits, batch by batch, two workers never the same. It takes nothing while Temporal does not answer.
+func (s Starting) startAll(ctx context.Context) error {
+	for {
+		if err := s.Workflows.Ready(ctx); err != nil {
+			return fmt.Errorf("reach Temporal: %w", err)
+		}
+		domains, err := s.Queue.TakeUnstarted(ctx, startLease, startBatch)
+		if err != nil {
+			return fmt.Errorf("take the domains without a workflow: %w", err)
+		}
+		var g errgroup.Group // without a context: one start that fails is no reason to drop the others
+		g.SetLimit(startWorkers)
+		for _, d := range domains {
+			g.Go(func() error { return start(ctx, s.Workflows, d) })
+		}
+		if err := g.Wait(); err != nil || len(domains) < startBatch {
+			return err
+		}
+	}
+}
+
+// start begins a domain's workflow. It does nothing where one runs.
+func start(ctx context.Context, w Workflows, d cert.Domain) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := w.Start(ctx, d); err != nil {
+		return fmt.Errorf("start the workflow of %s: %w", d.Hostname, err)
+	}
+	return nil
 }

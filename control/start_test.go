@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -13,24 +14,93 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-func TestADomainConnectedWhileTemporalIsDownIsStartedLater(t *testing.T) {
+// starting runs until the returned function is called, in a bubble of synctest.
+func starting(t *testing.T, b bundle) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		control.Starting{Queue: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler)}.Run(ctx)
+	}()
+	synctest.Wait()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func (b bundle) requireRunning(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	if got := b.workflows.Running(); !slices.Equal(got, want) {
+		t.Errorf("running: %v, want %v", got, want)
+	}
+}
+
+func TestA1_AConnectedDomainIsStartedAtOnce(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.workflows.SetDown(true)
-	r, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"})
-	if err != nil || !r.Created || r.Headline != cert.Pending || len(r.Records) == 0 {
-		t.Fatalf("got %+v, %v", r, err)
-	}
-	if _, err := b.StartUnstarted(t.Context()); code(t, err) != control.Unavailable {
-		t.Errorf("while Temporal is down: %v", err)
-	}
-	b.workflows.SetDown(false)
-	if n, err := b.StartUnstarted(t.Context()); n != 1 || err != nil {
-		t.Errorf("started %d, %v", n, err)
-	}
-	if got := b.workflows.Running(); !slices.Equal(got, []string{"shop.example.com"}) {
-		t.Errorf("running: %v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "before.example.com", Tenant: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+		defer starting(t, b)()
+		b.requireRunning(t, "before.example.com")
+		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+		b.requireRunning(t, "before.example.com", "shop.example.com")
+	})
+}
+
+func TestADomainConnectedWhileTemporalIsDownIsStartedWhenItAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		b.workflows.SetDown(true)
+		defer starting(t, b)()
+		r, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"})
+		if err != nil || !r.Created || r.Headline != cert.Pending || len(r.Records) == 0 {
+			t.Fatalf("got %+v, %v", r, err)
+		}
+		b.requireRunning(t)
+		b.workflows.SetDown(false)
+		time.Sleep(15 * time.Second) // of the bubble's own time
+		b.requireRunning(t, "shop.example.com")
+	})
+}
+
+func TestStartingGoesOnAfterAFaultOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+		b.store.Fail(errors.New("connection refused"))
+		defer starting(t, b)()
+		b.requireRunning(t)
+		b.store.Fail(nil)
+		time.Sleep(15 * time.Second) // of the bubble's own time
+		b.requireRunning(t, "shop.example.com")
+	})
+}
+
+func TestADomainThatRecordsNothingIsStartedOnceMoreAfterAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+		defer starting(t, b)()
+		b.requireRunning(t, "shop.example.com")
+		b.workflows.Stop("shop.example.com") // it was the workflow of the domain's former life, and ended
+		time.Sleep(45 * time.Second)         // of the bubble's own time
+		b.requireRunning(t)
+		time.Sleep(30 * time.Second)
+		b.requireRunning(t, "shop.example.com")
+	})
 }
 
 func TestADomainClaimedByAProcessThatDiedIsStartedByTheNextRequest(t *testing.T) {
@@ -45,45 +115,6 @@ func TestADomainClaimedByAProcessThatDiedIsStartedByTheNextRequest(t *testing.T)
 	if got := b.workflows.Running(); !slices.Equal(got, []string{"shop.example.com"}) {
 		t.Errorf("running: %v", got)
 	}
-}
-
-func TestKeepStartingGoesOnAfterAFault(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t)
-		b.workflows.SetDown(true)
-		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		go b.KeepStarting(ctx, 15*time.Second)
-		synctest.Wait()
-		b.workflows.SetDown(false)
-		time.Sleep(15 * time.Second) // of the bubble's own time
-		synctest.Wait()
-		if got := b.workflows.Running(); len(got) != 1 {
-			t.Errorf("running: %v", got)
-		}
-		cancel()
-	})
-}
-
-func TestAStartedDomainThatRecordsNothingIsStartedOnceMoreAfterAWhile(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t)
-		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
-			t.Fatal(err)
-		}
-		b.workflows.Stop("shop.example.com") // it was the workflow of the domain's former life, and ended
-		if n, err := b.StartUnstarted(t.Context()); n != 0 || err != nil {
-			t.Errorf("at once: started %d, %v", n, err)
-		}
-		time.Sleep(5 * time.Minute) // of the bubble's own time
-		if n, err := b.StartUnstarted(t.Context()); n != 1 || err != nil || len(b.workflows.Running()) != 1 {
-			t.Errorf("after five minutes: started %d, %v", n, err)
-		}
-	})
 }
 
 func rows(n int) []control.Row {
@@ -118,8 +149,8 @@ func TestE4_ManyRowsAreConnectedAndTheBadOnesReported(t *testing.T) {
 	if created != 36 || existing != 2 || len(refused) != 2 || refused[8] != cert.NameInvalid || refused[10] != cert.RequestMalformed {
 		t.Errorf("created %d, existing %d, refused %v", created, existing, refused)
 	}
-	if got := len(b.workflows.Running()); got != 37 {
-		t.Errorf("%d workflows run", got)
+	if got := b.store.Len(); got != 37 {
+		t.Errorf("%d domains", got)
 	}
 }
 
@@ -155,19 +186,6 @@ func TestAFaultThatLastsStopsTheRowsAndNamesTheLine(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-}
-
-func TestRowsAreClaimedWhileTemporalIsDown(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.workflows.SetDown(true)
-	if err := b.ConnectAll(t.Context(), slices.Values(rows(5)), 2, func(control.RowResult) {}); err != nil {
-		t.Fatal(err)
-	}
-	b.workflows.SetDown(false)
-	if n, err := b.StartUnstarted(t.Context()); n != 5 || err != nil || len(b.workflows.Running()) != 5 {
-		t.Errorf("started %d, %v", n, err)
-	}
 }
 
 func TestCancellingStopsTheRows(t *testing.T) {

@@ -51,6 +51,7 @@ func (t temporalWorkflows) Start(ctx context.Context, d cert.Domain) error {
 		TaskQueue:                workflows.TaskQueue,
 		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // a removed domain may be connected again
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same is no start
+		EnableEagerStart:         true,                                           // where this process is a worker, it gets the first task with the answer
 		TypedSearchAttributes:    workflows.StartAttributes(d),
 		StaticSummary:            workflows.StaticSummary(d),
 	}, workflows.DomainWorkflow, workflows.NewState(d))
@@ -73,7 +74,10 @@ func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argum
 	if err := handle.Get(ctx, &a); err != nil {
 		return Answer{}, translate(err, "your request is noted and will be carried out; look at the status in a minute")
 	}
-	return Answer{Headline: a.Headline, Message: a.Message, NextAction: a.NextAction, NextActionAt: a.NextActionAt}, nil
+	return Answer{
+		Headline: a.Headline, Message: a.Message, NextAction: a.NextAction, NextActionAt: a.NextActionAt,
+		Checking: a.Checking, LastCheck: a.LastCheck,
+	}, nil
 }
 
 func (t temporalWorkflows) HandBack(ctx context.Context, hostname, by, note string) error {

@@ -3,6 +3,8 @@ package control_test
 import (
 	"context"
 	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,8 +23,13 @@ import (
 // noRecords is a DNS in which no tenant has added anything, and a CA that is never asked for more than its name.
 type noRecords struct{}
 
-func (noRecords) Diagnose(context.Context, cert.Question) (cert.Diagnosis, error) {
-	return cert.Diagnosis{Verdict: cert.Wrong, Problems: []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}}}, nil
+func (noRecords) Diagnose(_ context.Context, q cert.Question) (cert.Diagnosis, error) {
+	var records []cert.RecordState
+	for _, r := range q.Expected {
+		seen := []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: cert.Wrong}}
+		records = append(records, cert.RecordState{Record: r, Verdict: cert.Wrong, Seen: seen})
+	}
+	return cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Records: records, Problems: []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}}}, nil
 }
 
 func (noRecords) Identity(context.Context) (cert.CAIdentity, error) { return cert.CAIdentity{}, nil }
@@ -44,11 +51,16 @@ func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop 
 	t.Cleanup(temporal.Close)
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{})
 	w.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
-	w.RegisterActivity(&activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Platform: platform})
+	w.RegisterActivity(&activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Checks: db, Platform: platform, Log: log})
 	w.RegisterActivity(&activities.Records{Store: db, Policy: cert.DefaultPolicy()})
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var starting sync.WaitGroup
+	starting.Go(func() { control.Starting{Queue: db, Workflows: control.Temporal(temporal), Log: log}.Run(ctx) })
+	t.Cleanup(starting.Wait)
+	t.Cleanup(cancel)
 	return control.New(db, control.Temporal(temporal), rules, platform, log), temporal, w.Stop
 }
 
@@ -95,8 +107,31 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 		t.Errorf("a second workflow: %s after %s", second, first)
 	}
 
-	if answer, err := c.Check(t.Context(), request); err != nil || answer.Hostname != "shop.example.com" || answer.Headline != cert.Pending || answer.NextActionAt.IsZero() {
-		t.Errorf("check: %+v, %v", answer, err)
+	for range 2 {
+		asked := time.Now()
+		answer, err := c.Check(t.Context(), request)
+		if err != nil || answer.Hostname != "shop.example.com" || answer.Headline != cert.Pending || answer.NextActionAt.IsZero() {
+			t.Errorf("check: %+v, %v", answer, err)
+		}
+		if d := answer.Diagnosis; d == nil || d.CheckedAt.Before(asked.Truncate(time.Microsecond)) || len(d.Problems) != 1 {
+			t.Errorf("the diagnosis is not fresh: asked at %s, %+v", asked, d)
+		}
+		panel, err := c.Panel(t.Context(), "shop.example.com")
+		if d := answer.Diagnosis; err != nil || d == nil || !panel.CheckedAt.Equal(d.CheckedAt) {
+			t.Errorf("the panel has another check: %+v, %v", panel, err)
+		}
+		if r := panel.Records[0]; r.State != control.StateMissing || len(r.Seen) != 1 {
+			t.Errorf("what each server shows is not on the panel: %+v", r)
+		}
+	}
+	if answer, err := c.Pause(t.Context(), request); err != nil || answer.Diagnosis != nil {
+		t.Errorf("pause: %+v, %v", answer, err)
+	}
+	if answer, err := c.Check(t.Context(), request); err != nil || answer.Diagnosis != nil || !strings.Contains(answer.Message, "when the domain is resumed") {
+		t.Errorf("check of a paused domain: %+v, %v", answer, err)
+	}
+	if _, err := c.Resume(t.Context(), request); err != nil {
+		t.Errorf("resume: %v", err)
 	}
 	if _, err := c.SetRedirect(t.Context(), request, true); code(t, err) != cert.RequestRefused || cert.AsProblem(err).Remediation == "" {
 		t.Errorf("redirect before the installation is complete: %v", err)

@@ -18,11 +18,6 @@ type Request struct {
 	Reason string // why, in the author's words; may be empty
 }
 
-// Check makes the next look at the domain's DNS records immediate.
-func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
-	return c.ask(ctx, r, workflows.CheckNow, workflows.Request{By: r.By, Reason: r.Reason})
-}
-
 // RequestCertificate starts an attempt at a certificate now (rows A4 and B4). It is refused after the third failure (row A5).
 func (c *Control) RequestCertificate(ctx context.Context, r Request) (Answer, error) {
 	return c.ask(ctx, r, workflows.RequestCertificate, workflows.Request{By: r.By, Reason: r.Reason})
@@ -74,15 +69,20 @@ func (c *Control) ask(ctx context.Context, r Request, verb string, argument any)
 	if err != nil {
 		return Answer{}, err
 	}
+	return c.put(ctx, view, verb, argument)
+}
+
+// put asks a domain's workflow, which is started first if that was not done yet.
+func (c *Control) put(ctx context.Context, view store.View, verb string, argument any) (Answer, error) {
 	answer, err := c.workflows.Ask(ctx, view.Hostname, verb, argument)
 	if errors.Is(err, ErrNotRunning) && view.Seq == 0 { // connected, and its workflow was not started yet
-		if err := c.start(ctx, view.Domain); err != nil {
+		if err := start(ctx, c.workflows, view.Domain); err != nil {
 			return Answer{}, err
 		}
 		answer, err = c.workflows.Ask(ctx, view.Hostname, verb, argument)
 	}
 	if errors.Is(err, ErrNotRunning) {
-		return Answer{}, c.lost(ctx, r.Name)
+		return Answer{}, c.lost(ctx, view.Hostname)
 	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("%s %s: %w", verb, view.Hostname, err)

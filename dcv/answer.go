@@ -104,6 +104,16 @@ func (s *Server) lookup(ctx context.Context, name string) ([]string, error) {
 	return s.stored.TXT(ctx, name)
 }
 
+// comeByTCP is the answer to one of the limited questions: no longer than the question, whatever was asked.
+func comeByTCP(req *dns.Msg) *dns.Msg {
+	m := new(dns.Msg).SetReply(req)
+	m.Truncated = true
+	if opt := req.IsEdns0(); opt != nil {
+		m.SetEdns0(ednsSize, opt.Do())
+	}
+	return m
+}
+
 // fit makes a reply no longer than its way can carry. Part of the values would be of no use to anybody who validates, and would
 // make the answer to a forged question longer: a truncated one has none, and the asker comes by TCP (RFC 2181 §9).
 func fit(m, req *dns.Msg, network string) {

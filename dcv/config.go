@@ -19,7 +19,13 @@ type Config struct {
 	Nameservers []string      `env:"DCV_NAMESERVERS" doc:"names of the zone's DNS servers, as its NS records say; ns1.<VALIDATION_ZONE> when empty"`
 	Addresses   []string      `env:"DCV_NAMESERVER_ADDRESSES" doc:"addresses of the name servers that lie inside the zone, as name=address,name=address; the parent zone needs the same as glue records"`
 	TTL         time.Duration `env:"DCV_TTL" envDefault:"1s" doc:"for how long resolvers keep a value; more than seconds lets a CA see values of the attempt before"`
+	CAA         string        `env:"DCV_CAA" doc:"CAA records of the zone, with commas between them, such as 0 issue \"letsencrypt.org\", 0 issuewild \";\"; they say who may issue for names in the zone itself, not for tenants' names; none when empty"`
+	RateLimit   int           `env:"DCV_RATE_LIMIT" envDefault:"200" doc:"answers a second by UDP to one network (IPv4 /24, IPv6 /56), so that forged questions can't flood it; of those beyond every second goes out truncated, and honest resolvers come by TCP, which has no limit; 0: none"`
+	RateExempt  []string      `env:"DCV_RATE_EXEMPT" envDefault:"127.0.0.0/8,::1/128" doc:"networks without that limit: your own resolvers and workers, a load balancer that hides its clients' addresses"`
 }
+
+// maxRateLimit is more than one network link carries of such answers.
+const maxRateLimit = 10_000_000
 
 // Enabled tells whether this process runs the DNS server.
 func (c Config) Enabled() bool { return c.Listen != "" }
@@ -52,7 +58,34 @@ func (c Config) Validate() error {
 	if c.TTL < 0 || c.TTL > 24*time.Hour {
 		faults = append(faults, fmt.Errorf("DCV_TTL is %s; it expects a duration between 0s and 24h, such as 1s", c.TTL))
 	}
+	if _, err := parseCAA(c.CAA); err != nil {
+		faults = append(faults, fmt.Errorf(`DCV_CAA can't be read: %w; it expects records such as 0 issue "letsencrypt.org"`, err))
+	}
+	return errors.Join(append(faults, c.validateRateLimit())...)
+}
+
+func (c Config) validateRateLimit() error {
+	var faults []error
+	if c.RateLimit < 0 || c.RateLimit > maxRateLimit {
+		faults = append(faults, fmt.Errorf("DCV_RATE_LIMIT is %d; it expects answers a second, such as 200, or 0 for no limit", c.RateLimit))
+	}
+	for _, network := range c.RateExempt {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			faults = append(faults, fmt.Errorf("DCV_RATE_EXEMPT has %q; it expects networks such as 192.0.2.0/24", network))
+		}
+	}
 	return errors.Join(faults...)
+}
+
+// rateExempt are the networks of DCV_RATE_EXEMPT.
+func (c Config) rateExempt() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, network := range c.RateExempt {
+		if prefix, err := netip.ParsePrefix(network); err == nil { // Validate has refused the others
+			networks = append(networks, prefix.Masked())
+		}
+	}
+	return networks
 }
 
 func (c Config) nameservers() []string {

@@ -19,6 +19,7 @@ type memory struct {
 	mu     sync.Mutex
 	txt    map[string][]string
 	tokens map[string]string
+	tls    map[string]string
 	ttls   []time.Duration
 	err    error         // of every call
 	hang   bool          // TXT waits until ctx ends
@@ -27,7 +28,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{txt: map[string][]string{}, tokens: map[string]string{}, asked: make(chan struct{}, 1000)}
+	return &memory{txt: map[string][]string{}, tokens: map[string]string{}, tls: map[string]string{}, asked: make(chan struct{}, 1000)}
 }
 
 var errNotFound = errors.New("not found")
@@ -90,6 +91,29 @@ func (m *memory) DeleteHTTPToken(_ context.Context, token string) error {
 	return m.err
 }
 
+func (m *memory) PutTLSChallenge(_ context.Context, name, keyAuthorization string, ttl time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ttls = append(m.ttls, ttl)
+	m.tls[name] = keyAuthorization
+	return m.err
+}
+
+func (m *memory) TLSChallenge(_ context.Context, name string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tls[name], m.err
+}
+
+func (m *memory) DeleteTLSChallenge(_ context.Context, name, keyAuthorization string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.tls[name] == keyAuthorization {
+		delete(m.tls, name)
+	}
+	return m.err
+}
+
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 const (
@@ -101,11 +125,17 @@ const (
 // start runs a server on a free port of loopback until the test ends.
 func start(t testing.TB, m *memory, change ...func(*dcv.Config)) *dcv.Server {
 	t.Helper()
+	return startOver(t, m, change...)
+}
+
+// startOver is start over any store.
+func startOver(t testing.TB, stored dcv.Values, change ...func(*dcv.Config)) *dcv.Server {
+	t.Helper()
 	config := dcv.Config{Zone: apex, Listen: "127.0.0.1:0", TTL: time.Second}
 	for _, c := range change {
 		c(&config)
 	}
-	s, err := dcv.Listen(t.Context(), config, m, quiet())
+	s, err := dcv.Listen(t.Context(), config, stored, quiet())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -30,13 +30,14 @@ type Values interface {
 	TXT(ctx context.Context, name string) ([]string, error)
 }
 
-// Server is the authoritative DNS server of the validation zone, on UDP and TCP. It has no limit yet on answers to one address,
-// which reflection attacks would call for; its answers are small: nothing of a truncated one, next to nothing for ANY.
+// Server is the authoritative DNS server of the validation zone, on UDP and TCP. It is of little use to those who reflect
+// attacks: answers to one network are limited, a truncated one has no records, ANY gets next to nothing.
 type Server struct {
 	zone    zone
 	stored  Values
 	log     *slog.Logger
 	lookups chan struct{} // taken while a question waits for the store
+	rate    *rateLimit    // nil: none
 
 	packets  net.PacketConn
 	listener net.Listener
@@ -50,7 +51,7 @@ func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger)
 	if !config.Enabled() {
 		return nil, errors.New("DCV_LISTEN is empty; it expects host:port to run the DNS server of the validation zone")
 	}
-	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: make(chan struct{}, maxLookups)}
+	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: make(chan struct{}, maxLookups), rate: newRateLimit(config, log)}
 	if err := s.bind(ctx, config.Listen); err != nil {
 		return nil, fmt.Errorf("DCV_LISTEN: %w", err)
 	}
@@ -124,7 +125,14 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // serve is one question, from parsed message to bytes.
 func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg) {
-	m := s.reply(ctx, req)
+	var m *dns.Msg
+	switch s.rate.take(ctx, w.RemoteAddr()) { // before the store is asked, which a flood must not reach
+	case sendWhole:
+		m = s.reply(ctx, req)
+	case sendTruncated:
+		m = comeByTCP(req)
+	case sendNothing:
+	}
 	if m == nil {
 		return
 	}

@@ -25,6 +25,7 @@ func dig(t testing.TB, server, qname string, qtype uint16, options ...string) *d
 		switch option {
 		case "+tcp":
 			network = "tcp"
+		case "+udp":
 		case "+noedns":
 			edns = false
 		case "+dnssec":
@@ -268,4 +269,67 @@ func TestServer_EndsWithItsContext(t *testing.T) {
 	again, err := dcv.Listen(t.Context(), dcv.Config{Zone: apex, Listen: s.Addr()}, m, quiet())
 	require.NoError(t, err, "the port is free again")
 	require.NoError(t, again.Serve(ctx))
+}
+
+func TestServer_CAAOfTheZoneItself(t *testing.T) {
+	t.Parallel()
+	s := start(t, newMemory(), func(c *dcv.Config) {
+		c.CAA = `0 issue "letsencrypt.org; validationmethods=dns-01,http-01",128 issuewild ";", 0 iodef "mailto:security@example.net"`
+	})
+	reply := dig(t, s.Addr(), "DCV.example.net", dns.TypeCAA)
+	require.True(t, reply.Authoritative)
+	var records []string
+	for _, rr := range reply.Answer {
+		require.Equal(t, "DCV.example.net.", rr.Header().Name)
+		caa := rr.(*dns.CAA)
+		records = append(records, fmt.Sprintf("%d %s %q", caa.Flag, caa.Tag, caa.Value))
+	}
+	require.Equal(t, []string{
+		`0 issue "letsencrypt.org; validationmethods=dns-01,http-01"`, `128 issuewild ";"`, `0 iodef "mailto:security@example.net"`,
+	}, records)
+	// Names below have none of their own: a CA climbs from there to the apex (RFC 8659 §3).
+	requireNegative(t, dns.RcodeSuccess, dig(t, s.Addr(), name, dns.TypeCAA))
+	requireNegative(t, dns.RcodeSuccess, dig(t, start(t, newMemory()).Addr(), apex, dns.TypeCAA))
+}
+
+// TestServer_LimitedResolversComeByTCP: an honest resolver in a network that floods, or that is being flooded, still gets its answer.
+func TestServer_LimitedResolversComeByTCP(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	m.txt[name] = []string{"value"}
+	s := start(t, m, func(c *dcv.Config) { c.RateLimit = 1 })
+	conn, err := net.Dial("udp", s.Addr())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	packet, err := new(dns.Msg).SetQuestion(name+".", dns.TypeTXT).Pack()
+	require.NoError(t, err)
+	truncated := make(chan struct{})
+	go func() { // ends when the connection is closed
+		for answers := (&dns.Conn{Conn: conn}); ; {
+			reply, err := answers.ReadMsg()
+			if err != nil {
+				return
+			}
+			if reply.Truncated {
+				close(truncated)
+				return
+			}
+		}
+	}()
+	flood := time.NewTicker(time.Millisecond)
+	defer flood.Stop()
+	for end, limited := time.After(30*time.Second), false; !limited; {
+		select {
+		case <-flood.C:
+			_, err := conn.Write(packet)
+			require.NoError(t, err)
+		case <-truncated:
+			limited = true
+		case <-end:
+			t.Fatal("no answer was truncated")
+		}
+	}
+	for range 10 {
+		require.Equal(t, []string{"value"}, texts(dig(t, s.Addr(), name, dns.TypeTXT, "+tcp")))
+	}
 }

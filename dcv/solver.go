@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -20,6 +21,8 @@ type Challenges interface {
 	DeleteHTTPToken(ctx context.Context, token string) error
 	PutTXT(ctx context.Context, name, value string, ttl time.Duration) error
 	DeleteTXT(ctx context.Context, name, value string) error
+	PutTLSChallenge(ctx context.Context, name, keyAuthorization string, ttl time.Duration) error
+	DeleteTLSChallenge(ctx context.Context, name, keyAuthorization string) error
 }
 
 // Delegations knows where _acme-challenge.NAME is delegated to.
@@ -33,14 +36,17 @@ type Delegations interface {
 type Solver struct {
 	challenges  Challenges
 	delegations Delegations
+	instances   instances
 }
 
 // NewSolver returns a Solver over the store.
-func NewSolver(challenges Challenges, delegations Delegations) *Solver {
-	return &Solver{challenges: challenges, delegations: delegations}
+func NewSolver(challenges Challenges, delegations Delegations, config SolverConfig) *Solver {
+	return &Solver{challenges: challenges, delegations: delegations, instances: instances{config.Instances, shownWithin}}
 }
 
-// Present makes the answer to a challenge visible. The CA may be told to look as soon as it returns.
+// Present makes the answer to a challenge visible. The CA may be told to look as soon as it returns: each of DCV_INSTANCES has
+// shown a dns-01 value by then. One that does not within ten seconds is a *cert.Failure with Outcome Wait; the value stays,
+// and Present may be called again.
 func (s *Solver) Present(ctx context.Context, c cert.Challenge) error {
 	switch c.Method {
 	case cert.DNS01:
@@ -48,12 +54,19 @@ func (s *Solver) Present(ctx context.Context, c cert.Challenge) error {
 		if err == nil {
 			err = s.challenges.PutTXT(ctx, target, dns01Value(c.KeyAuthorization), valueLifetime)
 		}
+		if err == nil {
+			err = s.instances.await(ctx, target, dns01Value(c.KeyAuthorization))
+		}
 		if err != nil {
 			return fmt.Errorf("present dns-01 for %s: %w", c.Name, err)
 		}
 	case cert.HTTP01:
 		if err := s.challenges.PutHTTPToken(ctx, c.Token, c.KeyAuthorization, valueLifetime); err != nil {
 			return fmt.Errorf("present http-01 for %s: %w", c.Name, err)
+		}
+	case cert.TLSALPN01:
+		if err := s.challenges.PutTLSChallenge(ctx, strings.ToLower(c.Name), c.KeyAuthorization, valueLifetime); err != nil {
+			return fmt.Errorf("present tls-alpn-01 for %s: %w", c.Name, err)
 		}
 	default:
 		return fmt.Errorf("present a challenge for %s: there is no way to answer %q", c.Name, c.Method)
@@ -75,6 +88,10 @@ func (s *Solver) CleanUp(ctx context.Context, c cert.Challenge) error {
 	case cert.HTTP01:
 		if err := s.challenges.DeleteHTTPToken(ctx, c.Token); err != nil {
 			return fmt.Errorf("clean up http-01 for %s: %w", c.Name, err)
+		}
+	case cert.TLSALPN01:
+		if err := s.challenges.DeleteTLSChallenge(ctx, strings.ToLower(c.Name), c.KeyAuthorization); err != nil {
+			return fmt.Errorf("clean up tls-alpn-01 for %s: %w", c.Name, err)
 		}
 	default:
 		return fmt.Errorf("clean up a challenge for %s: there is no way to answer %q", c.Name, c.Method)

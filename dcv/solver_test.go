@@ -28,7 +28,7 @@ var dns01 = cert.Challenge{Name: "shop.example.com", Method: cert.DNS01, Token: 
 func TestD2_SolverShowsDNS01UnderTheDelegatedName(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
-	solver := dcv.NewSolver(m, delegated{"shop.example.com": name})
+	solver := dcv.NewSolver(m, delegated{"shop.example.com": name}, dcv.SolverConfig{})
 	server := start(t, m)
 	const value = "lCM7cZyQXcVHK2nnW3jjAhNT3Fvm18UN-kWZZknKoYM" // base64url(SHA-256(key authorization)), as openssl says
 
@@ -45,7 +45,7 @@ func TestD2_SolverShowsDNS01UnderTheDelegatedName(t *testing.T) {
 func TestSolver_HTTP01(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
-	solver := dcv.NewSolver(m, delegated{})
+	solver := dcv.NewSolver(m, delegated{}, dcv.SolverConfig{})
 	challenge := cert.Challenge{Name: "shop.example.com", Method: cert.HTTP01, Token: "token", KeyAuthorization: "token.thumbprint"}
 	require.NoError(t, solver.Present(t.Context(), challenge))
 	require.Equal(t, map[string]string{"token": "token.thumbprint"}, m.tokens)
@@ -53,14 +53,35 @@ func TestSolver_HTTP01(t *testing.T) {
 	require.Empty(t, m.tokens)
 }
 
+func TestSolver_TLSALPN01(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	solver := dcv.NewSolver(m, delegated{}, dcv.SolverConfig{})
+	challenge := cert.Challenge{Name: "Shop.example.com", Method: cert.TLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint"}
+	require.NoError(t, solver.Present(t.Context(), challenge))
+	require.NoError(t, solver.Present(t.Context(), challenge))
+	require.Equal(t, map[string]string{"shop.example.com": "token.thumbprint"}, m.tls, "as edges look for it")
+	require.Equal(t, 2*time.Hour, m.ttls[0])
+
+	next := challenge
+	next.KeyAuthorization = "next.thumbprint"
+	require.NoError(t, solver.Present(t.Context(), next))
+	require.NoError(t, solver.CleanUp(t.Context(), challenge), "too late: another challenge is open")
+	require.Equal(t, map[string]string{"shop.example.com": "next.thumbprint"}, m.tls)
+	require.NoError(t, solver.CleanUp(t.Context(), next))
+	require.NoError(t, solver.CleanUp(t.Context(), next))
+	require.Empty(t, m.tls)
+}
+
 func TestSolver_TellsWhatFailed(t *testing.T) {
 	t.Parallel()
 	outage := errors.New("connection refused")
 	m := newMemory()
 	m.err = outage
-	solver := dcv.NewSolver(m, delegated{"shop.example.com": name})
+	solver := dcv.NewSolver(m, delegated{"shop.example.com": name}, dcv.SolverConfig{})
 	http01 := cert.Challenge{Name: "shop.example.com", Method: cert.HTTP01, Token: "token"}
-	for _, c := range []cert.Challenge{dns01, http01} {
+	tlsALPN01 := cert.Challenge{Name: "shop.example.com", Method: cert.TLSALPN01}
+	for _, c := range []cert.Challenge{dns01, http01, tlsALPN01} {
 		for _, err := range []error{solver.Present(t.Context(), c), solver.CleanUp(t.Context(), c)} {
 			require.ErrorIs(t, err, outage)
 			require.ErrorContains(t, err, string(c.Method)+" for shop.example.com")
@@ -69,7 +90,7 @@ func TestSolver_TellsWhatFailed(t *testing.T) {
 	unknown := cert.Challenge{Name: "other.example.com", Method: cert.DNS01}
 	require.ErrorContains(t, solver.Present(t.Context(), unknown), "nobody connected it")
 	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "nobody connected it")
-	unknown.Method = "tls-alpn-01"
-	require.ErrorContains(t, solver.Present(t.Context(), unknown), "tls-alpn-01")
-	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "tls-alpn-01")
+	unknown.Method = "dns-account-01"
+	require.ErrorContains(t, solver.Present(t.Context(), unknown), "dns-account-01")
+	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "dns-account-01")
 }

@@ -24,6 +24,7 @@ type zone struct {
 	apex        string // canonical
 	nameservers []string
 	hosts       map[string][]dns.RR // addresses of name servers inside the zone, by canonical name
+	issuers     []*dns.CAA          // without a header
 	valueTTL    uint32
 }
 
@@ -48,6 +49,7 @@ func newZone(c Config) zone {
 		}
 		z.hosts[name] = append(z.hosts[name], rr)
 	}
+	z.issuers, _ = parseCAA(c.CAA) // Validate has refused what can't be read
 	return z
 }
 
@@ -97,6 +99,13 @@ func (z zone) records(name, owner string, qtype uint16) (answer, extra []dns.RR)
 			extra = append(extra, z.hosts[server]...)
 		}
 		return answer, extra
+	case name == z.apex && qtype == dns.TypeCAA:
+		for _, issuer := range z.issuers {
+			rr := *issuer
+			rr.Hdr = header(owner, dns.TypeCAA, stableTTL)
+			answer = append(answer, &rr)
+		}
+		return answer, nil
 	}
 	for _, rr := range z.hosts[name] {
 		if rr.Header().Rrtype == qtype {

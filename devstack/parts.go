@@ -86,6 +86,7 @@ func (s *stack) productEnv(overrides []string) (map[string]string, error) {
 		"EDGE_HTTP_LISTEN":            s.address("edge_http"),
 		"DCV_NAMESERVER_ADDRESSES":    "ns1." + validationZone + "=" + loopback,
 		"DCV_LISTEN":                  s.address("dcv"),
+		"DCV_INSTANCES":               s.address("dcv"),
 	}
 	for _, o := range overrides {
 		key, value, ok := strings.Cut(o, "=")

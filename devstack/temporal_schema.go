@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,7 +59,23 @@ func temporalStores(ctx context.Context, o temporalOptions, logger tlog.Logger) 
 		}
 		stores[s.name] = config.DataStore{SQL: newConfig(s.database)}
 	}
+	if err := trimVisibilityIndexes(ctx, o); err != nil {
+		return nil, fmt.Errorf("make the indexes of the visibility table partial: %w", err)
+	}
 	return stores, nil
+}
+
+//go:embed visibility_indexes.sql
+var visibilityIndexes string
+
+// trimVisibilityIndexes makes a search attribute's write cost what is used of it.
+func trimVisibilityIndexes(ctx context.Context, o temporalOptions) error {
+	conn, err := pgx.Connect(ctx, postgresURL(o.postgresPort, "temporal_visibility"))
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, visibilityIndexes)
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // temporalSchema brings one database to the schema of this server. A new one is

@@ -1,5 +1,6 @@
 // Command edge ends TLS for the connected domains: each name with the certificate that is installed for it, HTTP/1.1 and
-// HTTP/2, and passes requests on to the platform. It answers the CA's http-01 questions on plain HTTP.
+// HTTP/2, and passes requests on to the platform. It answers the CA's http-01 questions on plain HTTP and its tls-alpn-01
+// questions by TLS, and can be a name server of the validation zone.
 //
 // Any number of edge processes may run; each takes its certificates from the database.
 package main
@@ -74,7 +75,7 @@ func listen(ctx context.Context, c Config, s source, log *slog.Logger) (*edge, e
 	}
 	e := &edge{}
 	e.terminator, err = terminator.New(terminator.Options{
-		Source: s, Challenges: dcv.HTTP01(s.store), Upstream: upstream,
+		Source: s, Challenges: dcv.HTTP01(s.store), TLSChallenges: dcv.TLSALPN01(s), Upstream: upstream,
 		PublicHTTPSPort: c.PublicHTTPSPort, CacheSize: c.CacheSize, Log: log,
 	})
 	if err != nil {

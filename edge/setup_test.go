@@ -61,7 +61,8 @@ func (l *logged) String() string {
 	return l.lines.String()
 }
 
-func setup(t *testing.T) *bundle {
+// setup starts the edge; change adapts its environment.
+func setup(t *testing.T, change ...func(env map[string]string)) *bundle {
 	t.Helper()
 	b := &bundle{ca: edgetest.NewCA(t), databaseURL: stack.Database(t), log: &logged{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -73,10 +74,14 @@ func setup(t *testing.T) *bundle {
 	b.install = install.Builtin{Serving: b.store}
 	file := filepath.Join(t.TempDir(), "keys.json")
 	b.keys = newKeyring(t, file)
-	c, err := config.LoadFrom[Config](map[string]string{
+	env := map[string]string{
 		"DATABASE_URL": b.databaseURL, "KEYRING_FILE": file, "EDGE_HTTPS_LISTEN": "127.0.0.1:0", "EDGE_HTTP_LISTEN": "127.0.0.1:0",
 		"VALIDATION_ZONE": "dcv.test", "DCV_LISTEN": "127.0.0.1:0",
-	})
+	}
+	for _, f := range change {
+		f(env)
+	}
+	c, err := config.LoadFrom[Config](env)
 	if err != nil {
 		t.Fatal(err)
 	}

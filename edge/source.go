@@ -61,3 +61,12 @@ func (s source) served(ctx context.Context, name string) (store.Served, error) {
 func (s source) Listen(ctx context.Context, changed func(name string)) error {
 	return s.store.ListenServed(ctx, changed)
 }
+
+// TLSChallenge is the key authorization to show in a tls-alpn-01 handshake for a name; empty when no challenge is open.
+func (s source) TLSChallenge(ctx context.Context, name string) (string, error) {
+	keyAuthorization, err := s.store.TLSChallenge(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return keyAuthorization, err
+}

@@ -31,9 +31,6 @@ func (a *app) connectFile(ctx context.Context, c *control.Control, path, tenant 
 	if err != nil {
 		return fmt.Errorf("stopped after %d of %d rows, and running the same file again carries on: %w", p.done(), p.Rows, err)
 	}
-	if err := a.startRest(ctx, c); err != nil {
-		return err
-	}
 	if p.Refused > 0 {
 		return cert.Problem{
 			Code: cert.RequestRefused, WhoActs: cert.TenantActs, Message: fmt.Sprintf("%d of %d rows were refused", p.Refused, p.Rows),
@@ -41,28 +38,6 @@ func (a *app) connectFile(ctx context.Context, c *control.Control, path, tenant 
 		}
 	}
 	return nil
-}
-
-// startPatience is for a Temporal that is busy with the domains that were just connected, or is being restarted.
-const startPatience = 2 * time.Minute
-
-// startRest starts the workflows that could not be started at once.
-func (a *app) startRest(ctx context.Context, c *control.Control) error {
-	patient, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
-		_, err := c.StartUnstarted(patient)
-		if err == nil {
-			return nil
-		}
-		fmt.Fprintf(a.err, "evercert: the domains are connected; Temporal does not start their workflows yet, trying again in %s\n", pause)
-		select {
-		case <-time.After(pause):
-		case <-patient.Done():
-			fmt.Fprintln(a.err, "evercert: the domains are connected; their workflows start when Temporal answers, by the API process or the next connect --file")
-			return err
-		}
-	}
 }
 
 func (a *app) readFile(path, tenant string) ([]control.Row, []control.RowResult, error) {

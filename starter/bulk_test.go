@@ -43,8 +43,8 @@ func TestE4_AFileOfThousandsIsConnectedAndItsWrongRowsListed(t *testing.T) {
 			t.Errorf("%s\ndoes not say %s", errOut, want)
 		}
 	}
-	if got := len(b.workflows.Running()); got != 3000 {
-		t.Errorf("%d workflows run", got)
+	if got := b.store.Len(); got != 3000 {
+		t.Errorf("%d domains", got)
 	}
 	out, _ = b.run(exitRefused, "connect", "--file", path)
 	equal(t, out, "3004 rows: 0 connected, 3000 connected before, 4 refused\n")
@@ -74,37 +74,12 @@ func TestAFileThatStopsSaysHowToGoOn(t *testing.T) {
 	})
 }
 
-func TestWhatAnEarlierRunLeftUnstartedIsStarted(t *testing.T) {
+func TestAFileIsConnectedWhileTemporalIsDown(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // the command waits two minutes of the bubble's time for Temporal
-		b := setup(t)
-		path := write(t, "domains.csv", "a.example.com,acme\nb.example.com,acme\n")
-		b.workflows.SetDown(true)
-		if _, errOut := b.run(exitFault, "connect", "--file", path); !strings.Contains(errOut, "their workflows start when Temporal answers") {
-			t.Errorf("said %s", errOut)
-		}
-		b.workflows.SetDown(false)
-		b.run(exitOK, "connect", "--file", path)
-		if got := len(b.workflows.Running()); got != 2 {
-			t.Errorf("%d workflows run", got)
-		}
-	})
-}
-
-func TestTemporalThatComesBackInTimeIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t)
-		path := write(t, "domains.csv", "a.example.com,acme\n")
-		b.workflows.SetDown(true)
-		time.AfterFunc(time.Minute, func() { b.workflows.SetDown(false) })
-		if _, errOut := b.run(exitOK, "connect", "--file", path); !strings.Contains(errOut, "trying again in 1s") {
-			t.Errorf("said %s", errOut)
-		}
-		if got := len(b.workflows.Running()); got != 1 {
-			t.Errorf("%d workflows run", got)
-		}
-	})
+	b := setup(t)
+	b.workflows.SetDown(true)
+	out, _ := b.run(exitOK, "connect", "--file", write(t, "domains.csv", "a.example.com,acme\nb.example.com,acme\n"))
+	equal(t, out, "2 rows: 2 connected, 0 connected before, 0 refused\n")
 }
 
 func TestLogsGetALineNowAndThenAndTerminalsABar(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	exitFault      = 1
 	exitRefused    = 2
 	exitIncomplete = 3
+	exitWrong      = 4
+	exitUnknown    = 5
 )
 
 const about = `evercert connects your customers' domains and keeps them on HTTPS.
@@ -26,7 +28,8 @@ const about = `evercert connects your customers' domains and keeps them on HTTPS
 It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION_ZONE …), or by .dev/stack.json
 in this folder or one above it if the environment names neither database nor Temporal.
 
-Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch)`
+Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch, check) ·
+4 something is wrong with the domain · 5 could not tell, because answers did not come (both: doctor, check)`
 
 // incomplete is what watch returns when it stops before the certificate is installed.
 type incomplete struct{ message string }
@@ -44,8 +47,8 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
 	root.PersistentFlags().StringVar(&a.stackFile, "stack", "", "the stack.json of a development stack to talk to")
 	root.AddCommand(
-		a.connectCommand(), a.statusCommand(), a.watchCommand(), a.listCommand(), a.recordsCommand(),
-		a.verbCommand("check", "Check the DNS records now", (*control.Control).Check),
+		a.connectCommand(), a.statusCommand(), a.watchCommand(), a.listCommand(), a.recordsCommand(), a.doctorCommand(),
+		a.checkCommand(), a.changesCommand(),
 		a.verbCommand("request", "Request a certificate now", (*control.Control).RequestCertificate),
 		a.verbCommand("pause", "Stop checks, orders and renewals until resumed", (*control.Control).Pause),
 		a.verbCommand("resume", "End a pause", (*control.Control).Resume),
@@ -59,7 +62,7 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	if told := new(judged); err != nil && !errors.As(err, told) {
 		a.explain(err)
 	}
 	return exitCode(err)
@@ -87,12 +90,15 @@ func exitCode(err error) int {
 	var (
 		understood carriedOut
 		unfinished incomplete
+		diagnosis  judged
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &unfinished):
 		return exitIncomplete
+	case errors.As(err, &diagnosis):
+		return map[cert.Verdict]int{cert.Wrong: exitWrong, cert.Unknown: exitUnknown, "": exitIncomplete}[diagnosis.verdict]
 	case errors.As(err, &understood) && control.IsFault(err):
 		return exitFault
 	default:

@@ -1,5 +1,5 @@
 // The evercert command connects domains and looks after them from a terminal or a script. It asks the database and Temporal directly
-// (package control), so it works where the API is not running.
+// (package control), so it works where the API is not running; doctor asks nobody but DNS.
 package main
 
 import (
@@ -13,8 +13,10 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/config"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/resolver"
 	"github.com/evercert/evercert/store"
 )
 
@@ -26,6 +28,7 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())),
 		environ: config.Environment(), now: time.Now, local: time.Local,
 	}
+	a.diagnose = diagnose
 	a.open = func(ctx context.Context) (*control.Control, func(), error) {
 		return open(ctx, a.environ, a.stackFile, log)
 	}
@@ -43,6 +46,7 @@ type app struct {
 	now      func() time.Time
 	local    *time.Location
 	open     func(ctx context.Context) (c *control.Control, closeAll func(), err error)
+	diagnose func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error) // what doctor looks by
 
 	// Flags of every command.
 	json      bool

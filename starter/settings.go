@@ -8,9 +8,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/evercert/evercert/config"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/resolver"
 	"github.com/evercert/evercert/store"
 )
 
@@ -24,6 +26,14 @@ type settings struct {
 // stackFileName is where make dev leaves word of what it runs, below the project's root.
 const stackFileName = ".dev/stack.json"
 
+// doctorSettings are what doctor needs to know. It asks nobody but DNS, and nothing that is asked for here is required.
+type doctorSettings struct {
+	resolver.Config
+	Target       string   `env:"PLATFORM_TARGET" doc:"name that the names' CNAME records should lead to; empty: not compared"`
+	Addresses    []string `env:"PLATFORM_ADDRESSES" doc:"IP addresses that the names should have, by commas; empty: not compared"`
+	TestSuffixes []string `env:"TEST_SUFFIXES" doc:"suffixes outside the public ones whose names may be asked about"`
+}
+
 // loadSettings reads the environment, or a development stack's file: the one that is named, or else the one of the working
 // directory or a folder above it. The file counts as a whole or not at all: a command that took its database from the one
 // and its Temporal from the other would do harm in both.
@@ -35,15 +45,45 @@ func loadSettings(environ map[string]string, stackFile string) (settings, error)
 		}
 		stackFile = found
 	}
-	if stackFile != "" {
-		fromStack, err := readStackFile(stackFile)
-		if err != nil {
-			return settings{}, err
-		}
-		environ = maps.Clone(environ)
-		maps.Copy(environ, fromStack)
+	environ, err := withStack(environ, stackFile)
+	if err != nil {
+		return settings{}, err
 	}
 	return config.LoadFrom[settings](environ)
+}
+
+// loadDoctorSettings is loadSettings for doctor, which looks for no stack where it was told whom to ask.
+func loadDoctorSettings(environ map[string]string, stackFile string, told bool) (doctorSettings, error) {
+	told = told || environ["DNS_RESOLVERS"] != "" || environ["DATABASE_URL"] != "" || environ["TEMPORAL_ADDRESS"] != ""
+	if stackFile == "" && !told {
+		found, err := findStackFile()
+		if err != nil {
+			return doctorSettings{}, err
+		}
+		stackFile = found
+	}
+	environ, err := withStack(environ, stackFile)
+	if err != nil {
+		return doctorSettings{}, err
+	}
+	return config.LoadFrom[doctorSettings](environ)
+}
+
+// withStack lays the environment of a stack, if there is one, over that of the process.
+func withStack(environ map[string]string, stackFile string) (map[string]string, error) {
+	if stackFile == "" {
+		return environ, nil
+	}
+	fromStack, err := readStackFile(stackFile)
+	if err != nil {
+		return nil, err
+	}
+	environ = maps.Clone(environ)
+	if environ == nil {
+		environ = map[string]string{}
+	}
+	maps.Copy(environ, fromStack)
+	return environ, nil
 }
 
 // findStackFile looks in the working directory and those above it. Without one it returns "".
@@ -83,8 +123,8 @@ func readStackFile(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("read the stack file %s: %w", path, err)
 	}
 	environ := map[string]string{"DATABASE_URL": stack.Postgres, "TEMPORAL_ADDRESS": stack.Temporal, "TEMPORAL_NAMESPACE": stack.Namespace}
-	for _, name := range []string{"VALIDATION_ZONE", "PLATFORM_TARGET", "PLATFORM_ADDRESSES", "PLATFORM_SUFFIX", "RESERVED_LABELS", "TEST_SUFFIXES"} {
-		environ[name] = stack.Env[name]
+	for _, s := range slices.Concat(config.Describe(control.Config{}), config.Describe(doctorSettings{})) {
+		environ[s.Name] = stack.Env[s.Name]
 	}
 	return environ, nil
 }

@@ -29,21 +29,6 @@ func (a *app) statusCommand() *cobra.Command {
 	})
 }
 
-func (a *app) recordsCommand() *cobra.Command {
-	return a.command("records NAME", "The DNS records to add, and what the newest check saw", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		records, err := c.Records(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		if a.json {
-			a.printJSON(a.out, map[string]any{"records": records})
-			return nil
-		}
-		a.showRecords(records)
-		return nil
-	})
-}
-
 func (a *app) listCommand() *cobra.Command {
 	var (
 		filter   store.Filter

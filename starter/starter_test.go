@@ -18,6 +18,7 @@ import (
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/control/controltest"
 	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/workflows"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -60,6 +61,9 @@ func (b *bundle) run(code int, line ...string) (out, err string) {
 func (b *bundle) connected(hostname string, change func(*cert.Snapshot)) {
 	b.t.Helper()
 	b.run(exitOK, "connect", hostname, "--tenant", "acme")
+	if err := b.workflows.Start(b.t.Context(), cert.Domain{Hostname: hostname}); err != nil {
+		b.t.Fatal(err)
+	}
 	b.store.Record(hostname, change)
 }
 
@@ -85,7 +89,7 @@ Note: bücher.de is not included; connect it too if visitors type it
 
 The DNS needs these records; the certificate follows by itself:
 
-NAME                                  TYPE   VALUE                                       FOR         SEEN
+NAME                                  TYPE   VALUE                                       FOR         STATE
 _evercert.www.xn--bcher-kva.de        TXT    `+txt+`  ownership   not checked yet
 _acme-challenge.www.xn--bcher-kva.de  CNAME  `+cname+`  delegation  not checked yet
 www.xn--bcher-kva.de                  CNAME  edge.example.net                            address     not checked yet
@@ -133,12 +137,17 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("chain")}}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
 	b.workflows.Cases = []string{"shop.example.com"}
+	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
+		return control.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil
+	}
 	for _, line := range [][]string{
 		{"connect", "other.example.com", "--tenant", "acme"},
 		{"status", "shop.example.com"},
 		{"watch", "shop.example.com"},
 		{"list", "--contains", "shop"},
 		{"records", "shop.example.com"},
+		{"changes", "shop.example.com"},
 		{"check", "shop.example.com"},
 		{"request", "shop.example.com"},
 		{"pause", "shop.example.com"},
@@ -246,24 +255,6 @@ func TestListsAndCasesAreTables(t *testing.T) {
 	b.store.Events = []store.TimelineEntry{{At: noon, Event: cert.Event{Type: cert.DomainConnected, Detail: "by acme"}}}
 	out, _ = b.run(exitOK, "timeline", "s001.example.com")
 	equal(t, out, "2026-03-02 12:00  domain.connected  by acme\n")
-}
-
-func TestRecordsSayWhatWasSeen(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		record control.Record
-		want   string
-	}{
-		{control.Record{}, "not checked yet"},
-		{control.Record{Verdict: cert.OK}, "yes"},
-		{control.Record{Verdict: cert.Unknown}, "could not tell"},
-		{control.Record{Verdict: cert.Wrong}, "no"},
-		{control.Record{Verdict: cert.Wrong, Found: []string{"A 192.0.2.1", "A 192.0.2.2"}}, "no, found A 192.0.2.1, A 192.0.2.2"},
-	} {
-		if got := seen(c.record); got != c.want {
-			t.Errorf("%+v: %q", c.record, got)
-		}
-	}
 }
 
 func TestWatchFollowsADomainToTheEnd(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -50,30 +49,13 @@ func (a *app) showNext(d control.Domain) {
 	}
 }
 
+// showRecords is the table to copy into a DNS provider's form.
 func (a *app) showRecords(records []control.Record) {
-	table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tTYPE\tVALUE\tFOR\tSEEN")
+	t := a.newTable("NAME", "TYPE", "VALUE", "FOR", "STATE")
 	for _, r := range records {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Name, r.Type, r.Value, r.Purpose, seen(r))
+		t.row(r.Name, r.Type, r.Value, string(r.Purpose), stateWord(r.State))
 	}
-	if err := table.Flush(); err != nil {
-		fmt.Fprintln(a.err, "evercert:", err)
-	}
-}
-
-func seen(r control.Record) string {
-	switch {
-	case r.Verdict == "":
-		return "not checked yet"
-	case r.Verdict == cert.OK:
-		return "yes"
-	case r.Verdict == cert.Unknown:
-		return "could not tell"
-	case len(r.Found) == 0:
-		return "no"
-	default:
-		return "no, found " + strings.Join(r.Found, ", ")
-	}
+	t.show()
 }
 
 func (a *app) showCase(c cert.Case) {

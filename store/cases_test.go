@@ -30,6 +30,9 @@ func (db *database) cases(openOnly bool, hostname string) []cert.Case {
 		if len(cases[i].Notes) == 0 {
 			cases[i].Notes = nil
 		}
+		if len(cases[i].Records) == 0 {
+			cases[i].Records = nil
+		}
 	}
 	return cases
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
 	for range connectTries {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return connect(ctx, tx, d) })
 		if err == nil {
+			s.tellConnected(ctx)
 			return Connected{Domain: d, Created: true}, nil
 		}
 		if !errors.Is(err, errNameHeld) {
@@ -49,6 +51,14 @@ func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
 		}
 	}
 	return Connected{}, fmt.Errorf("connect %s: %w, or its id %s is that of a removed domain", d.Hostname, errNameHeld, d.ID)
+}
+
+// tellConnected wakes the workers that wait in ListenConnected. It is no part of the transaction, because those that notify commit one
+// by one; what isn't told is found at their next look.
+func (s *Store) tellConnected(ctx context.Context) {
+	if _, err := s.pool.Exec(ctx, "SELECT pg_notify($1, 'connected')", connectedChannel); err != nil {
+		slog.WarnContext(ctx, "workers are not told of a connected domain, and find it later", "error", err)
+	}
 }
 
 func connect(ctx context.Context, tx pgx.Tx, d cert.Domain) error {
@@ -137,19 +147,23 @@ func sameNames(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// Unstarted lists domains that were connected longer ago than olderThan and for which no snapshot was recorded, the
-// oldest first: the process that connected them may have died before it started their workflow. Starting one that runs
-// already does no harm.
-func (s *Store) Unstarted(ctx context.Context, olderThan time.Duration, limit int) ([]cert.Domain, error) {
+// TakeUnstarted returns connected domains whose workflow has recorded nothing yet, the longest waiting first, and keeps them from
+// other workers for the lease: whoever took them starts their workflows. Those that still say nothing are then taken again,
+// because that worker may have died, or Temporal may have lost the start.
+func (s *Store) TakeUnstarted(ctx context.Context, lease time.Duration, limit int) ([]cert.Domain, error) {
 	domains, err := list(ctx, s.pool, pgx.RowToStructByName[cert.Domain], `
-		SELECT id, tenant, hostname, names
-		FROM domains
-		WHERE NOT recorded AND connected_at <= now() - @older_than::interval
-		ORDER BY connected_at
-		LIMIT @limit`,
-		pgx.StrictNamedArgs{"older_than": olderThan, "limit": limit})
+		UPDATE domains
+		SET start_at = now() + @lease::interval
+		WHERE id IN (
+			SELECT id FROM domains
+			WHERE NOT recorded AND start_at <= now()
+			ORDER BY start_at
+			LIMIT @limit
+			FOR NO KEY UPDATE SKIP LOCKED)
+		RETURNING id, tenant, hostname, names`,
+		pgx.StrictNamedArgs{"lease": lease, "limit": limit})
 	if err != nil {
-		return nil, fmt.Errorf("list unstarted domains: %w", err)
+		return nil, fmt.Errorf("take unstarted domains: %w", err)
 	}
 	return domains, nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -202,23 +203,36 @@ func TestMalformedDomainsAreRefusedByTheTables(t *testing.T) {
 	require.Zero(t, db.count(`SELECT (SELECT count(*) FROM domains) + (SELECT count(*) FROM tenants)`))
 }
 
-func TestUnstartedListsDomainsWithoutASnapshot(t *testing.T) {
+func TestUnstartedDomainsAreTakenByOneWorkerAtATime(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	old, started := db.connect("acme", "old.example.com", "www.old.example.com"), db.connect("acme", "started.example.com")
 	older := db.connect("acme", "older.example.com")
-	db.connect("acme", "new.example.com")
 	db.record(started, 1)
-	db.sql(`UPDATE domains SET connected_at = now() - interval '2 minutes' WHERE hostname <> 'new.example.com'`)
-	db.sql(`UPDATE domains SET connected_at = now() - interval '3 minutes' WHERE hostname = 'older.example.com'`)
+	db.sql(`UPDATE domains SET start_at = now() - interval '2 minutes' WHERE hostname = 'old.example.com'`)
+	db.sql(`UPDATE domains SET start_at = now() - interval '3 minutes' WHERE hostname = 'older.example.com'`)
 
-	found, err := db.Unstarted(t.Context(), time.Minute, 10)
-	require.NoError(t, err)
-	require.Equal(t, []cert.Domain{older, old}, found)
-	found, err = db.Unstarted(t.Context(), time.Minute, 1)
-	require.NoError(t, err)
-	require.Equal(t, []cert.Domain{older}, found)
-	found, err = db.Unstarted(t.Context(), time.Hour, 10)
-	require.NoError(t, err)
-	require.Empty(t, found)
+	take := func(lease time.Duration, limit int) []cert.Domain {
+		found, err := db.TakeUnstarted(t.Context(), lease, limit)
+		require.NoError(t, err)
+		return found
+	}
+	require.Equal(t, []cert.Domain{older}, take(time.Hour, 1))
+	require.Equal(t, []cert.Domain{old}, take(-time.Second, 10), "what another worker has is not taken")
+	require.Equal(t, []cert.Domain{old}, take(time.Hour, 10), "a lease that has ended")
+	require.Empty(t, take(time.Hour, 10))
+}
+
+func TestConnectingWakesTheWorkers(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	woken := make(chan struct{}, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- db.ListenConnected(ctx, func() { woken <- struct{}{} }) }()
+	<-woken // it listens
+	db.connect("acme", "shop.example.com")
+	<-woken
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
 }

@@ -23,16 +23,31 @@ const (
 //
 // changed is called by one goroutine, in order. While it runs nothing further is read, so it should be quick.
 func (s *Store) ListenServed(ctx context.Context, changed func(name string)) error {
+	return s.listenFor(ctx, servedChannel, changed)
+}
+
+// ListenConnected calls wake when domains were connected that TakeUnstarted may find, in the way of ListenServed.
+func (s *Store) ListenConnected(ctx context.Context, wake func()) error {
+	return s.listenFor(ctx, connectedChannel, func(string) { wake() })
+}
+
+// The channels of LISTEN and NOTIFY. SQL elsewhere in this package names the first one.
+const (
+	servedChannel    = "evercert_served"
+	connectedChannel = "evercert_connected"
+)
+
+func (s *Store) listenFor(ctx context.Context, channel string, changed func(payload string)) error {
 	var pause backoff
 	for {
-		err := s.listen(ctx, func(name string) {
+		err := s.listen(ctx, channel, func(payload string) {
 			pause = backoff{} // the connection was good
-			changed(name)
+			changed(payload)
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		slog.WarnContext(ctx, "lost the connection that tells of changed certificates", "error", err)
+		slog.WarnContext(ctx, "lost the connection that tells of changes", "channel", channel, "error", err)
 		if err := pause.wait(ctx); err != nil {
 			return err
 		}
@@ -40,7 +55,7 @@ func (s *Store) ListenServed(ctx context.Context, changed func(name string)) err
 }
 
 // listen serves one connection and returns when it is lost.
-func (s *Store) listen(ctx context.Context, changed func(name string)) (err error) {
+func (s *Store) listen(ctx context.Context, channel string, changed func(payload string)) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return err
@@ -50,23 +65,23 @@ func (s *Store) listen(ctx context.Context, changed func(name string)) (err erro
 		defer cancel()
 		err = errors.Join(err, conn.Close(closing))
 	}()
-	if _, err := conn.Exec(ctx, `LISTEN evercert_served`); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	changed("")
 	for {
-		name, err := nextNotification(ctx, conn)
+		payload, err := nextNotification(ctx, conn)
 		if err != nil {
 			return err
 		}
-		if name != "" {
-			changed(name)
+		if payload != "" {
+			changed(payload)
 		}
 	}
 }
 
-// nextNotification waits for a name. It returns none when nothing came for a while but the connection is alive.
-func nextNotification(ctx context.Context, conn *pgx.Conn) (name string, err error) {
+// nextNotification waits for a payload. It returns none when nothing came for a while but the connection is alive.
+func nextNotification(ctx context.Context, conn *pgx.Conn) (payload string, err error) {
 	waiting, cancel := context.WithTimeout(ctx, listenSilence)
 	defer cancel()
 	notification, err := conn.WaitForNotification(waiting)

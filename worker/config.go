@@ -9,6 +9,7 @@ import (
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/config"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/dcv"
 	"github.com/evercert/evercert/install"
 	"github.com/evercert/evercert/keyring"
 	"github.com/evercert/evercert/resolver"
@@ -23,18 +24,28 @@ type Config struct {
 	Keyring  keyring.Config
 	Control  control.Config
 	Resolver resolver.Config
+	Solver   dcv.SolverConfig
 	CA       ca.Config
 	Install  install.Config
 	Policy   PolicyConfig
 
+	Methods       []cert.Method `env:"VALIDATION_METHODS" envDefault:"dns-01,http-01,tls-alpn-01" doc:"how control over a name may be shown to the CA, best first; dns-01 needs one more record from the tenant and none ever after, the others work only while the name leads to the platform"`
 	ActivitySlots int           `env:"WORKER_ACTIVITY_SLOTS" envDefault:"200" doc:"activities, and local ones, that this process runs at once; an order holds its slot until it is done, mostly waiting for the CA"`
 	WorkflowSlots int           `env:"WORKER_WORKFLOW_SLOTS" envDefault:"200" doc:"workflow tasks that this process runs at once; a task that looks at DNS holds its slot for the look"`
 	StopTimeout   time.Duration `env:"WORKER_STOP_TIMEOUT" envDefault:"10s" doc:"how long running activities may take to end when the process is told to stop; what is cut off goes on elsewhere"`
 }
 
-// Validate reports slots that leave no room to work.
+// Validate reports methods that don't exist and slots that leave no room to work.
 func (c Config) Validate() error {
 	var errs []error
+	if len(c.Methods) == 0 {
+		errs = append(errs, errors.New("VALIDATION_METHODS is empty; it expects one or more of dns-01,http-01,tls-alpn-01"))
+	}
+	for _, m := range c.Methods {
+		if m != cert.DNS01 && m != cert.HTTP01 && m != cert.TLSALPN01 {
+			errs = append(errs, fmt.Errorf("VALIDATION_METHODS has %q; it expects dns-01, http-01 and tls-alpn-01, the best first", m))
+		}
+	}
 	if c.ActivitySlots < 1 {
 		errs = append(errs, fmt.Errorf("WORKER_ACTIVITY_SLOTS is %d; it expects at least 1", c.ActivitySlots))
 	}
@@ -48,6 +59,7 @@ func (c Config) Validate() error {
 type PolicyConfig struct {
 	FirstChecks        []time.Duration `env:"DNS_FIRST_CHECKS" envDefault:"1m,5m,15m,1h" doc:"delays of the DNS checks after the one at once, when tenants are still at their DNS provider's page"`
 	CheckInterval      time.Duration   `env:"DNS_CHECK_INTERVAL" envDefault:"2h" doc:"between the DNS checks after those; each costs three Temporal actions"`
+	LateAfter          time.Duration   `env:"DNS_LATE_AFTER" envDefault:"48h" doc:"how long a domain may be without its records before they are called late, on its timeline and where people look; a change of nameservers may take two days"`
 	EscalateAfter      time.Duration   `env:"DNS_ESCALATE_AFTER" envDefault:"72h" doc:"how long a domain may be without its records, or an order without its certificate, before people get the case"`
 	EscalatedInterval  time.Duration   `env:"DNS_ESCALATED_INTERVAL" envDefault:"24h" doc:"between DNS checks of an escalated domain"`
 	DormantAfter       time.Duration   `env:"DNS_DORMANT_AFTER" envDefault:"720h" doc:"since a domain was connected without ever having its records"`
@@ -62,7 +74,7 @@ func (p PolicyConfig) Validate() error {
 	var errs []error
 	for name, d := range map[string]time.Duration{
 		"DNS_CHECK_INTERVAL": p.CheckInterval, "DNS_ESCALATED_INTERVAL": p.EscalatedInterval,
-		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval, "DNS_ESCALATE_AFTER": p.EscalateAfter,
+		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval, "DNS_ESCALATE_AFTER": p.EscalateAfter, "DNS_LATE_AFTER": p.LateAfter,
 	} {
 		if d < time.Second {
 			errs = append(errs, fmt.Errorf("%s is %s; it expects at least 1s", name, d))
@@ -83,7 +95,7 @@ func (p PolicyConfig) Validate() error {
 
 func (p PolicyConfig) policy() cert.Policy {
 	return cert.Policy{
-		FirstChecks: p.FirstChecks, CheckInterval: p.CheckInterval, EscalateDNSAfter: p.EscalateAfter, EscalatedInterval: p.EscalatedInterval,
+		FirstChecks: p.FirstChecks, CheckInterval: p.CheckInterval, LateAfter: p.LateAfter, EscalateDNSAfter: p.EscalateAfter, EscalatedInterval: p.EscalatedInterval,
 		DormantAfter: p.DormantAfter, DormantInterval: p.DormantInterval, MaxFailures: p.MaxFailures,
 		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval,
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/ca"
 	"github.com/evercert/evercert/config"
+	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/dcv"
 	"github.com/evercert/evercert/install"
 	"github.com/evercert/evercert/keyring"
@@ -58,7 +59,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	solver := dcv.NewSolver(db, delegations{db, c.Control.Platform()})
+	solver := dcv.NewSolver(db, delegations{db, c.Control.Platform()}, c.Solver)
 	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
 	if err != nil {
 		return err
@@ -87,7 +88,10 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	})
 	w.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
 	w.RegisterWorkflowWithOptions(workflows.Escalation, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
-	w.RegisterActivity(&activities.DNS{Resolver: dns, Tenants: db, CA: authority, Platform: c.Control.Platform()})
+	w.RegisterActivity(&activities.DNS{
+		Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
+		Platform: c.Control.Platform(), Methods: c.Methods, Log: log,
+	})
 	w.RegisterActivity(&activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log})
 	w.RegisterActivity(&activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)})
 	w.RegisterActivity(&activities.Records{Store: db, Policy: c.Policy.policy()})
@@ -95,7 +99,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue)
-	<-ctx.Done()
+	control.Starting{Queue: db, Workflows: control.Temporal(temporal), Log: log}.Run(ctx)
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil

@@ -36,13 +36,17 @@ func (d *domain) escalate(ctx workflow.Context, why Escalated, text string) {
 	now := workflow.Now(ctx)
 	d.state.Escalation, d.state.EscalatedAt = why, now
 	d.happened(cert.EscalationOpened, text)
+	var seen []cert.RecordState
+	if d.diagnosis != nil { // it was a look that led here, not the CA
+		seen = d.diagnosis.Records
+	}
 	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:        EscalationID(d.state.Hostname),
 		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
 		StaticSummary:     d.state.Hostname + ": " + text,
 	}), EscalationWorkflow, cert.Case{
 		ID: fmt.Sprintf("%s/%d", d.state.ID, d.state.Seq), DomainID: d.state.ID, Hostname: d.state.Hostname, Tenant: d.state.Tenant,
-		Reason: text, Failures: d.state.Failures, Problems: d.state.Problems, OpenedAt: now,
+		Reason: text, Failures: d.state.Failures, Problems: d.state.Problems, Records: seen, OpenedAt: now,
 	})
 	if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 		d.log.Warn("a case is open already, or could not be opened", "error", err) // the domain shows "Contact support" either way
@@ -165,8 +169,19 @@ func (e *escalation) story() string {
 	for _, p := range e.c.Problems {
 		fmt.Fprintf(&b, "\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, p.Message, p.Remediation)
 	}
+	for _, r := range e.c.Records {
+		fmt.Fprintf(&b, "\n- %s %s should be `%s`: %s%s", r.Name, r.Type, r.Value, r.Verdict, found(r))
+	}
 	for _, n := range e.c.Notes {
 		fmt.Fprintf(&b, "\n- %s, %s: %s", n.At.UTC().Format(time.RFC3339), n.Author, n.Text)
 	}
 	return b.String()
+}
+
+// found is what was seen in the place of a record.
+func found(r cert.RecordState) string {
+	if len(r.Found) == 0 || r.Verdict == cert.OK {
+		return ""
+	}
+	return ", found " + strings.Join(r.Found, ", ")
 }

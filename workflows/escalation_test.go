@@ -100,6 +100,23 @@ func TestA5_ACaseOpensWithItsEvidenceAndStaysOpen(t *testing.T) {
 	require.Empty(t, w.signals, "the domain knows: it said so")
 }
 
+func TestD6_TheCaseShowsItsRecordsInTheWebUI(t *testing.T) {
+	t.Parallel()
+	w := newCase(t)
+	c := opened
+	c.Records = []cert.RecordState{
+		{Record: cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net"}, Verdict: cert.Wrong, Found: []string{"CNAME elsewhere.example"}},
+		{Record: cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net"}, Verdict: cert.OK, Found: []string{"CNAME edge.example.net"}},
+	}
+	var told string
+	w.env.RegisterDelayedCallback(func() { told = details(t, w.env) }, time.Minute)
+	w.at(hour, workflows.Resolved, workflows.CaseRequest{})
+	require.NoError(t, w.live(c))
+	require.Contains(t, told, "- _acme-challenge.shop.example.com CNAME should be `x.dcv.example.net`: wrong, found CNAME elsewhere.example\n")
+	require.Contains(t, told, "- shop.example.com CNAME should be `edge.example.net`: ok")
+	require.Equal(t, c.Records, w.last().Records, "the evidence stays")
+}
+
 func TestA5_WhatPeopleSayOnACaseIsKeptWithAuthorAndTime(t *testing.T) {
 	t.Parallel()
 	w := newCase(t)

@@ -38,7 +38,7 @@ func (d *domain) issue(ctx workflow.Context) error {
 // install puts the certificate on the edge and looks whether it is served there. Only then is it complete (row A3).
 func (d *domain) install(ctx workflow.Context) error {
 	request := activities.InstallRequest{Names: d.state.Names, Serial: d.state.Issued.Serial}
-	err := workflow.ExecuteActivity(summarized(ctx, installOptions, "serial "+request.Serial), installation.InstallCertificate, request).Get(ctx, nil)
+	err := workflow.ExecuteLocalActivity(local(ctx, installOptions, "serial "+request.Serial), installation.InstallCertificate, request).Get(ctx, nil)
 	if err == nil {
 		err = workflow.ExecuteLocalActivity(local(ctx, verifyOptions, "is serial "+request.Serial+" served"), installation.VerifyInstallation, request).Get(ctx, nil)
 	}
@@ -94,7 +94,7 @@ func (d *domain) attemptFailed(ctx workflow.Context, err error) error {
 		return nil
 	}
 	if overdue := d.state.Policy.EscalateDNSAfter; !d.state.Attempting.IsZero() && now.Sub(d.state.Attempting) >= overdue && d.state.Escalation == "" {
-		d.escalate(ctx, CannotFinish, fmt.Sprintf("no certificate %s after the records were seen", overdue))
+		d.escalate(ctx, CannotFinish, fmt.Sprintf("no certificate %s after the records were seen", span(overdue)))
 	}
 	d.state.NextAttemptAt = now.Add(d.state.Policy.BeforeExpiry(wait, d.state.remaining(now)))
 	if wait <= 0 {

@@ -40,6 +40,9 @@ type Answer struct {
 	Message      string        `json:"message"`
 	NextAction   string        `json:"next_action,omitempty"`
 	NextActionAt time.Time     `json:"next_action_at,omitzero"`
+
+	Checking  bool      `json:"checking,omitempty"`  // a check was asked for, and nothing but work under way keeps it waiting
+	LastCheck time.Time `json:"last_check,omitzero"` // the one before it, by which the new one can be known
 }
 
 // RefusedType is the type of the error with which a verb is refused. Its details hold the cert.Problem.
@@ -79,7 +82,11 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) error {
 		message := v.apply(r)
 		d.woken = true
 		next, at, _ := d.state.next()
-		return Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next, NextActionAt: at}, nil
+		answer := Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next, NextActionAt: at}
+		if d.state.CheckRequested != "" && !d.state.Paused {
+			answer.Checking, answer.LastCheck = true, d.state.CheckedAt
+		}
+		return answer, nil
 	}
 	receive := func(r R) { _, _ = take(r) } // a signal has nobody to tell; the refusal is in the log
 	d.signals = append(d.signals, func(workflow.Context) {
@@ -188,7 +195,7 @@ func (d *domain) applyHandedBack(r Request) string {
 	d.happened(cert.EscalationClosed, "handed back by "+requester(r.By)+reason(r))
 	if d.state.Phase == AwaitingDNS {
 		d.state.CheckRequested = requester(r.By)
-		d.state.WaitingSince, d.state.Checks = time.Time{}, 0
+		d.state.WaitingSince, d.state.Checks, d.state.Late = time.Time{}, 0, false
 	}
 	return "attempts go on"
 }

@@ -18,7 +18,7 @@ var (
 		StartToCloseTimeout: 150 * time.Second, HeartbeatTimeout: 10 * time.Second, ScheduleToCloseTimeout: 15 * time.Minute, RetryPolicy: patient,
 	}
 	// The built-in edge is told through PostgreSQL.
-	installOptions = workflow.ActivityOptions{
+	installOptions = workflow.LocalActivityOptions{
 		StartToCloseTimeout: 10 * time.Second, ScheduleToCloseTimeout: 15 * time.Minute, RetryPolicy: patient,
 	}
 	// A key and a CSR are milliseconds of work and one transaction. They are made in the workflow task of the look before them, and
@@ -30,9 +30,10 @@ var (
 	verifyOptions = workflow.LocalActivityOptions{
 		StartToCloseTimeout: 8 * time.Second, RetryPolicy: &temporal.RetryPolicy{MaximumAttempts: 3},
 	}
-	// A diagnosis ends by itself after five seconds (resolver.Config); a fault of ours is tried again, then told as "could not check".
+	// A diagnosis ends by itself after five seconds (resolver.Config), behind a CDN there is a second one, and the store gets three; a
+	// fault of ours is tried again, then told as "could not check".
 	lookOptions = workflow.LocalActivityOptions{
-		StartToCloseTimeout: 8 * time.Second, RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumAttempts: 3},
+		StartToCloseTimeout: 15 * time.Second, RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumAttempts: 3},
 	}
 	// What people read must be written before the workflow goes on: it waits for the database as long as that takes.
 	recordOptions = workflow.LocalActivityOptions{

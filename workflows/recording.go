@@ -55,7 +55,11 @@ func (s *State) next() (action string, at, deadline time.Time) {
 	}
 	switch s.Phase {
 	case AwaitingDNS:
-		return "DNS is checked again", s.NextCheckAt, deadline
+		action = "DNS is checked again"
+		if s.Late {
+			action = "the DNS records are late; DNS is checked again"
+		}
+		return action, s.NextCheckAt, deadline
 	case Issuing:
 		return "the CA validates the names and issues the certificate", time.Time{}, deadline
 	case Installing:
@@ -83,6 +87,22 @@ func (s *State) deadline() time.Time {
 	return begin.Add(s.Policy.EscalateDNSAfter)
 }
 
+// lateAt is when records that are waited for are late; never, while they are not waited for.
+func (s *State) lateAt() time.Time {
+	if s.WaitingSince.IsZero() || s.Policy.LateAfter <= 0 {
+		return time.Time{}
+	}
+	return s.WaitingSince.Add(s.Policy.LateAfter)
+}
+
+// milestones are the moments of a wait for DNS that no sleep goes past.
+func (s *State) milestones() []time.Time {
+	if s.Escalation != "" {
+		return nil
+	}
+	return []time.Time{s.lateAt(), s.deadline()}
+}
+
 // story is what the Temporal Web UI shows at the top of the domain: what was done, what is awaited, by whom, until when (row E2).
 func (d *domain) story() string {
 	s := &d.state
@@ -94,6 +114,9 @@ func (d *domain) story() string {
 	if l := s.Live; l != nil {
 		fmt.Fprintf(&b, "\nServed: serial `%s` by %s, %s – %s.\n", l.Serial, l.Issuer, l.NotBefore.UTC().Format(time.RFC3339), l.NotAfter.UTC().Format(time.RFC3339))
 	}
+	if s.Late {
+		fmt.Fprintf(&b, "\nLate: the DNS records are awaited since %s, longer than %s.\n", s.WaitingSince.UTC().Format(time.RFC3339), span(s.Policy.LateAfter))
+	}
 	if s.Failures > 0 {
 		fmt.Fprintf(&b, "\nFailed attempts in a row: %d of %d.\n", s.Failures, s.Policy.MaxFailures)
 	}
@@ -101,6 +124,18 @@ func (d *domain) story() string {
 		fmt.Fprintf(&b, "\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, p.Message, p.Remediation)
 	}
 	return b.String()
+}
+
+// span is a duration as people say it: "48h" for 48h0m0s.
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func moment(word string, t time.Time) string {

@@ -45,7 +45,7 @@ func (d *domain) renew(ctx workflow.Context) error {
 		return nil
 	case cert.Wrong:
 		if !d.state.Held {
-			d.happened(cert.RenewalOnHoldEvent, firstMessage(diagnosis.Problems))
+			d.happened(cert.RenewalOnHoldEvent, firstMessage(blocking(diagnosis.Problems)))
 		}
 		d.state.Held, d.state.Moved = true, diagnosis.Pointed == cert.Wrong
 		wait = d.state.Policy.HoldInterval

@@ -143,7 +143,10 @@ func TestAnUpdateAnswersWithWhatHappensNext(t *testing.T) {
 	}{
 		{
 			verb: workflows.CheckNow, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "the records are checked now", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: workflows.Answer{
+				Headline: cert.InstallationComplete, Message: "the records are checked now", NextAction: "the certificate is renewed", NextActionAt: renewal,
+				Checking: true, LastCheck: start,
+			},
 		},
 		{
 			verb: workflows.RequestCertificate, arg: workflows.Request{},

@@ -31,10 +31,12 @@ type State struct {
 	ConnectedAt time.Time   `json:"connected_at"`
 
 	// Waiting for DNS.
-	WaitingSince time.Time `json:"waiting_since"` // connected or handed back
-	Checks       int       `json:"checks"`        // since WaitingSince
+	WaitingSince time.Time `json:"waiting_since"`       // connected, handed back, or without the records again
+	Checks       int       `json:"checks"`              // since connected or handed back
+	CheckedAt    time.Time `json:"checked_at,omitzero"` // the newest look, by the clock of the worker that made it
 	NextCheckAt  time.Time `json:"next_check_at"`
-	Verified     bool      `json:"verified"` // the records were all seen once
+	Late         bool      `json:"late,omitempty"` // the records were called late (row B7)
+	Verified     bool      `json:"verified"`       // the records were all seen once
 	Moved        bool      `json:"moved,omitempty"`
 	Ownership    bool      `json:"ownership_pending,omitempty"` // only the ownership record is missing
 

@@ -35,6 +35,7 @@ type world struct {
 	policy                  cert.Policy
 
 	effects   []string // what the outside saw, with its time
+	checked   []activities.CheckRequest
 	snapshots []cert.Snapshot
 	cases     []cert.Case
 	runs      int
@@ -74,10 +75,11 @@ func (w *world) step() {
 	}
 }
 
-func (w *world) CheckDNS(context.Context, cert.Domain) (cert.Diagnosis, error) {
+func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Diagnosis, error) {
 	w.step()
 	w.looks++
 	w.saw("look")
+	w.checked = append(w.checked, r)
 	d := w.look(w.looks)
 	d.CheckedAt = w.env.Now()
 	return d, nil

@@ -17,19 +17,23 @@ import (
 
 // Store keeps domains in memory.
 type Store struct {
-	mu           sync.Mutex
-	views        map[string]store.View // by domain id
-	Now          func() time.Time
-	Err          error // every call fails with it while it is set; set it by Fail
-	Events       []store.TimelineEntry
-	OpenCases    []cert.Case
-	Certificates map[string]cert.Certificate
-	Issuances    map[string]cert.Issuance
+	mu            sync.Mutex
+	views         map[string]store.View // by domain id
+	leases        map[string]time.Time  // of TakeUnstarted, by domain id
+	wake          func()                // of ListenConnected
+	Now           func() time.Time
+	Err           error // every call fails with it while it is set; set it by Fail
+	Events        []store.TimelineEntry
+	Checks        map[string]cert.Diagnosis // by hostname; Checked fills it
+	RecordChanges []cert.RecordChange
+	OpenCases     []cert.Case
+	Certificates  map[string]cert.Certificate
+	Issuances     map[string]cert.Issuance
 }
 
 // NewStore returns an empty store whose clock stands at 2 March 2026, noon UTC.
 func NewStore() *Store {
-	return &Store{views: map[string]store.View{}, Now: func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }}
+	return &Store{views: map[string]store.View{}, leases: map[string]time.Time{}, wake: func() {}, Now: func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }}
 }
 
 // Fail makes every call fail with err, until it is called with nil.
@@ -58,6 +62,17 @@ func (s *Store) Record(hostname string, change func(*cert.Snapshot)) {
 	change(&v.Snapshot)
 	v.Headline, v.UpdatedAt = v.Status.Headline(), s.Now()
 	s.views[v.ID] = v
+}
+
+// Checked is what a check leaves behind: the whole of it, and a snapshot of the domain.
+func (s *Store) Checked(hostname string, d cert.Diagnosis) {
+	s.mu.Lock()
+	if s.Checks == nil {
+		s.Checks = map[string]cert.Diagnosis{}
+	}
+	s.Checks[hostname] = d
+	s.mu.Unlock()
+	s.Record(hostname, func(snap *cert.Snapshot) { snap.Diagnosis, snap.Problems = &d, d.Problems })
 }
 
 // Ready fails as Fail says.
@@ -91,18 +106,35 @@ func (s *Store) Connect(_ context.Context, d cert.Domain) (store.Connected, erro
 		Snapshot: cert.Snapshot{Domain: d, Status: cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone}},
 		Headline: cert.Pending, ConnectedAt: s.Now(), UpdatedAt: s.Now(),
 	}
+	s.wake()
 	return store.Connected{Domain: d, Created: true}, nil
 }
 
-// Unstarted lists the domains for which Record was never called.
-func (s *Store) Unstarted(_ context.Context, _ time.Duration, limit int) ([]cert.Domain, error) {
+// TakeUnstarted leases the domains for which Record was never called.
+func (s *Store) TakeUnstarted(_ context.Context, lease time.Duration, limit int) ([]cert.Domain, error) {
+	if err := s.failure(); err != nil {
+		return nil, err
+	}
 	var domains []cert.Domain
 	for _, v := range s.sorted() {
-		if v.Seq == 0 && len(domains) < limit {
+		s.mu.Lock()
+		if v.Seq == 0 && len(domains) < limit && time.Now().After(s.leases[v.ID]) {
+			s.leases[v.ID] = time.Now().Add(lease)
 			domains = append(domains, v.Domain)
 		}
+		s.mu.Unlock()
 	}
-	return domains, s.failure()
+	return domains, nil
+}
+
+// ListenConnected calls wake at once and when domains are connected.
+func (s *Store) ListenConnected(ctx context.Context, wake func()) error {
+	s.mu.Lock()
+	s.wake = wake
+	s.mu.Unlock()
+	wake()
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // Domain finds a domain by any of its names.
@@ -135,6 +167,25 @@ func (s *Store) Domains(_ context.Context, f store.Filter) ([]store.View, error)
 // Timeline returns Events whatever the domain.
 func (s *Store) Timeline(context.Context, string, int) ([]store.TimelineEntry, error) {
 	return s.Events, s.failure()
+}
+
+// Check looks in Checks.
+func (s *Store) Check(_ context.Context, domainID string) (cert.Diagnosis, error) {
+	if err := s.failure(); err != nil {
+		return cert.Diagnosis{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.Checks[s.views[domainID].Hostname]
+	if !ok {
+		return d, store.ErrNotFound
+	}
+	return d, nil
+}
+
+// Changes returns RecordChanges whatever the domain.
+func (s *Store) Changes(context.Context, string, int) ([]cert.RecordChange, error) {
+	return s.RecordChanges, s.failure()
 }
 
 // Cases returns OpenCases, those of one hostname if it is given.

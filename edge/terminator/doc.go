@@ -1,5 +1,5 @@
 // Package terminator is the TLS edge: it ends TLS for every connected name with the certificate that is installed for it,
-// answers the CA's http-01 questions, redirects to HTTPS where that is switched on, and passes requests on to the platform.
+// answers the CA's http-01 and tls-alpn-01 questions, redirects to HTTPS where that is switched on, and passes requests on to the platform.
 //
 // Certificates are loaded when a client first asks for a name and are kept in a bounded cache. A handshake never waits for a
 // CA, and for the database two seconds at most. A certificate that is in the cache is served whatever the database does.

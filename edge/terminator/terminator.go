@@ -26,9 +26,10 @@ const (
 type Options struct {
 	Source          Source
 	Challenges      http.Handler // answers http-01 (RFC 8555 §8.3); nil leaves these paths to the upstream
-	Upstream        *url.URL     // nil: a built-in page
-	PublicHTTPSPort int          // as visitors see it, for redirects
-	CacheSize       int          // certificates in memory, at about 5 kB each
+	TLSChallenges   TLSChallenges
+	Upstream        *url.URL // nil: a built-in page
+	PublicHTTPSPort int      // as visitors see it, for redirects
+	CacheSize       int      // certificates in memory, at about 5 kB each
 	Log             *slog.Logger
 }
 
@@ -37,6 +38,7 @@ type Terminator struct {
 	source          Source
 	certificates    *certificates
 	challenges      http.Handler
+	tlsChallenges   TLSChallenges
 	site            http.Handler
 	publicHTTPSPort int
 	stall           time.Duration
@@ -52,13 +54,18 @@ func newTerminator(o Options, stall time.Duration) (*Terminator, error) {
 		return nil, err
 	}
 	return &Terminator{
-		source: o.Source, certificates: certificates, challenges: o.Challenges, site: newSite(o.Upstream, stall, o.Log),
-		publicHTTPSPort: o.PublicHTTPSPort, stall: stall, log: o.Log,
+		source: o.Source, certificates: certificates, challenges: o.Challenges, tlsChallenges: o.TLSChallenges,
+		site: newSite(o.Upstream, stall, o.Log), publicHTTPSPort: o.PublicHTTPSPort, stall: stall, log: o.Log,
 	}, nil
 }
 
-// TLSConfig serves each name with its certificate; names without one get the alert unrecognized_name (RFC 6066 §3).
-func (t *Terminator) TLSConfig() *tls.Config { return t.certificates.tlsConfig() }
+// TLSConfig serves each name with its certificate; names without one get the alert unrecognized_name (RFC 6066 §3). A CA that
+// validates by tls-alpn-01 gets the answer to its challenge.
+func (t *Terminator) TLSConfig() *tls.Config {
+	config := t.certificates.tlsConfig()
+	config.GetConfigForClient = t.configForCA
+	return config
+}
 
 // Serve answers on both listeners until ctx ends. Then it takes no more connections, lets the requests under way end for up
 // to ten seconds, and returns nil. It closes the listeners.

@@ -16,6 +16,7 @@ CREATE TABLE domains (
     names              text[] NOT NULL,
 
     recorded           boolean NOT NULL DEFAULT false, -- has the workflow said anything yet
+    start_at           timestamptz NOT NULL DEFAULT now(), -- until it has: when a worker should start it, again if need be
     seq                bigint NOT NULL DEFAULT 0, -- of the newest snapshot
     snapshot_at        timestamptz,
 
@@ -59,7 +60,7 @@ CREATE TABLE domains (
 CREATE UNIQUE INDEX domains_live ON domains (hostname) WHERE removed_at IS NULL;
 CREATE INDEX domains_live_by_tenant ON domains (tenant, hostname) WHERE removed_at IS NULL;
 CREATE INDEX domains_live_by_headline ON domains (headline, hostname) WHERE removed_at IS NULL;
-CREATE INDEX domains_unstarted ON domains (connected_at) WHERE NOT recorded;
+CREATE INDEX domains_unstarted ON domains (start_at) WHERE NOT recorded;
 CREATE INDEX domains_removed_hostname ON domains (hostname, removed_at) WHERE removed_at IS NOT NULL;
 CREATE INDEX domains_removed_names ON domains USING gin (names) WHERE removed_at IS NOT NULL;
 

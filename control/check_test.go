@@ -1,0 +1,111 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/workflows"
+)
+
+var before = time.Date(2026, 3, 2, 11, 0, 0, 0, time.UTC) // the check before
+
+// checking is a domain that was checked before; its workflow agrees to check again, and takes so long for it.
+func checking(t *testing.T, takes time.Duration, verdict cert.Verdict) bundle {
+	t.Helper()
+	b := setup(t)
+	b.connected(t, "shop.example.com", "www.example.org")
+	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: before, Verdict: cert.Unknown})
+	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+		if verb != workflows.CheckNow {
+			return control.Answer{Message: "done"}, nil
+		}
+		time.AfterFunc(takes, func() {
+			b.store.Checked(hostname, cert.Diagnosis{CheckedAt: before.Add(time.Hour), Verdict: verdict, Records: []cert.RecordState{
+				{Verdict: verdict, Seen: []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: verdict}}},
+			}})
+			b.store.Record(hostname, func(s *cert.Snapshot) { s.NextAction = "after the check" })
+		})
+		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "before the check", Checking: true, LastCheck: before}, nil
+	}
+	return b
+}
+
+func TestD5_CheckNowAnswersWithTheFreshDiagnosis(t *testing.T) {
+	t.Parallel()
+	for verdict, says := range map[cert.Verdict]string{cert.OK: "all that is needed is there", cert.Wrong: "missing or wrong", cert.Unknown: "not known"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := checking(t, 4*time.Second, verdict)
+			begun := time.Now()
+			answer, err := b.Check(t.Context(), control.Request{Name: "www.example.org", By: "ann"})
+			if err != nil || answer.Diagnosis == nil {
+				t.Fatalf("%+v, %v", answer, err)
+			}
+			if took := time.Since(begun); took < 4*time.Second || took > 5*time.Second {
+				t.Errorf("the check took 4 s, the answer %s", took)
+			}
+			if d := answer.Diagnosis; !d.CheckedAt.Equal(before.Add(time.Hour)) || d.Verdict != verdict || len(d.Records[0].Seen) != 1 {
+				t.Errorf("not the fresh one, or not the whole of it: %+v", d)
+			}
+			if answer.Hostname != "shop.example.com" || answer.NextAction != "after the check" || !strings.Contains(answer.Message, says) {
+				t.Errorf("got %+v", answer)
+			}
+		})
+	}
+}
+
+func TestD5_ACheckThatTakesLongIsUnderWayAndNoError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := checking(t, time.Minute, cert.OK)
+		request := control.Request{Name: "shop.example.com"}
+		answer, err := b.Check(t.Context(), request)
+		if err != nil || answer.Diagnosis != nil || !strings.Contains(answer.Message, "under way; ask again") || answer.Hostname != "shop.example.com" {
+			t.Errorf("got %+v, %v", answer, err)
+		}
+		time.Sleep(time.Minute) // in the bubble nobody waits
+		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
+			return control.Answer{Checking: true, LastCheck: before}, nil
+		}
+		if answer, err := b.Check(t.Context(), request); err != nil || answer.Diagnosis == nil {
+			t.Errorf("asked again: %+v, %v", answer, err)
+		}
+	})
+}
+
+func TestACheckThatIsNotMadeNowIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := checking(t, 0, cert.OK)
+		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
+			return control.Answer{Message: "the records are checked when the domain is resumed"}, nil
+		}
+		begun := time.Now()
+		answer, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
+		if err != nil || answer.Diagnosis != nil || answer.Message != "the records are checked when the domain is resumed" || time.Since(begun) != 0 {
+			t.Errorf("got %+v, %v after %s", answer, err, time.Since(begun))
+		}
+	})
+}
+
+func TestWhoeverWaitsForACheckMayLeaveOrMeetAFault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := checking(t, time.Minute, cert.OK)
+		gone := errors.New("the caller hung up")
+		ctx, leave := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { leave(gone) })
+		if _, err := b.Check(ctx, control.Request{Name: "shop.example.com"}); !errors.Is(err, gone) {
+			t.Errorf("left: %v", err)
+		}
+		time.AfterFunc(time.Second, func() { b.store.Fail(errors.New("connection refused")) })
+		if _, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"}); !control.IsFault(err) {
+			t.Errorf("PostgreSQL is down: %v", err)
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
+)
+
+// State is where a DNS record stands, in one word. Words may be added.
+type State string
+
+// The states of a record.
+const (
+	StateFound            State = "found"              // it is there
+	StateMissing          State = "missing"            // nothing is there
+	StateWrong            State = "wrong"              // something else is there
+	StateNotYetPropagated State = "not_yet_propagated" // some servers show it, others surely don't
+	StateUnknown          State = "unknown"            // no answer was got
+)
+
+// Record is a DNS record that a tenant adds, and what the newest check saw of it. Before the first check all but the record is empty.
+type Record struct {
+	cert.Record
+	State   State           `json:"state,omitempty"`
+	Verdict cert.Verdict    `json:"verdict,omitempty"` // as a CA would see it
+	Found   []string        `json:"found,omitempty"`
+	Seen    []cert.Sighting `json:"seen,omitempty"` // server by server, with times
+}
+
+// Panel is a domain's DNS as the newest check saw it. Before the first check there is no time and no verdict, and only the
+// records that are to be added.
+type Panel struct {
+	CheckedAt time.Time              `json:"checked_at,omitzero"`
+	Verdict   cert.Verdict           `json:"verdict,omitempty"` // ok: a certificate can be ordered now
+	Records   []Record               `json:"records"`
+	Problems  []cert.Problem         `json:"problems"` // those that only warn too
+	Methods   map[string]cert.Method `json:"methods,omitempty"`
+	Reasons   map[string]string      `json:"reasons,omitempty"`
+	CAA       []cert.CAAState        `json:"caa,omitempty"`
+	Servers   []cert.Nameserver      `json:"servers,omitempty"`
+}
+
+// Records returns the DNS records that the domain needs (row D1), with what the newest check saw of each.
+func (c *Control) Records(ctx context.Context, name string) ([]Record, error) {
+	panel, err := c.Panel(ctx, name)
+	return panel.Records, err
+}
+
+// Panel returns the DNS records that the domain needs, and all that the newest check saw.
+func (c *Control) Panel(ctx context.Context, name string) (Panel, error) {
+	view, err := c.live(ctx, name)
+	if err != nil {
+		return Panel{}, err
+	}
+	expected, err := c.expected(ctx, view.Domain)
+	if err != nil {
+		return Panel{}, err
+	}
+	d, err := c.newestCheck(ctx, view)
+	if err != nil {
+		return Panel{}, err
+	}
+	return Panel{
+		CheckedAt: d.CheckedAt, Verdict: d.Verdict, Records: withStates(expected, &d), Problems: listed(d.Problems),
+		Methods: d.Methods, Reasons: d.Reasons, CAA: d.CAA, Servers: d.Servers,
+	}, nil
+}
+
+// changesShown is all that the store keeps.
+const changesShown = 200
+
+// Changes returns what changed in the domain's records from check to check, server by server, newest first.
+func (c *Control) Changes(ctx context.Context, name string) ([]cert.RecordChange, error) {
+	view, err := c.find(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := c.store.Changes(ctx, view.ID, changesShown)
+	if err != nil {
+		return nil, fmt.Errorf("read the changes of %s: %w", view.Hostname, err)
+	}
+	if changes == nil {
+		changes = []cert.RecordChange{}
+	}
+	return changes, nil
+}
+
+// newestCheck returns the whole of the newest check. Where it could not be kept, the snapshot has it without each
+// server's sightings. The zero Diagnosis is that of a domain that was never checked.
+func (c *Control) newestCheck(ctx context.Context, view store.View) (cert.Diagnosis, error) {
+	d, err := c.store.Check(ctx, view.ID)
+	none := errors.Is(err, store.ErrNotFound)
+	if err != nil && !none {
+		return cert.Diagnosis{}, fmt.Errorf("read the newest check of %s: %w", view.Hostname, err)
+	}
+	if short := view.Diagnosis; short != nil && (none || short.CheckedAt.After(d.CheckedAt)) {
+		return *short, nil
+	}
+	return d, nil
+}
+
+func (c *Control) expected(ctx context.Context, d cert.Domain) ([]cert.Record, error) {
+	secret, err := c.store.TenantSecret(ctx, d.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("read the secret of tenant %s: %w", d.Tenant, err)
+	}
+	return c.platform.ExpectedRecords(d, secret), nil
+}
+
+// withStates joins the expected records with what a diagnosis saw of them. A record that is no longer
+// expected, because the platform moved, is left out.
+func withStates(expected []cert.Record, d *cert.Diagnosis) []Record {
+	records := make([]Record, len(expected))
+	for i, r := range expected {
+		records[i] = Record{Record: r}
+		if d == nil {
+			continue
+		}
+		if at := slices.IndexFunc(d.Records, func(s cert.RecordState) bool { return s.Record == r }); at >= 0 {
+			seen := d.Records[at]
+			records[i].State, records[i].Verdict, records[i].Found, records[i].Seen = stateOf(seen), seen.Verdict, seen.Found, seen.Seen
+		}
+	}
+	return records
+}
+
+// stateOf puts what a check saw into a word. A record that a CA would see is still on its way while a resolver shows visitors another.
+func stateOf(r cert.RecordState) State {
+	shows := func(v cert.Verdict) bool {
+		return slices.ContainsFunc(r.Seen, func(s cert.Sighting) bool { return s.Verdict == v })
+	}
+	switch {
+	case shows(cert.OK) && shows(cert.Wrong):
+		return StateNotYetPropagated
+	case r.Verdict == cert.OK:
+		return StateFound
+	case r.Verdict != cert.Wrong:
+		return StateUnknown
+	case len(r.Found) > 0:
+		return StateWrong
+	default:
+		return StateMissing
+	}
+}

@@ -1,0 +1,49 @@
+package dnstruth
+
+import "github.com/evercert/evercert/cert"
+
+// brokenWeb are names whose web servers keep a CA's requests from the platform: no address record is expected of these, or a CDN
+// stands in front.
+func brokenWeb() []row {
+	at := func(host string) string { return owned + "shop A " + host + "\n" }
+	unexpected, redirect := codes(cert.HTTPUnexpectedResponse), codes(cert.HTTPBadRedirect)
+	web := []row{
+		{name: "redirects to itself", text: at(hostCircle), codes: redirect, tells: []string{"circle"}},
+		{name: "redirects to another port", text: at(hostOtherPort), codes: redirect, tells: []string{"8080"}},
+		{name: "redirects to another scheme", text: at(hostOtherScheme), codes: redirect, tells: []string{"neither http nor https"}},
+		{name: "redirects without a slash", text: at(hostLostSlash), codes: redirect, tells: []string{"slash"}},
+		{name: "redirects on and on", text: at(hostEndless), codes: redirect, tells: []string{"more than 9 times"}},
+		{name: "redirects to a private host", text: at(hostPrivate) + "intranet.shop A 10.9.9.9\n", codes: redirect},
+		{name: "a wall in front", text: at(hostWall), codes: unexpected, tells: []string{"403"}},
+		{name: "a login in front", text: at(hostLogin), codes: unexpected, tells: []string{"401"}},
+		{name: "the web server fails", text: at(hostBroken), codes: unexpected, tells: []string{"500"}},
+		{name: "TLS on port 80", text: at(hostTLSOn80), codes: unexpected, tells: []string{"TLS on port 80"}},
+		{name: "nobody listens on port 80", text: at(hostRefuses), codes: codes(cert.HTTPUnreachable), tells: []string{"refused"}},
+		{name: "port 80 never answers", text: at(hostSilent), codes: codes(cert.HTTPUnreachable)},
+		{name: "IPv6 doesn't answer", text: at(edgeIPv4) + "shop AAAA " + ipv6Dead + "\n", codes: codes(cert.IPv6Unreachable), tells: []string{ipv6Dead}},
+		{name: "only one address answers", text: at(edgeIPv4) + "shop A " + hostRefuses + "\n", codes: codes(cert.HTTPUnreachable), tells: []string{hostRefuses}},
+		{name: "another site answers the token", text: at(hostOld), probe: true, codes: unexpected},
+	}
+	for i := range web {
+		web[i].methods, web[i].untargeted = http01, true
+	}
+	tls := []row{
+		{name: "nobody listens on port 443", text: at(hostOnly80), codes: codes(cert.HTTPSUnreachable)},
+		{name: "HTTP on port 443", text: at(hostHTTPOn443), codes: codes(cert.HTTPSUnreachable), tells: []string{"plain HTTP"}},
+		{name: "TLS without the protocol of tls-alpn-01", text: at(hostNoALPN), codes: codes(cert.TLSALPNRefused)},
+		{name: "port 443 never answers", text: at(hostSilent), codes: codes(cert.HTTPSUnreachable)},
+	}
+	for i := range tls {
+		tls[i].methods, tls[i].untargeted = alpn01, true
+	}
+	table := append(web, tls...)
+	table = append(
+		table,
+		row{name: "a CDN that leads elsewhere", text: owned + "shop A " + hostCDNAstray + "\n", methods: http01, probe: true, codes: codes(cert.HTTPUnexpectedResponse), warns: codes(cert.ProxiedByCDN), tells: []string{"Cloudflare"}},
+		row{name: "a CDN can't pass tls-alpn-01 on", text: owned + "shop A " + hostCDN + "\n", methods: alpn01, probe: true, codes: codes(cert.TLSALPNRefused), warns: codes(cert.ProxiedByCDN)},
+	)
+	for i := range table {
+		table[i].verdict, table[i].acts = cert.Wrong, cert.TenantActs
+	}
+	return table
+}

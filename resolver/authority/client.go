@@ -1,0 +1,250 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// ednsSize is the largest UDP answer that passes without fragments (DNS flag day 2020); larger ones come by TCP.
+	ednsSize = 1232
+	// readSize is for servers that send more than they were asked for.
+	readSize   = 4096
+	headerSize = 12
+)
+
+var (
+	errTimeout = errors.New("no answer in time")
+	// errMangled is an answer whose question has other letters in upper case than ours.
+	errMangled = errors.New("an answer to another spelling of the question")
+)
+
+// localError is a question that never left this machine: no route (IPv6, often), no socket. It is no server's fault.
+type localError struct{ cause error }
+
+func (e *localError) Error() string { return "it can't be asked from here" }
+func (e *localError) Unwrap() error { return e.cause }
+
+// tcpError is a server that answered over UDP "come by TCP" and then didn't answer there.
+type tcpError struct{ cause error }
+
+func (e *tcpError) Error() string {
+	return "its answer doesn't fit into UDP, and over TCP: " + e.cause.Error()
+}
+
+// client sends single questions. It keeps no state between them.
+type client struct {
+	timeout time.Duration // of one question, with its repetitions and TCP
+	slots   chan struct{} // taken while a question is under way; nil: no bound
+}
+
+// query asks one server. Any message that answers the question is returned, whatever its rcode; an error means that none
+// came. What waits for a slot has not begun its time limit.
+func (c client) query(ctx context.Context, server netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
+	if c.slots != nil {
+		select {
+		case c.slots <- struct{}{}:
+			defer func() { <-c.slots }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	reply, err := c.converse(limited, server, name, qtype, true)
+	if err == nil && refusesEDNS(reply) {
+		reply, err = c.converse(limited, server, name, qtype, false) // RFC 6891 §7
+	}
+	switch {
+	case err == nil:
+		tidy(reply, name)
+		return reply, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	default:
+		return nil, err
+	}
+}
+
+// converse asks over UDP, and over TCP when the answer is truncated (RFC 7766 §5) or its question is spelled otherwise than
+// ours, as the resolver of Let's Encrypt does: over TCP the spelling need not show that nobody forged the answer.
+func (c client) converse(ctx context.Context, server netip.AddrPort, name string, qtype uint16, edns bool) (*dns.Msg, error) {
+	q, err := newQuestion(name, qtype, edns)
+	if err != nil {
+		return nil, err
+	}
+	// Datagrams get lost, most of all when many are sent at once: the same question goes out three times, each time with
+	// more patience, and an answer to any of them counts.
+	reply, err := exchange(ctx, "udp", server, q, c.timeout/5, 3*c.timeout/10, c.timeout/2)
+	if errors.Is(err, errMangled) || err == nil && reply.Truncated {
+		if reply, err = exchange(ctx, "tcp", server, q, c.timeout); err != nil {
+			return nil, &tcpError{cause: err}
+		}
+	}
+	return reply, err
+}
+
+// refusesEDNS tells whether a server does as if it had never heard of EDNS (RFC 6891 §7), or only of another version.
+func refusesEDNS(reply *dns.Msg) bool {
+	return reply.Rcode == dns.RcodeFormatError || reply.Rcode == dns.RcodeNotImplemented || reply.Rcode == dns.RcodeBadVers
+}
+
+// question is a message to be sent, and how its first bytes look on the wire.
+type question struct {
+	msg    *dns.Msg
+	packet []byte
+}
+
+// newQuestion spells the name in random case: one more thing that a forger has to guess (draft-vixie-dnsext-dns0x20).
+func newQuestion(name string, qtype uint16, edns bool) (question, error) {
+	m := new(dns.Msg).SetQuestion(name, qtype)
+	m.RecursionDesired = false
+	m.Question[0].Name = randomCase(name)
+	if edns {
+		m.SetEdns0(ednsSize, true)
+	}
+	packet, err := m.Pack()
+	return question{msg: m, packet: packet}, err
+}
+
+func randomCase(name string) string {
+	spelled, coins := []byte(name), make([]byte, (len(name)+7)/8)
+	_, _ = rand.Read(coins) // never fails
+	for i, letter := range spelled {
+		if 'a' <= letter && letter <= 'z' && coins[i/8]>>(i%8)&1 == 1 {
+			spelled[i] -= 'a' - 'A'
+		}
+	}
+	return string(spelled)
+}
+
+// exchange sends the question once for each of the waits, over one socket with a source port of its own, and returns the
+// first message that answers it.
+func exchange(ctx context.Context, network string, server netip.AddrPort, q question, waits ...time.Duration) (*dns.Msg, error) {
+	var dialer net.Dialer
+	raw, err := dialer.DialContext(ctx, network, server.String())
+	if err != nil {
+		return nil, describe(ctx, err)
+	}
+	conn := &dns.Conn{Conn: raw, UDPSize: readSize}
+	defer conn.Close()                                          //nolint:errcheck // nothing is left to flush
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a read at once when ctx ends
+	defer stop()
+
+	for _, wait := range waits {
+		if err = conn.SetDeadline(time.Now().Add(wait)); err != nil {
+			break
+		}
+		if _, err = conn.Write(q.packet); err != nil {
+			break
+		}
+		var reply *dns.Msg
+		if reply, err = readReply(conn, q, network == "udp"); err == nil {
+			return reply, nil
+		}
+		if !isTimeout(err) {
+			break
+		}
+	}
+	return nil, describe(ctx, err)
+}
+
+// readReply reads until a message comes that answers the question. Others are passed over, because a forged or late
+// one must not keep the true answer from being heard (RFC 5452 §9.1).
+func readReply(conn *dns.Conn, q question, spelled bool) (*dns.Msg, error) {
+	for {
+		packet, err := conn.ReadMsgHeader(nil)
+		if errors.Is(err, dns.ErrShortRead) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		reply := q.answeredBy(packet)
+		switch {
+		case reply == nil:
+			continue
+		case spelled && len(reply.Question) > 0 && !q.echoedIn(packet):
+			return nil, errMangled
+		default:
+			return reply, nil
+		}
+	}
+}
+
+// answeredBy reads a packet, and returns nil when it doesn't answer the question.
+func (q question) answeredBy(packet []byte) *dns.Msg {
+	if !bytes.HasPrefix(packet, q.packet[:2]) {
+		return nil // another id; the rest need not be read
+	}
+	reply := new(dns.Msg)
+	// Some servers cut a truncated message in the middle of a record; its header still says to come by TCP.
+	if err := reply.Unpack(packet); err != nil && !reply.Truncated || !reply.Response {
+		return nil
+	}
+	if len(reply.Question) == 0 { // so some servers refuse what they don't understand
+		if reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError {
+			return nil
+		}
+		return reply
+	}
+	got, want := reply.Question[0], q.msg.Question[0]
+	if len(reply.Question) != 1 || got.Qtype != want.Qtype || got.Qclass != want.Qclass || !strings.EqualFold(got.Name, want.Name) {
+		return nil
+	}
+	return reply
+}
+
+// echoedIn tells whether the packet repeats the question byte for byte.
+func (q question) echoedIn(packet []byte) bool {
+	end := len(q.packet)
+	if q.msg.IsEdns0() != nil {
+		end -= 11 // an OPT record without options (RFC 6891 §6.1.2)
+	}
+	return len(packet) >= end && bytes.Equal(packet[headerSize:end], q.packet[headerSize:end])
+}
+
+// tidy undoes what random case did to the message, so that names in it can be compared.
+func tidy(reply *dns.Msg, name string) {
+	for i := range reply.Question {
+		reply.Question[i].Name = name
+	}
+	for _, section := range [][]dns.RR{reply.Answer, reply.Ns, reply.Extra} {
+		for _, rr := range section {
+			rr.Header().Name = dns.CanonicalName(rr.Header().Name)
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	netErr, ok := errors.AsType[net.Error](err)
+	return ok && netErr.Timeout()
+}
+
+// describe makes a network error fit for a tenant's eyes: no sockets, no addresses of ours. ctx is that of the question.
+func describe(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errMangled):
+		return err
+	case isTimeout(err) || ctx.Err() != nil:
+		return errTimeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("it refuses connections")
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return errors.New("its network can't reach it")
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it closed the connection before it answered")
+	default:
+		return &localError{cause: err}
+	}
+}

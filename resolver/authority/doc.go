@@ -1,0 +1,8 @@
+// Package authority finds and asks the authoritative servers of a name, as a CA's resolver does: from the root servers down,
+// with nothing believed from a cache. A Tree serves one diagnosis and is thrown away with it, so that every diagnosis sees
+// DNS as it is now and none waits for another.
+//
+// Names are in the form of package dns: lower case, with a trailing dot. Messages that a Tree hands out are shared; whoever
+// changes one copies it first. Nothing here blames anybody: faults are told in a neutral form, and what could not be found
+// out is an error or the state NotAsked, never a fault.
+package authority

@@ -1,0 +1,176 @@
+package authority
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	maxNameservers = 32 // NS records of one zone that are looked at; the root has 13
+	maxAddresses   = 8  // of one name server
+)
+
+// kind is what a reply of a zone's server means to somebody who walks.
+type kind int
+
+const (
+	lame     kind = iota // nothing: this server can't speak for the zone
+	answer               // what the zone has for the name, which may be nothing
+	referral             // the name is in a zone below
+)
+
+// meaning is a reply, understood.
+type meaning struct {
+	kind kind
+	cut  string // of a referral: the zone below; of an answer: a zone below that this server holds too; else empty
+	why  string // the server is lame, in words
+}
+
+// understand reads the reply of a server of a zone to a question about a name in it.
+func understand(m *dns.Msg, zone, name string) meaning {
+	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		return meaning{why: "it answers " + rcode(m)}
+	}
+	below := delegated(m, zone, name)
+	switch {
+	case below != "" && m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && !has(m.Ns, dns.TypeSOA):
+		return meaning{kind: referral, cut: below} // some servers set the AA bit on it
+	case m.Authoritative:
+		return meaning{kind: answer, cut: hidden(m, zone, name)}
+	case len(m.Answer) > 0:
+		return meaning{why: "it answers from a cache, without authority"}
+	case has(m.Ns, dns.TypeNS):
+		return meaning{why: "it points to other servers instead of answering"}
+	default:
+		return meaning{why: "it answers without authority"}
+	}
+}
+
+// delegated returns the zone that the NS records of a referral are of: below the server's own, and with the name in it. Any
+// others are none of this server's business.
+func delegated(m *dns.Msg, zone, name string) string {
+	for _, rr := range m.Ns {
+		h := rr.Header()
+		if h.Rrtype == dns.TypeNS && h.Class == dns.ClassINET && strictlyBelow(zone, h.Name) && dns.IsSubDomain(h.Name, name) {
+			return h.Name
+		}
+	}
+	return ""
+}
+
+// hidden returns the zone that an answer is from, when that is not the one that was asked but one below. A server that holds
+// both gives no referral; the SOA record shows it (RFC 2308 §2.1, §2.2). Behind an alias the SOA record is of another name.
+func hidden(m *dns.Msg, zone, name string) string {
+	section := m.Ns
+	if soa := recordsAt(m.Answer, name, dns.TypeSOA); len(soa) > 0 {
+		section = soa
+	} else if len(m.Answer) > 0 {
+		return ""
+	}
+	for _, rr := range section {
+		if h := rr.Header(); h.Rrtype == dns.TypeSOA && strictlyBelow(zone, h.Name) && dns.IsSubDomain(h.Name, name) {
+			return h.Name
+		}
+	}
+	return ""
+}
+
+// soaOf returns the SOA record that a negative answer comes with.
+func soaOf(section []dns.RR) *dns.SOA {
+	for _, rr := range section {
+		if soa, ok := rr.(*dns.SOA); ok {
+			return soa
+		}
+	}
+	return nil
+}
+
+// nameserversOf lists the names in the NS records of a zone, sorted.
+func nameserversOf(section []dns.RR, zone string) []string {
+	var names []string
+	for _, rr := range recordsAt(section, zone, dns.TypeNS) {
+		if ns, ok := rr.(*dns.NS); ok && len(names) < maxNameservers {
+			names = append(names, dns.CanonicalName(ns.Ns))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// glueOf gathers the addresses that a referral of a zone's server brings for name servers. Those outside the zone are not
+// the server's to tell (RFC 5452 §6).
+func glueOf(m *dns.Msg, zone string, names []string) map[string][]netip.Addr {
+	glue := map[string][]netip.Addr{}
+	for _, rr := range m.Extra {
+		owner := rr.Header().Name
+		if !slices.Contains(names, owner) || !dns.IsSubDomain(zone, owner) || len(glue[owner]) >= maxAddresses {
+			continue
+		}
+		if address := addressOf(rr); address.IsValid() && !slices.Contains(glue[owner], address) {
+			glue[owner] = append(glue[owner], address)
+		}
+	}
+	return glue
+}
+
+// addressOf is the address in an A or AAAA record; it is not valid for any other.
+func addressOf(rr dns.RR) netip.Addr {
+	var address netip.Addr
+	switch rr := rr.(type) {
+	case *dns.A:
+		address, _ = netip.AddrFromSlice(rr.A)
+	case *dns.AAAA:
+		address, _ = netip.AddrFromSlice(rr.AAAA)
+	}
+	return address.Unmap()
+}
+
+// proofOf keeps what a referral says about DNSSEC: the DS records of the zone below or, from a signed zone, that there are
+// none (RFC 4035 §3.1.4).
+func proofOf(section []dns.RR) []dns.RR {
+	return slices.DeleteFunc(slices.Clone(section), func(rr dns.RR) bool {
+		switch rr.Header().Rrtype {
+		case dns.TypeDS, dns.TypeNSEC, dns.TypeNSEC3, dns.TypeRRSIG:
+			return false
+		}
+		return true
+	})
+}
+
+// recordsAt picks the records of a name and type.
+func recordsAt(section []dns.RR, name string, rrtype uint16) []dns.RR {
+	var found []dns.RR
+	for _, rr := range section {
+		if h := rr.Header(); h.Rrtype == rrtype && h.Class == dns.ClassINET && h.Name == name {
+			found = append(found, rr)
+		}
+	}
+	return found
+}
+
+func has(section []dns.RR, rrtype uint16) bool {
+	return slices.ContainsFunc(section, func(rr dns.RR) bool { return rr.Header().Rrtype == rrtype })
+}
+
+func strictlyBelow(zone, name string) bool {
+	return name != zone && dns.IsSubDomain(zone, name)
+}
+
+func rcode(m *dns.Msg) string {
+	if name, ok := dns.RcodeToString[m.Rcode]; ok {
+		return name
+	}
+	return fmt.Sprintf("with the unknown code %d", m.Rcode)
+}
+
+// above is the name without its first label.
+func above(name string) string {
+	next, end := dns.NextLabel(name, 0)
+	if end {
+		return "."
+	}
+	return name[next:]
+}

@@ -1,0 +1,123 @@
+package reach
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// Served is the certificate that an address shows to visitors.
+type Served struct {
+	Names       []string // DNS names, a few of them
+	Issuer      string   // the CA's name, such as "Let's Encrypt R11"
+	Serial      string   // in lower-case hexadecimal
+	Fingerprint string   // SHA-256 of the certificate, in lower-case hexadecimal
+	NotBefore   time.Time
+	NotAfter    time.Time
+	ForName     bool // it is for the name that was asked for
+	Current     bool // it is valid today
+	Chained     bool // with what the server sends along, it leads to a root that browsers trust
+}
+
+const maxServedNames = 10
+
+// HTTPS looks at the certificate that each address shows a visitor's browser. Before the first certificate is installed none
+// fits, so its problems warn and don't block.
+func (p *Prober) HTTPS(ctx context.Context, t Target) Results {
+	return p.each(ctx, t, protocolHTTPS, func(ctx context.Context, t Target, addr netip.Addr) (AddressResult, *fault) {
+		result, f := p.askHTTPS(ctx, t, addr)
+		if f != nil {
+			f.severity = cert.Warns
+		}
+		return result, f
+	})
+}
+
+func (p *Prober) askHTTPS(ctx context.Context, t Target, addr netip.Addr) (AddressResult, *fault) {
+	state, failed := p.negotiate(ctx, addr, t.Name, "h2", "http/1.1")
+	if failed != nil {
+		return AddressResult{}, p.noTLS(failed, p.cdnAt(addr))
+	}
+	served, why := p.inspect(state, t.Name)
+	result := AddressResult{TLS: &Handshake{Version: tls.VersionName(state.Version), Protocol: state.NegotiatedProtocol, Served: served}}
+	if why == "" {
+		return result, nil
+	}
+	found := fmt.Sprintf("issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly))
+	return result, wrong(cert.ServedCertificateWrong, why, stepCertificate).with(found)
+}
+
+// inspect sums up the certificate that was shown, and says why a browser would refuse it.
+func (p *Prober) inspect(state tls.ConnectionState, name string) (*Served, string) {
+	leaf, others, now := state.PeerCertificates[0], state.PeerCertificates[1:], p.now() // TLS as it is spoken here always has a certificate
+	digest := sha256.Sum256(leaf.Raw)
+	served := &Served{
+		Issuer: issuerOf(leaf), Serial: leaf.SerialNumber.Text(16), Fingerprint: hex.EncodeToString(digest[:]),
+		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
+		ForName: leaf.VerifyHostname(name) == nil, Current: !now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter),
+	}
+	for _, dnsName := range leaf.DNSNames[:min(len(leaf.DNSNames), maxServedNames)] {
+		served.Names = append(served.Names, shorten(dnsName, maxTold))
+	}
+	intermediates := x509.NewCertPool()
+	for _, other := range others {
+		intermediates.AddCert(other)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: p.cfg.Roots, Intermediates: intermediates, CurrentTime: within(now, leaf)})
+	served.Chained = err == nil
+	switch {
+	case !served.ForName:
+		return served, "it is for other names"
+	case now.After(leaf.NotAfter):
+		return served, "it ended on " + leaf.NotAfter.UTC().Format(time.DateOnly)
+	case !served.Current:
+		return served, "it begins on " + leaf.NotBefore.UTC().Format(time.DateOnly)
+	case served.Chained:
+		return served, ""
+	default:
+		return served, unchained(leaf, others)
+	}
+}
+
+// within is a time at which the certificate is valid, today if it is: the chain is judged apart from the dates.
+func within(now time.Time, leaf *x509.Certificate) time.Time {
+	switch {
+	case now.After(leaf.NotAfter):
+		return leaf.NotAfter
+	case now.Before(leaf.NotBefore):
+		return leaf.NotBefore
+	default:
+		return now
+	}
+}
+
+// unchained says why a certificate leads to no trusted root.
+func unchained(leaf *x509.Certificate, others []*x509.Certificate) string {
+	switch {
+	case bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
+		return "the server made it itself, and no CA issued it"
+	case !slices.ContainsFunc(others, func(other *x509.Certificate) bool { return bytes.Equal(other.RawSubject, leaf.RawIssuer) }):
+		return "the server sends it without the certificate of the CA that issued it (the chain is incomplete), or browsers don't know that CA"
+	default:
+		return "it was issued by a CA that browsers don't know"
+	}
+}
+
+// issuerOf names the CA as people know it. The names in a certificate are whatever its maker wrote.
+func issuerOf(leaf *x509.Certificate) string {
+	name := leaf.Issuer.CommonName
+	if len(leaf.Issuer.Organization) > 0 && !strings.Contains(name, leaf.Issuer.Organization[0]) {
+		name = strings.TrimSpace(leaf.Issuer.Organization[0] + " " + name)
+	}
+	return shorten(name, maxTold)
+}

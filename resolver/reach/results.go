@@ -1,0 +1,171 @@
+package reach
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// AddressResult is what one address answers.
+type AddressResult struct {
+	Address  netip.Addr
+	Verdict  cert.Verdict
+	Problem  *cert.Problem // why the verdict isn't ok
+	CDN      string        // the content delivery network that answers there, such as "Cloudflare"; empty when none is recognised
+	Response *Response     // of Prober.HTTP, when an answer came
+	TLS      *Handshake    // of Prober.TLSALPN and Prober.HTTPS, when a connection was made
+
+	fault    *fault
+	target   Target
+	protocol string
+}
+
+// Response is an answer to a request for a token. What comes from strangers in it is short and printable.
+type Response struct {
+	FirstStatus int      // of the address itself, before redirects
+	Status      int      // of the last answer
+	Server      string   // how the address names its software
+	Redirects   []string // the URLs that were followed
+}
+
+// Results are what the addresses of a name answer, in the order in which they were given.
+type Results []AddressResult
+
+// Verdict puts the addresses together: one that is wrong is enough, because the CA may ask it; those that told nothing don't
+// count unless all are such.
+func (r Results) Verdict() cert.Verdict {
+	verdict := cert.Unknown
+	for _, result := range r {
+		switch result.Verdict {
+		case cert.Wrong:
+			return cert.Wrong
+		case cert.OK:
+			verdict = cert.OK
+		case cert.Unknown:
+		}
+	}
+	return verdict
+}
+
+// Problems tells what is wrong, once for all the addresses where it is, and what is worth knowing besides.
+func (r Results) Problems() []cert.Problem {
+	var problems []cert.Problem
+	told := map[string]bool{}
+	for i, result := range r {
+		if result.fault == nil || told[result.fault.kind()] {
+			continue
+		}
+		told[result.fault.kind()] = true
+		alike := slices.Collect(func(yield func(AddressResult) bool) {
+			for _, other := range r[i:] {
+				if other.fault != nil && other.fault.kind() == result.fault.kind() && !yield(other) {
+					return
+				}
+			}
+		})
+		problems = append(problems, problemOf(alike))
+	}
+	if p, differ := r.differ(); differ {
+		problems = append(problems, p)
+	}
+	return append(problems, r.behindCDN()...)
+}
+
+// tell fills in what the fault of a result says.
+func (a *AddressResult) tell() {
+	if a.fault == nil {
+		a.Verdict = cert.OK
+		return
+	}
+	if a.own() {
+		a.fault = a.fault.platforms()
+	}
+	p := problemOf([]AddressResult{*a})
+	a.Verdict, a.Problem = a.fault.verdict, &p
+}
+
+func (a *AddressResult) own() bool {
+	return slices.ContainsFunc(a.target.Own, func(own netip.Addr) bool { return own.Unmap() == a.Address })
+}
+
+// blameIPv6 tells "nothing answers here" from "nothing answers here over IPv6", which most people who look don't notice:
+// their browsers fall back to IPv4, and not every CA does.
+func (r Results) blameIPv6() {
+	answersOverIPv4 := slices.ContainsFunc(r, func(a AddressResult) bool {
+		return a.Address.Is4() && (a.fault == nil || !a.fault.unreachable())
+	})
+	for i := range r {
+		f := r[i].fault
+		if r[i].Address.Is6() && f != nil && f.verdict == cert.Wrong && f.unreachable() && answersOverIPv4 {
+			f := *f
+			f.code, f.step = cert.IPv6Unreachable, stepIPv6
+			r[i].fault = &f
+		}
+	}
+}
+
+// differ tells of plausible answers that can't be those of one set-up: with a token known to the platform's edges there is
+// only one answer that is right, and this isn't asked.
+func (r Results) differ() (cert.Problem, bool) {
+	seen := map[string][]netip.Addr{}
+	var order []string
+	for _, result := range r {
+		if result.Verdict != cert.OK || result.Response == nil || result.target.Probe != nil {
+			continue
+		}
+		answer := result.Response.summary()
+		if seen[answer] == nil {
+			order = append(order, answer)
+		}
+		seen[answer] = append(seen[answer], result.Address)
+	}
+	if len(order) < 2 {
+		return cert.Problem{}, false
+	}
+	found := make([]string, len(order))
+	for i, answer := range order {
+		found[i] = fmt.Sprintf("%s: %s", list(seen[answer]), answer)
+	}
+	name := r[0].target.Name
+	return cert.Problem{
+		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: shorten(strings.Join(found, "; "), maxFound),
+		Message: fmt.Sprintf("The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name)),
+		Remediation: fmt.Sprintf("At your DNS provider, delete the records %s that lead to a server which isn't meant to answer for %s.",
+			named(name), cert.Unicode(name)),
+	}, true
+}
+
+func (r *Response) summary() string {
+	told := fmt.Sprintf("status %d", r.FirstStatus)
+	if len(r.Redirects) > 0 {
+		told += fmt.Sprintf(", then %d after %d redirects", r.Status, len(r.Redirects))
+	}
+	if r.Server != "" {
+		told += ", by " + r.Server
+	}
+	return told
+}
+
+// behindCDN tells of CDNs in front of the name. Where a token came back right, one does no harm.
+func (r Results) behindCDN() []cert.Problem {
+	behind := map[string][]netip.Addr{}
+	var order []string
+	for _, result := range r {
+		right := result.target.Probe != nil && result.Verdict == cert.OK
+		if result.CDN == "" || result.protocol != protocolHTTP || result.own() || right {
+			continue
+		}
+		if behind[result.CDN] == nil {
+			order = append(order, result.CDN)
+		}
+		behind[result.CDN] = append(behind[result.CDN], result.Address)
+	}
+	problems := make([]cert.Problem, len(order))
+	for i, name := range order {
+		problems[i] = proxied(r[0].target.Name, name, behind[name])
+	}
+	return problems
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/control"
+)
+
+func (a *app) recordsCommand() *cobra.Command {
+	var servers bool
+	cmd := a.command("records NAME", "The DNS records to add, and what the newest check saw of each", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
+		panel, err := c.Panel(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if a.json {
+			a.printJSON(a.out, panel)
+			return nil
+		}
+		a.showRecords(panel.Records)
+		if servers {
+			a.showPanel(panel)
+		}
+		return nil
+	})
+	cmd.Long = `The DNS records to add, as a table to copy, and where each stands: found, missing, wrong, not yet propagated (some servers show it, others
+don't), or unknown (no answer came).
+
+With --servers, what every name server of the domain and every resolver shows, since when, and when last.`
+	cmd.Flags().BoolVar(&servers, "servers", false, "each record at each name server and resolver, with since when it is there")
+	return cmd
+}
+
+// showPanel tells what each server shows.
+func (a *app) showPanel(p control.Panel) {
+	if p.CheckedAt.IsZero() {
+		fmt.Fprintln(a.out, "\nNo server was asked yet.")
+		return
+	}
+	fmt.Fprintf(a.out, "\nChecked: %s\n", a.moment(p.CheckedAt))
+	states := make([]cert.RecordState, len(p.Records))
+	for i, r := range p.Records {
+		states[i] = cert.RecordState{Record: r.Record, Verdict: r.Verdict, Found: r.Found, Seen: r.Seen}
+	}
+	a.showSightings(states)
+	a.showNameservers(p.Servers)
+}
+
+func (a *app) changesCommand() *cobra.Command {
+	cmd := a.command("changes NAME", "What changed in a domain's DNS records, newest first", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
+		changes, err := c.Changes(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if a.json {
+			a.printJSON(a.out, map[string]any{"changes": changes})
+			return nil
+		}
+		if len(changes) == 0 {
+			fmt.Fprintln(a.out, "No changes.")
+			return nil
+		}
+		t := a.newTable("SEEN AT", "RECORD", "TYPE", "SERVER", "CHANGE", "SHOWS")
+		for _, c := range changes {
+			shown := shows(cert.Sighting{Found: c.Found})
+			t.row(a.clock(c.At), c.Record.Name, c.Record.Type, serverName(c.Role, c.Server), changeWord(c), shown)
+		}
+		t.show()
+		return nil
+	})
+	cmd.Long = `What name servers and resolvers showed otherwise than at the check before, record by record. A server that gave no answer for a while and
+then shows the same as before has changed nothing.`
+	return cmd
+}
+
+// changeWord says what became of the record that is asked for.
+func changeWord(c cert.RecordChange) string {
+	switch {
+	case c.From == c.To:
+		return "changed"
+	case c.To == cert.OK:
+		return "appeared"
+	case c.From == cert.OK:
+		return "gone"
+	default:
+		return string(c.From) + " to " + string(c.To)
+	}
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var reason string
+	cmd := a.command("check NAME", "Look at a domain now and say what is wrong", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
+		told := a.whileWaiting("waiting for the check of " + args[0])
+		answer, err := c.Check(ctx, control.Request{Name: args[0], By: a.author(), Reason: reason})
+		told()
+		if err := a.showAnswer(answer, err); err != nil {
+			return err
+		}
+		if answer.Diagnosis == nil {
+			return judged{}
+		}
+		if !a.json {
+			fmt.Fprintln(a.out)
+			a.showDiagnosis(namesIn(answer.Hostname, *answer.Diagnosis), *answer.Diagnosis)
+		}
+		return judge(answer.Diagnosis.Verdict)
+	})
+	cmd.Long = `Look at a domain's DNS now, as a CA would, and tell what is wrong, who mends it and how.
+
+Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong ·
+5 could not tell, because answers did not come.`
+	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
+	return cmd
+}
+
+// namesIn lists the names that a diagnosis speaks of, the domain's own first.
+func namesIn(hostname string, d cert.Diagnosis) []string {
+	known := map[string]bool{}
+	for name := range d.Methods {
+		known[name] = true
+	}
+	for name := range d.Reasons {
+		known[name] = true
+	}
+	delete(known, hostname)
+	return append([]string{hostname}, slices.Sorted(maps.Keys(known))...)
+}
+
+// stateOf puts what a look saw of a record into a word, as control does for the records of connected domains.
+func stateOf(v cert.Verdict, found []string, seen []cert.Sighting) control.State {
+	shown := func(v cert.Verdict) bool {
+		return slices.ContainsFunc(seen, func(s cert.Sighting) bool { return s.Verdict == v })
+	}
+	switch {
+	case v == "":
+		return ""
+	case shown(cert.OK) && shown(cert.Wrong):
+		return control.StateNotYetPropagated
+	case v == cert.OK:
+		return control.StateFound
+	case v == cert.Unknown:
+		return control.StateUnknown
+	case len(found) == 0:
+		return control.StateMissing
+	default:
+		return control.StateWrong
+	}
+}
+
+// stateWord is a state as people read it.
+func stateWord(s control.State) string {
+	if s == "" {
+		return "not checked yet"
+	}
+	return strings.ReplaceAll(string(s), "_", " ")
+}

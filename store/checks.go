@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// changesKept is how many changes of a domain's records are kept: the newest.
+const changesKept = 200
+
+// KeepCheck stores a check of a domain as its newest, and notes what changed since the one before (Changes). It returns the check with
+// the times of each sighting: FirstSeen and LastSeen of the right record, ChangedAt. A check that is not newer than the stored one, by
+// CheckedAt to the microsecond, changes nothing; then the stored one is returned. So repeating is harmless.
+//
+// The first check of a domain takes one round trip, every other two, each a transaction of its own: the check is put in place of the one
+// that was read, or, if another came between, read and joined again.
+func (s *Store) KeepCheck(ctx context.Context, domainID string, d cert.Diagnosis) (cert.Diagnosis, error) {
+	if d.CheckedAt.IsZero() {
+		return cert.Diagnosis{}, fmt.Errorf("keep the check of domain %s: it has no time", domainID)
+	}
+	d.CheckedAt = d.CheckedAt.UTC().Truncate(time.Microsecond) // as the database keeps it
+	first, _ := panel{}.joined(d)
+	for {
+		before, err := s.insertCheck(ctx, domainID, first)
+		switch {
+		case err != nil:
+			return cert.Diagnosis{}, fmt.Errorf("keep the check of domain %s: %w", domainID, err)
+		case before == nil:
+			return first.Diagnosis, nil
+		case !d.CheckedAt.After(before.CheckedAt):
+			return before.Diagnosis, nil
+		}
+		after, changes := before.joined(d)
+		replaced, err := s.replaceCheck(ctx, domainID, before.CheckedAt, after, changes)
+		if err != nil {
+			return cert.Diagnosis{}, fmt.Errorf("keep the check of domain %s: %w", domainID, err)
+		}
+		if replaced {
+			return after.Diagnosis, nil
+		}
+	}
+}
+
+// insertCheck stores the first check of a domain. If it isn't the first, the stored one is returned, and nothing is written.
+func (s *Store) insertCheck(ctx context.Context, domainID string, first panel) (*panel, error) {
+	for {
+		var inserted bool
+		var before *panel
+		err := s.pool.QueryRow(ctx, `
+			WITH inserted AS (
+				INSERT INTO domain_checks (domain_id, checked_at, panel)
+				VALUES (@domain, @at, @panel)
+				ON CONFLICT (domain_id) DO NOTHING
+				RETURNING domain_id
+			)
+			SELECT EXISTS (SELECT FROM inserted), (SELECT panel FROM domain_checks WHERE domain_id = @domain)`,
+			pgx.StrictNamedArgs{"domain": domainID, "at": first.CheckedAt, "panel": first}).Scan(&inserted, &before)
+		if err != nil || inserted || before != nil {
+			return before, err
+		}
+		// Another check was inserted after this statement began, so that it neither inserts nor sees. The next one does.
+	}
+}
+
+// replaceCheck puts a check in the place of the one that was made at before, with its changes. It returns false, and has
+// written nothing, if that one is no longer there. The changes that are kept are counted without those that the
+// statement itself writes, which it can't see.
+func (s *Store) replaceCheck(ctx context.Context, domainID string, before time.Time, after panel, changes []cert.RecordChange) (replaced bool, err error) {
+	changes = changes[:min(len(changes), changesKept)]
+	err = s.pool.QueryRow(ctx, `
+		WITH replaced AS (
+			UPDATE domain_checks
+			SET checked_at = @at, panel = @panel
+			WHERE domain_id = @domain AND checked_at = @before
+			RETURNING domain_id
+		), noted AS (
+			INSERT INTO record_changes (domain_id, at, n, change)
+			SELECT replaced.domain_id, @at, change.n, change.value
+			FROM replaced, jsonb_array_elements(@changes::jsonb) WITH ORDINALITY AS change (value, n)
+		), forgotten AS (
+			DELETE FROM record_changes USING replaced
+			WHERE record_changes.domain_id = replaced.domain_id AND (at, n) IN (
+				SELECT at, n FROM record_changes WHERE domain_id = @domain ORDER BY at DESC, n OFFSET @kept)
+		)
+		SELECT EXISTS (SELECT FROM replaced)`,
+		pgx.StrictNamedArgs{
+			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes), "kept": changesKept - len(changes),
+		}).Scan(&replaced)
+	return replaced, err
+}
+
+// Check returns the newest check of a domain, with the times of each sighting, or ErrNotFound when it was never checked.
+func (s *Store) Check(ctx context.Context, domainID string) (cert.Diagnosis, error) {
+	kept, err := one(ctx, s.pool, pgx.RowTo[panel], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
+	if err != nil {
+		return cert.Diagnosis{}, fmt.Errorf("check of domain %s: %w", domainID, err)
+	}
+	return kept.Diagnosis, nil
+}
+
+// Changes lists what changed in a domain's records from check to check, the newest first, at most limit of them (100 if zero or
+// less). The newest 200 are kept.
+func (s *Store) Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error) {
+	if limit <= 0 {
+		limit = defaultLimit
+	}
+	changes, err := list(ctx, s.pool, pgx.RowTo[cert.RecordChange], `
+		SELECT change FROM record_changes WHERE domain_id = @domain ORDER BY at DESC, n LIMIT @limit`,
+		pgx.StrictNamedArgs{"domain": domainID, "limit": limit})
+	if err != nil {
+		return nil, fmt.Errorf("changes of the records of domain %s: %w", domainID, err)
+	}
+	return changes, nil
+}

@@ -1,0 +1,232 @@
+package workflows_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/sdk/v1"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// between lists the moments of an effect from one age of the domain to another.
+func between(t *testing.T, w *world, effect string, from, to time.Duration) (at []string) {
+	for _, m := range moments(t, w, effect) {
+		if age := m.Sub(start); age >= from && age <= to {
+			at = append(at, m.Format("01-02 15:04"))
+		}
+	}
+	return at
+}
+
+// actions lists what was said to come next, each once in a row.
+func actions(w *world) (all []string) {
+	for _, s := range w.snapshots {
+		if s.NextAction != "" && (len(all) == 0 || all[len(all)-1] != s.NextAction) {
+			all = append(all, s.NextAction)
+		}
+	}
+	return all
+}
+
+func never(int) cert.Diagnosis { return missing(cert.DelegationMissing) }
+
+func TestB7_RecordsAreCalledLateAfter48HoursAndOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = never
+	w.live(60 * hour)
+	require.Equal(t, []string{"01-07 09:00 event domain.late"}, events(w, cert.DomainLate))
+	require.Equal(t, []string{"01-07 08:21", "01-07 09:00", "01-07 11:00"}, between(t, w, "look", 47*hour, 50*hour), "no sleep goes past the moment")
+	require.Equal(t, []string{"DNS is checked again", "the DNS records are late; DNS is checked again"}, actions(w))
+	require.Equal(t, []cert.Headline{cert.Pending, cert.Removed}, w.headlines(), "late is told beside the headline")
+	require.Empty(t, w.cases, "people get the case a day later")
+}
+
+// details are what the Temporal Web UI shows at the top of the workflow.
+func details(t *testing.T, env *testsuite.TestWorkflowEnvironment) string {
+	t.Helper()
+	value, err := env.QueryWorkflow("__temporal_workflow_metadata")
+	require.NoError(t, err)
+	var metadata sdk.WorkflowMetadata
+	require.NoError(t, value.Get(&metadata))
+	return metadata.GetCurrentDetails()
+}
+
+func TestB7_TheStoryInTheWebUISaysLate(t *testing.T) {
+	t.Parallel()
+	for age, late := range map[time.Duration]bool{47 * hour: false, 48 * hour: true} {
+		v := newVisit(t, start.Add(age))
+		v.look = never
+		var told string
+		v.later(time.Second, func() { told = details(t, v.env) })
+		s := workflows.NewState(shop)
+		s.ConnectedAt, s.WaitingSince, s.Checks = start, start, 30
+		v.run(s)
+		require.Contains(t, told, "DNS is checked again at")
+		require.Equal(t, late, strings.Contains(told, "Late: the DNS records are awaited since 2026-01-05T09:00:00Z, longer than 48h."), told)
+	}
+}
+
+func TestB7_AZoneThatDoesNotAnswerIsNotLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = func(int) cert.Diagnosis {
+		if w.env.Now().Before(start.Add(55 * hour)) {
+			return cert.Diagnosis{Verdict: cert.Unknown, Problems: []cert.Problem{{Code: cert.DNSLookupFailed}}}
+		}
+		return missing(cert.DelegationMissing)
+	}
+	w.live(60 * hour)
+	require.Equal(t, []string{"01-07 17:00 event domain.late"}, events(w, cert.DomainLate), "once it answers, and the records are not there")
+}
+
+func TestB7_AHandBackBeginsTheWaitAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = never
+	w.live(7*day, message{at: 4 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "support"}})
+	require.Equal(t, []string{"01-07 09:00 event domain.late", "01-11 09:00 event domain.late"}, events(w, cert.DomainLate))
+	require.Equal(t, []string{
+		"DNS is checked again", "the DNS records are late; DNS is checked again", "DNS is checked again", "the DNS records are late; DNS is checked again",
+	}, actions(w))
+}
+
+// TestB7_RecordsThatWereThereAreNotLate: the wait counts from the look that no longer saw them, not from the connecting long ago.
+func TestB7_RecordsThatWereThereAreNotLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = func(n int) cert.Diagnosis {
+		if n == 1 {
+			return ready
+		}
+		return missing(cert.DelegationMissing)
+	}
+	w.order = func(int) (cert.Certificate, error) {
+		return cert.Certificate{}, verdict(cert.Wait, cert.RateLimited, 60*hour)
+	}
+	w.live(110 * hour)
+	require.Len(t, times(w, "order"), 1)
+	require.Equal(t, []string{"01-09 21:00 event domain.late"}, events(w, cert.DomainLate), "48 hours after the second look")
+	require.Empty(t, w.cases)
+}
+
+func TestB7_WithoutTheSettingNothingIsEverLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy.LateAfter = 0 // a worker of the version before
+	w.look = never
+	w.live(60 * hour)
+	require.Empty(t, events(w, cert.DomainLate))
+}
+
+func TestD6_TheCaseCarriesTheRecordsAsTheyWereSeen(t *testing.T) {
+	t.Parallel()
+	seen := []cert.RecordState{{
+		Record:  cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation},
+		Verdict: cert.Wrong, Found: []string{"CNAME elsewhere.example"},
+	}}
+	w := newWorld(t)
+	w.look = func(int) cert.Diagnosis {
+		d := missing(cert.DelegationWrongTarget)
+		d.Records = seen
+		return d
+	}
+	w.live(73 * hour)
+	require.Len(t, w.cases, 1)
+	require.Equal(t, seen, w.cases[0].Records)
+	require.Equal(t, cert.DelegationWrongTarget, w.cases[0].Problems[0].Code)
+	require.Equal(t, "72h without the DNS records that are needed", w.cases[0].Reason)
+}
+
+func TestAProblemThatOnlyWarnsHoldsNoOrder(t *testing.T) {
+	t.Parallel()
+	warning := cert.Problem{Code: cert.IPv6Unreachable, Message: "visitors over IPv6 wait", WhoActs: cert.TenantActs, Severity: cert.Warns}
+	w := newWorld(t)
+	w.look = func(n int) cert.Diagnosis {
+		d := ready
+		if n == 1 {
+			d = missing(cert.OwnershipMissing)
+		}
+		d.Problems = append([]cert.Problem{warning}, d.Problems...)
+		return d
+	}
+	w.live(day)
+	require.Equal(t, cert.DomainPendingOwnership, w.snapshots[0].Status.Domain, "the ownership record is all that holds it")
+	require.Equal(t, []string{"01-05 09:01"}, times(w, "order"))
+	require.Equal(t, []cert.Problem{warning}, w.snapshots[1].Diagnosis.Problems, "the warning is told all the same")
+}
+
+func TestB3_WhatHoldsARenewalIsToldBeforeWhatWarns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = func(n int) cert.Diagnosis {
+		if n == 1 {
+			return ready
+		}
+		d := missing(cert.DomainExpired)
+		d.Problems[0].Message = "the registration has expired"
+		d.Problems = append([]cert.Problem{{Code: cert.IPv6Unreachable, Message: "visitors over IPv6 wait", Severity: cert.Warns}}, d.Problems...)
+		return d
+	}
+	w.live(61 * day)
+	var told []string
+	for _, s := range w.snapshots {
+		for _, e := range s.Events {
+			if e.Type == cert.RenewalOnHoldEvent {
+				told = append(told, e.Detail)
+			}
+		}
+	}
+	require.Equal(t, []string{"the registration has expired"}, told)
+}
+
+func TestB3_TheRegistryIsAskedForRenewalsOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.live(61 * day)
+	require.Len(t, w.checked, 2)
+	require.False(t, w.checked[0].Registration, "a domain that is being connected is registered: its DNS answers")
+	require.True(t, w.checked[1].Registration)
+}
+
+// TestACheckThatIsAskedForDuringACheckIsMadeAfterwards: the one under way may have asked before the tenant changed anything.
+func TestACheckThatIsAskedForDuringACheckIsMadeAfterwards(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = func(n int) cert.Diagnosis {
+		if n == 1 {
+			w.env.SignalWorkflow(workflows.CheckNow, workflows.Request{By: "kim"})
+		}
+		return missing(cert.DelegationMissing)
+	}
+	w.live(30 * time.Second)
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:00"}, times(w, "look"))
+}
+
+// TestTheAnswerToACheckNamesTheCheckBefore: whoever waits for the new one knows it by that.
+func TestTheAnswerToACheckNamesTheCheckBefore(t *testing.T) {
+	t.Parallel()
+	for _, paused := range []bool{false, true} {
+		v := newVisit(t, start)
+		v.look = never
+		var got *asked
+		v.later(30*time.Second, func() {
+			if paused {
+				v.ask(workflows.Pause, workflows.Request{By: "kim"})
+			}
+			got = v.ask(workflows.CheckNow, workflows.Request{By: "kim"})
+		})
+		v.run(workflows.NewState(shop))
+		require.NoError(t, got.err)
+		require.Equal(t, !paused, got.answer.Checking, "a check of a paused domain waits until it is resumed")
+		require.Equal(t, paused, got.answer.LastCheck.IsZero())
+		if !paused {
+			require.True(t, got.answer.LastCheck.Equal(start))
+		}
+	}
+}
