@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -68,6 +69,12 @@ func (s *stack) productEnv(overrides []string) (map[string]string, error) {
 		"ACME_PROFILE":       "default",
 		"ACME_CONTACT":       "ops@platform.test",
 		"DNS_RESOLVERS":      s.address("dns"),
+		"DNS_ROOT_HINTS":     s.address("dns"), // it answers for test. and all below
+		"DNS_AUTHORITY_PORT": strconv.Itoa(s.ports["dns"]),
+		"DNS_TRUST_ANCHORS":  "none",
+		"PROBE_ALLOW":        loopback + "/8",
+		"PROBE_HTTP_PORT":    strconv.Itoa(s.ports["edge_http"]),
+		"PROBE_HTTPS_PORT":   strconv.Itoa(s.ports["edge_https"]),
 		"VALIDATION_ZONE":    validationZone,
 		"EDGE_ADDRESSES":     s.address("edge_https"),
 		"PLATFORM_TARGET":    platformTarget,

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -85,7 +86,7 @@ func permission(sets []caaSet, request caaRequest) cert.Verdict {
 	for _, set := range sets {
 		switch {
 		case set.err != nil:
-			verdicts = append(verdicts, cert.Unknown)
+			verdicts = append(verdicts, untold("", set.err).usable)
 		case set.judge(request) == permitted:
 			verdicts = append(verdicts, cert.OK)
 		default:
@@ -106,6 +107,9 @@ func caaProblem(name string, sets []caaSet, request caaRequest) cert.Problem {
 		if refusal := set.judge(request); refusal != permitted {
 			return caaRefused(name, set, request, refusal)
 		}
+	}
+	if bogus, ok := errors.AsType[*bogusError](fault); ok {
+		return bogus.problem(name)
 	}
 	return caaLookupFailed(name, fault)
 }

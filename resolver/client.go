@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -29,8 +30,8 @@ func newClient(timeout time.Duration) *client {
 }
 
 // query asks one server over UDP, and over TCP when the answer is truncated (RFC 7766 §5). Any message that answers the
-// question is returned, whatever its rcode; an error means that none came.
-func (c *client) query(ctx context.Context, server, name string, qtype uint16) (*dns.Msg, error) {
+// question is returned, whatever its rcode; an error means that none came. unchecked asks it to leave out DNSSEC's validation.
+func (c *client) query(ctx context.Context, server, name string, qtype uint16, unchecked bool) (*dns.Msg, error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
@@ -42,6 +43,7 @@ func (c *client) query(ctx context.Context, server, name string, qtype uint16) (
 
 	question := new(dns.Msg).SetQuestion(name, qtype)
 	question.SetEdns0(ednsSize, false)
+	question.CheckingDisabled = unchecked
 	// Datagrams get lost, most of all when many are sent at once: the same question goes out three times, each time with
 	// more patience, and an answer to any of them counts.
 	reply, err := exchange(ctx, "udp", server, question, c.timeout/5, 3*c.timeout/10, c.timeout/2)
@@ -126,6 +128,9 @@ func isTimeout(err error) bool {
 func describe(err error) error {
 	if isTimeout(err) {
 		return errTimeout
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return errors.New("it refuses the connection")
 	}
 	if opErr, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("%s failed: %w", opErr.Op, opErr.Err)

@@ -1,40 +1,12 @@
 package resolver
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/evercert/evercert/cert"
 )
-
-// evidence is what all views show together.
-type evidence struct {
-	question cert.Question
-	records  []finding  // of each expected record
-	pointed  []finding  // of each name
-	caa      [][]caaSet // of each name, one for each view
-}
-
-// weigh puts the views together.
-func weigh(q cert.Question, looks []look) evidence {
-	e := evidence{question: q}
-	for i := range q.Expected {
-		e.records = append(e.records, merge(pick(looks, func(l look) finding { return l.records[i] })))
-	}
-	for i := range q.Names {
-		e.pointed = append(e.pointed, merge(pick(looks, func(l look) finding { return l.pointed[i] })))
-		e.caa = append(e.caa, pick(looks, func(l look) caaSet { return l.caa[i] }))
-	}
-	return e
-}
-
-func pick[T any](looks []look, of func(look) T) []T {
-	picked := make([]T, len(looks))
-	for i, l := range looks {
-		picked[i] = of(l)
-	}
-	return picked
-}
 
 // plan is how one CA could validate every name.
 type plan struct {
@@ -52,13 +24,17 @@ func (e evidence) decide(requireOwnership bool) cert.Diagnosis {
 	if requireOwnership {
 		d.Verdict = d.Verdict.Worse(d.Ownership)
 	}
+	d.Problems = e.problems(best, requireOwnership)
+	for i := range d.Problems {
+		p := &d.Problems[i]
+		if d.Verdict == cert.OK || p.Severity == "" && best.verdict == cert.OK && p.Code != cert.OwnershipMissing && p.Code != cert.OwnershipMismatch {
+			p.Severity = cert.Warns
+		}
+	}
 	if d.Verdict == cert.OK {
 		d.Methods = best.methods
 	}
-	for i, want := range e.question.Expected {
-		d.Records = append(d.Records, cert.RecordState{Record: want, Verdict: e.records[i].record, Found: e.records[i].found})
-	}
-	d.Problems = e.problems(best, requireOwnership)
+	d.Reasons = e.reasons(best, d)
 	return d
 }
 
@@ -125,13 +101,14 @@ func (e evidence) planFor(ca cert.CAIdentity) plan {
 	for i, name := range e.question.Names {
 		// A name has a method if any will do; it has none for sure only if all are surely wrong.
 		verdict := cert.Wrong
-		for _, m := range []cert.Method{cert.DNS01, cert.HTTP01} {
+		for _, m := range e.methods() {
 			v := e.provable(i, m).Worse(e.permitted(i, p.request(name, m)))
 			if v == cert.OK && verdict != cert.OK {
 				p.methods[name] = m
 			}
 			verdict = better(verdict, v)
 		}
+		verdict = verdict.Worse(e.zoneVerdict(i))
 		p.names = append(p.names, verdict)
 		p.verdict = p.verdict.Worse(verdict)
 	}
@@ -150,19 +127,81 @@ func better(v, w cert.Verdict) cert.Verdict {
 	return v
 }
 
+// zoneVerdict is what the zone of the ith name, its registration and the platform's rule about name servers allow.
+func (e evidence) zoneVerdict(i int) cert.Verdict {
+	h := e.homes[i]
+	v := cert.OK
+	if h.broken() {
+		v = h.verdict()
+	}
+	if p := e.registered[i]; p != nil && p.Severity != cert.Warns {
+		v = cert.Wrong
+	}
+	if _, elsewhere := h.hostedElsewhere(e.hosted); elsewhere {
+		v = cert.Wrong
+	}
+	return v
+}
+
 // provable says whether control over the ith name could be shown by the method, whatever CAA says.
 func (e evidence) provable(i int, m cert.Method) cert.Verdict {
 	name := e.question.Names[i]
-	if m == cert.HTTP01 {
-		if strings.HasPrefix(name, "*.") {
-			return cert.Wrong // wildcards are validated by DNS only (Baseline Requirements §3.2.2.4.19)
+	switch {
+	case m == cert.DNS01 && e.bare():
+		return e.proofs[i].usable
+	case m == cert.DNS01:
+		if f := e.delegation(name); f != nil {
+			return f.usable
 		}
+		return cert.Wrong
+	case strings.HasPrefix(name, "*."):
+		return cert.Wrong // wildcards are validated by DNS only (Baseline Requirements §3.2.2.4.19)
+	case m == cert.HTTP01 && len(e.reached[i].http) > 0:
+		return e.pointed[i].usable.Worse(e.reached[i].http.Verdict())
+	case m == cert.TLSALPN01 && (e.bare() || e.pointed[i].usable == cert.OK) && len(e.reached[i].alpn) > 0:
+		if v := e.reached[i].alpn.Verdict(); v == cert.Wrong || e.bare() {
+			return v
+		}
+		return cert.OK // the platform's edge answers the protocol once a challenge is open, not before
+	case m == cert.TLSALPN01 && e.reached[i].cdn() != "":
+		return cert.Wrong // a CDN ends the connection that the CA makes
+	default:
 		return e.pointed[i].usable
 	}
-	if f := e.delegation(name); f != nil {
-		return f.usable
+}
+
+// reasons says in words which method was chosen for each name, or what is waited for.
+func (e evidence) reasons(best plan, d cert.Diagnosis) map[string]string {
+	reasons := map[string]string{}
+	for i, name := range e.question.Names {
+		switch {
+		case best.names[i] != cert.OK || d.Verdict != cert.OK:
+			reasons[name] = "wait: " + e.waitsFor(d)
+		case best.methods[name] == cert.DNS01 && e.bare():
+			reasons[name] = "dns-01: the challenge's name can be looked up"
+		case best.methods[name] == cert.DNS01 && e.homes[i].hostedHere(e.hosted):
+			reasons[name] = "dns-01 in a hosted zone: the platform runs the domain's DNS, and its record delegates the challenge"
+		case best.methods[name] == cert.DNS01:
+			reasons[name] = "dns-01 by delegation: its CNAME record serves this and every later certificate"
+		case best.methods[name] == cert.HTTP01 && e.reached[i].cdn() != "":
+			reasons[name] = fmt.Sprintf("http-01: the name leads here through %s, and dns-01 is not delegated", e.reached[i].cdn())
+		case best.methods[name] == cert.HTTP01:
+			reasons[name] = "http-01: the name leads here, and dns-01 is not delegated"
+		default:
+			reasons[name] = "tls-alpn-01: the name leads here, and neither dns-01 nor http-01 will do"
+		}
 	}
-	return cert.Wrong
+	return reasons
+}
+
+// waitsFor is the first thing that keeps an order from being placed.
+func (e evidence) waitsFor(d cert.Diagnosis) string {
+	for _, p := range d.Problems {
+		if p.Severity != cert.Warns {
+			return p.Message
+		}
+	}
+	return "DNS gave no answer"
 }
 
 // delegation is the finding of a name's delegation record, nil if none is expected.

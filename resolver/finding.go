@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type finding struct {
 	usable  cert.Verdict // does it do what it is for; unknown where the record is right and the platform's part is not
 	found   []string     // as in a zone file: "CNAME other.example"
 	problem cert.Problem // why it isn't usable; without a code when there is nothing to tell
+	fault   string       // why nothing was told
 }
 
 func right(found []string) finding {
@@ -35,7 +37,10 @@ func wrong(found []string, p cert.Problem) finding {
 
 // untold is the finding of a view that gave no answer.
 func untold(name string, err error) finding {
-	return finding{record: cert.Unknown, usable: cert.Unknown, problem: lookupFailed(name, err)}
+	if bogus, ok := errors.AsType[*bogusError](err); ok {
+		return finding{record: cert.Unknown, usable: cert.Wrong, fault: err.Error(), problem: bogus.problem(name)}
+	}
+	return finding{record: cert.Unknown, usable: cert.Unknown, fault: err.Error(), problem: lookupFailed(name, err)}
 }
 
 // rightButBroken is the finding of a tenant's record that is right and leads to a part of the platform that is broken.

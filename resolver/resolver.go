@@ -4,19 +4,25 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/authority"
+	"github.com/evercert/evercert/resolver/guard"
+	"github.com/evercert/evercert/resolver/registration"
 )
 
 // Resolver diagnoses domains. It keeps nothing between diagnoses, so that any number may run at once.
 type Resolver struct {
-	config Config
-	client *client
-	log    *slog.Logger
+	config     Config
+	client     *client
+	walks      authority.Config
+	allowed    []netip.Prefix
+	registries *registration.Client // nil: none are configured
+	log        *slog.Logger
 }
 
 // New returns a Resolver, or what is wrong with its settings.
@@ -24,11 +30,23 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	return &Resolver{config: config, client: newClient(config.QueryTimeout), log: log}, nil
+	r := &Resolver{config: config, client: newClient(config.QueryTimeout), log: log, allowed: config.allowed()}
+	r.walks = authority.Config{
+		Roots: config.roots(), Port: config.AuthorityPort, QueryTimeout: config.QueryTimeout,
+		Allow: guard.New(r.allowed).Permits, Slots: r.client.slots, TrustAnchors: config.anchors(),
+	}
+	if len(config.RDAPServers) > 0 {
+		var err error
+		if r.registries, err = registration.New(registration.Config{Servers: config.RDAPServers, Timeout: config.CheckTimeout, Allowed: r.allowed}); err != nil {
+			return nil, fmt.Errorf("RDAP_SERVERS: %w", err)
+		}
+	}
+	return r, nil
 }
 
-// Diagnose looks at the names of the question as a CA would, and takes at most DNS_CHECK_TIMEOUT. DNS that gives no answer
-// is a verdict (unknown); an error is a fault of ours: a question that can't be asked, or a ctx that ended before the answer.
+// Diagnose looks at the names of the question as a CA would, and takes at most DNS_CHECK_TIMEOUT, and PROBE_TIMEOUT where web
+// servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of ours: a question that
+// can't be asked, or a ctx that ended before the answer.
 //
 // With several CAs the verdict is that of the one that comes off best, the first of equals: Methods and the CAA problems
 // are those for it. With none, CAA is left out.
@@ -36,21 +54,92 @@ func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosi
 	if err := r.check(q); err != nil {
 		return cert.Diagnosis{}, fmt.Errorf("diagnose %s: %w", strings.Join(q.Names, " "), err)
 	}
-	limited, cancel := context.WithTimeout(ctx, r.config.CheckTimeout)
-	defer cancel()
-	looks := make([]look, len(r.config.Resolvers))
-	var wg sync.WaitGroup
-	for i, server := range r.config.Resolvers {
-		wg.Go(func() { looks[i] = newView(r.client, server).look(limited, q) })
-	}
-	wg.Wait()
+	e := r.gather(ctx, q)
 	if err := ctx.Err(); err != nil {
 		return cert.Diagnosis{}, fmt.Errorf("diagnose %s: %w", strings.Join(q.Names, " "), err)
 	}
-	d := weigh(q, looks).decide(r.config.RequireOwnership)
-	d.CheckedAt = time.Now().UTC()
+	d := e.diagnosis(r.config.RequireOwnership)
 	r.log.DebugContext(ctx, "diagnosed", "names", q.Names, "verdict", d.Verdict, "ownership", d.Ownership, "pointed", d.Pointed, "problems", d.Problems)
 	return d, nil
+}
+
+// gather asks everybody: the resolvers, beside them the way down from the roots and then the zone's own servers; where it matters,
+// the registry and the web servers.
+func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
+	limited, cancel := context.WithTimeout(ctx, r.config.CheckTimeout)
+	defer cancel()
+	var (
+		all              sync.WaitGroup
+		homes            []home
+		zoneViews        []*view
+		zoneLooks, looks []look
+		views            = make([]*view, len(r.config.Resolvers))
+	)
+	all.Go(func() {
+		for i, server := range r.config.Resolvers {
+			views[i] = newView(recursive{r.client, server})
+		}
+		looks = lookAll(limited, views, q)
+	})
+	all.Go(func() {
+		if len(r.walks.Roots) == 0 {
+			return
+		}
+		walks := r.walks
+		walks.MaxQueries = 200 + 100*len(q.Names)
+		tree := authority.NewTree(walks)
+		if homes = homesOf(limited, tree, q.Names); walked(homes) {
+			zoneViews = authorities(tree, homes)
+			zoneLooks = lookAll(limited, zoneViews, q)
+		}
+	})
+	all.Wait()
+	e := weigh(q, homes, zoneLooks, looks)
+	e.hosted = r.config.HostedNameservers
+	r.askRegistries(ctx, &e)
+	r.reachAll(ctx, &e, slices.Concat(zoneViews, views))
+	return e
+}
+
+func lookAll(ctx context.Context, views []*view, q cert.Question) []look {
+	looks := make([]look, len(views))
+	var wg sync.WaitGroup
+	for i, v := range views {
+		wg.Go(func() { looks[i] = v.look(ctx, q) })
+	}
+	wg.Wait()
+	return looks
+}
+
+// askRegistries asks about the registered domains that DNS shows to be in trouble, and about all when that was wanted. A registry
+// that doesn't tell is no problem of anybody's.
+func (r *Resolver) askRegistries(ctx context.Context, e *evidence) {
+	if r.registries == nil {
+		return
+	}
+	first := map[string]int{} // where a registered domain comes first
+	var wg sync.WaitGroup
+	for i, h := range e.homes {
+		domain := cert.RegisteredDomain(h.name)
+		if _, asked := first[domain]; asked || !e.question.Registration && !h.broken() {
+			continue
+		}
+		first[domain] = i
+		wg.Go(func() {
+			registered, err := r.registries.Look(ctx, domain)
+			if err != nil {
+				r.log.DebugContext(ctx, "the registry did not tell", "domain", domain, "error", err)
+				return
+			}
+			e.registered[i] = registered.Problem(domain)
+		})
+	}
+	wg.Wait()
+	for i, h := range e.homes {
+		if n, asked := first[cert.RegisteredDomain(h.name)]; asked {
+			e.registered[i] = e.registered[n]
+		}
+	}
 }
 
 // check refuses a question whose answer would mean nothing. An ownership record that the caller forgot must not pass as
@@ -58,6 +147,11 @@ func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosi
 func (r *Resolver) check(q cert.Question) error {
 	if len(q.Names) == 0 {
 		return fmt.Errorf("the question has no name")
+	}
+	for _, m := range q.Methods {
+		if !slices.Contains([]cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}, m) {
+			return fmt.Errorf("the question has the method %q, which is none", m)
+		}
 	}
 	if !r.config.RequireOwnership {
 		return nil
@@ -75,14 +169,20 @@ func (r *Resolver) check(q cert.Question) error {
 
 // look is what one view shows for a whole question.
 type look struct {
-	records []finding // of each expected record
-	pointed []finding // of each name, all its address records together
-	caa     []caaSet  // of each name
+	role    cert.ServerRole
+	host    func(name string) string // who was asked about a name
+	records []finding                // of each expected record
+	pointed []finding                // of each name, all its address records together
+	proofs  []finding                // of each name, where no records are expected: can _acme-challenge be looked up
+	caa     []caaSet                 // of each name
 }
 
 // look asks everything at once: in the common case each answer comes after one round trip.
 func (v *view) look(ctx context.Context, q cert.Question) look {
-	l := look{records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), caa: make([]caaSet, len(q.Names))}
+	l := look{
+		role: v.source.role(), host: v.source.host,
+		records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), proofs: make([]finding, len(q.Names)), caa: make([]caaSet, len(q.Names)),
+	}
 	var wg sync.WaitGroup
 	for i, want := range q.Expected {
 		switch want.Purpose {
@@ -95,8 +195,14 @@ func (v *view) look(ctx context.Context, q cert.Question) look {
 	}
 	for i, name := range q.Names {
 		p, indexes := pointingOf(q, name)
+		l.proofs[i] = notAskedFor
 		wg.Go(func() {
-			if len(indexes) == 0 {
+			switch {
+			case len(q.Expected) == 0:
+				l.pointed[i] = v.anyAddress(ctx, base(name))
+				l.proofs[i] = v.challengeName(ctx, base(name))
+				return
+			case len(indexes) == 0:
 				l.pointed[i] = notAskedFor
 				return
 			}

@@ -80,7 +80,7 @@ func TestDiagnose_NobodyListens(t *testing.T) {
 	d := setup{config: func(c *resolver.Config) { c.Resolvers = []string{closed.LocalAddr().String()} }}.diagnose(t)
 	require.Equal(t, cert.Unknown, d.Verdict)
 	require.Equal(t, cert.DNSLookupFailed, d.Problems[0].Code)
-	require.Contains(t, d.Problems[0].Found, "connection refused")
+	require.Contains(t, d.Problems[0].Found, "it refuses the connection")
 }
 
 func TestDiagnose_WithoutCAsLeavesCAAOut(t *testing.T) {

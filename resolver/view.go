@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -15,10 +14,9 @@ import (
 // maxAliases is how many CNAMEs are followed from one name. Resolvers give up at 8 to 16.
 const maxAliases = 8
 
-// view is DNS as one resolver shows it during one diagnosis.
+// view is DNS as one source shows it during one diagnosis.
 type view struct {
-	client *client
-	server string // host:port
+	source source
 
 	mu       sync.Mutex
 	asked    map[dns.Question]*reply
@@ -32,9 +30,7 @@ type reply struct {
 	err  error
 }
 
-func newView(c *client, server string) *view {
-	return &view{client: c, server: server, asked: map[dns.Question]*reply{}}
-}
+func newView(s source) *view { return &view{source: s, asked: map[dns.Question]*reply{}} }
 
 // ask sends a question, or waits for the answer to the same one sent before.
 func (v *view) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
@@ -50,14 +46,14 @@ func (v *view) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, er
 	r.once.Do(func() {
 		r.err = errTimeout
 		if !dead {
-			r.msg, r.err = v.client.query(ctx, v.server, name, qtype)
+			r.msg, r.err = v.source.ask(ctx, name, qtype)
 		}
 		v.note(r.err)
 		if r.err == nil {
 			r.err = refusal(r.msg)
 		}
-		if r.err != nil {
-			r.err = fmt.Errorf("%s: %w", v.host(), r.err)
+		if _, told := errors.AsType[*bogusError](r.err); r.err != nil && !told {
+			r.err = fmt.Errorf("%s: %w", v.source.host(name), r.err)
 		}
 	})
 	return r.msg, r.err
@@ -68,14 +64,6 @@ func (v *view) note(err error) {
 	defer v.mu.Unlock()
 	v.answered = v.answered || err == nil
 	v.silent = v.silent || errors.Is(err, errTimeout)
-}
-
-func (v *view) host() string {
-	host, _, err := net.SplitHostPort(v.server)
-	if err != nil {
-		return v.server
-	}
-	return host
 }
 
 // refusal is the error of a message that tells nothing about the name: only NOERROR and NXDOMAIN do.

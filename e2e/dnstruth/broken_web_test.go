@@ -2,8 +2,8 @@ package dnstruth
 
 import "github.com/evercert/evercert/cert"
 
-// brokenWeb are names whose web servers keep a CA's requests from the platform: no address record is expected of these, or a CDN
-// stands in front.
+// brokenWeb are names whose web servers keep a CA from its answer. Most are asked about by somebody who has not connected them: of
+// those that are, the records have to lead to the platform first. A CDN may stand in front.
 func brokenWeb() []row {
 	at := func(host string) string { return owned + "shop A " + host + "\n" }
 	unexpected, redirect := codes(cert.HTTPUnexpectedResponse), codes(cert.HTTPBadRedirect)
@@ -25,25 +25,31 @@ func brokenWeb() []row {
 		{name: "another site answers the token", text: at(hostOld), probe: true, codes: unexpected},
 	}
 	for i := range web {
-		web[i].methods, web[i].untargeted = http01, true
+		web[i].methods, web[i].bare = http01, true
 	}
 	tls := []row{
 		{name: "nobody listens on port 443", text: at(hostOnly80), codes: codes(cert.HTTPSUnreachable)},
 		{name: "HTTP on port 443", text: at(hostHTTPOn443), codes: codes(cert.HTTPSUnreachable), tells: []string{"plain HTTP"}},
-		{name: "TLS without the protocol of tls-alpn-01", text: at(hostNoALPN), codes: codes(cert.TLSALPNRefused)},
+		{name: "TLS that passes over the protocol of tls-alpn-01", text: at(hostNoALPN), codes: codes(cert.TLSALPNRefused)},
+		{name: "a CDN that ends TLS itself", text: at(hostCDN), codes: codes(cert.TLSALPNRefused)},
+		// Servers refuse the protocol while no CA is expected: nobody can tell before there is an order.
+		{name: "TLS that refuses the protocol of tls-alpn-01", text: at(hostOtherALPN), verdict: cert.Unknown, warns: codes(cert.TLSALPNRefused)},
 		{name: "port 443 never answers", text: at(hostSilent), codes: codes(cert.HTTPSUnreachable)},
 	}
 	for i := range tls {
-		tls[i].methods, tls[i].untargeted = alpn01, true
+		tls[i].methods, tls[i].bare = alpn01, true
 	}
 	table := append(web, tls...)
 	table = append(
 		table,
 		row{name: "a CDN that leads elsewhere", text: owned + "shop A " + hostCDNAstray + "\n", methods: http01, probe: true, codes: codes(cert.HTTPUnexpectedResponse), warns: codes(cert.ProxiedByCDN), tells: []string{"Cloudflare"}},
-		row{name: "a CDN can't pass tls-alpn-01 on", text: owned + "shop A " + hostCDN + "\n", methods: alpn01, probe: true, codes: codes(cert.TLSALPNRefused), warns: codes(cert.ProxiedByCDN)},
+		row{name: "the platform's edge is down", text: owned + pointed, target: "silent.platform.net", methods: http01, verdict: cert.Unknown, acts: cert.PlatformActs, codes: codes(cert.HTTPUnreachable)},
+		row{name: "the platform's edge is down over IPv6", text: owned + pointed, target: "v6dead.platform.net", methods: http01, verdict: cert.OK, chosen: http01, warns: codes(cert.IPv6Unreachable)},
 	)
 	for i := range table {
-		table[i].verdict, table[i].acts = cert.Wrong, cert.TenantActs
+		if table[i].verdict == "" {
+			table[i].verdict, table[i].acts = cert.Wrong, cert.TenantActs
+		}
 	}
 	return table
 }

@@ -12,12 +12,13 @@ import (
 // healthyTable is every set-up of which nothing may be said.
 func healthyTable() []row {
 	ready := owned + delegated + pointed
+	inZone := "@ NS ns1\n@ NS ns2\nns1 A $NET.11\nns2 A $NET.12\n"
 	apex := `_evercert TXT "$OWNERSHIP"` + "\n"
 	table := []row{
 		{name: "healthy with both records", text: ready},
 		{name: "healthy on three servers", servers: []string{a, b, c}, text: ready},
 		{name: "healthy on one server", servers: []string{c}, text: ready},
-		{name: "healthy with servers in its own zone", text: ready + "ns1 A $NET.11\nns2 A $NET.12\n", parent: "@ NS ns1\n@ NS ns2\nns1 A $NET.11\nns2 A $NET.12\n"},
+		{name: "healthy with servers in its own zone", text: ready, parent: inZone, own: inZone},
 		{name: "healthy and signed", signing: dnslab.Signed, text: ready},
 		{name: "healthy and signed with hashed denial", signing: dnslab.SignedHash, text: ready},
 		{name: "healthy and signed without a DS record", signing: dnslab.Island, text: ready},
@@ -42,6 +43,7 @@ func healthyTable() []row {
 		{name: "healthy with CAA for our second CA", cas: []cert.CAIdentity{letsEncrypt, google}, text: ready + `@ CAA 0 issue "pki.goog"`},
 		{name: "healthy with CAA for http-01 only", text: owned + delegated + flat + `@ CAA 0 issue "letsencrypt.org; validationmethods=http-01"`, chosen: http01},
 		{name: "healthy behind a CDN that leads to us", text: owned + "shop A " + hostCDN + "\n", methods: http01, probe: true, chosen: http01, warns: nil},
+		{name: "healthy for somebody who only asks", text: elsewhere, bare: true, methods: http01, chosen: http01},
 		{name: "healthy by tls-alpn-01", text: owned + flat, methods: alpn01, chosen: alpn01},
 		{name: "healthy at the platform's name servers", text: ready, config: func(c *resolver.Config) {
 			c.HostedNameservers = []string{"ns-a.dnshost.net", "ns-b.dnshost.net"}

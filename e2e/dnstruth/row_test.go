@@ -32,6 +32,7 @@ type row struct {
 	on      dnslab.Zones
 	servers []string // as the parent names them; BIND and Knot when empty
 	child   []string // as the zone names them; servers when empty
+	own     string   // what the zone says in place of child's NS records
 	parent  string   // what the parent zone says in place of servers' NS records
 	signing dnslab.Signing
 	stale   string // a server whose signatures have expired
@@ -44,17 +45,19 @@ type row struct {
 	methods    []cert.Method
 	cas        []cert.CAIdentity // letsEncrypt when empty
 	target     string            // the platform's name that the CNAMEs lead to; platform.Target when empty
-	untargeted bool              // no address record is expected
+	bare       bool              // no record is expected: somebody asks about a domain that nobody connected
 	probe      bool
+	registered bool // ask the registry in any case
 	config     func(*resolver.Config)
 
 	// The answer.
 	verdict cert.Verdict
 	chosen  []cert.Method // of each host, when the verdict is ok
-	codes   []cert.Code   // of the problems that block
+	codes   []cert.Code   // of the problems that block, each once
 	warns   []cert.Code   // of those that don't
 	acts    cert.Actor    // on the first problem that blocks
 	tells   []string      // parts of the problems, as a person reads them
+	never   []string      // what may not be told
 }
 
 var noLetters = regexp.MustCompile(`[^a-z0-9]+`)
@@ -113,12 +116,12 @@ func (r row) platform() cert.Platform {
 func (r row) question() cert.Question {
 	names := r.names()
 	d := cert.Domain{ID: "1", Hostname: names[0], Names: names, Tenant: "acme"}
-	q := cert.Question{Names: names, Expected: r.platform().ExpectedRecords(d, secret), CAs: r.cas, Methods: r.methods}
+	q := cert.Question{Names: names, Expected: r.platform().ExpectedRecords(d, secret), CAs: r.cas, Methods: r.methods, Registration: r.registered}
 	if len(q.CAs) == 0 {
 		q.CAs = []cert.CAIdentity{letsEncrypt}
 	}
-	if r.untargeted {
-		q.Expected = slices.DeleteFunc(q.Expected, func(want cert.Record) bool { return want.Purpose == cert.ForAddress })
+	if r.bare {
+		q.Expected = nil
 	}
 	if r.probe {
 		q.Probe = &probe
@@ -165,15 +168,18 @@ func (r row) zones() []dnslab.Zone {
 
 // copies is the zone on each server that has it.
 func (r row) copies(text string) dnslab.Zones {
-	on := dnslab.Zones{}
+	on, ns := dnslab.Zones{}, r.fill(r.own)
+	if ns == "" {
+		ns = dnslab.NS(r.child...)
+	}
 	for _, server := range slices.Concat(r.servers, r.child) {
 		if slices.Contains([]string{dnslab.BIND, dnslab.Knot, dnslab.NSD}, server) {
-			on[server] = dnslab.NS(r.child...) + r.fill(text)
+			on[server] = ns + r.fill(text)
 		}
 	}
 	for server, other := range r.on {
 		if other != dnslab.NotLoaded {
-			other = dnslab.NS(r.child...) + r.fill(other)
+			other = ns + r.fill(other)
 		}
 		on[server] = other
 	}
@@ -184,6 +190,7 @@ func (r row) copies(text string) dnslab.Zones {
 func (r row) run(t *testing.T, lab *dnslab.Lab) {
 	t.Parallel()
 	config := configOf(lab)
+	config.RequireOwnership = !r.bare
 	if r.config != nil {
 		r.config(&config)
 	}
@@ -203,10 +210,15 @@ func (r row) run(t *testing.T, lab *dnslab.Lab) {
 			require.Equal(t, r.acts, p.WhoActs, "who acts on %s", p.Code)
 		}
 	}
-	require.ElementsMatch(t, r.codes, blocks, "codes of problems that block")
-	require.ElementsMatch(t, r.warns, warns, "codes of problems that don't block")
+	slices.Sort(blocks)
+	slices.Sort(warns)
+	require.ElementsMatch(t, r.codes, slices.Compact(blocks), "codes of problems that block")
+	require.ElementsMatch(t, r.warns, slices.Compact(warns), "codes of problems that don't block")
 	for _, part := range r.tells {
 		require.Contains(t, told, r.fill(part))
+	}
+	for _, part := range r.never {
+		require.NotContains(t, told, r.fill(part))
 	}
 	r.requireWhole(t, q, d)
 }

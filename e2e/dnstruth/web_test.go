@@ -44,7 +44,8 @@ const (
 	hostCDNAstray   = "127.0.54.34" // a CDN that leads elsewhere
 	hostHTTPOn443   = "127.0.54.35"
 	hostOnly80      = "127.0.54.36" // nobody listens on port 443
-	hostNoALPN      = "127.0.54.37" // TLS, and not the protocol of tls-alpn-01
+	hostNoALPN      = "127.0.54.37" // TLS that doesn't choose among protocols
+	hostOtherALPN   = "127.0.54.38" // TLS that insists on HTTP
 	registry        = "127.0.54.40" // RDAP
 )
 
@@ -73,7 +74,7 @@ func startWeb(t testing.TB) {
 		}
 	}
 	for address, handler := range map[string]http.HandlerFunc{
-		edgeIPv4: edge, edgeIPv6: edge, hostOld: http.NotFound, hostHTTPOn443: edge, hostOnly80: edge, hostNoALPN: edge,
+		edgeIPv4: edge, edgeIPv6: edge, hostOld: http.NotFound, hostHTTPOn443: edge, hostOnly80: edge, hostNoALPN: edge, hostOtherALPN: edge,
 		hostCircle:      redirect(func(r *http.Request) string { return "http://" + r.Host + r.URL.Path }),
 		hostOtherPort:   redirect(func(r *http.Request) string { return "http://" + r.Host + ":8080" + r.URL.Path }),
 		hostOtherScheme: redirect(func(r *http.Request) string { return "shopapp://" + r.Host + r.URL.Path }),
@@ -94,8 +95,11 @@ func startWeb(t testing.TB) {
 	}
 	serve(t, tls.NewListener(listen(t, hostTLSOn80, "80"), offer()), edge)
 	serve(t, listen(t, hostHTTPOn443, "443"), edge)
-	serve(t, tls.NewListener(listen(t, hostNoALPN, "443"), offer("http/1.1")), edge)
-	for _, address := range []string{edgeIPv4, edgeIPv6, hostCDN, hostCDNAstray, hostOld} {
+	serve(t, tls.NewListener(listen(t, hostOtherALPN, "443"), offer("http/1.1")), edge)
+	for _, address := range []string{hostNoALPN, hostCDN, hostCDNAstray, hostOld} {
+		serve(t, tls.NewListener(listen(t, address, "443"), offer()), edge)
+	}
+	for _, address := range []string{edgeIPv4, edgeIPv6} {
 		serve(t, tls.NewListener(listen(t, address, "443"), offer("acme-tls/1", "http/1.1")), edge)
 	}
 	listen(t, hostSilent, "80") // the kernel takes connections that nobody accepts

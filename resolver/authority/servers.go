@@ -39,13 +39,10 @@ type host struct {
 	err       error
 }
 
-// candidates tells the servers of a zone as they become known, first those whose addresses the parent gave. Their state is
-// empty where they may be asked. Which ones are chosen of too many doesn't depend on who is fast: a tenant who looks twice
+// candidates tells the servers of a zone as they become known, first those whose addresses came with their names. Their state
+// is empty where they may be asked. Which ones are chosen of too many doesn't depend on who is fast: a tenant who looks twice
 // sees the same servers.
 func (t *Tree) candidates(ctx context.Context, c *cut, needs *need) <-chan Server {
-	if c.held {
-		return t.candidates(ctx, c.parent, needs)
-	}
 	out := make(chan Server, c.room()) // nobody who has something to tell waits
 	if c.parent == nil {
 		for _, server := range c.fixed {
@@ -54,6 +51,52 @@ func (t *Tree) candidates(ctx context.Context, c *cut, needs *need) <-chan Serve
 		close(out)
 		return out
 	}
+	go func() {
+		defer close(out)
+		t.named(ctx, c, needs, out)
+	}()
+	if c.held {
+		return t.withParents(ctx, c, needs, out)
+	}
+	return out
+}
+
+// withParents adds the servers of the parent, of which at least one holds the zone too: resolvers that come from above get
+// their answers there.
+func (t *Tree) withParents(ctx context.Context, c *cut, needs *need, own <-chan Server) <-chan Server {
+	above := t.candidates(ctx, c.parent, needs)
+	out := make(chan Server, cap(own)+cap(above))
+	go func() {
+		defer close(out)
+		told := map[netip.AddrPort]bool{}
+		for server := range own {
+			told[server.Address] = true
+			out <- server
+		}
+		for server := range above {
+			if server.State == "" && !told[server.Address] {
+				out <- server
+			}
+		}
+	}()
+	return out
+}
+
+// room is how many servers there can be to tell.
+func (c *cut) room() int {
+	n := len(c.fixed)
+	for _, name := range c.ns {
+		if known := len(c.glue[name]); known > 0 {
+			n += known
+		} else {
+			n += maxAddresses
+		}
+	}
+	return n
+}
+
+// named tells the servers that NS records name.
+func (t *Tree) named(ctx context.Context, c *cut, needs *need, out chan<- Server) {
 	names := slices.Clone(c.ns)
 	if c.registry {
 		rotate(names, t.seed)
@@ -78,21 +121,7 @@ func (t *Tree) candidates(ctx context.Context, c *cut, needs *need) <-chan Serve
 			out <- withoutAddress(name, h.err)
 		})
 	}
-	go func() { lookups.Wait(); close(out) }()
-	return out
-}
-
-// room is how many servers there can be to tell.
-func (c *cut) room() int {
-	n := len(c.fixed)
-	for _, name := range c.ns {
-		if known := len(c.glue[name]); known > 0 {
-			n += known
-		} else {
-			n += maxAddresses
-		}
-	}
-	return n
+	lookups.Wait()
 }
 
 // offer chooses among the addresses of a name server.

@@ -102,9 +102,9 @@ func (set rrset) verify(zone string, keys []*dns.DNSKEY, now time.Time) *breach 
 
 // untimely tells whether a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
 func (set rrset) untimely(signature *dns.RRSIG, now time.Time) *breach {
-	current := uint32(now.Unix()) //nolint:gosec // it is meant to wrap
+	current := uint32(now.Unix())
 	at := func(when uint32) time.Time {
-		return now.Add(time.Duration(int32(when-current)) * time.Second).UTC().Truncate(time.Second) //nolint:gosec // a difference of numbers that wrap
+		return now.Add(time.Duration(int32(when-current)) * time.Second).UTC().Truncate(time.Second)
 	}
 	const layout = "2 January 2006 15:04 MST"
 	if end := at(signature.Expiration); end.Before(now.Truncate(time.Second)) {

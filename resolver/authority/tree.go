@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -75,6 +76,9 @@ func (t *Tree) Queries() int { return int(t.sent.Load()) }
 // message that answers the question is returned, whatever its rcode. A server that was found dead, lame or forbidden is not
 // asked again (*ServerError).
 func (t *Tree) Ask(ctx context.Context, zone *Zone, server int, qname string, qtype uint16) (*dns.Msg, error) {
+	if _, ok := dns.IsDomainName(qname); !ok {
+		return nil, fmt.Errorf("%q is no domain name", qname)
+	}
 	s := zone.Servers[server]
 	if s.State != Answers {
 		return nil, &ServerError{Server: s}
@@ -174,7 +178,7 @@ func rotate[T any](list []T, by uint32) {
 	if len(list) < 2 {
 		return
 	}
-	n := int(by % uint32(len(list))) //nolint:gosec // a length fits
+	n := int(by % uint32(len(list)))
 	turned := append(append(make([]T, 0, len(list)), list[n:]...), list[:n]...)
 	copy(list, turned)
 }

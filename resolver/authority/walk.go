@@ -24,9 +24,9 @@ type cut struct {
 	parent   *cut                    // nil for the root
 	registry bool                    // above the registered domains: the root, a top-level domain, co.uk
 	fixed    []Server                // of the root
-	held     bool                    // lives on its parent's servers, which gave no referral
-	ns       []string                // as the parent names its servers, sorted; nil when held
-	glue     map[string][]netip.Addr // of them, as the parent tells
+	held     bool                    // lives on a server of its parent, which gave no referral
+	ns       []string                // as the parent names its servers or, when held, as it does itself; sorted
+	glue     map[string][]netip.Addr // of them, as came with their names
 	proof    []dns.RR                // what the referral says about DNSSEC
 }
 
@@ -80,7 +80,9 @@ func (t *Tree) descend(ctx context.Context, at *cut, name string, needs *need) (
 			continue
 		}
 		if got.cut != "" {
-			at = remember(t, t.cuts, got.cut, &cut{name: got.cut, parent: at, held: true, registry: isRegistry(got.cut)})
+			if at, err = t.held(ctx, at, got.cut, needs); err != nil {
+				return place{}, err
+			}
 		}
 		// An alias at the name makes NXDOMAIN speak of what it leads to (RFC 6604 §3).
 		absent := m.Rcode == dns.RcodeNameError && len(recordsAt(m.Answer, name, dns.TypeCNAME)) == 0
@@ -98,6 +100,28 @@ func (t *Tree) referred(m *dns.Msg, from *cut, name string) *cut {
 		name: name, parent: from, registry: isRegistry(name),
 		ns: ns, glue: glueOf(m, from.name, ns), proof: proofOf(m.Ns),
 	})
+}
+
+// held is a zone that answered although its parent was asked. Its own NS records tell of servers that hold it only.
+func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) (*cut, error) {
+	if known, ok := recall(t, t.cuts, name); ok {
+		return known, nil
+	}
+	c := &cut{name: name, parent: parent, held: true, registry: isRegistry(name)}
+	m, err := t.query(ctx, parent, inquiry{name: name, qtype: dns.TypeNS, needs: needs, accept: func(m *dns.Msg) error {
+		if !m.Authoritative || len(nameserversOf(m.Answer, name)) == 0 {
+			return errors.New("it has no NS records")
+		}
+		return nil
+	}})
+	switch {
+	case err == nil:
+		c.ns = nameserversOf(m.Answer, name)
+		c.glue = glueOf(m, parent.name, c.ns)
+	case ours(err):
+		return nil, err
+	}
+	return remember(t, t.cuts, name, c), nil
 }
 
 // isRegistry tells whether a zone is above the registered domains. Its servers are many, well kept, and no tenant's business.

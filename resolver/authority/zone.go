@@ -3,6 +3,7 @@ package authority
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -33,7 +34,8 @@ type Server struct {
 	Detail  string   // why it doesn't answer, in words that a tenant may read
 	SOA     *dns.SOA // as this server has it; nil when it told none
 
-	cause error // why its address is not known
+	cause  error    // why its address is not known
+	refers []string // the name servers that it, being the parent's, leaves the zone to
 }
 
 // Zone is what a zone's servers and its parent's say of it. It is shared: don't change it.
@@ -42,7 +44,7 @@ type Zone struct {
 	Parent   string    // the zone that delegates it; empty for the root
 	Registry bool      // above the registered domains: a domain that is found in it is not delegated to anybody
 	Servers  []Server  // by name and address
-	ParentNS []string  // as the parent delegates, sorted; nil when the parent lives on the same servers and gives no referral
+	ParentNS []string  // as the parent delegates, sorted; nil when all its servers hold the zone too and give no referral
 	ChildNS  []string  // as the zone itself says, sorted; nil when no server told
 	DS       []*dns.DS // as they came with the referral, not yet verified; see Tree.CheckZone
 	NXDomain bool      // the name that was asked for doesn't exist in it
@@ -88,7 +90,10 @@ func (t *Tree) survey(ctx context.Context, c *cut) (*Zone, error) {
 	if known, ok := recall(t, t.zones, c); ok {
 		return known, nil
 	}
-	z := &Zone{Name: c.name, Registry: c.registry, ParentNS: c.ns, cut: c}
+	z := &Zone{Name: c.name, Registry: c.registry, cut: c}
+	if !c.held {
+		z.ParentNS = c.ns
+	}
 	if c.parent != nil {
 		z.Parent = c.parent.name
 	}
@@ -97,7 +102,13 @@ func (t *Tree) survey(ctx context.Context, c *cut) (*Zone, error) {
 			z.DS = append(z.DS, ds)
 		}
 	}
-	err := t.probe(ctx, c, t.candidates(ctx, c, nil), func(s Server) { z.Servers = append(z.Servers, s) })
+	err := t.probe(ctx, c, t.candidates(ctx, c, nil), func(s Server) {
+		if s.refers == nil {
+			z.Servers = append(z.Servers, s)
+		} else if z.ParentNS == nil {
+			z.ParentNS = s.refers
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +144,9 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 					server.State, server.Detail = silence(err)
 				} else {
 					server.State, server.Detail = c.judge(m)
+					if server.State == NotAsked {
+						server.refers = nameserversOf(m.Ns, c.name)
+					}
 					server.SOA = soaOf(recordsAt(m.Answer, c.name, dns.TypeSOA))
 				}
 			}
@@ -153,7 +167,7 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 
 // silence is the state of a server that gave no answer.
 func silence(err error) (State, string) {
-	if _, ok := err.(*localError); ok || ours(err) { //nolint:errorlint // a TCP error may wrap one, and is about the server
+	if _, ok := errors.AsType[*localError](err); ok || ours(err) {
 		return NotAsked, err.Error()
 	}
 	return Unreachable, err.Error()

@@ -93,7 +93,13 @@ func TestWhatIsAskedFor(t *testing.T) {
 // A proxy of the environment would be asked in the place of the address, and could reach what the guard refuses.
 func TestNoProxyOfTheEnvironmentIsAsked(t *testing.T) {
 	n := newInternet(t)
-	n.web("127.0.0.1", notFound)
+	n.web("127.0.0.1", func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.RequestURI, "/") { // as a proxy is asked (RFC 9112 §3.2.2)
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
+		http.NotFound(w, r)
+	})
 	n.web("127.0.0.8", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	for _, variable := range []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
 		t.Setenv(variable, "http://"+netip.AddrPortFrom(netip.MustParseAddr("127.0.0.8"), n.http).String())
@@ -160,6 +166,13 @@ func TestTimeOfTheCallerIsOver(t *testing.T) {
 	p := results.Problems()[0]
 	require.Equal(t, cert.PlatformActs, p.WhoActs)
 	require.Equal(t, cert.Warns, p.Severity)
+
+	// The dial may notice it before the context does.
+	ctx, cancel = context.WithTimeout(t.Context(), n.cfg.Timeout/2)
+	defer cancel()
+	n.change = over(map[string]any{"127.0.0.5": os.ErrDeadlineExceeded})
+	require.Equal(t, cert.Unknown, n.prober().HTTP(ctx, target("127.0.0.5")).Verdict())
+	require.Equal(t, cert.Wrong, n.prober().HTTP(t.Context(), target("127.0.0.5")).Verdict())
 
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()

@@ -1,0 +1,187 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/authority"
+)
+
+// home is the zone that one of the tenant's names is in, as the walk from the roots found it.
+type home struct {
+	name   string // the tenant's name, without a wildcard's label
+	zone   *authority.Zone
+	dnssec authority.Validation
+	err    error // the walk's
+	unwalked bool // the roots can't be reached, and nothing is known of zones
+}
+
+// missing tells whether the registered domain isn't there, or has no name servers of its own.
+func (h home) missing() bool {
+	_, absent := errors.AsType[*authority.NoDomainError](h.err)
+	return absent || h.zone != nil && h.zone.Registry
+}
+
+// homesOf walks to every name of the question.
+func homesOf(ctx context.Context, tree *authority.Tree, names []string) []home {
+	homes := make([]home, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() {
+			h := home{name: base(name)}
+			if h.zone, h.err = tree.Zone(ctx, dns.Fqdn(h.name)); h.err == nil {
+				h.dnssec = tree.CheckZone(ctx, h.zone)
+			}
+			homes[i] = h
+		})
+	}
+	wg.Wait()
+	return homes
+}
+
+// base is a name without a wildcard's label.
+func base(name string) string { return strings.TrimPrefix(name, "*.") }
+
+// walked tells whether the walk led anywhere. Where it did not, port 53 of the world can't be reached from here, or the roots are down, and
+// the resolvers' word must do.
+func walked(homes []home) bool {
+	return slices.ContainsFunc(homes, func(h home) bool { return h.zone != nil || h.missing() })
+}
+
+// authorities makes one view for each server: the nth view asks the nth answering server of whatever zone a name is in. So the
+// views together see every server of the zone that has most.
+func authorities(tree *authority.Tree, homes []home) []*view {
+	servers := 1
+	for _, h := range homes {
+		if h.zone != nil {
+			servers = max(servers, len(h.zone.Answering()))
+		}
+	}
+	views := make([]*view, servers)
+	for i := range views {
+		views[i] = newView(&authoritative{tree: tree, homes: homes, index: i})
+	}
+	return views
+}
+
+// authoritative asks the authoritative servers, one of each zone.
+type authoritative struct {
+	tree  *authority.Tree
+	homes []home
+	index int
+}
+
+func (a *authoritative) role() cert.ServerRole { return cert.Authoritative }
+
+func (a *authoritative) host(name string) string {
+	if zone := a.homeOf(name); zone != nil {
+		if server, err := a.pick(zone); err == nil {
+			return tellServer(zone.Servers[server])
+		}
+		return "the name servers of " + bare(zone.Name)
+	}
+	return "the name servers of " + bare(name)
+}
+
+// tellServer is a name server as people know it.
+func tellServer(s authority.Server) string {
+	if !s.Address.IsValid() {
+		return bare(s.Name)
+	}
+	return fmt.Sprintf("%s (%s)", bare(s.Name), s.Address.Addr())
+}
+
+// homeOf is the smallest zone of the tenant's that a name is in or below, nil for names elsewhere.
+func (a *authoritative) homeOf(name string) *authority.Zone {
+	var found *authority.Zone
+	for _, h := range a.homes {
+		if h.zone != nil && !h.zone.Registry && dns.IsSubDomain(h.zone.Name, dns.Fqdn(name)) &&
+			(found == nil || dns.CountLabel(h.zone.Name) > dns.CountLabel(found.Name)) {
+			found = h.zone
+		}
+	}
+	return found
+}
+
+// pick is this view's server of a zone.
+func (a *authoritative) pick(zone *authority.Zone) (int, error) {
+	answering := zone.Answering()
+	if len(answering) == 0 {
+		return 0, errTimeout
+	}
+	return answering[a.index%len(answering)], nil
+}
+
+// ask goes to the tenant's own zone without a walk; where that refers to a zone below it, and for names elsewhere, the walk finds who
+// knows. A domain that doesn't exist has no records: that is an answer.
+func (a *authoritative) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	if zone := a.homeOf(name); zone != nil {
+		m, err := a.askZone(ctx, zone, name, qtype)
+		if err != nil || !isReferral(m) {
+			return m, err
+		}
+	}
+	zone, err := a.tree.Zone(ctx, name)
+	if _, absent := errors.AsType[*authority.NoDomainError](err); absent {
+		m := new(dns.Msg).SetQuestion(name, qtype)
+		m.Rcode = dns.RcodeNameError
+		return m, nil
+	}
+	if err != nil {
+		return nil, silence(err)
+	}
+	return a.askZone(ctx, zone, name, qtype)
+}
+
+func (a *authoritative) askZone(ctx context.Context, zone *authority.Zone, name string, qtype uint16) (*dns.Msg, error) {
+	server, err := a.pick(zone)
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.tree.Ask(ctx, zone, server, name, qtype)
+	if err != nil {
+		return nil, silence(err)
+	}
+	if isReferral(m) {
+		return m, nil
+	}
+	if v := a.tree.CheckAnswer(a.dnssecOf(zone), m); v.Security == authority.Bogus {
+		return nil, &bogusError{zone: bare(zone.Name), detail: v.Detail}
+	}
+	return m, nil
+}
+
+// dnssecOf is what was found of a zone of the tenant's. Others are left to the validating resolvers.
+func (a *authoritative) dnssecOf(zone *authority.Zone) authority.Validation {
+	for _, h := range a.homes {
+		if h.zone != nil && h.zone.Name == zone.Name {
+			return h.dnssec
+		}
+	}
+	return authority.Validation{Security: authority.Insecure}
+}
+
+func isReferral(m *dns.Msg) bool {
+	return !m.Authoritative && m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && has(m.Ns, dns.TypeNS) && !has(m.Ns, dns.TypeSOA)
+}
+
+// silence is why nobody told anything, for a tenant's eyes.
+func silence(err error) error {
+	if unreachable, ok := errors.AsType[*authority.UnreachableError](err); ok {
+		return fmt.Errorf("no answer from the name servers of %s", bare(unreachable.Zone))
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return errTimeout
+	}
+	if _, ok := errors.AsType[*authority.ServerError](err); ok || errors.Is(err, authority.ErrTooManyQueries) {
+		return err
+	}
+	return describe(err)
+}

@@ -1,0 +1,190 @@
+package resolver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/authority"
+)
+
+// verdict is what the zone itself allows: nothing can be right in one that is not there or that none of its servers knows.
+func (h home) verdict() cert.Verdict {
+	switch {
+	case h.unwalked:
+		return cert.OK
+	case h.missing():
+		return cert.Wrong
+	case h.err != nil:
+		return cert.Unknown
+	case h.dnssec.Security == authority.Bogus:
+		return cert.Wrong
+	case len(h.zone.Answering()) > 0:
+		return cert.OK
+	case slices.ContainsFunc(h.zone.Servers, func(s authority.Server) bool {
+		return s.State == authority.Unreachable || s.State == authority.NotAsked
+	}):
+		return cert.Unknown
+	default:
+		return cert.Wrong // every server says that it doesn't know the zone, or none has an address
+	}
+}
+
+// broken tells whether the zone's own problem stands for all that could be said of the names in it.
+func (h home) broken() bool { return h.missing() || h.zone != nil && h.verdict() != cert.OK }
+
+// problems tells what is wrong with the zone; registered is the registry's word, where it was asked for.
+func (h home) problems(registered *cert.Problem, hosted []string) []cert.Problem {
+	if registered != nil && (h.missing() || registered.Code == cert.DomainExpired) {
+		return []cert.Problem{*registered}
+	}
+	if h.missing() {
+		return []cert.Problem{h.notRegistered()}
+	}
+	if h.zone == nil {
+		return nil // what could not be looked up is told record by record
+	}
+	var problems []cert.Problem
+	if h.dnssec.Security == authority.Bogus {
+		problems = append(problems, dnssecBogus(bare(h.zone.Name), h.dnssec.Detail))
+	}
+	for _, fault := range h.zone.Faults() {
+		if p, ok := h.faulty(fault); ok {
+			problems = append(problems, p)
+		}
+	}
+	if p, ok := h.hostedElsewhere(hosted); ok {
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+func (h home) notRegistered() cert.Problem {
+	domain := cert.RegisteredDomain(h.name)
+	p := cert.Problem{
+		Code: cert.DomainNotRegistered, WhoActs: cert.TenantActs, Severity: cert.Blocks,
+		Message:     fmt.Sprintf("The domain %s does not exist: it is not registered, or its registration has run out.", cert.Unicode(domain)),
+		Remediation: fmt.Sprintf("Look whether %s is spelled right. If it is, register or renew it at a registrar.", cert.Unicode(domain)),
+		Found:       "NXDOMAIN",
+	}
+	if h.zone != nil {
+		p.Found = "no NS records for it at " + bare(h.zone.Name)
+		p.Message = fmt.Sprintf("The domain %s has no name servers, so nothing in it can be found.", cert.Unicode(domain))
+		p.Remediation = fmt.Sprintf("At your registrar, enter the name servers of your DNS provider for %s.", cert.Unicode(domain))
+	}
+	return p
+}
+
+// faulty is the problem of a fault that people should know of. One server that fails of several only warns: resolvers ask the others.
+func (h home) faulty(f authority.Fault) (cert.Problem, bool) {
+	domain := cert.Unicode(bare(h.zone.Name))
+	p := cert.Problem{Severity: cert.Warns, WhoActs: cert.TenantActs}
+	some := "Others answer; but some visitors wait or fail."
+	if len(h.zone.Answering()) == 0 {
+		p.Severity, some = cert.Blocks, "None of the others answers either, so nobody can look up the domain."
+	}
+	server := tellServer(f.Server)
+	switch f.Kind {
+	case authority.LameServer:
+		p.Code, p.Found = cert.NameserverLame, server+": "+f.Server.Detail
+		p.Message = fmt.Sprintf("The name server %s is listed for %s but does not know the domain. %s", server, domain, some)
+		p.Remediation = fmt.Sprintf("At your DNS provider, ask why %s does not serve %s; or, at your registrar, list only the name servers that your DNS provider names.", bare(f.Server.Name), domain)
+	case authority.UnreachableServer:
+		p.Code, p.Found = cert.NameserverUnreachable, server+": "+f.Server.Detail
+		p.Message = fmt.Sprintf("The name server %s of %s does not answer. %s", server, domain, some)
+		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", bare(f.Server.Name))
+		if p.Severity == cert.Blocks {
+			p.WhoActs, p.Remediation = cert.PlatformActs, nothingToDo+" If it lasts for hours, ask your DNS provider about "+bare(f.Server.Name)+"."
+		}
+	case authority.ServerNoAddress, authority.ForbiddenServer:
+		p.Code, p.Found = cert.NameserverUnreachable, server+": "+f.Server.Detail
+		p.Message = fmt.Sprintf("The name server %s of %s can't be asked: it has no address that the internet can reach. %s", server, domain, some)
+		p.Remediation = fmt.Sprintf("At your registrar, list only the name servers that your DNS provider names for %s.", domain)
+	case authority.NameserversDiffer:
+		p.Code, p.Severity = cert.NameserversDiffer, cert.Warns
+		p.Found = differing(f)
+		p.Message = fmt.Sprintf("The registry and the domain's own zone name different name servers for %s: %s.", domain, p.Found)
+		p.Remediation = fmt.Sprintf("At your registrar, list exactly the name servers that your DNS provider names for %s.", domain)
+	case authority.SerialsDiffer: // told where it matters: record by record
+		return p, false
+	}
+	return p, true
+}
+
+func differing(f authority.Fault) string {
+	var parts []string
+	if len(f.AtParent) > 0 {
+		parts = append(parts, "only at the registry: "+tellNames(f.AtParent))
+	}
+	if len(f.InZone) > 0 {
+		parts = append(parts, "only in the zone: "+tellNames(f.InZone))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func tellNames(names []string) string {
+	told := make([]string, len(names))
+	for i, name := range names {
+		told[i] = bare(name)
+	}
+	return strings.Join(distinct(told), ", ")
+}
+
+// hostedHere tells whether every name server of the zone is one of the platform's.
+func (h home) hostedHere(hosted []string) bool {
+	if h.zone == nil || h.zone.Registry || len(hosted) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(h.nameservers(), func(name string) bool { return !slices.Contains(hosted, name) })
+}
+
+// nameservers are those that count: the registry's, which every resolver meets first.
+func (h home) nameservers() []string {
+	list := h.zone.ParentNS
+	if len(list) == 0 {
+		list = h.zone.ChildNS
+	}
+	names := make([]string, len(list))
+	for i, name := range list {
+		names[i] = bare(name)
+	}
+	return names
+}
+
+// hostedElsewhere is the problem of a tenant who must host DNS with the platform and doesn't (rows B3 and B7).
+func (h home) hostedElsewhere(hosted []string) (cert.Problem, bool) {
+	if len(hosted) == 0 || h.zone == nil || h.zone.Registry || h.hostedHere(hosted) {
+		return cert.Problem{}, false
+	}
+	domain := cert.Unicode(cert.RegisteredDomain(h.name))
+	return cert.Problem{
+		Code: cert.NameserversNotHosted, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: "NS " + strings.Join(h.nameservers(), ", NS "),
+		Message:     fmt.Sprintf("The DNS of %s is not hosted here: its name servers are %s.", domain, strings.Join(h.nameservers(), ", ")),
+		Remediation: fmt.Sprintf("At your registrar, change the name servers of %s to %s. It takes up to 48 hours until everybody sees it.", domain, strings.Join(hosted, ", ")),
+	}, true
+}
+
+// servers lists the zone's servers for people.
+func (h home) servers() []cert.Nameserver {
+	if h.zone == nil || h.zone.Registry {
+		return nil
+	}
+	list := make([]cert.Nameserver, len(h.zone.Servers))
+	for i, s := range h.zone.Servers {
+		list[i] = cert.Nameserver{Zone: bare(h.zone.Name), Name: bare(s.Name), State: string(s.State), Detail: s.Detail}
+		if s.Address.IsValid() {
+			list[i].Address = s.Address.Addr().String()
+		}
+	}
+	return list
+}
+
+func dnssecBogus(zone, detail string) cert.Problem {
+	return cert.Problem{
+		Code: cert.DNSSECBogus, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: detail,
+		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers say: %s.", cert.Unicode(zone), detail),
+		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s mended (sign the zone anew), and at your registrar make the DS records those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.",
+			cert.Unicode(zone)),
+	}
+}
