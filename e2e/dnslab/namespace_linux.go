@@ -16,9 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inside is set in the environment of the test binary that runs in the namespace.
-const inside = "EVERCERT_TEST_IN_NAMESPACE"
-
 // InNamespace runs a package's tests in a network namespace of their own, where only loopback exists and port 53 of every
 // address in 127.0.0.0/8 is free. Call it from TestMain and exit with what it returns:
 //
@@ -46,9 +43,14 @@ func again() (int, error) {
 	// The kernel's death signal is tied to the thread that starts the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	folder, err := os.MkdirTemp("", "dnslab")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(folder)                            //nolint:errcheck // tests that end well have emptied it
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...) //nolint:noctx // it has the life of this process
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), inside+"="+folder)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {
@@ -56,7 +58,7 @@ func again() (int, error) {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	err := cmd.Run()
+	err = cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if code := exit.ExitCode(); code > 0 {
 			return code, nil

@@ -19,6 +19,10 @@ import (
 // patience bounds the start of a server, with all its zones, and each change of them. Tests share a slow machine.
 const patience = 60 * time.Second
 
+// inside names the environment variable that the test binary in the namespace has: the folder that its servers' files go to, which
+// is removed when the tests have ended, be it in a panic.
+const inside = "EVERCERT_TEST_IN_NAMESPACE"
+
 // program is a name server as Debian packages it.
 type program struct {
 	name    string // as people call it
@@ -44,7 +48,7 @@ type Server struct {
 // newFolder makes a folder for a server's files.
 func newFolder(t testing.TB) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "dnslab") //nolint:usetesting // t.TempDir's path holds the test's name, and Unix sockets take 107 bytes
+	folder, err := os.MkdirTemp(os.Getenv(inside), "") //nolint:usetesting // t.TempDir's path holds the test's name, and Unix sockets take 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/sdk/client"
 
@@ -48,7 +49,7 @@ type recorder struct {
 
 func run(ctx context.Context, out string) (err error) {
 	s, err := stack.Start(stack.Options{CA: []string{"minutes=20s", "retry-after=0"}, Env: map[string]string{
-		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "1s", "DNS_FIRST_CHECKS": "1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_ESCALATE_AFTER": "4s", "DNS_ESCALATED_INTERVAL": "2s",
+		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "1s", "DNS_FIRST_CHECKS": "1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "2s", "DNS_ESCALATE_AFTER": "4s", "DNS_ESCALATED_INTERVAL": "2s",
 	}})
 	if err != nil {
 		return err
@@ -194,7 +195,7 @@ func (r *recorder) await(ctx context.Context, name string, enough func(runs int,
 			return err
 		}
 		runs, err := r.runs(ctx, workflows.DomainID(name))
-		if err != nil {
+		if _, unstarted := errors.AsType[*serviceerror.NotFound](err); err != nil && !unstarted {
 			return err
 		}
 		if enough(len(runs), d.Headline) {
