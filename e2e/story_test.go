@@ -21,7 +21,7 @@ import (
 // TestA1_ConnectingIsAllThatATenantDoes goes from the CLI to a visitor's browser, and shows D1's records on the way.
 func TestA1_ConnectingIsAllThatATenantDoes(t *testing.T) {
 	t.Parallel()
-	p := newPlatform(t, stack.Options{})
+	p := newPlatform(t, stack.Options{Env: map[string]string{"RUN_SETTLE_AFTER": "1s"}})
 	out, stderr, code := p.cli("connect", "Shop.Ready.test.", "--tenant", "acme", "--also", "www.shop.ready.test")
 	require.Zero(t, code, "%s%s", out, stderr)
 	require.Contains(t, out, "_acme-challenge.shop.ready.test", "the records to add are shown (D1)")

@@ -30,7 +30,8 @@ var (
 // Domain keeps one hostname on HTTPS from the moment a tenant connects it until it is removed (row E1).
 //
 // It has no natural end. All it must remember is in State, so a run may stop between any two turns and a fresh run
-// carries on. A run ends when a certificate is installed: a history tells the story of one certificate.
+// carries on. A run ends some time after a certificate was installed: a history tells the story of one certificate, and a sleeping
+// domain has next to none that new code would have to replay.
 func Domain(ctx workflow.Context, state State) error {
 	d, err := newDomain(ctx, state) // message handlers and the first record; never blocks
 	if err != nil {
@@ -43,7 +44,7 @@ func Domain(ctx workflow.Context, state State) error {
 		if err := d.record(ctx); err != nil {
 			return err
 		}
-		if d.installed || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if d.settled(ctx) || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			return d.continueAsNew(ctx)
 		}
 	}
@@ -85,7 +86,7 @@ type domain struct {
 	diagnosis *cert.Diagnosis // since the last record
 	changed   bool            // something that people read differs from what was recorded
 	woken     bool            // a message has something for the main loop to do
-	installed bool            // a certificate was installed in this run
+	installed time.Time       // a certificate, in this run
 }
 
 func newDomain(ctx workflow.Context, s State) (*domain, error) {
@@ -131,6 +132,15 @@ func (d *domain) happened(t cert.EventType, detail string) {
 	d.events = append(d.events, cert.Event{Type: t, Detail: detail})
 	d.changed = true
 }
+
+// settled tells whether this run's story is over: its certificate has been served for a while, or the next one is due.
+func (d *domain) settled(ctx workflow.Context) bool {
+	return !d.installed.IsZero() && (d.state.Phase != Active || !workflow.Now(ctx).Before(d.settlesAt()))
+}
+
+// settlesAt is when the run ends. Not at once: people who have just seen the domain come up find the whole story in one run, and
+// when thousands come up at a time, those that wait for their certificate go before those that tidy up.
+func (d *domain) settlesAt() time.Time { return d.installed.Add(d.state.Policy.SettleAfter) }
 
 // continueAsNew lets accepted updates finish first: whoever was promised an answer gets it from the run that promised. Signals that
 // have arrived are taken into the state: the next run would not see them.

@@ -52,7 +52,7 @@ func (d *domain) install(ctx workflow.Context) error {
 	d.state.Live, d.state.Issued = d.state.Issued, nil
 	d.state.Failures, d.state.Attempting, d.state.Expired, d.state.Problems = 0, time.Time{}, false, nil
 	d.resolveCase(ctx, "the certificate is installed")
-	d.installed = true
+	d.installed = workflow.Now(ctx)
 	d.enter(Active)
 	return nil
 }

@@ -17,6 +17,8 @@ func (d *domain) awaitRenewal(ctx workflow.Context) error {
 		return nil
 	case d.state.CheckRequested != "":
 		return d.lookOnly(ctx)
+	case !d.installed.IsZero() && d.settlesAt().Before(d.state.Live.RenewAt):
+		return d.rest(ctx, d.settlesAt(), "the story of serial "+d.state.Live.Serial+" ends, and a new run waits for the renewal")
 	default:
 		return d.rest(ctx, d.state.Live.RenewAt, "renewal of "+d.state.Hostname)
 	}
