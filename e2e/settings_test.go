@@ -25,9 +25,17 @@ const required = "required"
 // config.Load. A main can't be imported, so its source is read; the rules are those of config.Describe.
 func settingsOf(t *testing.T, folder string) map[string]setting {
 	t.Helper()
-	program := parsePackage(t, folder)
+	return settingsIn(t, folder, parsePackage(t, folder).loaded(t))
+}
+
+// settingsIn lists the fields of one struct.
+func settingsIn(t *testing.T, folder, structName string) map[string]setting {
+	t.Helper()
 	found := map[string]setting{}
-	program.collect(t, program.loaded(t), "", found)
+	parsePackage(t, folder).collect(t, structName, "", found)
+	if len(found) == 0 {
+		t.Fatalf("%s: no settings found in %s", folder, structName)
+	}
 	return found
 }
 

@@ -44,6 +44,8 @@ func (v *view) address(ctx context.Context, p pointing) addressed {
 	switch {
 	case len(found) > 0: // with one family seen a CA goes on, whatever became of the other
 		return v.compare(ctx, p, found, seen)
+	case slices.ContainsFunc(p.targets, a.leadsTo) && v.endsAt(a):
+		return p.each(right(seen))
 	case slices.ContainsFunc(p.targets, a.leadsTo):
 		return p.each(rightButBroken(seen, targetSilent(p, fault)))
 	case a.endless || aaaa.endless:
@@ -79,7 +81,7 @@ func (v *view) compare(ctx context.Context, p pointing, found []netip.Addr, seen
 
 // throughTarget judges a name whose CNAME is right by whether the platform's target itself has an address.
 func (v *view) throughTarget(ctx context.Context, p pointing, a answer) finding {
-	if len(a.records) > 0 {
+	if len(a.records) > 0 || v.endsAt(a) {
 		return right(a.tell())
 	}
 	aaaa := v.lookup(ctx, p.name, dns.TypeAAAA)

@@ -16,11 +16,11 @@ import (
 
 // home is the zone that one of the tenant's names is in, as the walk from the roots found it.
 type home struct {
-	name   string // the tenant's name, without a wildcard's label
-	zone   *authority.Zone
-	dnssec authority.Validation
-	err    error // the walk's
-	unwalked bool // the roots can't be reached, and nothing is known of zones
+	name     string // the tenant's name, without a wildcard's label
+	zone     *authority.Zone
+	dnssec   authority.Validation
+	err      error // the walk's
+	unwalked bool  // the roots can't be reached, and nothing is known of zones
 }
 
 // missing tells whether the registered domain isn't there, or has no name servers of its own.
@@ -55,9 +55,10 @@ func walked(homes []home) bool {
 	return slices.ContainsFunc(homes, func(h home) bool { return h.zone != nil || h.missing() })
 }
 
-// authorities makes one view for each server: the nth view asks the nth answering server of whatever zone a name is in. So the
+// authorities makes one view for each server; at the names in ends, which are the platform's own, they look no further, because there
+// resolvers show as much: the nth view asks the nth answering server of whatever zone a name is in. So the
 // views together see every server of the zone that has most.
-func authorities(tree *authority.Tree, homes []home) []*view {
+func authorities(tree *authority.Tree, homes []home, ends []string) []*view {
 	servers := 1
 	for _, h := range homes {
 		if h.zone != nil {
@@ -66,7 +67,8 @@ func authorities(tree *authority.Tree, homes []home) []*view {
 	}
 	views := make([]*view, servers)
 	for i := range views {
-		views[i] = newView(&authoritative{tree: tree, homes: homes, index: i})
+		views[i] = newView(&authoritative{tree: tree, homes: homes, index: i, below: map[string]*authority.Zone{}})
+		views[i].ends = ends
 	}
 	return views
 }
@@ -76,18 +78,28 @@ type authoritative struct {
 	tree  *authority.Tree
 	homes []home
 	index int
+
+	mu    sync.Mutex
+	below map[string]*authority.Zone // where the walk found names that the tenant's own zones don't hold
 }
 
 func (a *authoritative) role() cert.ServerRole { return cert.Authoritative }
 
+// host is the server that knows of a name: of the zone that was found to hold it, which may lie below the tenant's own.
 func (a *authoritative) host(name string) string {
-	if zone := a.homeOf(name); zone != nil {
-		if server, err := a.pick(zone); err == nil {
-			return tellServer(zone.Servers[server])
-		}
-		return "the name servers of " + bare(zone.Name)
+	a.mu.Lock()
+	zone := a.below[dns.CanonicalName(name)]
+	a.mu.Unlock()
+	if zone == nil {
+		zone = a.homeOf(name)
 	}
-	return "the name servers of " + bare(name)
+	if zone == nil {
+		return "the name servers of " + bare(name)
+	}
+	if server, err := a.pick(zone); err == nil {
+		return tellServer(zone.Servers[server])
+	}
+	return "the name servers of " + bare(zone.Name)
 }
 
 // tellServer is a name server as people know it.
@@ -114,9 +126,19 @@ func (a *authoritative) homeOf(name string) *authority.Zone {
 func (a *authoritative) pick(zone *authority.Zone) (int, error) {
 	answering := zone.Answering()
 	if len(answering) == 0 {
-		return 0, errTimeout
+		return 0, noneAnswers(zone)
 	}
 	return answering[a.index%len(answering)], nil
+}
+
+// noneAnswers is why no server of a zone can be asked: what the first of them did.
+func noneAnswers(zone *authority.Zone) error {
+	for _, s := range zone.Servers {
+		if s.State == authority.Failing || s.State == authority.Lame {
+			return errors.New(s.Detail)
+		}
+	}
+	return errTimeout
 }
 
 // ask goes to the tenant's own zone without a walk; where that refers to a zone below it, and for names elsewhere, the walk finds who
@@ -137,6 +159,9 @@ func (a *authoritative) ask(ctx context.Context, name string, qtype uint16) (*dn
 	if err != nil {
 		return nil, silence(err)
 	}
+	a.mu.Lock()
+	a.below[name] = zone
+	a.mu.Unlock()
 	return a.askZone(ctx, zone, name, qtype)
 }
 
@@ -153,7 +178,11 @@ func (a *authoritative) askZone(ctx context.Context, zone *authority.Zone, name 
 		return m, nil
 	}
 	if v := a.tree.CheckAnswer(a.dnssecOf(zone), m); v.Security == authority.Bogus {
-		return nil, &bogusError{zone: bare(zone.Name), detail: v.Detail}
+		detail := v.Detail
+		if a.dnssecOf(zone).Security == authority.Secure { // the zone's keys are right: it is this server that has something wrong
+			detail += ", at " + tellServer(zone.Servers[server])
+		}
+		return nil, &bogusError{zone: bare(zone.Name), detail: detail}
 	}
 	return m, nil
 }

@@ -63,14 +63,17 @@ func weigh(q cert.Question, homes []home, authoritative, recursive []look) evide
 	return e
 }
 
-// decided is the finding of those who decide, unless DNSSEC keeps every resolver from seeing it: then a CA won't either.
+// decided is the finding of those who decide, unless every resolver that tells anything shows what only they can see: that DNSSEC keeps
+// the answer from them, and so from a CA, or that the platform's own name to which the record leads is broken.
 func decided(deciding, recursive []finding) finding {
 	m := merge(deciding)
 	if m.usable != cert.OK {
 		return m
 	}
-	told := slices.DeleteFunc(slices.Clone(recursive), func(f finding) bool { return f.usable == cert.Unknown })
-	if len(told) > 0 && !slices.ContainsFunc(told, func(f finding) bool { return f.problem.Code != cert.DNSSECBogus }) {
+	told := slices.DeleteFunc(slices.Clone(recursive), func(f finding) bool { return f.record == cert.Unknown && f.problem.Code != cert.DNSSECBogus })
+	if len(told) > 0 && !slices.ContainsFunc(told, func(f finding) bool {
+		return f.problem.Code != cert.DNSSECBogus && (f.record != cert.OK || f.usable != cert.Unknown)
+	}) {
 		return merge(told)
 	}
 	return m

@@ -86,7 +86,7 @@ func merge(findings []finding) finding {
 		return m
 	}
 	m.problem = mostTelling(same)
-	if m.usable == cert.Wrong && slices.Contains(usables, cert.OK) {
+	if m.usable == cert.Wrong && slices.Contains(usables, cert.OK) && m.problem.Code != cert.DNSSECBogus {
 		m.problem = notYetEverywhere(m.problem)
 	}
 	return m

@@ -162,7 +162,7 @@ func targetSilent(p pointing, fault error) cert.Problem {
 
 // notYetEverywhere adds that the views differ, as they do for a while after a change.
 func notYetEverywhere(p cert.Problem) cert.Problem {
-	p.Message += " Some DNS resolvers see the right records already, others don't yet."
+	p.Message += " Some servers show the right records already, others don't yet."
 	p.Remediation = "If you changed it within the last day, just wait: the change is on its way. If not: " + p.Remediation
 	return p
 }

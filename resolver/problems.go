@@ -22,9 +22,6 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 		if requireOwnership && want.Purpose == cert.ForOwnership && !e.inBrokenZone(subject(want)) {
 			l.add(subject(want), e.hostedWork(subject(want), e.records[i]))
 		}
-		if differing := e.differing(i); differing != nil && !e.inBrokenZone(subject(want)) {
-			defer func() { l.addProblem(*differing) }()
-		}
 	}
 	for i, name := range e.question.Names {
 		if e.homes[i].broken() {
@@ -47,7 +44,16 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 		l.add(name, e.pointed[i])
 		l.addReached(e.reached[i], "")
 		if request, stands := e.caaInTheWay(i, best); stands {
-			l.addProblem(caaProblem(name, e.caa[i], request))
+			p := caaProblem(name, e.caa[i], request)
+			if p.Code == cert.CAALookupFailed && l.silent[silenceOf(cert.DNSLookupFailed, name)] {
+				continue // said already: no answer comes for this name
+			}
+			l.addProblem(p)
+		}
+	}
+	for i, want := range e.question.Expected {
+		if p := e.differing(i); p != nil && !e.inBrokenZone(subject(want)) {
+			l.addProblem(*p)
 		}
 	}
 	return l.problems
@@ -134,7 +140,7 @@ func (l *list) add(name string, f finding) {
 		return
 	}
 	if f.problem.Code == cert.DNSLookupFailed || f.problem.Code == cert.DNSSECBogus {
-		key := string(f.problem.Code) + " " + name
+		key := silenceOf(f.problem.Code, name)
 		if l.silent[key] {
 			return
 		}
@@ -146,8 +152,15 @@ func (l *list) add(name string, f finding) {
 	l.addProblem(f.problem)
 }
 
+// silenceOf is the key under which it is noted that a name's lookups fail.
+func silenceOf(code cert.Code, name string) string { return string(code) + " " + name }
+
+// addProblem adds a problem that isn't there yet. One record with a broken signature shows that its zone's signing is broken; the next
+// of that zone adds nothing.
 func (l *list) addProblem(p cert.Problem) {
-	if !slices.ContainsFunc(l.problems, func(q cert.Problem) bool { return q.Code == p.Code && q.Message == p.Message }) {
+	if !slices.ContainsFunc(l.problems, func(q cert.Problem) bool {
+		return q.Code == p.Code && (q.Message == p.Message || p.Code == cert.DNSSECBogus && q.Remediation == p.Remediation)
+	}) {
 		l.problems = append(l.problems, p)
 	}
 }

@@ -47,10 +47,7 @@ func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*view) {
 			if err != nil || len(addresses) == 0 {
 				return
 			}
-			t := reach.Target{Name: name, Addresses: addresses, Probe: e.question.Probe}
-			if !e.bare() && e.pointed[i].usable == cert.OK {
-				t.Own = addresses
-			}
+			t := reach.Target{Name: name, Addresses: addresses, Own: platforms(ctx, e.question, views), Probe: e.question.Probe}
 			if e.allows(cert.HTTP01) {
 				e.reached[i].http = prober.HTTP(ctx, t)
 			}
@@ -96,17 +93,48 @@ func (e evidence) noteCDN(i int) {
 	}
 }
 
-// addressesIn are those that the first view that knows shows.
+// addressesIn are those that all views show: a CA may see any of them. Where a view looks no further than the platform's own name, the
+// others tell what is there.
 func addressesIn(ctx context.Context, views []*view, name string) ([]netip.Addr, error) {
-	var fault error
-	for _, v := range views {
-		a, aaaa := v.bothFamilies(ctx, name)
-		if found := addressesOf(a.records, aaaa.records); len(found) > 0 {
-			return distinctAddresses(found), nil
-		}
-		fault = firstError(fault, a.err, aaaa.err)
+	found, faults := make([][]netip.Addr, len(views)), make([]error, len(views))
+	var wg sync.WaitGroup
+	for i, v := range views {
+		wg.Go(func() {
+			a, aaaa := v.bothFamilies(ctx, name)
+			found[i], faults[i] = addressesOf(a.records, aaaa.records), firstError(a.err, aaaa.err)
+			if end := bare(a.end()); v.endsAt(a) && end != name {
+				found[i], faults[i] = addressesIn(ctx, withoutEnds(views), end)
+			}
+		})
 	}
-	return nil, fault
+	wg.Wait()
+	if all := slices.Concat(found...); len(all) > 0 {
+		return distinctAddresses(all), nil
+	}
+	return nil, firstError(faults...)
+}
+
+func withoutEnds(views []*view) []*view {
+	return slices.DeleteFunc(slices.Clone(views), func(v *view) bool { return len(v.ends) > 0 })
+}
+
+// platforms are the platform's own addresses: those that tenants are told, and those of its names that tenants' records lead to.
+func platforms(ctx context.Context, q cert.Question, views []*view) []netip.Addr {
+	var own []netip.Addr
+	asked := map[string]bool{}
+	for _, want := range q.Expected {
+		if want.Purpose != cert.ForAddress {
+			continue
+		}
+		if address, err := netip.ParseAddr(want.Value); err == nil {
+			own = append(own, address.Unmap())
+		} else if !asked[want.Value] {
+			asked[want.Value] = true
+			addresses, _ := addressesIn(ctx, views, want.Value) // not known: then nothing is known to be the platform's
+			own = append(own, addresses...)
+		}
+	}
+	return own
 }
 
 func distinctAddresses(addresses []netip.Addr) []netip.Addr {

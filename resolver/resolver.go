@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/miekg/dns"
+
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
 	"github.com/evercert/evercert/resolver/guard"
@@ -75,12 +77,14 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 		zoneLooks, looks []look
 		views            = make([]*view, len(r.config.Resolvers))
 	)
-	all.Go(func() {
-		for i, server := range r.config.Resolvers {
-			views[i] = newView(recursive{r.client, server})
-		}
-		looks = lookAll(limited, views, q)
-	})
+	told := q // CAA records are the authoritative servers' to tell
+	if len(r.walks.Roots) > 0 {
+		told.CAs = nil
+	}
+	for i, server := range r.config.Resolvers {
+		views[i] = newView(recursive{r.client, server})
+	}
+	all.Go(func() { looks = lookAll(limited, views, told) })
 	all.Go(func() {
 		if len(r.walks.Roots) == 0 {
 			return
@@ -89,16 +93,30 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 		walks.MaxQueries = 200 + 100*len(q.Names)
 		tree := authority.NewTree(walks)
 		if homes = homesOf(limited, tree, q.Names); walked(homes) {
-			zoneViews = authorities(tree, homes)
+			zoneViews = authorities(tree, homes, targetsOf(q))
 			zoneLooks = lookAll(limited, zoneViews, q)
 		}
 	})
 	all.Wait()
+	if len(zoneLooks) == 0 && len(r.walks.Roots) > 0 {
+		looks = lookAll(limited, views, q) // the roots can't be reached: what was asked already isn't asked again
+	}
 	e := weigh(q, homes, zoneLooks, looks)
 	e.hosted = r.config.HostedNameservers
 	r.askRegistries(ctx, &e)
 	r.reachAll(ctx, &e, slices.Concat(zoneViews, views))
 	return e
+}
+
+// targetsOf are the platform's names that tenants' records lead to.
+func targetsOf(q cert.Question) []string {
+	var targets []string
+	for _, want := range q.Expected {
+		if want.Type == "CNAME" {
+			targets = append(targets, dns.CanonicalName(want.Value))
+		}
+	}
+	return targets
 }
 
 func lookAll(ctx context.Context, views []*view, q cert.Question) []look {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -57,9 +58,25 @@ func (r recursive) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg
 	if err != nil || m.Rcode != dns.RcodeServerFailure {
 		return m, err
 	}
+	if blamesDNSSEC(m) {
+		return nil, r.bogus(name, m)
+	}
 	unchecked, err := r.client.query(ctx, r.server, name, qtype, true)
 	if err != nil || refusal(unchecked) != nil {
 		return m, nil
 	}
-	return nil, &bogusError{detail: fmt.Sprintf("resolvers refuse the answer about %s%s", bare(name), explanation(m))}
+	return nil, r.bogus(name, m)
+}
+
+func (r recursive) bogus(name string, m *dns.Msg) error {
+	return &bogusError{detail: fmt.Sprintf("resolvers refuse the answer about %s%s", bare(name), explanation(m))}
+}
+
+// blamesDNSSEC tells whether a resolver says by itself that validation failed (RFC 8914 §4.7 to §4.13).
+func blamesDNSSEC(m *dns.Msg) bool {
+	opt := m.IsEdns0()
+	return opt != nil && slices.ContainsFunc(opt.Option, func(o dns.EDNS0) bool {
+		ede, ok := o.(*dns.EDNS0_EDE)
+		return ok && ede.InfoCode >= dns.ExtendedErrorCodeDNSBogus && ede.InfoCode <= dns.ExtendedErrorCodeNSECMissing
+	})
 }

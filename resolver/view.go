@@ -17,6 +17,7 @@ const maxAliases = 8
 // view is DNS as one source shows it during one diagnosis.
 type view struct {
 	source source
+	ends   []string // canonical names at which aliases are not followed further, but for CAA, which counts at their end too
 
 	mu       sync.Mutex
 	asked    map[dns.Question]*reply
@@ -113,11 +114,14 @@ func (v *view) lookup(ctx context.Context, name string, qtype uint16) answer {
 			a.err = err
 			return a
 		}
-		if finished := a.extend(m, qtype); finished {
+		if finished := a.extend(m, qtype); finished || len(a.aliases) > 0 && qtype != dns.TypeCAA && v.endsAt(a) {
 			return a
 		}
 	}
 }
+
+// endsAt tells whether an answer has come to a name where this view looks no further.
+func (v *view) endsAt(a answer) bool { return len(a.records) == 0 && slices.Contains(v.ends, a.end()) }
 
 // aliasesOf follows CNAMEs one question at a time. It shows a tenant's records also where what they lead to is broken.
 func (v *view) aliasesOf(ctx context.Context, name string) answer {

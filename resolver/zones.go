@@ -23,7 +23,7 @@ func (h home) verdict() cert.Verdict {
 	case len(h.zone.Answering()) > 0:
 		return cert.OK
 	case slices.ContainsFunc(h.zone.Servers, func(s authority.Server) bool {
-		return s.State == authority.Unreachable || s.State == authority.NotAsked
+		return s.State == authority.Unreachable || s.State == authority.NotAsked || s.State == authority.Failing
 	}):
 		return cert.Unknown
 	default:
@@ -32,7 +32,14 @@ func (h home) verdict() cert.Verdict {
 }
 
 // broken tells whether the zone's own problem stands for all that could be said of the names in it.
-func (h home) broken() bool { return h.missing() || h.zone != nil && h.verdict() != cert.OK }
+func (h home) broken() bool {
+	return h.missing() || h.zone != nil && h.verdict() != cert.OK && !h.failing()
+}
+
+// failing tells whether all servers that speak answer SERVFAIL: as little is known then as when none answers, record by record.
+func (h home) failing() bool {
+	return len(h.zone.Answering()) == 0 && slices.ContainsFunc(h.zone.Servers, func(s authority.Server) bool { return s.State == authority.Failing })
+}
 
 // problems tells what is wrong with the zone; registered is the registry's word, where it was asked for.
 func (h home) problems(registered *cert.Problem, hosted []string) []cert.Problem {
@@ -86,6 +93,13 @@ func (h home) faulty(f authority.Fault) (cert.Problem, bool) {
 	}
 	server := tellServer(f.Server)
 	switch f.Kind {
+	case authority.FailingServer:
+		if p.Severity == cert.Blocks {
+			return p, false
+		}
+		p.Code, p.Found = cert.NameserverLame, server+": "+f.Server.Detail
+		p.Message = fmt.Sprintf("The name server %s of %s fails (SERVFAIL). %s", server, domain, some)
+		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", bare(f.Server.Name))
 	case authority.LameServer:
 		p.Code, p.Found = cert.NameserverLame, server+": "+f.Server.Detail
 		p.Message = fmt.Sprintf("The name server %s is listed for %s but does not know the domain. %s", server, domain, some)

@@ -31,6 +31,20 @@ func (s *Store) TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	return secret, nil
 }
 
+// SecretOfName returns the secret of the tenant whose live domain has a name, be it the hostname or a further one; ErrNotFound if none has.
+func (s *Store) SecretOfName(ctx context.Context, name string) ([]byte, error) {
+	secret, err := one(ctx, s.pool, pgx.RowTo[[]byte], `
+		SELECT tenants.secret
+		FROM domain_names
+		JOIN domains ON domains.id = domain_names.domain_id
+		JOIN tenants ON tenants.id = domains.tenant
+		WHERE domain_names.name = $1`, name)
+	if err != nil {
+		return nil, fmt.Errorf("secret for %s: %w", name, err)
+	}
+	return secret, nil
+}
+
 // SetTenantState says that the platform's account is active, inactive or deleted. A tenant that evercert does not know
 // yet is made, so that one who was shut out before connecting anything stays out.
 func (s *Store) SetTenantState(ctx context.Context, tenant, state string) error {

@@ -51,3 +51,18 @@ func TestUnknownTenantStateIsRefused(t *testing.T) {
 	_, err := db.raw.Exec(t.Context(), `INSERT INTO tenants (id, state, secret) VALUES ('acme', 'asleep', decode(repeat('00', 32), 'hex'))`)
 	require.ErrorContains(t, err, "tenants_state_check")
 }
+
+func TestTheSecretOfANameIsItsTenants(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	db.connect("acme", "shop.example.com", "www.example.com")
+	want, err := db.TenantSecret(t.Context(), "acme")
+	require.NoError(t, err)
+	for _, name := range []string{"shop.example.com", "www.example.com"} {
+		got, err := db.SecretOfName(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err = db.SecretOfName(t.Context(), "other.example.com")
+	require.ErrorIs(t, err, store.ErrNotFound)
+}

@@ -20,13 +20,9 @@ type delegations struct {
 }
 
 func (d delegations) DelegationTarget(ctx context.Context, name string) (string, error) {
-	domain, err := d.db.Domain(ctx, name)
+	secret, err := d.db.SecretOfName(ctx, name)
 	if err != nil {
-		return "", fmt.Errorf("find the domain of %s: %w", name, err)
-	}
-	secret, err := d.db.TenantSecret(ctx, domain.Tenant)
-	if err != nil {
-		return "", fmt.Errorf("read tenant %s: %w", domain.Tenant, err)
+		return "", fmt.Errorf("find the tenant of %s: %w", name, err)
 	}
 	return d.platform.DelegationTarget(name, secret), nil
 }

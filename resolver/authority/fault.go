@@ -8,6 +8,7 @@ type FaultKind string
 // The kinds of faults.
 const (
 	LameServer        FaultKind = "lame server"
+	FailingServer     FaultKind = "failing server"
 	UnreachableServer FaultKind = "unreachable server"
 	ServerNoAddress   FaultKind = "server without address"
 	ForbiddenServer   FaultKind = "server at a forbidden address"
@@ -19,7 +20,7 @@ const (
 type Fault struct {
 	Kind     FaultKind
 	Zone     string
-	Server   Server   // of the first four kinds
+	Server   Server   // of the first five kinds
 	AtParent []string // of NameserversDiffer: those that only the parent names
 	InZone   []string // of NameserversDiffer: those that only the zone names
 	Serials  []Serial // of SerialsDiffer: every server that told
@@ -34,7 +35,7 @@ type Serial struct {
 // Faults lists what is not as it should be, server by server and then of them all.
 func (z *Zone) Faults() []Fault {
 	var faults []Fault
-	kinds := map[State]FaultKind{Lame: LameServer, Unreachable: UnreachableServer, NoAddress: ServerNoAddress, Forbidden: ForbiddenServer}
+	kinds := map[State]FaultKind{Lame: LameServer, Failing: FailingServer, Unreachable: UnreachableServer, NoAddress: ServerNoAddress, Forbidden: ForbiddenServer}
 	differ := Fault{Kind: SerialsDiffer, Zone: z.Name}
 	for _, server := range z.Servers {
 		if kind, ok := kinds[server.State]; ok {

@@ -19,7 +19,8 @@ type State string
 // The states of a server.
 const (
 	Answers     State = "answers"
-	Lame        State = "lame"           // it speaks, but not for this zone: REFUSED, SERVFAIL, without authority, a referral to elsewhere
+	Lame        State = "lame"           // it speaks, but not for this zone: REFUSED, without authority, a referral to elsewhere
+	Failing     State = "fails"          // it answers SERVFAIL: whether it knows the zone can't be told
 	Unreachable State = "unreachable"    // no answer in time, or its address can't be looked up
 	NoAddress   State = "has no address" // its name has none, doesn't exist, or can't be resolved because glue is missing
 	Forbidden   State = "forbidden"      // Config.Allow refuses its address; nothing was sent
@@ -182,6 +183,9 @@ func (c *cut) judge(m *dns.Msg) (State, string) {
 	case got.kind == lame && c.held && len(recordsAt(m.Ns, c.name, dns.TypeNS)) > 0:
 		return NotAsked, "it holds the zone above, and leaves this one to others"
 	case got.kind == lame:
+		if m.Rcode == dns.RcodeServerFailure {
+			return Failing, got.why
+		}
 		return Lame, got.why
 	case len(m.Answer) > 0: // the SOA record, or an alias where none should be
 		return Answers, ""

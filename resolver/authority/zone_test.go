@@ -28,7 +28,7 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 	}{
 		{"silent", func(*dns.Msg, string) *dns.Msg { return nil }, authority.Unreachable, "no answer in time"},
 		{"refuses", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeRefused, nil }), authority.Lame, "REFUSED"},
-		{"fails", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeServerFailure, nil }), authority.Lame, "SERVFAIL"},
+		{"fails", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeServerFailure, nil }), authority.Failing, "SERVFAIL"},
 		{"a resolver", serve(func(m *dns.Msg) { m.Authoritative = false }), authority.Lame, "without authority"},
 		{"points up", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns(".")} }), authority.Lame, "points to other servers"},
 		{"points to itself", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns("example.test.")} }), authority.Lame, "points to other servers"},
@@ -52,7 +52,7 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 			require.Contains(t, z.Servers[1].Detail, c.says)
 			require.NotContains(t, z.Servers[1].Detail, w.network, "no sockets in what tenants read")
 			kind := map[authority.State][]authority.FaultKind{
-				authority.Unreachable: {authority.UnreachableServer}, authority.Lame: {authority.LameServer},
+				authority.Unreachable: {authority.UnreachableServer}, authority.Lame: {authority.LameServer}, authority.Failing: {authority.FailingServer},
 			}
 			require.Equal(t, kind[c.state], kinds(z))
 		})

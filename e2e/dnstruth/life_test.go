@@ -1,0 +1,233 @@
+package dnstruth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/ca"
+	"github.com/evercert/evercert/ca/catest"
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/e2e/stack"
+	"github.com/evercert/evercert/keyring"
+	"github.com/evercert/evercert/resolver"
+	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/workflows"
+)
+
+// parts are what a worker plugs into its activities: all real, except for the CA, which validates nothing and counts.
+type parts struct {
+	db     *store.Store
+	server *catest.Server
+	ca     *countedCA
+	keys   *keyring.Keyring
+}
+
+// startParts starts them; they end with the test.
+func startParts(t *testing.T) parts {
+	t.Helper()
+	var p parts
+	var err error
+	p.db, err = store.Open(t.Context(), stack.New(t, stack.Options{Parts: []string{"postgres"}}).Info().Postgres)
+	require.NoError(t, err)
+	t.Cleanup(p.db.Close)
+	file := filepath.Join(t.TempDir(), "keyring")
+	require.NoError(t, keyring.Generate(file))
+	p.keys, err = keyring.Load(file)
+	require.NoError(t, err)
+	p.server = catest.New(t)
+	config := ca.Config{Directory: p.server.DirectoryURL, RootPEM: p.server.RootPEM, Name: "Test CA", Timeout: 30 * time.Second}
+	authority, err := ca.New(config, accounts{p.db}, p.keys, noSolver{}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	p.ca = &countedCA{Authority: authority, orders: map[string]int{}}
+	return p
+}
+
+// connect enrolls the row's domain.
+func (p parts) connect(t *testing.T, r row) cert.Domain {
+	t.Helper()
+	names := r.names()
+	connected, err := p.db.Connect(t.Context(), cert.Domain{ID: uuid.NewString(), Hostname: names[0], Names: names, Tenant: "acme"})
+	require.NoError(t, err)
+	require.True(t, connected.Created)
+	return connected.Domain
+}
+
+// countedCA is the client of the CA, and notes for which names an order is placed.
+type countedCA struct {
+	*ca.Authority
+	mu     sync.Mutex
+	orders map[string]int // by the first name
+}
+
+func (c *countedCA) NewOrder(ctx context.Context, names []string, replaces string) (string, error) {
+	c.mu.Lock()
+	c.orders[names[0]]++
+	c.mu.Unlock()
+	return c.Authority.NewOrder(ctx, names, replaces)
+}
+
+// Complete gives the certificate the life that a public CA's has: those of the test CA end within the hour, and would be renewed.
+func (c *countedCA) Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error) {
+	done, err := c.Authority.Complete(ctx, orderURL, csr, methods, progress)
+	done.NotAfter = done.NotBefore.AddDate(0, 0, 90)
+	return done, err
+}
+
+func (c *countedCA) ordersFor(d cert.Domain) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.orders[d.Names[0]]
+}
+
+// accounts keeps the CA's account in the store, as the worker does.
+type accounts struct{ db *store.Store }
+
+func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
+	account, err := a.db.Account(ctx, directory)
+	if errors.Is(err, store.ErrNotFound) {
+		return ca.Account{}, false, nil
+	}
+	return ca.Account(account), err == nil, err
+}
+
+func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
+	kept, err := a.db.SaveAccount(ctx, store.Account(account))
+	return ca.Account(kept), err
+}
+
+func (a accounts) DeleteAccount(ctx context.Context, directory, url string) error {
+	return a.db.DeleteAccount(ctx, directory, url)
+}
+
+// noSolver shows nothing: this CA doesn't look.
+type noSolver struct{}
+
+func (noSolver) Present(context.Context, cert.Challenge) error { return nil }
+func (noSolver) CleanUp(context.Context, cert.Challenge) error { return nil }
+
+// noBudget never holds an order back.
+type noBudget struct{}
+
+func (noBudget) Reserve(context.Context, []string, bool) (time.Duration, error) { return 0, nil }
+func (noBudget) Settle(context.Context, []string, bool, bool) error             { return nil }
+
+// goodEdge serves whatever it is told to.
+type goodEdge struct{}
+
+func (goodEdge) Install(context.Context, []string, string) error { return nil }
+func (goodEdge) Verify(context.Context, []string, string) error  { return nil }
+
+// life is a row's domain from connected to removed. It is also what its activities ask: the resolver, about the row's own
+// question where that is not what follows from the domain; the tenant; and who the CA is, which CAA records name.
+type life struct {
+	row    row
+	dns    *resolver.Resolver
+	domain cert.Domain
+
+	env      *testsuite.TestWorkflowEnvironment
+	mu       sync.Mutex
+	verdicts []cert.Verdict // of its looks
+}
+
+// Diagnose asks for the one token that the tests' web servers know. What a row says of names that nobody connected is judged by the
+// web server alone, as the row does: nothing but its own fault keeps it from an order.
+func (l *life) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, error) {
+	wanted := l.row.question()
+	q.CAs = wanted.CAs // the row may have several
+	if q.Probe != nil || wanted.Probe != nil {
+		q.Probe = &probe
+	}
+	if l.row.bare {
+		q.Expected = nil
+	}
+	d, err := l.dns.Diagnose(ctx, q)
+	if err != nil {
+		return d, err
+	}
+	d.CheckedAt = l.env.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.verdicts = append(l.verdicts, d.Verdict)
+	return d, nil
+}
+
+// TenantSecret is the one that the rows' values are made with.
+func (l *life) TenantSecret(context.Context, string) ([]byte, error) { return secret, nil }
+
+// Identity is that of the row's first CA.
+func (l *life) Identity(context.Context) (cert.CAIdentity, error) { return l.row.question().CAs[0], nil }
+
+// PutHTTPToken and DeleteHTTPToken have nothing to do: the edge answers one token always.
+func (l *life) PutHTTPToken(context.Context, string, string, time.Duration) error { return nil }
+
+// DeleteHTTPToken does nothing.
+func (l *life) DeleteHTTPToken(context.Context, string) error { return nil }
+
+// live lets the domain live for a time, run after run, and removes it then.
+func (l *life) live(ctx context.Context, p parts, d time.Duration) error {
+	begin := time.Now()
+	now, state := begin, workflows.NewState(l.domain)
+	for range 10 {
+		err := l.run(p, now, state, begin.Add(d))
+		if err == nil {
+			return nil
+		}
+		var next *workflow.ContinueAsNewError
+		if !errors.As(err, &next) {
+			return err
+		}
+		state, now = workflows.State{}, l.env.Now()
+		if err := converter.GetDefaultDataConverter().FromPayloads(next.Input, &state); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return errors.New("the domain never ended")
+}
+
+// run is one run of the workflow, until it ends or is removed at that moment.
+func (l *life) run(p parts, now time.Time, state workflows.State, removed time.Time) error {
+	quiet := slog.New(slog.DiscardHandler)
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(quiet))
+	env := suite.NewTestWorkflowEnvironment()
+	l.env = env
+	env.SetStartTime(now)
+	env.SetTestTimeout(2 * time.Minute)
+	env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
+	env.RegisterWorkflowWithOptions(func(workflow.Context, cert.Case) error { return nil }, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
+	env.OnSignalExternalWorkflow(mock.Anything, workflows.EscalationID(l.domain.Hostname), mock.Anything, workflows.Resolved, mock.Anything).Return(nil).Maybe()
+	env.RegisterActivity(&activities.DNS{
+		Resolver: l, Tenants: l, CA: l, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
+	})
+	env.RegisterActivity(&activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet})
+	env.RegisterActivity(&activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}})
+	env.RegisterActivity(&activities.Records{Store: p.db, Policy: cert.DefaultPolicy()})
+	env.RegisterDelayedCallback(func() {
+		if !env.IsWorkflowCompleted() {
+			env.SignalWorkflow(workflows.Remove, workflows.Request{By: "the test"})
+		}
+	}, max(0, removed.Sub(now)))
+	env.ExecuteWorkflow(workflows.DomainWorkflow, state)
+	if !env.IsWorkflowCompleted() {
+		return fmt.Errorf("the run did not end: %w", env.GetWorkflowError())
+	}
+	return env.GetWorkflowError()
+}
