@@ -1,7 +1,7 @@
 // Command bench measures evercert on this machine, on real parts, and prints ratios: absolute figures of a shared machine
 // say little. It connects domains whose DNS is ready and takes the time from the first connect to the last one that
 // is verified on the edge, beside raw ACME calls by lego's acme/api, without any durability, against the same CA in
-// the same run.
+// the same run. It diagnoses many domains at once, too, with and without zones whose servers are dead, on a DNS tree of its own.
 package main
 
 import (
@@ -30,18 +30,41 @@ import (
 const caddyAsShipped = 1.0
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == nameserversRole {
+		runNameservers()
+		return
+	}
 	domains := flag.Int("domains", 500, "domains to connect, and certificates to obtain by raw calls")
+	only := flag.String("only", "", "measure only this: issuance or diagnoses; both when empty")
 	flag.Parse()
 	legolog.Logger = log.New(io.Discard, "", 0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *domains); err != nil {
+	if err := run(ctx, *only, *domains); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // stop only frees the signal handler, and the process ends
 	}
 }
 
-func run(ctx context.Context, domains int) (err error) {
+// run measures what was asked for.
+func run(ctx context.Context, only string, domains int) error {
+	switch only {
+	case "":
+		if err := diagnoses(ctx); err != nil {
+			return err
+		}
+		return issuance(ctx, domains)
+	case "diagnoses":
+		return diagnoses(ctx)
+	case "issuance":
+		return issuance(ctx, domains)
+	default:
+		return fmt.Errorf("-only is %q; it expects issuance or diagnoses", only)
+	}
+}
+
+// issuance measures domains from connected to served, beside raw calls.
+func issuance(ctx context.Context, domains int) (err error) {
 	fmt.Println("starting the stack: PostgreSQL, Temporal, CA, DNS, worker, edge, API")
 	s, err := stack.Start(stack.Options{CA: []string{"retry-after=0"}, Env: map[string]string{"LOG_LEVEL": "warn"}})
 	if err != nil {

@@ -55,9 +55,9 @@ func walked(homes []home) bool {
 	return slices.ContainsFunc(homes, func(h home) bool { return h.zone != nil || h.missing() })
 }
 
-// authorities makes one view for each server; at the names in ends, which are the platform's own, they look no further, because there
-// resolvers show as much: the nth view asks the nth answering server of whatever zone a name is in. So the
-// views together see every server of the zone that has most.
+// authorities makes one view for each server: the nth view asks the nth answering server of whatever zone a name is in. So the
+// views together see every server of the zone that has most. The first also follows aliases beyond the names in ends, which are the
+// platform's own: one look at those is enough.
 func authorities(tree *authority.Tree, homes []home, ends []string) []*view {
 	servers := 1
 	for _, h := range homes {
@@ -68,7 +68,9 @@ func authorities(tree *authority.Tree, homes []home, ends []string) []*view {
 	views := make([]*view, servers)
 	for i := range views {
 		views[i] = newView(&authoritative{tree: tree, homes: homes, index: i, below: map[string]*authority.Zone{}})
-		views[i].ends = ends
+		if i > 0 {
+			views[i].ends = ends
+		}
 	}
 	return views
 }

@@ -40,9 +40,9 @@ func (e evidence) allows(m cert.Method) bool { return slices.Contains(e.methods(
 // weigh puts the views together. The authoritative servers decide, because a CA asks them, and all of them must show what is
 // needed; resolvers tell how far a change has come. They decide where the roots can't be reached from here.
 func weigh(q cert.Question, homes []home, authoritative, recursive []look) evidence {
-	deciding := authoritative
+	deciding, judge := authoritative, decided
 	if len(authoritative) == 0 {
-		deciding = recursive
+		deciding, judge = recursive, func(all, _ []finding) finding { return merge(all) }
 		homes = make([]home, len(q.Names))
 		for i, name := range q.Names {
 			homes[i] = home{name: base(name), unwalked: true}
@@ -51,29 +51,30 @@ func weigh(q cert.Question, homes []home, authoritative, recursive []look) evide
 	e := evidence{question: q, homes: homes, reached: make([]reached, len(q.Names)), registered: make([]*cert.Problem, len(q.Names))}
 	for i := range q.Expected {
 		of := func(l look) finding { return l.records[i] }
-		e.records = append(e.records, decided(pick(deciding, of), pick(recursive, of)))
+		e.records = append(e.records, judge(pick(deciding, of), pick(recursive, of)))
 		e.seen = append(e.seen, e.sightings(i, slices.Concat(authoritative, recursive)))
 	}
 	for i := range q.Names {
 		pointed, proof := func(l look) finding { return l.pointed[i] }, func(l look) finding { return l.proofs[i] }
-		e.pointed = append(e.pointed, decided(pick(deciding, pointed), pick(recursive, pointed)))
-		e.proofs = append(e.proofs, decided(pick(deciding, proof), pick(recursive, proof)))
+		e.pointed = append(e.pointed, judge(pick(deciding, pointed), pick(recursive, pointed)))
+		e.proofs = append(e.proofs, judge(pick(deciding, proof), pick(recursive, proof)))
 		e.caa = append(e.caa, pick(deciding, func(l look) caaSet { return l.caa[i] }))
 	}
 	return e
 }
 
-// decided is the finding of those who decide, unless every resolver that tells anything shows what only they can see: that DNSSEC keeps
-// the answer from them, and so from a CA, or that the platform's own name to which the record leads is broken.
+// decided is the finding of those who decide. The first of them alone has looked at the platform's own names, to which records lead. And
+// where every resolver that tells anything says that DNSSEC keeps the answer from it, a CA won't see it either.
 func decided(deciding, recursive []finding) finding {
 	m := merge(deciding)
 	if m.usable != cert.OK {
 		return m
 	}
-	told := slices.DeleteFunc(slices.Clone(recursive), func(f finding) bool { return f.record == cert.Unknown && f.problem.Code != cert.DNSSECBogus })
-	if len(told) > 0 && !slices.ContainsFunc(told, func(f finding) bool {
-		return f.problem.Code != cert.DNSSECBogus && (f.record != cert.OK || f.usable != cert.Unknown)
-	}) {
+	if first := deciding[0]; first.record == cert.OK && first.usable == cert.Unknown {
+		return first
+	}
+	told := slices.DeleteFunc(slices.Clone(recursive), func(f finding) bool { return f.usable == cert.Unknown })
+	if len(told) > 0 && !slices.ContainsFunc(told, func(f finding) bool { return f.problem.Code != cert.DNSSECBogus }) {
 		return merge(told)
 	}
 	return m

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,6 +68,18 @@ func (p parts) connect(t *testing.T, r row) cert.Domain {
 	return connected.Domain
 }
 
+// story is what people read of a domain, newest first.
+func (p parts) story(t *testing.T, d cert.Domain) string {
+	t.Helper()
+	entries, err := p.db.Timeline(t.Context(), d.ID, 100)
+	require.NoError(t, err)
+	var told strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&told, "%s %s\n", e.Type, e.Detail)
+	}
+	return told.String()
+}
+
 // countedCA is the client of the CA, and notes for which names an order is placed.
 type countedCA struct {
 	*ca.Authority
@@ -81,13 +94,18 @@ func (c *countedCA) NewOrder(ctx context.Context, names []string, replaces strin
 	return c.Authority.NewOrder(ctx, names, replaces)
 }
 
-// Complete gives the certificate the life that a public CA's has: those of the test CA end within the hour, and would be renewed.
+// Complete answers the one challenge that the test CA offers, and gives the certificate the life of a public CA's: those of the test CA
+// end within the hour, and would be renewed.
 func (c *countedCA) Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error) {
+	for name := range methods {
+		methods[name] = cert.DNS01
+	}
 	done, err := c.Authority.Complete(ctx, orderURL, csr, methods, progress)
 	done.NotAfter = done.NotBefore.AddDate(0, 0, 90)
 	return done, err
 }
 
+// ordersFor is how often an order was asked for.
 func (c *countedCA) ordersFor(d cert.Domain) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
