@@ -24,15 +24,21 @@ type Resolver struct {
 	walks      authority.Config
 	allowed    []netip.Prefix
 	registries *registration.Client // nil: none are configured
+	turns      chan struct{}        // taken while a diagnosis is under way
 	log        *slog.Logger
 }
+
+// maxDiagnoses is how many diagnoses are under way at once. The others wait for their turn, and their time limits with them: a thousand at a
+// time on a small machine must not call each other's slowness a time-out. It is far above the number of dead zones, which keep their turn
+// for seconds, that come together.
+const maxDiagnoses = 256
 
 // New returns a Resolver, or what is wrong with its settings.
 func New(config Config, log *slog.Logger) (*Resolver, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: config, client: newClient(config.QueryTimeout), log: log, allowed: config.allowed()}
+	r := &Resolver{config: config, client: newClient(config.QueryTimeout), log: log, allowed: config.allowed(), turns: make(chan struct{}, maxDiagnoses)}
 	r.walks = authority.Config{
 		Roots: config.roots(), Port: config.AuthorityPort, QueryTimeout: config.QueryTimeout,
 		Allow: guard.New(r.allowed).Permits, Slots: r.client.slots, TrustAnchors: config.anchors(),
@@ -46,8 +52,8 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 	return r, nil
 }
 
-// Diagnose looks at the names of the question as a CA would, and takes at most DNS_CHECK_TIMEOUT, and PROBE_TIMEOUT where web
-// servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of ours: a question that
+// Diagnose looks at the names of the question as a CA would. Once its turn has come (maxDiagnoses) it takes at most DNS_CHECK_TIMEOUT, and
+// PROBE_TIMEOUT where web servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of ours: a question that
 // can't be asked, or a ctx that ended before the answer.
 //
 // With several CAs the verdict is that of the one that comes off best, the first of equals: Methods and the CAA problems
@@ -55,6 +61,11 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, error) {
 	if err := r.check(q); err != nil {
 		return cert.Diagnosis{}, fmt.Errorf("diagnose %s: %w", strings.Join(q.Names, " "), err)
+	}
+	select {
+	case r.turns <- struct{}{}:
+		defer func() { <-r.turns }()
+	case <-ctx.Done(): // told below
 	}
 	e := r.gather(ctx, q)
 	if err := ctx.Err(); err != nil {
