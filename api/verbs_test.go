@@ -108,7 +108,7 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 		{Record: panel.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
 	}})
 	panel = read[control.Panel](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
-	if r := panel.Records[1]; !panel.CheckedAt.Equal(noon) || r.State != control.StateNotYetPropagated || len(r.Seen) != 2 {
+	if r := panel.Records[1]; !panel.CheckedAt.Equal(noon) || r.State != cert.RecordNotYetPropagated || len(r.Seen) != 2 {
 		t.Errorf("after a check %+v", panel)
 	}
 	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[]}` {

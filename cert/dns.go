@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"slices"
 	"strings"
 	"time"
 )
@@ -62,6 +63,39 @@ type RecordState struct {
 	Verdict Verdict    `json:"verdict"`
 	Found   []string   `json:"found,omitempty"` // as in a zone file: "CNAME other.example"
 	Seen    []Sighting `json:"seen,omitempty"`  // server by server
+}
+
+// RecordWord is a record's state in a word that a tenant understands (row D4).
+type RecordWord string
+
+// The words.
+const (
+	RecordFound            RecordWord = "found"
+	RecordMissing          RecordWord = "missing"
+	RecordWrong            RecordWord = "wrong"
+	RecordNotYetPropagated RecordWord = "not_yet_propagated" // some servers show it already
+	RecordUnknown          RecordWord = "unknown"
+)
+
+// Word is the record's state in a word; empty where nothing was judged yet.
+func (r RecordState) Word() RecordWord {
+	shown := func(v Verdict) bool {
+		return slices.ContainsFunc(r.Seen, func(s Sighting) bool { return s.Verdict == v })
+	}
+	switch {
+	case r.Verdict == "":
+		return ""
+	case shown(OK) && shown(Wrong):
+		return RecordNotYetPropagated
+	case r.Verdict == OK:
+		return RecordFound
+	case r.Verdict == Unknown:
+		return RecordUnknown
+	case len(r.Found) == 0:
+		return RecordMissing
+	default:
+		return RecordWrong
+	}
 }
 
 // ServerRole tells a name server of the tenant's zone from a public resolver.
@@ -147,8 +181,8 @@ type Nameserver struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// OwnershipName is where the ownership TXT record of a hostname stands.
-func OwnershipName(hostname string) string { return "_evercert." + hostname }
+// OwnershipName is where the ownership TXT record of a hostname stands. A wildcard shares its base name's.
+func OwnershipName(hostname string) string { return "_evercert." + strings.TrimPrefix(hostname, "*.") }
 
 // DelegationName is where the CNAME that delegates dns-01 stands (RFC 8555 §8.4). A wildcard shares its base name's.
 func DelegationName(name string) string {

@@ -11,22 +11,10 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// State is where a DNS record stands, in one word. Words may be added.
-type State string
-
-// The states of a record.
-const (
-	StateFound            State = "found"              // it is there
-	StateMissing          State = "missing"            // nothing is there
-	StateWrong            State = "wrong"              // something else is there
-	StateNotYetPropagated State = "not_yet_propagated" // some servers show it, others surely don't
-	StateUnknown          State = "unknown"            // no answer was got
-)
-
 // Record is a DNS record that a tenant adds, and what the newest check saw of it. Before the first check all but the record is empty.
 type Record struct {
 	cert.Record
-	State   State           `json:"state,omitempty"`
+	State   cert.RecordWord `json:"state,omitempty"`
 	Verdict cert.Verdict    `json:"verdict,omitempty"` // as a CA would see it
 	Found   []string        `json:"found,omitempty"`
 	Seen    []cert.Sighting `json:"seen,omitempty"` // server by server, with times
@@ -123,27 +111,8 @@ func withStates(expected []cert.Record, d *cert.Diagnosis) []Record {
 		}
 		if at := slices.IndexFunc(d.Records, func(s cert.RecordState) bool { return s.Record == r }); at >= 0 {
 			seen := d.Records[at]
-			records[i].State, records[i].Verdict, records[i].Found, records[i].Seen = stateOf(seen), seen.Verdict, seen.Found, seen.Seen
+			records[i].State, records[i].Verdict, records[i].Found, records[i].Seen = seen.Word(), seen.Verdict, seen.Found, seen.Seen
 		}
 	}
 	return records
-}
-
-// stateOf puts what a check saw into a word. A record that a CA would see is still on its way while a resolver shows visitors another.
-func stateOf(r cert.RecordState) State {
-	shows := func(v cert.Verdict) bool {
-		return slices.ContainsFunc(r.Seen, func(s cert.Sighting) bool { return s.Verdict == v })
-	}
-	switch {
-	case shows(cert.OK) && shows(cert.Wrong):
-		return StateNotYetPropagated
-	case r.Verdict == cert.OK:
-		return StateFound
-	case r.Verdict != cert.Wrong:
-		return StateUnknown
-	case len(r.Found) > 0:
-		return StateWrong
-	default:
-		return StateMissing
-	}
 }

@@ -120,7 +120,7 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 		if d := answer.Diagnosis; err != nil || d == nil || !panel.CheckedAt.Equal(d.CheckedAt) {
 			t.Errorf("the panel has another check: %+v, %v", panel, err)
 		}
-		if r := panel.Records[0]; r.State != control.StateMissing || len(r.Seen) != 1 {
+		if r := panel.Records[0]; r.State != cert.RecordMissing || len(r.Seen) != 1 {
 			t.Errorf("what each server shows is not on the panel: %+v", r)
 		}
 	}

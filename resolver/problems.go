@@ -41,7 +41,11 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 		if e.bare() && e.allows(cert.DNS01) {
 			l.add(name, e.proofs[i])
 		}
-		l.add(name, e.pointed[i])
+		if e.allows(cert.HTTP01) || e.allows(cert.TLSALPN01) {
+			l.add(name, e.pointed[i])
+		} else {
+			l.add(name, warned(e.pointed[i])) // visitors suffer; the certificate doesn't depend on it
+		}
 		l.addReached(e.reached[i], "")
 		if request, stands := e.caaInTheWay(i, best); stands {
 			p := caaProblem(name, e.caa[i], request)
@@ -123,7 +127,7 @@ func (e evidence) differing(i int) *cert.Problem {
 
 func warned(f finding) finding {
 	f.problem.Severity = cert.Warns
-	if f.usable == cert.OK {
+	if f.usable == cert.OK && f.problem.Code != "" {
 		f.usable = cert.Wrong // so that it is told
 	}
 	return f

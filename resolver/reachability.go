@@ -51,7 +51,7 @@ func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*view) {
 			if e.allows(cert.HTTP01) {
 				e.reached[i].http = prober.HTTP(ctx, t)
 			}
-			if e.allows(cert.TLSALPN01) && e.pointed[i].usable == cert.OK {
+			if e.allows(cert.TLSALPN01) && (e.pointed[i].usable == cert.OK || !e.allows(cert.HTTP01)) {
 				e.reached[i].alpn = prober.TLSALPN(ctx, t)
 			}
 		})
@@ -81,14 +81,17 @@ func (e evidence) noteCDN(i int) {
 	if e.bare() || f.usable != cert.Wrong || e.reached[i].cdn() == "" {
 		return
 	}
-	for _, p := range e.reached[i].http.Problems() {
+	for _, p := range slices.Concat(e.reached[i].http.Problems(), e.reached[i].alpn.Problems()) {
 		if p.Code == cert.ProxiedByCDN {
 			p.Record, p.Found = f.problem.Record, f.problem.Found
 			f.problem = p
 		}
 	}
 	f.usable = cert.Unknown // until a token shows where the CDN leads
-	if e.question.Probe != nil {
+	switch {
+	case !e.allows(cert.HTTP01):
+		f.usable = cert.Wrong // a CDN ends the connection of tls-alpn-01
+	case e.question.Probe != nil:
 		f.usable = e.reached[i].http.Verdict()
 	}
 }

@@ -133,29 +133,8 @@ func namesIn(hostname string, d cert.Diagnosis) []string {
 	return append([]string{hostname}, slices.Sorted(maps.Keys(known))...)
 }
 
-// stateOf puts what a look saw of a record into a word, as control does for the records of connected domains.
-func stateOf(v cert.Verdict, found []string, seen []cert.Sighting) control.State {
-	shown := func(v cert.Verdict) bool {
-		return slices.ContainsFunc(seen, func(s cert.Sighting) bool { return s.Verdict == v })
-	}
-	switch {
-	case v == "":
-		return ""
-	case shown(cert.OK) && shown(cert.Wrong):
-		return control.StateNotYetPropagated
-	case v == cert.OK:
-		return control.StateFound
-	case v == cert.Unknown:
-		return control.StateUnknown
-	case len(found) == 0:
-		return control.StateMissing
-	default:
-		return control.StateWrong
-	}
-}
-
 // stateWord is a state as people read it.
-func stateWord(s control.State) string {
+func stateWord(s cert.RecordWord) string {
 	if s == "" {
 		return "not checked yet"
 	}

@@ -6,7 +6,7 @@ import "github.com/evercert/evercert/cert"
 func brokenCAA() []row {
 	forbids, bound := codes(cert.CAAForbids), codes(cert.CAAAccountBound)
 	ready := owned + delegated + flat
-	apex := `_evercert.* TXT "$OWNERSHIP"` + "\n_acme-challenge CNAME $DELEGATION(@).\n* CNAME $TARGET.\n"
+	apex := `_evercert TXT "$OWNERSHIP"` + "\n_acme-challenge CNAME $DELEGATION(@).\n* CNAME $TARGET.\n"
 	table := []row{
 		{name: "CAA names another CA", text: ready + `shop CAA 0 issue "other.example"`, codes: forbids, tells: []string{
 			"the CA letsencrypt isn't among them", `add a CAA record named shop (in full: shop.$DOMAIN) with the value 0 issue "letsencrypt.org"`, `CAA 0 issue "other.example"`,

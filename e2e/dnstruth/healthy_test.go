@@ -36,7 +36,7 @@ func healthyTable() []row {
 		{name: "healthy through the tenant's own alias", text: owned + "shop CNAME www\nwww CNAME $TARGET.\n", chosen: http01},
 		{name: "healthy apex", hosts: []string{"@"}, text: apex + "_acme-challenge CNAME $DELEGATION(@).\n@ A $EDGE4\n@ AAAA $EDGE6\n"},
 		{name: "healthy apex and www by their own methods", hosts: []string{"@", "www"}, text: apex + "@ A $EDGE4\n@ AAAA $EDGE6\n_acme-challenge.www CNAME $DELEGATION(www).\nwww CNAME $TARGET.\n", chosen: []cert.Method{cert.HTTP01, cert.DNS01}},
-		{name: "healthy wildcard", hosts: []string{"*.$DOMAIN"}, text: `_evercert.* TXT "$OWNERSHIP"` + "\n_acme-challenge CNAME $DELEGATION(@).\n* CNAME $TARGET.\n"},
+		{name: "healthy wildcard", hosts: []string{"*.$DOMAIN"}, text: `_evercert TXT "$OWNERSHIP"` + "\n_acme-challenge CNAME $DELEGATION(@).\n* CNAME $TARGET.\n"},
 		{name: "healthy internationalised name", hosts: []string{"xn--bcher-kva"}, text: "_evercert.xn--bcher-kva TXT \"$OWNERSHIP\"\n_acme-challenge.xn--bcher-kva CNAME $DELEGATION(xn--bcher-kva).\nxn--bcher-kva CNAME $TARGET.\n"},
 		{name: "healthy with two registered domains", hosts: []string{"shop", "shop.$SECOND"}, text: ready, second: owned + "_acme-challenge.shop CNAME $DELEGATION(shop.$SECOND).\n" + pointed},
 		{name: "healthy with CAA that names our CA", text: ready + `@ CAA 0 issue "letsencrypt.org; validationmethods=dns-01; accounturi=https://ca.example/acct/1"`},
