@@ -96,9 +96,10 @@ func TestADomainThatRecordsNothingIsStartedOnceMoreAfterAWhile(t *testing.T) {
 		defer starting(t, b)()
 		b.requireRunning(t, "shop.example.com")
 		b.workflows.Stop("shop.example.com") // it was the workflow of the domain's former life, and ended
-		time.Sleep(45 * time.Second)         // of the bubble's own time
+
+		time.Sleep(45 * time.Second) // of the bubble's own time
 		b.requireRunning(t)
-		time.Sleep(30 * time.Second)
+		time.Sleep(30 * time.Second) // of the bubble's own time
 		b.requireRunning(t, "shop.example.com")
 	})
 }

@@ -176,19 +176,19 @@ func (e evidence) reasons(best plan, d cert.Diagnosis) map[string]string {
 	for i, name := range e.question.Names {
 		switch {
 		case best.names[i] != cert.OK || d.Verdict != cert.OK:
-			reasons[name] = "wait: " + e.waitsFor(d)
+			reasons[name] = e.waitsFor(d)
 		case best.methods[name] == cert.DNS01 && e.bare():
-			reasons[name] = "dns-01: the challenge's name can be looked up"
+			reasons[name] = "the challenge's name can be looked up"
 		case best.methods[name] == cert.DNS01 && e.homes[i].hostedHere(e.hosted):
-			reasons[name] = "dns-01 in a hosted zone: the platform runs the domain's DNS, and its record delegates the challenge"
+			reasons[name] = "the zone is hosted with the platform, and its CNAME record delegates the challenge"
 		case best.methods[name] == cert.DNS01:
-			reasons[name] = "dns-01 by delegation: its CNAME record serves this and every later certificate"
+			reasons[name] = "by delegation: the CNAME record serves this and every later certificate"
 		case best.methods[name] == cert.HTTP01 && e.reached[i].cdn() != "":
-			reasons[name] = fmt.Sprintf("http-01: the name leads here through %s, and dns-01 is not delegated", e.reached[i].cdn())
+			reasons[name] = fmt.Sprintf("the name leads here through %s, and dns-01 is not delegated", e.reached[i].cdn())
 		case best.methods[name] == cert.HTTP01:
-			reasons[name] = "http-01: the name leads here, and dns-01 is not delegated"
+			reasons[name] = "the name leads here, and dns-01 is not delegated"
 		default:
-			reasons[name] = "tls-alpn-01: the name leads here, and neither dns-01 nor http-01 will do"
+			reasons[name] = "the name leads here, and neither dns-01 nor http-01 will do"
 		}
 	}
 	return reasons

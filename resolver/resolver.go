@@ -114,8 +114,11 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 	}
 	e := weigh(q, homes, zoneLooks, looks)
 	e.hosted = r.config.HostedNameservers
-	r.askRegistries(ctx, &e)
-	r.reachAll(ctx, &e, slices.Concat(zoneViews, views))
+	var registered []*cert.Problem
+	all.Go(func() { registered = r.askRegistries(ctx, q, e.homes) })
+	all.Go(func() { r.reachAll(ctx, &e, slices.Concat(zoneViews, views)) })
+	all.Wait()
+	e.registered = registered
 	return e
 }
 
@@ -142,15 +145,16 @@ func lookAll(ctx context.Context, views []*view, q cert.Question) []look {
 
 // askRegistries asks about the registered domains that DNS shows to be in trouble, and about all when that was wanted. A registry
 // that doesn't tell is no problem of anybody's.
-func (r *Resolver) askRegistries(ctx context.Context, e *evidence) {
+func (r *Resolver) askRegistries(ctx context.Context, q cert.Question, homes []home) []*cert.Problem {
+	problems := make([]*cert.Problem, len(homes)) // of each name
 	if r.registries == nil {
-		return
+		return problems
 	}
 	first := map[string]int{} // where a registered domain comes first
 	var wg sync.WaitGroup
-	for i, h := range e.homes {
+	for i, h := range homes {
 		domain := cert.RegisteredDomain(h.name)
-		if _, asked := first[domain]; asked || !e.question.Registration && !h.broken() {
+		if _, asked := first[domain]; asked || !q.Registration && !h.broken() {
 			continue
 		}
 		first[domain] = i
@@ -160,15 +164,16 @@ func (r *Resolver) askRegistries(ctx context.Context, e *evidence) {
 				r.log.DebugContext(ctx, "the registry did not tell", "domain", domain, "error", err)
 				return
 			}
-			e.registered[i] = registered.Problem(domain)
+			problems[i] = registered.Problem(domain)
 		})
 	}
 	wg.Wait()
-	for i, h := range e.homes {
+	for i, h := range homes {
 		if n, asked := first[cert.RegisteredDomain(h.name)]; asked {
-			e.registered[i] = e.registered[n]
+			problems[i] = problems[n]
 		}
 	}
+	return problems
 }
 
 // check refuses a question whose answer would mean nothing. An ownership record that the caller forgot must not pass as

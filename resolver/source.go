@@ -62,10 +62,10 @@ func (r recursive) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg
 		return nil, r.bogus(name, m)
 	}
 	unchecked, err := r.client.query(ctx, r.server, name, qtype, true)
-	if err != nil || refusal(unchecked) != nil {
-		return m, nil
+	if err == nil && refusal(unchecked) == nil {
+		return nil, r.bogus(name, m)
 	}
-	return nil, r.bogus(name, m)
+	return m, nil //nolint:nilerr // the first answer is the one that counts
 }
 
 func (r recursive) bogus(name string, m *dns.Msg) error {

@@ -33,7 +33,7 @@ var (
 	// A diagnosis ends by itself after five seconds (resolver.Config), behind a CDN there is a second one, and the store gets three; a
 	// fault of ours is tried again, then told as "could not check".
 	lookOptions = workflow.LocalActivityOptions{
-		StartToCloseTimeout: 25 * time.Second, RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumAttempts: 3},
+		StartToCloseTimeout: 30 * time.Second, RetryPolicy: &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumAttempts: 3},
 	}
 	// What people read must be written before the workflow goes on: it waits for the database as long as that takes.
 	recordOptions = workflow.LocalActivityOptions{
