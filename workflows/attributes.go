@@ -50,8 +50,8 @@ type shown struct {
 // showAttributes sets the search attributes where they differ from what is shown.
 func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) error {
 	now := shown{Headline: snap.Status.Headline(), Failures: snap.Failures, Serial: snap.Serial, NextAction: snap.NextActionAt}
-	if now.equal(d.state.Shown) || d.state.Phase == Installing {
-		return nil // an installation takes a second; if it takes longer, the phase after it is shown
+	if now.equal(d.state.Shown) || d.passing() {
+		return nil
 	}
 	d.state.Shown = now
 	updates := []temporal.SearchAttributeUpdate{attrStatus.ValueSet(string(now.Headline)), attrFailures.ValueSet(int64(now.Failures))}
@@ -64,6 +64,12 @@ func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) error 
 		updates = append(updates, attrNotAfter.ValueSet(snap.NotAfter), attrIssuer.ValueSet(snap.Issuer))
 	}
 	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
+}
+
+// passing tells whether the phase is one that a first attempt is through with in seconds: nobody filters by it in time. Current details show it;
+// so do the search attributes when something has gone wrong before, and it may be where a domain hangs.
+func (d *domain) passing() bool {
+	return (d.state.Phase == Issuing || d.state.Phase == Installing) && d.state.Failures == 0 && d.state.OrdersGone == 0
 }
 
 func (s shown) equal(t shown) bool {
