@@ -30,32 +30,33 @@ import (
 const caddyAsShipped = 1.0
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == nameserversRole {
+	if len(os.Args) == 3 && os.Args[1] == nameserversRole {
 		runNameservers()
 		return
 	}
 	domains := flag.Int("domains", 500, "domains to connect, and certificates to obtain by raw calls")
+	atOnce := flag.Int("diagnoses", 1000, "domains to diagnose at once")
 	only := flag.String("only", "", "measure only this: issuance or diagnoses; both when empty")
 	flag.Parse()
 	legolog.Logger = log.New(io.Discard, "", 0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *domains); err != nil {
+	if err := run(ctx, *only, *domains, *atOnce); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // stop only frees the signal handler, and the process ends
 	}
 }
 
 // run measures what was asked for.
-func run(ctx context.Context, only string, domains int) error {
+func run(ctx context.Context, only string, domains, atOnce int) error {
 	switch only {
 	case "":
-		if err := diagnoses(ctx); err != nil {
+		if err := diagnoses(ctx, atOnce); err != nil {
 			return err
 		}
 		return issuance(ctx, domains)
 	case "diagnoses":
-		return diagnoses(ctx)
+		return diagnoses(ctx, atOnce)
 	case "issuance":
 		return issuance(ctx, domains)
 	default:

@@ -188,7 +188,9 @@ func (l *life) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, e
 func (l *life) TenantSecret(context.Context, string) ([]byte, error) { return secret, nil }
 
 // Identity is that of the row's first CA.
-func (l *life) Identity(context.Context) (cert.CAIdentity, error) { return l.row.question().CAs[0], nil }
+func (l *life) Identity(context.Context) (cert.CAIdentity, error) {
+	return l.row.question().CAs[0], nil
+}
 
 // PutHTTPToken and DeleteHTTPToken have nothing to do: the edge answers one token always.
 func (l *life) PutHTTPToken(context.Context, string, string, time.Duration) error { return nil }
