@@ -17,7 +17,7 @@ import (
 	"github.com/evercert/evercert/resolver/registration"
 )
 
-// Resolver diagnoses domains. It keeps nothing between diagnoses, so that any number may run at once.
+// Resolver diagnoses domains. It keeps nothing between diagnoses, and any number may be asked for at once.
 type Resolver struct {
 	config     Config
 	client     *client
@@ -53,8 +53,8 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 }
 
 // Diagnose looks at the names of the question as a CA would. Once its turn has come (maxDiagnoses) it takes at most DNS_CHECK_TIMEOUT, and
-// PROBE_TIMEOUT where web servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of ours: a question that
-// can't be asked, or a ctx that ended before the answer.
+// PROBE_TIMEOUT where web servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of
+// ours: a question that can't be asked, or a ctx that ended before the answer.
 //
 // With several CAs the verdict is that of the one that comes off best, the first of equals: Methods and the CAA problems
 // are those for it. With none, CAA is left out.
@@ -164,7 +164,10 @@ func (r *Resolver) askRegistries(ctx context.Context, q cert.Question, homes []h
 				r.log.DebugContext(ctx, "the registry did not tell", "domain", domain, "error", err)
 				return
 			}
-			problems[i] = registered.Problem(domain)
+			// That a domain isn't registered is believed only where DNS says so too: a registry's service may not know all of its domains.
+			if p := registered.Problem(domain); p != nil && (p.Code == cert.DomainExpired || h.missing()) {
+				problems[i] = p
+			}
 		})
 	}
 	wg.Wait()

@@ -43,7 +43,7 @@ func (h home) failing() bool {
 
 // problems tells what is wrong with the zone; registered is the registry's word, where it was asked for.
 func (h home) problems(registered *cert.Problem, hosted []string) []cert.Problem {
-	if registered != nil && (h.missing() || registered.Code == cert.DomainExpired) {
+	if registered != nil {
 		return []cert.Problem{*registered}
 	}
 	if h.missing() {

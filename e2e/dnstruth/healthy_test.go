@@ -44,6 +44,7 @@ func healthyTable() []row {
 		{name: "healthy with CAA for http-01 only", text: owned + delegated + flat + `@ CAA 0 issue "letsencrypt.org; validationmethods=http-01"`, chosen: http01},
 		{name: "healthy behind a CDN that leads to us", text: owned + "shop A " + hostCDN + "\n", methods: http01, probe: true, chosen: http01, warns: nil},
 		{name: "healthy for somebody who only asks", text: elsewhere, bare: true, methods: http01, chosen: http01},
+		{name: "unregistered, says a registry that does not know all, and healthy", registered: true, text: ready},
 		{name: "healthy by tls-alpn-01", text: owned + flat, methods: alpn01, chosen: alpn01},
 		{name: "healthy at the platform's name servers", text: ready, config: func(c *resolver.Config) {
 			c.HostedNameservers = []string{"ns-a.dnshost.net", "ns-b.dnshost.net"}
