@@ -46,6 +46,33 @@ func homesOf(ctx context.Context, tree *authority.Tree, names []string) []home {
 	return homes
 }
 
+// unwalkedHomes is what resolvers alone tell of the zones: that a registered domain doesn't exist, if all that answer say so.
+func unwalkedHomes(ctx context.Context, views []*view, q cert.Question) []home {
+	homes := make([]home, len(q.Names))
+	qtype := dns.TypeSOA
+	if len(q.CAs) > 0 {
+		qtype = dns.TypeCAA // which is asked for anyway
+	}
+	var wg sync.WaitGroup
+	for i, name := range q.Names {
+		homes[i] = home{name: base(name), unwalked: true}
+		wg.Go(func() {
+			domain := dns.Fqdn(cert.RegisteredDomain(name))
+			denied, known := false, false
+			for _, v := range views {
+				m, err := v.ask(ctx, domain, qtype)
+				denied = denied || err == nil && m.Rcode == dns.RcodeNameError
+				known = known || err == nil && m.Rcode == dns.RcodeSuccess
+			}
+			if denied && !known {
+				homes[i].err = &authority.NoDomainError{Name: domain}
+			}
+		})
+	}
+	wg.Wait()
+	return homes
+}
+
 // base is a name without a wildcard's label.
 func base(name string) string { return strings.TrimPrefix(name, "*.") }
 

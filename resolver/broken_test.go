@@ -22,13 +22,18 @@ func TestD5_BrokenRecordsAreNamed(t *testing.T) {
 			verdict: cert.Wrong, codes: []cert.Code{cert.DNSSECBogus}, acts: cert.TenantActs, tells: []string{"DNSSEC Bogus", "delete all DS records"},
 		},
 		{
-			name: "nothing was added", zone: "del _evercert.shop.example.com TXT" + undelegate + unpoint,
+			name: "the domain does not exist", names: []string{"example.com"},
+			zone:    "del _evercert.example.com TXT\ndel _acme-challenge.example.com CNAME\ndel example.com A\ndel example.com AAAA",
+			verdict: cert.Wrong, codes: []cert.Code{cert.DomainNotRegistered}, acts: cert.TenantActs, tells: []string{"example.com does not exist"},
+		},
+		{
+			name: "nothing was added", zone: "add example.com. 60 MX 10 mail.example.net.\ndel _evercert.shop.example.com TXT" + undelegate + unpoint,
 			verdict: cert.Wrong, codes: []cert.Code{cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords}, acts: cert.TenantActs,
 			tells: []string{"add a TXT record named _evercert.shop (in full: _evercert.shop.example.com) with the value $OWNERSHIP"},
 		},
 		{
 			name: "nothing was added for an apex", names: []string{"example.com"},
-			zone:    "del _evercert.example.com TXT\ndel _acme-challenge.example.com CNAME\ndel example.com A\ndel example.com AAAA",
+			zone:    "add example.com. 60 MX 10 mail.example.net.\ndel _evercert.example.com TXT\ndel _acme-challenge.example.com CNAME\ndel example.com A\ndel example.com AAAA",
 			verdict: cert.Wrong, codes: []cert.Code{cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords}, acts: cert.TenantActs,
 			tells: []string{"add a TXT record named _evercert (in full: _evercert.example.com)"},
 		},

@@ -12,6 +12,7 @@ import (
 type evidence struct {
 	question   cert.Question
 	hosted     []string  // the platform's name servers, where tenants must use them
+	cutOff     bool      // the domain\'s own servers could not be asked from here
 	records    []finding // of each expected record, as decided
 	pointed    []finding // of each name
 	proofs     []finding // of each name: can _acme-challenge be looked up; only where no record is expected
@@ -43,10 +44,6 @@ func weigh(q cert.Question, homes []home, authoritative, recursive []look) evide
 	deciding, judge := authoritative, decided
 	if len(authoritative) == 0 {
 		deciding, judge = recursive, func(all, _ []finding) finding { return merge(all) }
-		homes = make([]home, len(q.Names))
-		for i, name := range q.Names {
-			homes[i] = home{name: base(name), unwalked: true}
-		}
 	}
 	e := evidence{question: q, homes: homes, reached: make([]reached, len(q.Names)), registered: make([]*cert.Problem, len(q.Names))}
 	for i := range q.Expected {

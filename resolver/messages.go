@@ -160,6 +160,13 @@ func targetSilent(p pointing, fault error) cert.Problem {
 	return waiting(cert.DNSLookupFailed, fmt.Sprintf("Your record for %s is right, but the platform's own name that it leads to has no address now.", cert.Unicode(p.name)), fault)
 }
 
+// cutOff is told where the way down from the roots leads nowhere: the platform's network is the usual reason.
+var cutOff = cert.Problem{
+	Code: cert.DNSLookupFailed, Severity: cert.Warns, WhoActs: cert.PlatformActs,
+	Message:     "The domain's own name servers could not be asked from here, only public resolvers, which may be behind.",
+	Remediation: "If this is told of every domain: let workers reach port 53 of the whole internet, by UDP and TCP, or set DNS_ROOT_HINTS to none.",
+}
+
 // notYetEverywhere adds that the views differ, as they do for a while after a change.
 func notYetEverywhere(p cert.Problem) cert.Problem {
 	p.Message += " Some servers show the right records already, others don't yet."

@@ -55,6 +55,9 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 			l.addProblem(p)
 		}
 	}
+	if e.cutOff {
+		l.addProblem(cutOff)
+	}
 	for i, want := range e.question.Expected {
 		if p := e.differing(i); p != nil && !e.inBrokenZone(subject(want)) {
 			l.addProblem(*p)

@@ -109,11 +109,12 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 		}
 	})
 	all.Wait()
-	if len(zoneLooks) == 0 && len(r.walks.Roots) > 0 {
-		looks = lookAll(limited, views, q) // the roots can't be reached: what was asked already isn't asked again
+	if len(zoneLooks) == 0 { // the way down leads nowhere from here, or isn't to be gone: the resolvers' word must do
+		homes = unwalkedHomes(limited, views, q)
+		looks = lookAll(limited, views, q) // what was asked already isn't asked again
 	}
 	e := weigh(q, homes, zoneLooks, looks)
-	e.hosted = r.config.HostedNameservers
+	e.hosted, e.cutOff = r.config.HostedNameservers, len(zoneLooks) == 0 && len(r.walks.Roots) > 0
 	var registered []*cert.Problem
 	all.Go(func() { registered = r.askRegistries(ctx, q, e.homes) })
 	all.Go(func() { r.reachAll(ctx, &e, slices.Concat(zoneViews, views)) })

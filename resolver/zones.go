@@ -12,10 +12,10 @@ import (
 // verdict is what the zone itself allows: nothing can be right in one that is not there or that none of its servers knows.
 func (h home) verdict() cert.Verdict {
 	switch {
-	case h.unwalked:
-		return cert.OK
 	case h.missing():
 		return cert.Wrong
+	case h.unwalked:
+		return cert.OK
 	case h.err != nil:
 		return cert.Unknown
 	case h.dnssec.Security == authority.Bogus:
