@@ -65,7 +65,7 @@ func (r recursive) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg
 	if err == nil && refusal(unchecked) == nil {
 		return nil, r.bogus(name, m)
 	}
-	return m, nil //nolint:nilerr // the first answer is the one that counts
+	return m, nil
 }
 
 func (r recursive) bogus(name string, m *dns.Msg) error {
