@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -24,21 +25,26 @@ type Resolver struct {
 	walks      authority.Config
 	allowed    []netip.Prefix
 	registries *registration.Client // nil: none are configured
-	turns      chan struct{}        // taken while a diagnosis is under way
+	walking    chan struct{}        // taken while a diagnosis is on its way down from the roots
+	looking    chan struct{}        // taken while it asks the domain's own servers
 	log        *slog.Logger
 }
 
-// maxDiagnoses is how many diagnoses are under way at once. The others wait for their turn, and their time limits with them: a thousand at a
-// time on a small machine must not call each other's slowness a time-out. It is far above the number of dead zones, which keep their turn
-// for seconds, that come together.
-const maxDiagnoses = 256
+// How many diagnoses walk, and look, at once. The others wait for their turn, and their time limits with them: a thousand at a time on a small
+// machine must not call each other's slowness a time-out. A dead zone keeps its turn at the walk for seconds, and has little to look
+// for afterwards; so there are more of those turns, and whoever waits for the dead has been sent on their way early.
+const (
+	maxWalks = 768
+	maxLooks = 256
+)
 
 // New returns a Resolver, or what is wrong with its settings.
 func New(config Config, log *slog.Logger) (*Resolver, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: config, client: newClient(config.QueryTimeout), log: log, allowed: config.allowed(), turns: make(chan struct{}, maxDiagnoses)}
+	r := &Resolver{config: config, client: newClient(config.QueryTimeout), log: log, allowed: config.allowed()}
+	r.walking, r.looking = make(chan struct{}, maxWalks), make(chan struct{}, maxLooks)
 	r.walks = authority.Config{
 		Roots: config.roots(), Port: config.AuthorityPort, QueryTimeout: config.QueryTimeout,
 		Allow: guard.New(r.allowed).Permits, Slots: r.client.slots, TrustAnchors: config.anchors(),
@@ -52,8 +58,8 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 	return r, nil
 }
 
-// Diagnose looks at the names of the question as a CA would. Once its turn has come (maxDiagnoses) it takes at most DNS_CHECK_TIMEOUT, and
-// PROBE_TIMEOUT where web servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of
+// Diagnose looks at the names of the question as a CA would. When its turn comes (maxWalks, maxLooks) it takes at most DNS_CHECK_TIMEOUT,
+// and PROBE_TIMEOUT where web servers must be asked as well. DNS that gives no answer is a verdict (unknown); an error is a fault of
 // ours: a question that can't be asked, or a ctx that ended before the answer.
 //
 // With several CAs the verdict is that of the one that comes off best, the first of equals: Methods and the CAA problems
@@ -61,11 +67,6 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, error) {
 	if err := r.check(q); err != nil {
 		return cert.Diagnosis{}, fmt.Errorf("diagnose %s: %w", strings.Join(q.Names, " "), err)
-	}
-	select {
-	case r.turns <- struct{}{}:
-		defer func() { <-r.turns }()
-	case <-ctx.Done(): // told below
 	}
 	e := r.gather(ctx, q)
 	if err := ctx.Err(); err != nil {
@@ -76,11 +77,25 @@ func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosi
 	return d, nil
 }
 
-// gather asks everybody: the resolvers, beside them the way down from the roots and then the zone's own servers; where it matters,
+// turn waits for a place, and gives what is done in it its time. The place is free again when end is called, which tells how long that was.
+func turn(ctx context.Context, places chan struct{}, limit time.Duration) (limited context.Context, end func() time.Duration) {
+	select {
+	case places <- struct{}{}:
+	case <-ctx.Done(): // nothing will be done in it
+		return ctx, func() time.Duration { return 0 }
+	}
+	begun := time.Now()
+	limited, cancel := context.WithTimeout(ctx, limit)
+	return limited, func() time.Duration {
+		cancel()
+		<-places
+		return time.Since(begun)
+	}
+}
+
+// gather asks everybody: the resolvers, beside them the way down from the roots; then the zone's own servers; where it matters,
 // the registry and the web servers.
 func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
-	limited, cancel := context.WithTimeout(ctx, r.config.CheckTimeout)
-	defer cancel()
 	var (
 		all              sync.WaitGroup
 		homes            []home
@@ -95,24 +110,24 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 	for i, server := range r.config.Resolvers {
 		views[i] = newView(recursive{r.client, server})
 	}
+	walks := r.walks
+	walks.MaxQueries = 200 + 100*len(q.Names)
+	tree := authority.NewTree(walks)
+	limited, end := turn(ctx, r.walking, r.config.CheckTimeout)
 	all.Go(func() { looks = lookAll(limited, views, told) })
-	all.Go(func() {
-		if len(r.walks.Roots) == 0 {
-			return
-		}
-		walks := r.walks
-		walks.MaxQueries = 200 + 100*len(q.Names)
-		tree := authority.NewTree(walks)
-		if homes = homesOf(limited, tree, q.Names); walked(homes) {
-			zoneViews = authorities(tree, homes, targetsOf(q))
-			zoneLooks = lookAll(limited, zoneViews, q)
-		}
-	})
+	if len(walks.Roots) > 0 {
+		all.Go(func() { homes = homesOf(limited, tree, q.Names) })
+	}
 	all.Wait()
-	if len(zoneLooks) == 0 { // the way down leads nowhere from here, or isn't to be gone: the resolvers' word must do
+	limited, end = turn(ctx, r.looking, r.config.CheckTimeout-end())
+	if walked(homes) {
+		zoneViews = authorities(tree, homes, targetsOf(q))
+		zoneLooks = lookAll(limited, zoneViews, q)
+	} else { // the way down leads nowhere from here, or isn't to be gone: the resolvers' word must do
 		homes = unwalkedHomes(limited, views, q)
 		looks = lookAll(limited, views, q) // what was asked already isn't asked again
 	}
+	end()
 	e := weigh(q, homes, zoneLooks, looks)
 	e.hosted, e.cutOff = r.config.HostedNameservers, len(zoneLooks) == 0 && len(r.walks.Roots) > 0
 	var registered []*cert.Problem

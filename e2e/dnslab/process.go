@@ -108,6 +108,10 @@ func (p program) copied(t testing.TB) string {
 	}
 	defer source.Close() //nolint:errcheck // it was only read
 	path := filepath.Join(p.folder, p.binary)
+	// A process that is forked while the copy is open for writing holds it open until its exec, and Linux starts no program that is
+	// open for writing (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	target, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o700)
 	if err != nil {
 		t.Fatal(err)
