@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -187,6 +188,15 @@ func OwnershipName(hostname string) string { return "_evercert." + strings.TrimP
 // DelegationName is where the CNAME that delegates dns-01 stands (RFC 8555 §8.4). A wildcard shares its base name's.
 func DelegationName(name string) string {
 	return "_acme-challenge." + strings.TrimPrefix(name, "*.")
+}
+
+// FormName is a record's name as DNS providers' forms take it, relative to the registered domain, and in full for those that don't.
+func FormName(name string) string {
+	short := "@"
+	if zone := RegisteredDomain(name); name != zone {
+		short = strings.TrimSuffix(name, "."+zone)
+	}
+	return fmt.Sprintf("named %s (in full: %s)", short, name)
 }
 
 // Platform is what tenants' records must lead to.

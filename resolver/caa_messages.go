@@ -35,13 +35,13 @@ func caaRefused(name string, set caaSet, r caaRequest, refusal caaRefusal) cert.
 		return caaBehindAlias(p, name, set)
 	}
 	if refusal == unknownCritical {
-		p.Remediation = fmt.Sprintf("%sdelete this CAA record %s: %s.", atProvider, named(set.owner), set.tell(isUnknownCritical))
+		p.Remediation = fmt.Sprintf("%sdelete this CAA record %s: %s.", atProvider, cert.FormName(set.owner), set.tell(isUnknownCritical))
 		return p
 	}
 	want := set.remedy(name, r, refusal)
 	p.Record = &want
 	p.Remediation = fmt.Sprintf("%sadd a CAA record %s with the value %s; in a form with three fields: flags 0, tag %s, value %s. Other CAA records may stay.",
-		atProvider, named(want.Name), want.Value, r.tag(), strings.Trim(strings.TrimPrefix(want.Value, "0 "+r.tag()+" "), `"`))
+		atProvider, cert.FormName(want.Name), want.Value, r.tag(), strings.Trim(strings.TrimPrefix(want.Value, "0 "+r.tag()+" "), `"`))
 	return p
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/resolver/internal/exchange"
 )
 
 const (
@@ -44,70 +46,36 @@ func (c *client) query(ctx context.Context, server, name string, qtype uint16, u
 	question := new(dns.Msg).SetQuestion(name, qtype)
 	question.SetEdns0(ednsSize, false)
 	question.CheckingDisabled = unchecked
-	// Datagrams get lost, most of all when many are sent at once: the same question goes out three times, each time with
-	// more patience, and an answer to any of them counts.
-	reply, err := exchange(ctx, "udp", server, question, c.timeout/5, 3*c.timeout/10, c.timeout/2)
+	reply, err := put(ctx, "udp", server, question, exchange.Patience(c.timeout)...)
 	if err == nil && reply.Truncated {
-		reply, err = exchange(ctx, "tcp", server, question, c.timeout)
+		reply, err = put(ctx, "tcp", server, question, c.timeout)
 	}
 	return reply, err
 }
 
 var errTimeout = errors.New("no answer in time")
 
-// exchange sends the question once for each of the waits, over one socket with a source port of its own, and returns the
-// first message that answers it.
-func exchange(ctx context.Context, network, server string, question *dns.Msg, waits ...time.Duration) (*dns.Msg, error) {
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, network, server)
+// put sends the question, and returns the first message that answers it.
+func put(ctx context.Context, network, server string, question *dns.Msg, waits ...time.Duration) (*dns.Msg, error) {
+	packet, err := question.Pack()
 	if err != nil {
-		return nil, describe(err)
+		return nil, err
 	}
-	conn := &dns.Conn{Conn: raw, UDPSize: ednsSize}
-	defer conn.Close()                                          //nolint:errcheck // nothing is left to flush
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a read at once when ctx ends
-	defer stop()
-
-	for _, wait := range waits {
-		if err = conn.SetDeadline(time.Now().Add(wait)); err != nil {
-			break
-		}
-		if err = conn.WriteMsg(question); err != nil {
-			break
-		}
-		var reply *dns.Msg
-		if reply, err = readReply(conn, question); err == nil {
-			return reply, nil
-		}
-		if !isTimeout(err) {
-			break
-		}
-	}
-	if ctx.Err() != nil {
-		return nil, errTimeout
-	}
-	return nil, describe(err)
-}
-
-// readReply reads until a message comes that answers the question. Others are passed over, because a forged or late
-// one must not keep the true answer from being heard (RFC 5452 §9.1).
-func readReply(conn *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
-	for {
-		packet, err := conn.ReadMsgHeader(nil)
-		if errors.Is(err, dns.ErrShortRead) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+	reply, err := exchange.First(ctx, network, server, packet, func(packet []byte) (*dns.Msg, error) {
 		reply := new(dns.Msg)
 		// Some servers cut a truncated message in the middle of a record; its header still says to come by TCP.
-		if err := reply.Unpack(packet); err != nil && !reply.Truncated {
-			continue
+		if err := reply.Unpack(packet); err != nil && !reply.Truncated || !answers(reply, question) {
+			return nil, nil // not for us
 		}
-		if answers(reply, question) {
-			return reply, nil
-		}
+		return reply, nil
+	}, waits...)
+	switch {
+	case err == nil:
+		return reply, nil
+	case ctx.Err() != nil:
+		return nil, errTimeout
+	default:
+		return nil, describe(err)
 	}
 }
 
@@ -119,14 +87,9 @@ func answers(reply, question *dns.Msg) bool {
 	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
 }
 
-func isTimeout(err error) bool {
-	netErr, ok := errors.AsType[net.Error](err)
-	return ok && netErr.Timeout()
-}
-
 // describe makes a network error fit for a tenant's eyes: no sockets, no addresses of ours.
 func describe(err error) error {
-	if isTimeout(err) {
+	if exchange.IsTimeout(err) {
 		return errTimeout
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {

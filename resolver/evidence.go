@@ -49,7 +49,7 @@ func weigh(q cert.Question, homes []home, authoritative, recursive []look) evide
 	for i := range q.Expected {
 		of := func(l look) finding { return l.records[i] }
 		e.records = append(e.records, judge(pick(deciding, of), pick(recursive, of)))
-		e.seen = append(e.seen, e.sightings(i, slices.Concat(authoritative, recursive)))
+		e.seen = append(e.seen, e.sightings(i, authoritative, recursive))
 	}
 	for i := range q.Names {
 		pointed, proof := func(l look) finding { return l.pointed[i] }, func(l look) finding { return l.proofs[i] }
@@ -85,37 +85,44 @@ func pick[T any](looks []look, of func(look) T) []T {
 	return picked
 }
 
-// sightings tells the ith record server by server, those that don't answer included.
-func (e evidence) sightings(i int, looks []look) []cert.Sighting {
-	var seen []cert.Sighting
-	add := func(s cert.Sighting) {
+// sightings tells the ith record server by server: the zone's own, those of them that tell nothing, the resolvers.
+func (e evidence) sightings(i int, authoritative, recursive []look) []cert.Sighting {
+	want := e.question.Expected[i]
+	var all []cert.Sighting
+	shown := func(l look) {
+		f := l.records[i]
+		all = append(all, cert.Sighting{Server: l.host(want.Name), Role: l.role, Verdict: f.record, Found: f.found, Error: f.fault})
+	}
+	for _, l := range authoritative {
+		shown(l)
+	}
+	all = append(all, e.silentServers(want)...)
+	for _, l := range recursive {
+		shown(l)
+	}
+	var seen []cert.Sighting // each server once: a zone may have fewer servers than there are views
+	for _, s := range all {
 		if !slices.ContainsFunc(seen, func(other cert.Sighting) bool { return other.Server == s.Server && other.Role == s.Role }) {
 			seen = append(seen, s)
 		}
 	}
-	want := e.question.Expected[i]
-	for _, l := range looks {
-		if l.role == cert.Recursive { // after the last of the zone's own
-			e.addSilent(want, add)
-		}
-		f := l.records[i]
-		add(cert.Sighting{Server: l.host(want.Name), Role: l.role, Verdict: f.record, Found: f.found, Error: f.fault})
-	}
 	return seen
 }
 
-// addSilent adds the servers of a record's zone that tell nothing.
-func (e evidence) addSilent(want cert.Record, add func(cert.Sighting)) {
+// silentServers are those of a record's zone that tell nothing.
+func (e evidence) silentServers(want cert.Record) []cert.Sighting {
+	var silent []cert.Sighting
 	for _, h := range e.homes {
 		if h.name != base(subject(want)) || h.zone == nil {
 			continue
 		}
 		for _, s := range h.zone.Servers {
 			if s.State != authority.Answers && s.State != authority.NotAsked {
-				add(cert.Sighting{Server: tellServer(s), Role: cert.Authoritative, Verdict: cert.Unknown, Error: string(s.State)})
+				silent = append(silent, cert.Sighting{Server: tellServer(s), Role: cert.Authoritative, Verdict: cert.Unknown, Error: string(s.State)})
 			}
 		}
 	}
+	return silent
 }
 
 // diagnosis puts everything into words.

@@ -26,21 +26,12 @@ func subject(want cert.Record) string {
 // zoneOf is the domain under which a provider's form takes names.
 func zoneOf(name string) string { return cert.RegisteredDomain(name) }
 
-// named is a record's name as forms take it, relative to the registered domain, and in full for those that don't.
-func named(name string) string {
-	short := "@"
-	if zone := zoneOf(name); name != zone {
-		short = strings.TrimSuffix(name, "."+zone)
-	}
-	return fmt.Sprintf("named %s (in full: %s)", short, name)
-}
-
 func toAdd(want cert.Record) string {
 	article := "a"
 	if want.Type == "A" || want.Type == "AAAA" {
 		article = "an"
 	}
-	return fmt.Sprintf("add %s %s record %s with the value %s", article, want.Type, named(want.Name), want.Value)
+	return fmt.Sprintf("add %s %s record %s with the value %s", article, want.Type, cert.FormName(want.Name), want.Value)
 }
 
 const atProvider = "At your DNS provider "
@@ -58,13 +49,13 @@ func ownershipDoubled(want cert.Record, stands string) cert.Problem {
 	return tenantActs(cert.OwnershipMissing, want,
 		fmt.Sprintf("The record that shows that %s is yours is in the wrong place: your DNS provider added the domain to its name a second time, which made it %s.",
 			cert.Unicode(subject(want)), stands),
-		fmt.Sprintf("rename that record: it must be %s", named(want.Name)))
+		fmt.Sprintf("rename that record: it must be %s", cert.FormName(want.Name)))
 }
 
 func ownershipMismatch(want cert.Record) cert.Problem {
 	return tenantActs(cert.OwnershipMismatch, want,
 		fmt.Sprintf("The record that should show that %s is yours names another account.", cert.Unicode(subject(want))),
-		fmt.Sprintf("change the value of the TXT record %s to %s; or connect the domain from the account that it names", named(want.Name), want.Value))
+		fmt.Sprintf("change the value of the TXT record %s to %s; or connect the domain from the account that it names", cert.FormName(want.Name), want.Value))
 }
 
 func delegationMissing(want cert.Record) cert.Problem {
@@ -76,7 +67,7 @@ func delegationDoubled(want cert.Record, stands string) cert.Problem {
 	return tenantActs(cert.DelegationDoubledName, want,
 		fmt.Sprintf("The record by which we get the certificate of %s is in the wrong place: your DNS provider added the domain to its name a second time, which made it %s.",
 			cert.Unicode(subject(want)), stands),
-		fmt.Sprintf("rename that record: it must be %s", named(want.Name)))
+		fmt.Sprintf("rename that record: it must be %s", cert.FormName(want.Name)))
 }
 
 func delegationIsText(want cert.Record, sameValue bool) cert.Problem {
@@ -85,11 +76,11 @@ func delegationIsText(want cert.Record, sameValue bool) cert.Problem {
 		message = fmt.Sprintf("The record at %s has the right value but the wrong type: it is TXT and must be CNAME.", want.Name)
 	}
 	return tenantActs(cert.DelegationWrongTarget, want, message,
-		fmt.Sprintf("delete the TXT record %s, then %s", named(want.Name), toAdd(want)))
+		fmt.Sprintf("delete the TXT record %s, then %s", cert.FormName(want.Name), toAdd(want)))
 }
 
 func delegationElsewhere(want cert.Record, a answer) cert.Problem {
-	change := fmt.Sprintf("change the value of the CNAME record %s to %s", named(want.Name), want.Value)
+	change := fmt.Sprintf("change the value of the CNAME record %s to %s", cert.FormName(want.Name), want.Value)
 	if became, ok := a.completedBy(want); ok {
 		return tenantActs(cert.DelegationWrongTarget, want,
 			fmt.Sprintf("The value of the CNAME record %s has become %s: your DNS provider added your own domain to it.", want.Name, became),
@@ -112,19 +103,19 @@ func addressMissing(p pointing) cert.Problem {
 func addressElsewhere(p pointing, seen []string) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, p.records[0],
 		fmt.Sprintf("%s leads somewhere else: %s.", cert.Unicode(p.name), strings.Join(seen, ", ")),
-		fmt.Sprintf("delete the records %s of type A, AAAA and CNAME, then %s", named(p.name), p.toAdd()))
+		fmt.Sprintf("delete the records %s of type A, AAAA and CNAME, then %s", cert.FormName(p.name), p.toAdd()))
 }
 
 func addressEndless(p pointing) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, p.records[0],
 		fmt.Sprintf("The CNAME record of %s leads in a circle or through too many names, so visitors can't reach it.", cert.Unicode(p.name)),
-		fmt.Sprintf("delete the CNAME record %s, then %s", named(p.name), p.toAdd()))
+		fmt.Sprintf("delete the CNAME record %s, then %s", cert.FormName(p.name), p.toAdd()))
 }
 
 func addressConflict(p pointing, strays []netip.Addr) cert.Problem {
 	return tenantActs(cert.DNSConflictingRecords, p.records[0],
 		fmt.Sprintf("%s leads here, but some visitors are still sent elsewhere: %s.", cert.Unicode(p.name), tellAddresses(strays)),
-		fmt.Sprintf("delete these records %s: %s", named(p.name), tellAddresses(strays)))
+		fmt.Sprintf("delete these records %s: %s", cert.FormName(p.name), tellAddresses(strays)))
 }
 
 func (p pointing) toAdd() string {

@@ -124,7 +124,7 @@ func (e evidence) differing(i int) *cert.Problem {
 	return &cert.Problem{
 		Code: cert.AnswersDiffer, WhoActs: cert.TenantActs, Record: &want, Found: "right at " + strings.Join(have, ", ") + "; not at " + strings.Join(lack, ", "),
 		Message:     fmt.Sprintf("The name servers of %s don't say the same about %s: it is right at %s, and not at %s.", cert.Unicode(zoneOf(want.Name)), want.Name, strings.Join(have, ", "), strings.Join(lack, ", ")),
-		Remediation: "If you changed it within the last hour, just wait: the change is on its way. If not: " + atProvider + "ask why these name servers hold different versions of the domain. The record must be " + named(want.Name) + ".",
+		Remediation: "If you changed it within the last hour, just wait: the change is on its way. If not: " + atProvider + "ask why these name servers hold different versions of the domain. The record must be " + cert.FormName(want.Name) + ".",
 	}
 }
 

@@ -37,6 +37,7 @@ func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*view) {
 		HTTPPort: r.config.ProbeHTTPPort, HTTPSPort: r.config.ProbeHTTPSPort, Timeout: r.config.ProbeTimeout, Allowed: r.allowedFor(e.question),
 	}, func(ctx context.Context, host string) ([]netip.Addr, error) { return addressesIn(ctx, views, host) })
 	best := e.bestPlan()
+	own := sync.OnceValue(func() []netip.Addr { return platforms(ctx, e.question, views) }) // the same for every name
 	var wg sync.WaitGroup
 	for i, name := range e.question.Names {
 		if !e.asksFor(i, best) {
@@ -47,7 +48,7 @@ func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*view) {
 			if err != nil || len(addresses) == 0 {
 				return
 			}
-			t := reach.Target{Name: name, Addresses: addresses, Own: platforms(ctx, e.question, views), Probe: e.question.Probe}
+			t := reach.Target{Name: name, Addresses: addresses, Own: own(), Probe: e.question.Probe}
 			if e.allows(cert.HTTP01) {
 				e.reached[i].http = prober.HTTP(ctx, t)
 			}

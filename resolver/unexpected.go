@@ -22,7 +22,7 @@ func (v *view) challengeName(ctx context.Context, name string) finding {
 		return wrong(a.tell(), cert.Problem{
 			Code: cert.DelegationWrongTarget, WhoActs: cert.TenantActs,
 			Message:     fmt.Sprintf("The CNAME record %s leads in a circle or through too many names, so that a CA never gets to its end.", at),
-			Remediation: atProvider + fmt.Sprintf("delete the CNAME record %s, or correct its value.", named(at)),
+			Remediation: atProvider + fmt.Sprintf("delete the CNAME record %s, or correct its value.", cert.FormName(at)),
 		})
 	case len(a.aliases) == 0 && len(a.records) == 0:
 		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation}) {
@@ -30,7 +30,7 @@ func (v *view) challengeName(ctx context.Context, name string) finding {
 				return wrong(d.tell(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,
 					Message:     fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.", doubled, at),
-					Remediation: atProvider + fmt.Sprintf("rename that record: it must be %s.", named(at)),
+					Remediation: atProvider + fmt.Sprintf("rename that record: it must be %s.", cert.FormName(at)),
 				})
 			}
 		}
@@ -51,6 +51,6 @@ func (v *view) anyAddress(ctx context.Context, name string) finding {
 	return wrong(seen, cert.Problem{
 		Code: cert.DNSNoRecords, WhoActs: cert.TenantActs,
 		Message:     fmt.Sprintf("%s has no address, so visitors and CAs can't reach it.", cert.Unicode(name)),
-		Remediation: atProvider + fmt.Sprintf("add an A, AAAA or CNAME record %s that leads to the web server.", named(name)),
+		Remediation: atProvider + fmt.Sprintf("add an A, AAAA or CNAME record %s that leads to the web server.", cert.FormName(name)),
 	})
 }

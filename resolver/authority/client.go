@@ -6,20 +6,19 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/resolver/internal/exchange"
 )
 
 const (
 	// ednsSize is the largest UDP answer that passes without fragments (DNS flag day 2020); larger ones come by TCP.
 	ednsSize = 1232
-	// readSize is for servers that send more than they were asked for.
-	readSize   = 4096
 	headerSize = 12
 )
 
@@ -84,11 +83,9 @@ func (c client) converse(ctx context.Context, server netip.AddrPort, name string
 	if err != nil {
 		return nil, err
 	}
-	// Datagrams get lost, most of all when many are sent at once: the same question goes out three times, each time with
-	// more patience, and an answer to any of them counts.
-	reply, err := exchange(ctx, "udp", server, q, c.timeout/5, 3*c.timeout/10, c.timeout/2)
+	reply, err := q.put(ctx, "udp", server, exchange.Patience(c.timeout)...)
 	if errors.Is(err, errMangled) || err == nil && reply.Truncated {
-		if reply, err = exchange(ctx, "tcp", server, q, c.timeout); err != nil {
+		if reply, err = q.put(ctx, "tcp", server, c.timeout); err != nil {
 			return nil, &tcpError{cause: err}
 		}
 	}
@@ -129,58 +126,19 @@ func randomCase(name string) string {
 	return string(spelled)
 }
 
-// exchange sends the question once for each of the waits, over one socket with a source port of its own, and returns the
-// first message that answers it.
-func exchange(ctx context.Context, network string, server netip.AddrPort, q question, waits ...time.Duration) (*dns.Msg, error) {
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, network, server.String())
+// put sends the question, and returns the first message that answers it. Over UDP its spelling must come back as well.
+func (q question) put(ctx context.Context, network string, server netip.AddrPort, waits ...time.Duration) (*dns.Msg, error) {
+	reply, err := exchange.First(ctx, network, server.String(), q.packet, func(packet []byte) (*dns.Msg, error) {
+		reply := q.answeredBy(packet)
+		if reply != nil && network == "udp" && len(reply.Question) > 0 && !q.echoedIn(packet) {
+			return nil, errMangled
+		}
+		return reply, nil
+	}, waits...)
 	if err != nil {
 		return nil, describe(ctx, err)
 	}
-	conn := &dns.Conn{Conn: raw, UDPSize: readSize}
-	defer conn.Close()                                          //nolint:errcheck // nothing is left to flush
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends a read at once when ctx ends
-	defer stop()
-
-	for _, wait := range waits {
-		if err = conn.SetDeadline(time.Now().Add(wait)); err != nil {
-			break
-		}
-		if _, err = conn.Write(q.packet); err != nil {
-			break
-		}
-		var reply *dns.Msg
-		if reply, err = readReply(conn, q, network == "udp"); err == nil {
-			return reply, nil
-		}
-		if !isTimeout(err) {
-			break
-		}
-	}
-	return nil, describe(ctx, err)
-}
-
-// readReply reads until a message comes that answers the question. Others are passed over, because a forged or late
-// one must not keep the true answer from being heard (RFC 5452 §9.1).
-func readReply(conn *dns.Conn, q question, spelled bool) (*dns.Msg, error) {
-	for {
-		packet, err := conn.ReadMsgHeader(nil)
-		if errors.Is(err, dns.ErrShortRead) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		reply := q.answeredBy(packet)
-		switch {
-		case reply == nil:
-			continue
-		case spelled && len(reply.Question) > 0 && !q.echoedIn(packet):
-			return nil, errMangled
-		default:
-			return reply, nil
-		}
-	}
+	return reply, nil
 }
 
 // answeredBy reads a packet, and returns nil when it doesn't answer the question.
@@ -227,17 +185,12 @@ func tidy(reply *dns.Msg, name string) {
 	}
 }
 
-func isTimeout(err error) bool {
-	netErr, ok := errors.AsType[net.Error](err)
-	return ok && netErr.Timeout()
-}
-
 // describe makes a network error fit for a tenant's eyes: no sockets, no addresses of ours. ctx is that of the question.
 func describe(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errMangled):
 		return err
-	case isTimeout(err) || ctx.Err() != nil:
+	case exchange.IsTimeout(err) || ctx.Err() != nil:
 		return errTimeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("it refuses connections")

@@ -99,7 +99,7 @@ func problemOf(alike []AddressResult) cert.Problem {
 	if len(found) == 0 {
 		found = []string{fmt.Sprintf("%s: %s", list(where), f.cause)}
 	}
-	fill := strings.NewReplacer("{named}", named(name), "{name}", cert.Unicode(name), "{where}", list(where))
+	fill := strings.NewReplacer("{named}", cert.FormName(name), "{name}", cert.Unicode(name), "{where}", list(where))
 	return cert.Problem{
 		Code: f.code, Severity: f.severity, WhoActs: f.who, Found: shorten(strings.Join(found, "; "), maxFound),
 		Message: f.message(cert.Unicode(name), list(where), alike[0].protocol), Remediation: fill.Replace(f.step),
@@ -133,17 +133,8 @@ func proxied(name, network string, where []netip.Addr) cert.Problem {
 		Code: cert.ProxiedByCDN, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: fmt.Sprintf("%s: %s", list(where), network),
 		Message: fmt.Sprintf("%s is behind %s, at %s, so we don't see whether visitors and CAs are led to us.", cert.Unicode(name), network, list(where)),
 		Remediation: fmt.Sprintf("At your DNS provider, switch the proxy off for the record %s (at Cloudflare: \"DNS only\"), "+
-			"or set up %s to ask the name that your records are to lead to.", named(name), network),
+			"or set up %s to ask the name that your records are to lead to.", cert.FormName(name), network),
 	}
-}
-
-// named is a record's name as forms take it, relative to the registered domain, and in full for those that don't.
-func named(name string) string {
-	short := "@"
-	if zone := cert.RegisteredDomain(name); name != zone {
-		short = strings.TrimSuffix(name, "."+zone)
-	}
-	return fmt.Sprintf("named %s (in full: %s)", short, name)
 }
 
 // list tells addresses, a few of them by name.

@@ -134,7 +134,7 @@ func (r Results) differ() (cert.Problem, bool) {
 		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: shorten(strings.Join(found, "; "), maxFound),
 		Message: fmt.Sprintf("The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name)),
 		Remediation: fmt.Sprintf("At your DNS provider, delete the records %s that lead to a server which isn't meant to answer for %s.",
-			named(name), cert.Unicode(name)),
+			cert.FormName(name), cert.Unicode(name)),
 	}, true
 }
 
