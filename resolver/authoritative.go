@@ -175,7 +175,7 @@ func noneAnswers(zone *authority.Zone) error {
 func (a *authoritative) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
 	if zone := a.homeOf(name); zone != nil {
 		m, err := a.askZone(ctx, zone, name, qtype)
-		if err != nil || !isReferral(m) {
+		if err != nil || authority.Referral(m, zone.Name, name) == "" {
 			return m, err
 		}
 	}
@@ -203,7 +203,7 @@ func (a *authoritative) askZone(ctx context.Context, zone *authority.Zone, name 
 	if err != nil {
 		return nil, silence(err)
 	}
-	if isReferral(m) {
+	if authority.Referral(m, zone.Name, name) != "" {
 		return m, nil
 	}
 	if v := a.tree.CheckAnswer(a.dnssecOf(zone), m); v.Security == authority.Bogus {
@@ -224,10 +224,6 @@ func (a *authoritative) dnssecOf(zone *authority.Zone) authority.Validation {
 		}
 	}
 	return authority.Validation{Security: authority.Insecure}
-}
-
-func isReferral(m *dns.Msg) bool {
-	return !m.Authoritative && m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && has(m.Ns, dns.TypeNS) && !has(m.Ns, dns.TypeSOA)
 }
 
 // silence is why nobody told anything, for a tenant's eyes.

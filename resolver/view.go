@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/resolver/authority"
 )
 
 // maxAliases is how many CNAMEs are followed from one name. Resolvers give up at 8 to 16.
@@ -72,7 +74,7 @@ func refusal(m *dns.Msg) error {
 	switch {
 	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
 		return errors.New(dns.RcodeToString[m.Rcode] + explanation(m))
-	case m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && has(m.Ns, dns.TypeNS) && !has(m.Ns, dns.TypeSOA):
+	case authority.Refers(m):
 		return errors.New("a referral in place of an answer") // it does not resolve for us
 	}
 	return nil

@@ -32,7 +32,14 @@ func newWorld(t testing.TB) *world {
 	w := &world{records: map[string][]dns.RR{}, faults: map[string]string{}, lost: map[string]bool{}, asked: map[string]int{}}
 	packets, listener := listenBoth(t)
 	w.address = packets.LocalAddr().String()
-	for _, srv := range []*dns.Server{{PacketConn: packets, Handler: w}, {Listener: listener, Handler: w}} {
+	serve(t, packets, listener, w)
+	return w
+}
+
+// serve answers over UDP and TCP until the test ends.
+func serve(t testing.TB, packets net.PacketConn, listener net.Listener, handler dns.Handler) {
+	t.Helper()
+	for _, srv := range []*dns.Server{{PacketConn: packets, Handler: handler}, {Listener: listener, Handler: handler}} {
 		started, ended := make(chan struct{}), make(chan error, 1)
 		srv.NotifyStartedFunc = func() { close(started) }
 		go func() { ended <- srv.ActivateAndServe() }()
@@ -48,7 +55,6 @@ func newWorld(t testing.TB) *world {
 			}
 		})
 	}
-	return w
 }
 
 // listenBoth finds a port that is free for UDP and TCP.

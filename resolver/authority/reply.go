@@ -34,10 +34,10 @@ func understand(m *dns.Msg, zone, name string) meaning {
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		return meaning{why: "it answers " + rcode(m)}
 	}
-	below := delegated(m, zone, name)
+	below := Referral(m, zone, name)
 	switch {
-	case below != "" && m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && !has(m.Ns, dns.TypeSOA):
-		return meaning{kind: referral, cut: below} // some servers set the AA bit on it
+	case below != "":
+		return meaning{kind: referral, cut: below}
 	case m.Authoritative:
 		return meaning{kind: answer, cut: hidden(m, zone, name)}
 	case len(m.Answer) > 0:
@@ -49,9 +49,19 @@ func understand(m *dns.Msg, zone, name string) meaning {
 	}
 }
 
-// delegated returns the zone that the NS records of a referral are of: below the server's own, and with the name in it. Any
-// others are none of this server's business.
-func delegated(m *dns.Msg, zone, name string) string {
+// Refers tells whether a message names other servers in place of an answer (RFC 2308 §2.2). The AA bit doesn't count: only an
+// authority for the name should set it (RFC 1035 §4.1.1), and some servers set it on referrals all the same.
+func Refers(m *dns.Msg) bool {
+	return m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && has(m.Ns, dns.TypeNS) && !has(m.Ns, dns.TypeSOA)
+}
+
+// Referral returns the zone to which a server of a zone refers those who ask about name: below its own, and with the name in it.
+// It is empty when the message is none, or refers to anywhere else, which is none of this server's business. Names are
+// canonical, as those in the messages of Tree.Ask are.
+func Referral(m *dns.Msg, zone, name string) string {
+	if !Refers(m) {
+		return ""
+	}
 	for _, rr := range m.Ns {
 		h := rr.Header()
 		if h.Rrtype == dns.TypeNS && h.Class == dns.ClassINET && strictlyBelow(zone, h.Name) && dns.IsSubDomain(h.Name, name) {
