@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver"
 )
@@ -232,4 +234,13 @@ func TestD4_NoAnswerIsUnknown(t *testing.T) {
 		}
 		t.Run(s.name, s.run)
 	}
+}
+
+// TestD4_OwnershipThatIsUnknownBlocks: all else is ready, and what is waited for is said.
+func TestD4_OwnershipThatIsUnknownBlocks(t *testing.T) {
+	t.Parallel()
+	d := setup{zone: "fault _evercert.shop.example.com servfail"}.diagnose(t)
+	require.Equal(t, []cert.Verdict{cert.Unknown, cert.Unknown}, []cert.Verdict{d.Verdict, d.Ownership})
+	require.Equal(t, []cert.Code{cert.DNSLookupFailed}, blocking(d))
+	require.Equal(t, d.Problems[0].Message, d.Reasons["shop.example.com"])
 }

@@ -25,14 +25,11 @@ func (e evidence) decide(requireOwnership bool) cert.Diagnosis {
 		d.Verdict = d.Verdict.Worse(d.Ownership)
 	}
 	d.Problems = e.problems(best, requireOwnership)
-	for i := range d.Problems {
-		p := &d.Problems[i]
-		if d.Verdict == cert.OK || p.Severity == "" && best.verdict == cert.OK && p.Code != cert.OwnershipMissing && p.Code != cert.OwnershipMismatch {
-			p.Severity = cert.Warns
-		}
-	}
 	if d.Verdict == cert.OK {
 		d.Methods = best.methods
+		for i := range d.Problems {
+			d.Problems[i].Severity = cert.Warns // none of them stands in the way
+		}
 	}
 	d.Reasons = e.reasons(best, d)
 	return d

@@ -157,3 +157,19 @@ func TestD4_AReferralWithTheAABitIsFollowed(t *testing.T) {
 		})
 	}
 }
+
+// TestD5_ServersThatDifferOverOwnershipAreAWarning: what blocks is the record that one of them lacks.
+func TestD5_ServersThatDifferOverOwnershipAreAWarning(t *testing.T) {
+	t.Parallel()
+	s := setup{}
+	zone := inZone + "@ NS ns2\nns2 A " + loopbacks[2] + "\n"
+	s.ask(t, &nameserver{text: map[string]string{".": rootZone(1, 2)}},
+		&nameserver{text: map[string]string{"example.com.": zone + "_evercert.shop TXT $OWNERSHIP"}},
+		&nameserver{text: map[string]string{"example.com.": zone}})
+	d := s.diagnose(t)
+	require.Equal(t, cert.Wrong, d.Verdict)
+	require.Equal(t, []cert.Code{cert.OwnershipMissing}, blocking(d))
+	require.Len(t, d.Problems, 2)
+	require.Equal(t, cert.AnswersDiffer, d.Problems[1].Code)
+	require.Equal(t, cert.Warns, d.Problems[1].Severity)
+}

@@ -60,6 +60,9 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 	}
 	for i, want := range e.question.Expected {
 		if p := e.differing(i); p != nil && !e.inBrokenZone(subject(want)) {
+			if best.verdict == cert.OK { // what still blocks is ownership, and told as such
+				p.Severity = cert.Warns
+			}
 			l.addProblem(*p)
 		}
 	}

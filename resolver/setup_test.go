@@ -133,6 +133,7 @@ func (s setup) requireWhole(t *testing.T, d cert.Diagnosis) {
 	if d.Verdict != cert.OK {
 		require.Empty(t, d.Methods)
 		require.NotEmpty(t, d.Problems, "a verdict that isn't ok must be explained")
+		require.NotEmpty(t, blocking(d), "problems that only warn don't explain it")
 		return
 	}
 	want := map[string]cert.Method{}
@@ -140,6 +141,17 @@ func (s setup) requireWhole(t *testing.T, d cert.Diagnosis) {
 		want[name] = s.methods[min(i, len(s.methods)-1)]
 	}
 	require.Equal(t, want, d.Methods)
+}
+
+// blocking lists the codes of the problems that keep a certificate from being ordered.
+func blocking(d cert.Diagnosis) []cert.Code {
+	var codes []cert.Code
+	for _, p := range d.Problems {
+		if p.Severity != cert.Warns {
+			codes = append(codes, p.Code)
+		}
+	}
+	return codes
 }
 
 // requireFitForPeople checks that a problem says what to do, and blames nobody for what could not be looked up.
