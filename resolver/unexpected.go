@@ -48,9 +48,13 @@ func (v *view) anyAddress(ctx context.Context, name string) finding {
 	case firstError(a.err, aaaa.err) != nil:
 		return untold(name, firstError(a.err, aaaa.err))
 	}
-	return wrong(seen, cert.Problem{
+	return wrong(seen, noAddress(name))
+}
+
+func noAddress(name string) cert.Problem {
+	return cert.Problem{
 		Code: cert.DNSNoRecords, WhoActs: cert.TenantActs,
 		Message:     fmt.Sprintf("%s has no address, so visitors and CAs can't reach it.", cert.Unicode(name)),
 		Remediation: atProvider + fmt.Sprintf("add an A, AAAA or CNAME record %s that leads to the web server.", cert.FormName(name)),
-	})
+	}
 }

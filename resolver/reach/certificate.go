@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -31,16 +33,11 @@ type Served struct {
 
 const maxServedNames = 10
 
-// HTTPS looks at the certificate that each address shows a visitor's browser. Before the first certificate is installed none
-// fits, so its problems warn and don't block.
+// HTTPS asks each address for the front page as a visitor's browser does: it looks at the certificate, and then whether a web
+// site answers. Before the first certificate is installed none fits, so its problems warn and don't block.
 func (p *Prober) HTTPS(ctx context.Context, t Target) Results {
-	return p.each(ctx, t, protocolHTTPS, func(ctx context.Context, t Target, addr netip.Addr) (AddressResult, *fault) {
-		result, f := p.askHTTPS(ctx, t, addr)
-		if f != nil {
-			f.severity = cert.Warns
-		}
-		return result, f
-	})
+	t.visiting = true
+	return p.each(ctx, t, protocolHTTPS, p.askHTTPS)
 }
 
 func (p *Prober) askHTTPS(ctx context.Context, t Target, addr netip.Addr) (AddressResult, *fault) {
@@ -51,10 +48,40 @@ func (p *Prober) askHTTPS(ctx context.Context, t Target, addr netip.Addr) (Addre
 	served, why := p.inspect(state, t.Name)
 	result := AddressResult{TLS: &Handshake{Version: tls.VersionName(state.Version), Protocol: state.NegotiatedProtocol, Served: served}}
 	if why == "" {
-		return result, nil
+		var f *fault
+		result.Response, f = p.frontPage(ctx, t, addr)
+		return result, f
 	}
 	found := fmt.Sprintf("issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly))
 	return result, wrong(cert.ServedCertificateWrong, why, stepCertificate).with(found)
+}
+
+// frontPage asks for the page at / on a connection of its own. Any answer shows that HTTPS works, a redirect and "forbidden" too, but not
+// one by which the server itself says that it has a fault (RFC 9110 §15.6).
+func (p *Prober) frontPage(ctx context.Context, t Target, addr netip.Addr) (*Response, *fault) {
+	got, failed := p.exchange(ctx, &url.URL{Scheme: "https", Host: t.Name, Path: "/"}, []netip.Addr{addr}, plainUserAgent)
+	if got == nil { // a page that breaks off is the site's own affair
+		return nil, failed.noPage()
+	}
+	answered := &Response{FirstStatus: got.status, Status: got.status, Server: shorten(got.header.Get("Server"), maxTold)}
+	if got.status < http.StatusInternalServerError {
+		return answered, nil
+	}
+	cause := fmt.Sprintf("the certificate is right; the site behind it answers with status %d", got.status)
+	if text := http.StatusText(got.status); text != "" {
+		cause += fmt.Sprintf(" (%s)", text)
+	}
+	return answered, wrong(cert.HTTPUnexpectedResponse, cause, stepSite).with(tellPage(got))
+}
+
+// noPage is the fault of an address whose certificate is right, and which gave no answer then.
+func (f *failure) noPage() *fault {
+	if f.ours {
+		return untold(cert.HTTPSUnreachable, f.cause)
+	}
+	told := wrong(cert.HTTPUnexpectedResponse, "the certificate is right; "+f.cause, stepSite)
+	told.late = f.late
+	return told
 }
 
 // inspect sums up the certificate that was shown, and says why a browser would refuse it.

@@ -20,6 +20,7 @@ type fault struct {
 	found    string // in the words of whom mends it
 	late     bool   // no answer came in time
 	untold   bool   // nothing was learnt about the address
+	visitor  bool   // it is a visitor who meets it
 }
 
 // What is told of one answer, in characters: problems are kept and shown.
@@ -44,6 +45,11 @@ const (
 	stepCertificate = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
 		"put a certificate for {name} on that server."
 	stepALPN = "At your DNS provider, give {name} the records that we ask for: only our own servers can answer this kind of question."
+	stepSite = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
+		"mend the web site on that server: its HTTPS is in order."
+	stepEdge      = "There is nothing to change at the DNS provider: {where} is the platform's own, and whoever runs the platform looks after the edge there."
+	stepElsewhere = "Look again in a minute, and from another machine: from this one it can't be told."
+
 	stepWait = "There is nothing for you to do: we look again by ourselves."
 )
 
@@ -73,6 +79,20 @@ func (f *fault) with(found string) *fault {
 func (f *fault) platforms() *fault {
 	g := *f
 	g.verdict, g.who, g.step = cert.Unknown, cert.PlatformActs, stepWait
+	return &g
+}
+
+// visitors is the fault as it is told of a visit, which people ask for and which decides nothing: it only warns, and at the platform's
+// own address it is the platform that mends it.
+func (f *fault) visitors(own bool) *fault {
+	g := *f
+	g.visitor, g.severity = true, cert.Warns
+	switch {
+	case f.untold:
+		g.step = stepElsewhere
+	case own:
+		g.who, g.step = cert.PlatformActs, stepEdge
+	}
 	return &g
 }
 
@@ -114,7 +134,11 @@ func (f *fault) message(name, where, protocol string) string {
 	case cert.HTTPUnreachable, cert.HTTPSUnreachable:
 		return fmt.Sprintf("From here, %s can't be reached over %s at %s: %s.", name, protocol, where, f.cause)
 	case cert.IPv6Unreachable:
-		return fmt.Sprintf("From here, %s can't be reached over IPv6 at %s, while it answers over IPv4: %s. A CA asks IPv6 addresses first.", name, where, f.cause)
+		first := "A CA asks"
+		if f.visitor {
+			first = "Visitors who have IPv6 ask"
+		}
+		return fmt.Sprintf("From here, %s can't be reached over IPv6 at %s, while it answers over IPv4: %s. %s IPv6 addresses first.", name, where, f.cause, first)
 	case cert.HTTPBadRedirect:
 		return fmt.Sprintf("%s, at %s, sends a CA's request on so that it doesn't arrive: %s.", name, where, f.cause)
 	case cert.TLSALPNRefused:
@@ -123,9 +147,11 @@ func (f *fault) message(name, where, protocol string) string {
 		return fmt.Sprintf("Browsers refuse the certificate that %s shows at %s: %s.", name, where, f.cause)
 	case cert.ReservedAddress:
 		return fmt.Sprintf("%s has the address %s, which nobody on the internet can reach: it belongs to %s.", name, where, f.cause)
-	default:
-		return fmt.Sprintf("%s doesn't answer a CA's request as it must, at %s: %s.", name, where, f.cause)
 	}
+	if f.visitor {
+		return fmt.Sprintf("%s shows visitors no web site over HTTPS, at %s: %s.", name, where, f.cause)
+	}
+	return fmt.Sprintf("%s doesn't answer a CA's request as it must, at %s: %s.", name, where, f.cause)
 }
 
 func proxied(name, network string, where []netip.Addr) cert.Problem {

@@ -2,7 +2,7 @@
 // browser would meet there.
 //
 // HTTP (http.go, redirect.go, judge.go) asks for a token as Let's Encrypt does, TLSALPN (tls.go) offers the protocol of
-// tls-alpn-01, and HTTPS (certificate.go) looks at the certificate that is served. Each result is ok, wrong or unknown, and
+// tls-alpn-01, and HTTPS (certificate.go) looks at the certificate that is served and asks for the front page. Each result is ok, wrong or unknown, and
 // says what is wrong in a cert.Problem; Results puts those of all addresses together (results.go, problem.go).
 //
 // The addresses, and all that answers there, are strangers'. Nothing but public addresses is connected to (package guard),
@@ -51,6 +51,8 @@ type Target struct {
 	Addresses []netip.Addr // of its A and AAAA records
 	Own       []netip.Addr // those addresses that are the platform's: what is wrong there, the platform mends
 	Probe     *cert.Probe  // what the platform's edges answer now; without one any plausible answer will do
+
+	visiting bool // as visitors do, not a CA
 }
 
 // Prober asks addresses. It is safe for use by several goroutines.

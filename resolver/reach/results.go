@@ -15,7 +15,7 @@ type AddressResult struct {
 	Verdict  cert.Verdict
 	Problem  *cert.Problem // why the verdict isn't ok
 	CDN      string        // the content delivery network that answers there, such as "Cloudflare"; empty when none is recognised
-	Response *Response     // of Prober.HTTP, when an answer came
+	Response *Response     // of Prober.HTTP and Prober.HTTPS, when an answer came
 	TLS      *Handshake    // of Prober.TLSALPN and Prober.HTTPS, when a connection was made
 
 	fault    *fault
@@ -23,7 +23,7 @@ type AddressResult struct {
 	protocol string
 }
 
-// Response is an answer to a request for a token. What comes from strangers in it is short and printable.
+// Response is an answer to a request for a token, or for the front page. What comes from strangers in it is short and printable.
 type Response struct {
 	FirstStatus int      // of the address itself, before redirects
 	Status      int      // of the last answer
@@ -80,7 +80,10 @@ func (a *AddressResult) tell() {
 		a.Verdict = cert.OK
 		return
 	}
-	if a.own() {
+	switch {
+	case a.target.visiting:
+		a.fault = a.fault.visitors(a.own())
+	case a.own():
 		a.fault = a.fault.platforms()
 	}
 	p := problemOf([]AddressResult{*a})
@@ -113,7 +116,7 @@ func (r Results) differ() (cert.Problem, bool) {
 	seen := map[string][]netip.Addr{}
 	var order []string
 	for _, result := range r {
-		if result.Verdict != cert.OK || result.Response == nil || result.target.Probe != nil {
+		if result.Verdict != cert.OK || result.Response == nil || result.target.Probe != nil || result.target.visiting {
 			continue
 		}
 		answer := result.Response.summary()
