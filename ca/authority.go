@@ -5,11 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	legolog "github.com/go-acme/lego/v4/log"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/config"
 )
 
 // Account is an account at a CA as it is kept. The key is P-256, in PKCS#8, and leaves this package sealed only.
@@ -75,7 +74,7 @@ func New(cfg Config, accounts Accounts, sealer Sealer, solver Solver, log *slog.
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	roots, err := trustedRoots(cfg.RootPEM)
+	roots, err := config.TrustedRoots(cfg.RootPEM)
 	if err != nil {
 		return nil, err
 	}
@@ -107,23 +106,4 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 		// All requests share one HTTP/2 connection. If it dies in silence, a ping notices before every one of them has timed out.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
-}
-
-// trustedRoots are the system's roots and those in the file.
-func trustedRoots(file string) (*x509.CertPool, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read the system's root certificates: %w", err)
-	}
-	if file == "" {
-		return roots, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("ACME_ROOT_PEM: %w", err)
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ACME_ROOT_PEM: %s holds no PEM certificate", file)
-	}
-	return roots, nil
 }
