@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver"
 )
 
 // judged is what doctor and check return when they were carried out and the diagnosis is not ok, or not there yet (no verdict).
@@ -25,16 +26,18 @@ func judge(v cert.Verdict) error {
 	return judged{v}
 }
 
-// showVerdict prints a diagnosis as doctor and check do.
-func (a *app) showVerdict(names []string, d cert.Diagnosis) {
+// showVerdict prints what doctor found.
+func (a *app) showVerdict(names []string, d cert.Diagnosis, visits []resolver.Visit) {
 	if a.json {
 		a.printJSON(a.out, struct {
 			Names []string `json:"names"`
 			cert.Diagnosis
-		}{names, d})
+			HTTPS []resolver.Visit `json:"https,omitempty"`
+		}{names, d, visits})
 		return
 	}
 	a.showDiagnosis(names, d)
+	a.showVisits(visits)
 }
 
 // showDiagnosis tells a diagnosis: the verdict first, then what has to be done, then what was seen.

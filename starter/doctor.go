@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,6 +42,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd.Long = `Look at names as a CA would before it issues a certificate: their name servers, records, DNSSEC, CAA, and what answers at their
 addresses. Nothing has to be connected, and neither database, Temporal nor API is needed. Several names are looked at as if
 for one certificate.
+
+Then the names are visited over HTTPS, at each of their addresses, as a browser on this machine would: where it works from here and not for
+the person who calls, the cause is in their own environment. The exit code says nothing of that.
 
 Where the records should lead is compared when it is known: from --target, --address and --delegation-target, or from PLATFORM_TARGET and
 PLATFORM_ADDRESSES. For a connected domain, "evercert check" knows all of it.
@@ -80,14 +84,24 @@ func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) erro
 	}
 	told := a.whileWaiting(fmt.Sprintf("asking the name servers of %s, %d resolvers and the addresses found; up to %s",
 		enumerate(names), len(settings.Resolvers), settings.CheckTimeout))
+	var (
+		visits   []resolver.Visit
+		visiting error
+		visited  sync.WaitGroup
+	)
+	visited.Go(func() { visits, visiting = a.visit(ctx, settings, question) })
 	d, err := a.diagnose(ctx, settings.Config, question)
+	visited.Wait()
 	told()
 	if err != nil {
 		return carriedOut{err}
 	}
-	a.showVerdict(names, d)
+	a.showVerdict(names, d, visits)
 	if !a.json {
 		notCompared(a, question)
+	}
+	if visiting != nil {
+		return carriedOut{visiting}
 	}
 	return judge(d.Verdict)
 }

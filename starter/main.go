@@ -28,7 +28,7 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd())),
 		environ: config.Environment(), now: time.Now, local: time.Local,
 	}
-	a.diagnose = diagnose
+	a.diagnose, a.visit = diagnose, visit
 	a.open = func(ctx context.Context) (*control.Control, func(), error) {
 		return open(ctx, a.environ, a.stackFile, log)
 	}
@@ -46,7 +46,8 @@ type app struct {
 	now      func() time.Time
 	local    *time.Location
 	open     func(ctx context.Context) (c *control.Control, closeAll func(), err error)
-	diagnose func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error) // what doctor looks by
+	diagnose func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error)  // what doctor looks by
+	visit    func(context.Context, doctorSettings, cert.Question) ([]resolver.Visit, error) // what doctor and check visit names by
 
 	// Flags of every command.
 	json      bool

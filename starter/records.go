@@ -11,6 +11,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/resolver"
 )
 
 func (a *app) recordsCommand() *cobra.Command {
@@ -99,25 +100,51 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd := a.command("check NAME", "Look at a domain now and say what is wrong", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
 		told := a.whileWaiting("waiting for the check of " + args[0])
 		answer, err := c.Check(ctx, control.Request{Name: args[0], By: a.author(), Reason: reason})
+		var (
+			visits   []resolver.Visit
+			visiting error
+		)
+		if err == nil {
+			visits, visiting = a.visitLive(ctx, c, args[0])
+		}
 		told()
-		if err := a.showAnswer(answer, err); err != nil {
+		if err != nil {
 			return err
 		}
-		if answer.Diagnosis == nil {
+		a.showChecked(answer, visits)
+		switch {
+		case visiting != nil:
+			return visiting
+		case answer.Diagnosis == nil:
 			return judged{}
+		default:
+			return judge(answer.Diagnosis.Verdict)
 		}
-		if !a.json {
-			fmt.Fprintln(a.out)
-			a.showDiagnosis(namesIn(answer.Hostname, *answer.Diagnosis), *answer.Diagnosis)
-		}
-		return judge(answer.Diagnosis.Verdict)
 	})
-	cmd.Long = `Look at a domain's DNS now, as a CA would, and tell what is wrong, who mends it and how.
+	cmd.Long = `Look at a domain's DNS now, as a CA would, and tell what is wrong, who mends it and how. A domain that has a live certificate is then
+visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of that.
 
 Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong ·
 5 could not tell, because answers did not come.`
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
 	return cmd
+}
+
+// showChecked prints what check found.
+func (a *app) showChecked(answer control.Answer, visits []resolver.Visit) {
+	if a.json {
+		a.printJSON(a.out, struct {
+			control.Answer
+			HTTPS []resolver.Visit `json:"https,omitempty"`
+		}{answer, visits})
+		return
+	}
+	a.tellAnswer(answer)
+	if d := answer.Diagnosis; d != nil {
+		fmt.Fprintln(a.out)
+		a.showDiagnosis(namesIn(answer.Hostname, *d), *d)
+	}
+	a.showVisits(visits)
 }
 
 // namesIn lists the names that a diagnosis speaks of, the domain's own first.

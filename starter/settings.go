@@ -26,30 +26,46 @@ type settings struct {
 // stackFileName is where make dev leaves word of what it runs, below the project's root.
 const stackFileName = ".dev/stack.json"
 
-// doctorSettings are what doctor needs to know. It asks nobody but DNS, and nothing that is asked for here is required.
+// doctorSettings are what doctor, and the visits of check, need to know. They ask DNS and the web servers of the names, and nothing that
+// is asked for here is required.
 type doctorSettings struct {
 	resolver.Config
 	Target       string   `env:"PLATFORM_TARGET" doc:"name that the names' CNAME records should lead to; empty: not compared"`
 	Addresses    []string `env:"PLATFORM_ADDRESSES" doc:"IP addresses that the names should have, by commas; empty: not compared"`
 	TestSuffixes []string `env:"TEST_SUFFIXES" doc:"suffixes outside the public ones whose names may be asked about"`
+	RootPEM      string   `env:"ACME_ROOT_PEM" doc:"file of PEM certificates that visits over HTTPS trust, on top of the system's; for private and test CAs"`
 }
 
 // loadSettings reads the environment, or a development stack's file: the one that is named, or else the one of the working
 // directory or a folder above it. The file counts as a whole or not at all: a command that took its database from the one
 // and its Temporal from the other would do harm in both.
 func loadSettings(environ map[string]string, stackFile string) (settings, error) {
-	if stackFile == "" && environ["DATABASE_URL"] == "" && environ["TEMPORAL_ADDRESS"] == "" {
-		found, err := findStackFile()
-		if err != nil {
-			return settings{}, err
-		}
-		stackFile = found
-	}
-	environ, err := withStack(environ, stackFile)
+	environ, err := withFoundStack(environ, stackFile)
 	if err != nil {
 		return settings{}, err
 	}
 	return config.LoadFrom[settings](environ)
+}
+
+// loadVisitSettings are those by which check visits the domain that loadSettings led it to.
+func loadVisitSettings(environ map[string]string, stackFile string) (doctorSettings, error) {
+	environ, err := withFoundStack(environ, stackFile)
+	if err != nil {
+		return doctorSettings{}, err
+	}
+	return config.LoadFrom[doctorSettings](environ)
+}
+
+// withFoundStack is withStack, with a stack of the working directory where neither the environment nor a person names another.
+func withFoundStack(environ map[string]string, stackFile string) (map[string]string, error) {
+	if stackFile == "" && environ["DATABASE_URL"] == "" && environ["TEMPORAL_ADDRESS"] == "" {
+		found, err := findStackFile()
+		if err != nil {
+			return nil, err
+		}
+		stackFile = found
+	}
+	return withStack(environ, stackFile)
 }
 
 // loadDoctorSettings is loadSettings for doctor, which looks for no stack where it was told whom to ask.

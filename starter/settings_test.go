@@ -8,7 +8,7 @@ import (
 )
 
 const devStack = `{"temporal":"127.0.0.1:17233","namespace":"dev","postgres":"postgres://evercert@127.0.0.1:15432/evercert",
-	"env":{"VALIDATION_ZONE":"dcv.test","PLATFORM_TARGET":"edge.test","PLATFORM_ADDRESSES":"127.0.0.1","TEST_SUFFIXES":"ready.test,empty.test","API_TOKEN":"x"}}`
+	"env":{"VALIDATION_ZONE":"dcv.test","PLATFORM_TARGET":"edge.test","PLATFORM_ADDRESSES":"127.0.0.1","TEST_SUFFIXES":"ready.test,empty.test","ACME_ROOT_PEM":"/ca/trust.pem","API_TOKEN":"x"}}`
 
 // inProject makes a project with a running stack, and works in a folder below its root.
 func inProject(t *testing.T) {

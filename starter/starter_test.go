@@ -17,6 +17,7 @@ import (
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/control/controltest"
+	"github.com/evercert/evercert/resolver"
 	"github.com/evercert/evercert/store"
 	"github.com/evercert/evercert/workflows"
 )
@@ -41,7 +42,8 @@ func setup(t *testing.T) *bundle {
 	b.app = &app{
 		in: strings.NewReader(""), out: &b.out, err: &b.err, environ: map[string]string{"USER": "ann"},
 		now: func() time.Time { return noon }, local: time.UTC,
-		open: func(context.Context) (*control.Control, func(), error) { return c, func() {}, nil },
+		open:  func(context.Context) (*control.Control, func(), error) { return c, func() {}, nil },
+		visit: func(context.Context, doctorSettings, cert.Question) ([]resolver.Visit, error) { return nil, nil },
 	}
 	return b
 }

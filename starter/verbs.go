@@ -70,9 +70,13 @@ func (a *app) showAnswer(answer control.Answer, err error) error {
 		a.printJSON(a.out, answer)
 		return nil
 	}
+	a.tellAnswer(answer)
+	return nil
+}
+
+func (a *app) tellAnswer(answer control.Answer) {
 	fmt.Fprintf(a.out, "%s: %s – %s\n", answer.Headline, cert.Unicode(answer.Hostname), answer.Message)
 	if answer.NextAction != "" {
 		fmt.Fprintf(a.out, "Next: %s\n", a.action(answer.NextAction, answer.NextActionAt))
 	}
-	return nil
 }
