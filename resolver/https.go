@@ -90,6 +90,9 @@ func nowhere(name string, err error) Visit {
 	if err != nil {
 		f = untold(name, err)
 	}
+	if f.usable == cert.Unknown { // nobody visits again by himself
+		f.problem.Remediation = "Look again in a minute, and from another machine: from this one it can't be told."
+	}
 	f.problem.Severity = cert.Warns
 	return Visit{Name: name, Verdict: f.usable, Problem: &f.problem}
 }

@@ -104,6 +104,7 @@ func TestA9_EveryNameIsVisitedAtEveryAddress(t *testing.T) {
 		{"bare.example.com", "", cert.Wrong, cert.DNSNoRecords, cert.TenantActs},
 		{"slow.example.com", "", cert.Unknown, cert.DNSLookupFailed, cert.PlatformActs},
 	}, got)
+	require.Contains(t, visits[5].Problem.Remediation, "from another machine")
 	require.Equal(t, http.StatusNotFound, visits[0].Status)
 	require.True(t, shown.Leaf.NotAfter.Equal(visits[0].NotAfter))
 
