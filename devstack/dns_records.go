@@ -39,6 +39,7 @@ type recordStore struct {
 
 	mu     sync.RWMutex
 	parsed map[string][]dns.RR // by lower-case name with final dot
+	below  map[string]int      // names with records below a name, which make it exist (RFC 8020)
 	state  storedState
 }
 
@@ -49,7 +50,7 @@ type storedState struct {
 }
 
 func openRecordStore(path string) (*recordStore, error) {
-	s := &recordStore{path: path, parsed: map[string][]dns.RR{}}
+	s := &recordStore{path: path, parsed: map[string][]dns.RR{}, below: map[string]int{}}
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the records: %w", err)
@@ -70,9 +71,39 @@ func openRecordStore(path string) (*recordStore, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the records: %w", err)
 		}
-		s.parsed[rr.Header().Name] = append(s.parsed[rr.Header().Name], rr)
+		s.hold(rr)
 	}
 	return s, nil
+}
+
+// hold adds a record to those that are answered with. The caller holds the lock.
+func (s *recordStore) hold(rr dns.RR) {
+	name := rr.Header().Name
+	if len(s.parsed[name]) == 0 {
+		for _, above := range parents(name) {
+			s.below[above]++
+		}
+	}
+	s.parsed[name] = append(s.parsed[name], rr)
+}
+
+// drop takes all records of a name away. The caller holds the lock.
+func (s *recordStore) drop(name string) {
+	if len(s.parsed[name]) > 0 {
+		for _, above := range parents(name) {
+			s.below[above]--
+		}
+	}
+	delete(s.parsed, name)
+}
+
+// parents are the names above a name.
+func parents(name string) []string {
+	var all []string
+	for _, i := range dns.Split(name)[1:] {
+		all = append(all, name[i:])
+	}
+	return all
 }
 
 // parse turns the record into its wire form. A TXT value needs no quotes and
@@ -121,7 +152,7 @@ func (s *recordStore) set(r dnsRecord) error {
 		return have == r || r.Type == "CNAME" && have.Name == r.Name && have.Type == "CNAME"
 	})
 	s.state.Records = append(s.state.Records, r)
-	s.parsed[r.Name] = append(s.parsed[r.Name], rr)
+	s.hold(rr)
 	return s.save()
 }
 
@@ -158,12 +189,12 @@ func (s *recordStore) remove(matches func(dnsRecord) bool) (removed int) {
 		return false
 	})
 	for name := range names {
-		delete(s.parsed, name)
+		s.drop(name)
 	}
 	for _, r := range s.state.Records {
 		if names[r.Name] {
 			if rr, err := r.parse(); err == nil { // it parsed when it was added
-				s.parsed[r.Name] = append(s.parsed[r.Name], rr)
+				s.hold(rr)
 			}
 		}
 	}
@@ -205,15 +236,8 @@ func (s *recordStore) fault(name string) string {
 func (s *recordStore) at(name string) (records []dns.RR, exists bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if records = s.parsed[name]; len(records) > 0 {
-		return records, true
-	}
-	for other := range s.parsed {
-		if dns.IsSubDomain(name, other) {
-			return nil, true
-		}
-	}
-	return nil, false
+	records = s.parsed[name]
+	return records, len(records) > 0 || s.below[name] > 0
 }
 
 // firstAsked notes the first question for a host under slow.test.
