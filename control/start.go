@@ -20,7 +20,7 @@ const (
 	// that was connected at the very moment at which the workflow of its former life ended.
 	startLease = time.Minute
 	// startBatch bounds what one worker takes from the others at a time.
-	startBatch = 200
+	startBatch = 50
 	// startWorkers is how many starts are under way at once. Temporal on a small machine starts about 100 in a second.
 	startWorkers = 16
 	// startInterval is how often a worker looks for unstarted domains when nobody tells it of any.
@@ -39,6 +39,7 @@ type Queue interface {
 type Starting struct {
 	Queue     Queue
 	Workflows Workflows
+	Room      func(ctx context.Context) error // blocks until this process has room for the first task of one more workflow; nil is always
 	Log       *slog.Logger
 }
 
@@ -83,6 +84,9 @@ func (s Starting) startAll(ctx context.Context) error {
 		var g errgroup.Group // without a context: one start that fails is no reason to drop the others
 		g.SetLimit(startWorkers)
 		for _, d := range domains {
+			if s.Room != nil && s.Room(ctx) != nil {
+				break // ctx has ended
+			}
 			g.Go(func() error { return start(ctx, s.Workflows, d) })
 		}
 		if err := g.Wait(); err != nil || len(domains) < startBatch {

@@ -104,6 +104,44 @@ func TestADomainThatRecordsNothingIsStartedOnceMoreAfterAWhile(t *testing.T) {
 	})
 }
 
+func TestE4_NoMoreAreStartedThanTheWorkerHasRoomFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		for i := range 5 {
+			if _, err := b.Connect(t.Context(), control.Connection{Hostname: fmt.Sprintf("s%d.example.com", i), Tenant: "acme"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rooms := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			control.Starting{Queue: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler), Room: func(ctx context.Context) error {
+				select {
+				case <-rooms:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}}.Run(ctx)
+		}()
+		b.requireRunning(t)
+		rooms <- struct{}{}
+		rooms <- struct{}{}
+		synctest.Wait()
+		if got := len(b.workflows.Running()); got != 2 {
+			t.Errorf("%d run, want 2: there was room for two", got)
+		}
+		cancel()
+		<-ended
+		if got := len(b.workflows.Running()); got != 2 {
+			t.Errorf("%d run after the end, want 2", got)
+		}
+	})
+}
+
 func TestADomainClaimedByAProcessThatDiedIsStartedByTheNextRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

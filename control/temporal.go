@@ -25,12 +25,20 @@ type TemporalConfig struct {
 
 // Dial returns a client that connects at its first use: a process may start before Temporal does.
 func (t TemporalConfig) Dial(logger *slog.Logger) (client.Client, error) {
-	c, err := client.NewLazyClient(client.Options{HostPort: t.Address, Namespace: t.Namespace, Logger: log.NewStructuredLogger(logger)})
+	c, err := client.NewLazyClient(client.Options{
+		HostPort: t.Address, Namespace: t.Namespace, Logger: log.NewStructuredLogger(logger),
+		// Our messages are a few kB: compressing them costs more, here and in the server, than sending them.
+		ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE: %w", err)
 	}
 	return c, nil
 }
+
+// taskTimeout is how soon a workflow task that got lost is given out again: its worker was killed, or the database stood still for a second just
+// when it was handed over (Temporal's issue 11733). A look that takes longer says in time that it lives.
+const taskTimeout = 5 * time.Second
 
 // answerTimeout is how long a person waits for a domain's answer. A workflow answers in milliseconds when a worker runs.
 const answerTimeout = 10 * time.Second
@@ -51,7 +59,8 @@ func (t temporalWorkflows) Start(ctx context.Context, d cert.Domain) error {
 		TaskQueue:                workflows.TaskQueue,
 		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // a removed domain may be connected again
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same is no start
-		EnableEagerStart:         true,                                           // where this process is a worker, it gets the first task with the answer
+		WorkflowTaskTimeout:      taskTimeout,
+		EnableEagerStart:         true, // where this process is a worker, it gets the first task with the answer
 		TypedSearchAttributes:    workflows.StartAttributes(d),
 		StaticSummary:            workflows.StaticSummary(d),
 	}, workflows.DomainWorkflow, workflows.NewState(d))

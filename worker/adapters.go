@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/expirable"
+
 	"github.com/evercert/evercert/ca"
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/store"
@@ -17,14 +19,31 @@ import (
 type delegations struct {
 	db       *store.Store
 	platform cert.Platform
+	targets  *expirable.LRU[string, string]
+}
+
+// targetsKept are enough for the orders under way. A target changes with the tenant of its name only, and a removed name is kept from
+// other tenants for much longer than targetLifetime (store, quarantine).
+const (
+	targetsKept    = 4096
+	targetLifetime = 10 * time.Minute
+)
+
+func newDelegations(db *store.Store, platform cert.Platform) delegations {
+	return delegations{db, platform, expirable.NewLRU[string, string](targetsKept, nil, targetLifetime)}
 }
 
 func (d delegations) DelegationTarget(ctx context.Context, name string) (string, error) {
+	if target, ok := d.targets.Get(name); ok {
+		return target, nil
+	}
 	secret, err := d.db.SecretOfName(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("find the tenant of %s: %w", name, err)
 	}
-	return d.platform.DelegationTarget(name, secret), nil
+	target := d.platform.DelegationTarget(name, secret)
+	d.targets.Add(name, target)
+	return target, nil
 }
 
 // accounts keeps the CA's account in the store.

@@ -59,7 +59,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	solver := dcv.NewSolver(db, delegations{db, c.Control.Platform()}, c.Solver)
+	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
 	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
 	if err != nil {
 		return err
@@ -77,11 +77,13 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 
+	tuner, slots, err := tuner(c)
+	if err != nil {
+		return err
+	}
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
-		MaxConcurrentActivityExecutionSize:      c.ActivitySlots,
-		MaxConcurrentLocalActivityExecutionSize: c.ActivitySlots,
-		MaxConcurrentWorkflowTaskExecutionSize:  c.WorkflowSlots,
-		WorkerStopTimeout:                       c.StopTimeout,
+		Tuner:             tuner,
+		WorkerStopTimeout: c.StopTimeout,
 		// A task that finds a poller waiting is never written to the matching service's tables.
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
@@ -99,7 +101,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue)
-	control.Starting{Queue: db, Workflows: control.Temporal(temporal), Log: log}.Run(ctx)
+	control.Starting{Queue: db, Workflows: control.Temporal(temporal), Room: slots.Room, Log: log}.Run(ctx)
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil

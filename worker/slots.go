@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"go.temporal.io/sdk/worker"
+)
+
+// tuner gives the worker its slots, and tells how many workflow tasks are under way.
+func tuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
+	workflowTasks, err := worker.NewFixedSizeSlotSupplier(c.WorkflowSlots)
+	if err != nil {
+		return nil, nil, fmt.Errorf("slots for workflow tasks: %w", err)
+	}
+	activityTasks, err := worker.NewFixedSizeSlotSupplier(c.ActivitySlots)
+	if err != nil {
+		return nil, nil, fmt.Errorf("slots for activities: %w", err)
+	}
+	local, err := worker.NewFixedSizeSlotSupplier(c.ActivitySlots)
+	if err != nil {
+		return nil, nil, fmt.Errorf("slots for local activities: %w", err)
+	}
+	slots := &workflowSlots{SlotSupplier: workflowTasks, forNew: int64(c.WorkflowSlots / 2), freed: make(chan struct{}, 1)}
+	t, err := worker.NewCompositeTuner(worker.CompositeTunerOptions{
+		WorkflowSlotSupplier: slots, ActivitySlotSupplier: activityTasks, LocalActivitySlotSupplier: local,
+		NexusSlotSupplier: local, SessionActivitySlotSupplier: local, // of which there are none
+	})
+	return t, slots, err
+}
+
+// workflowSlots are the slots for workflow tasks. Half of them may be taken by new domains; the others are kept for domains that go on, because
+// a task that finds no slot waits in Temporal's tables, and many such tasks at once make Temporal so slow that it
+// loses some of them for ten seconds.
+type workflowSlots struct {
+	worker.SlotSupplier
+
+	forNew int64
+	busy   atomic.Int64
+	freed  chan struct{}
+}
+
+// used marks the permit of a slot that works; others are only held for a task that is waited for.
+type used struct{}
+
+// MarkSlotUsed implements worker.SlotSupplier.
+func (s *workflowSlots) MarkSlotUsed(info worker.SlotMarkUsedInfo) {
+	info.Permit().UserData = used{}
+	s.busy.Add(1)
+	s.SlotSupplier.MarkSlotUsed(info)
+}
+
+// ReleaseSlot implements worker.SlotSupplier.
+func (s *workflowSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
+	s.SlotSupplier.ReleaseSlot(info)
+	if _, worked := info.Permit().UserData.(used); worked && s.busy.Add(-1) < s.forNew {
+		select {
+		case s.freed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Room blocks until a workflow that is started now finds a slot here.
+func (s *workflowSlots) Room(ctx context.Context) error {
+	for s.busy.Load() >= s.forNew {
+		select {
+		case <-s.freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+)
+
+// supplier has a slot for everybody.
+type supplier struct{ worker.SlotSupplier }
+
+func (supplier) MarkSlotUsed(worker.SlotMarkUsedInfo) {}
+func (supplier) ReleaseSlot(worker.SlotReleaseInfo)   {}
+
+// marked and released are what the SDK tells of a permit.
+type marked struct {
+	worker.SlotMarkUsedInfo
+	permit *worker.SlotPermit
+}
+
+func (m marked) Permit() *worker.SlotPermit { return m.permit }
+
+type released struct {
+	worker.SlotReleaseInfo
+	permit *worker.SlotPermit
+}
+
+func (r released) Permit() *worker.SlotPermit { return r.permit }
+
+func TestE4_HalfOfTheSlotsAreKeptForDomainsThatGoOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tuner, s, err := tuner(Config{WorkflowSlots: 4, ActivitySlots: 1})
+		require.NoError(t, err)
+		require.Same(t, s, tuner.GetWorkflowTaskSlotSupplier())
+		s.SlotSupplier = supplier{}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		waits := func() (ended chan error) {
+			ended = make(chan error, 1)
+			go func() { ended <- s.Room(ctx) }()
+			synctest.Wait()
+			return ended
+		}
+		task := func() (end func()) {
+			permit := &worker.SlotPermit{}
+			s.MarkSlotUsed(marked{permit: permit})
+			return func() {
+				s.ReleaseSlot(released{permit: permit})
+				synctest.Wait()
+			}
+		}
+
+		first := task()
+		require.NoError(t, <-waits(), "one of two is busy")
+		second := task()
+		_ = task() // a domain that goes on
+		blocked := waits()
+		require.Empty(t, blocked)
+
+		s.ReleaseSlot(released{permit: &worker.SlotPermit{}}) // was held for a task that never came
+		synctest.Wait()
+		require.Empty(t, blocked, "no task has ended")
+		first()
+		require.Empty(t, blocked, "two are busy still")
+		second()
+		require.NoError(t, <-blocked)
+
+		_ = task()
+		blocked = waits()
+		cancel()
+		require.ErrorIs(t, <-blocked, context.Canceled)
+	})
+}
