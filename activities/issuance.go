@@ -71,10 +71,7 @@ type CSRResult struct {
 // CreateCSR makes a P-256 key and a CSR for the names (row B1) and stores both, the key sealed. A second run returns what the first one
 // stored: the key of a run that lost is dropped before anybody saw it.
 func (a *Issuance) CreateCSR(ctx context.Context, r CSRRequest) (CSRResult, error) {
-	stored, err := a.Store.Issuance(ctx, r.IssuanceID)
-	if err != nil {
-		stored, err = a.createIssuance(ctx, r)
-	}
+	stored, err := a.createIssuance(ctx, r)
 	if err != nil {
 		return CSRResult{}, leave(err)
 	}

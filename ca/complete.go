@@ -82,7 +82,9 @@ func (c *completion) run(ctx context.Context) (cert.Certificate, error) {
 		c.tell("order is " + order.Status)
 		switch order.Status {
 		case acme.StatusPending:
-			err = c.authorize(ctx, order.Authorizations)
+			if err = c.authorize(ctx, order.Authorizations); err == nil { // which makes it ready
+				wait, err = c.finalize(ctx, order.Finalize)
+			}
 		case acme.StatusReady:
 			wait, err = c.finalize(ctx, order.Finalize)
 		case acme.StatusProcessing:
