@@ -81,7 +81,7 @@ func (d *domain) turn(ctx workflow.Context) error {
 type domain struct {
 	state     State
 	log       log.Logger
-	signals   []signal
+	signals   workflow.Selector
 	events    []cert.Event    // since the last record
 	diagnosis *cert.Diagnosis // since the last record
 	changed   bool            // something that people read differs from what was recorded

@@ -55,10 +55,14 @@ type verb[R any] struct {
 	apply func(R) (message string)
 }
 
-// signal is a verb's channel, to be drained before a run ends.
-type signal func(ctx workflow.Context)
-
+// handleMessages listens for all verbs. The signals share one coroutine: each coroutine is run again whenever anything happens in the workflow.
 func (d *domain) handleMessages(ctx workflow.Context) error {
+	d.signals = workflow.NewSelector(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for workflow.Await(ctx, d.signals.HasPending) == nil { // until the run is cancelled
+			d.drainSignals(ctx)
+		}
+	})
 	return errors.Join(
 		workflow.SetQueryHandler(ctx, StatusQuery, func() (State, error) { return d.state, nil }),
 		handle(ctx, d, verb[Request]{RequestCertificate, d.checkRequest, d.applyRequest}),
@@ -73,7 +77,6 @@ func (d *domain) handleMessages(ctx workflow.Context) error {
 
 // handle puts one verb behind a signal and an update of its name. The check runs again when the verb is carried out: the state may have moved on since.
 func handle[R any](ctx workflow.Context, d *domain, v verb[R]) error {
-	channel := workflow.GetSignalChannel(ctx, v.name)
 	take := func(r R) (Answer, error) {
 		if err := v.check(r); err != nil {
 			d.log.Info("refused", "verb", v.name, "reason", err)
@@ -88,21 +91,10 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) error {
 		}
 		return answer, nil
 	}
-	receive := func(r R) { _, _ = take(r) } // a signal has nobody to tell; the refusal is in the log
-	d.signals = append(d.signals, func(workflow.Context) {
-		for {
-			var r R
-			if !channel.ReceiveAsync(&r) {
-				return
-			}
-			receive(r)
-		}
-	})
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		for {
-			var r R
-			channel.Receive(ctx, &r)
-			receive(r)
+	d.signals.AddReceive(workflow.GetSignalChannel(ctx, v.name), func(channel workflow.ReceiveChannel, _ bool) {
+		var r R
+		if channel.ReceiveAsync(&r) { // what can't be read is dropped
+			_, _ = take(r) // a signal has nobody to tell; the refusal is in the log
 		}
 	})
 	return workflow.SetUpdateHandlerWithOptions(ctx, v.name,
@@ -111,8 +103,8 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) error {
 }
 
 func (d *domain) drainSignals(ctx workflow.Context) {
-	for _, drain := range d.signals {
-		drain(ctx)
+	for d.signals.HasPending() {
+		d.signals.Select(ctx)
 	}
 }
 
