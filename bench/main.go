@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	legolog "github.com/go-acme/lego/v4/log"
@@ -73,6 +74,7 @@ func issuance(ctx context.Context, domains int) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 
+	syscall.Sync() // what was written before, the build included, goes to the disk now and not while domains wait for it
 	raw, err := bestRaw(ctx, s, domains)
 	if err != nil {
 		return err
