@@ -32,7 +32,7 @@ func tuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
 
 // workflowSlots are the slots for workflow tasks. Half of them may be taken by new domains; the others are kept for domains that go on, because
 // a task that finds no slot waits in Temporal's tables, and many such tasks at once make Temporal so slow that it
-// loses some of them for ten seconds.
+// loses some of them until their time limit ends.
 type workflowSlots struct {
 	worker.SlotSupplier
 

@@ -18,7 +18,7 @@ import (
 
 const (
 	// ednsSize is the largest UDP answer that passes without fragments (DNS flag day 2020); larger ones come by TCP.
-	ednsSize = 1232
+	ednsSize   = 1232
 	headerSize = 12
 )
 
