@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"go.temporal.io/sdk/worker"
 )
@@ -62,11 +63,19 @@ func (s *workflowSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
 	}
 }
 
-// Room blocks until a workflow that is started now finds a slot here.
+// longestForRoom is how long a new domain waits for a slot. Where all are busy for longer, it waits in Temporal like all others: it must not
+// starve.
+const longestForRoom = time.Second
+
+// Room blocks until a workflow that is started now finds a slot here, or for longestForRoom. Its error is that of ctx.
 func (s *workflowSlots) Room(ctx context.Context) error {
+	patience := time.NewTimer(longestForRoom)
+	defer patience.Stop()
 	for s.busy.Load() >= s.forNew {
 		select {
 		case <-s.freed:
+		case <-patience.C:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}

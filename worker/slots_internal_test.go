@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/worker"
@@ -70,6 +71,11 @@ func TestE4_HalfOfTheSlotsAreKeptForDomainsThatGoOn(t *testing.T) {
 		require.NoError(t, <-blocked)
 
 		_ = task()
+		blocked = waits()
+		require.Empty(t, blocked)
+		time.Sleep(longestForRoom) // of the bubble's own time
+		require.NoError(t, <-blocked, "a new domain must not starve while the slots stay busy")
+
 		blocked = waits()
 		cancel()
 		require.ErrorIs(t, <-blocked, context.Canceled)

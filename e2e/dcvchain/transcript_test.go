@@ -43,6 +43,7 @@ var (
 	cookie   = regexp.MustCompile(`(?m)^; COOKIE: .*$`)
 	msgSize  = regexp.MustCompile(`(?m)^;; MSG SIZE.*\n`)
 	record   = regexp.MustCompile(`(?m)^([^;\s]\S*\s+)\d+(\s+IN\s)`)
+	owner    = regexp.MustCompile(`(?m)^[^;\s]\S*`)
 )
 
 // still takes out what differs from run to run.
@@ -51,10 +52,10 @@ func still(text string) string {
 	return strings.TrimSpace(id.ReplaceAllString(text, "id: N")) + "\n"
 }
 
-// resolved takes out what differs between answers from caches as well: TTLs, the order of records, cookies, and the sizes
-// that depend on them.
+// resolved takes out what differs between answers from caches as well: TTLs, the order of records, their owners' spelling (BIND keeps that
+// of whoever asked first), cookies, and the sizes that depend on them.
 func resolved(text string) string {
-	text = record.ReplaceAllString(still(text), "${1}TTL${2}")
+	text = owner.ReplaceAllStringFunc(record.ReplaceAllString(still(text), "${1}TTL${2}"), strings.ToLower)
 	text = msgSize.ReplaceAllString(cookie.ReplaceAllString(text, "; COOKIE: N"), "")
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for first := 0; first < len(lines); first++ {
