@@ -41,8 +41,8 @@ func temporalStores(ctx context.Context, o temporalOptions, logger tlog.Logger) 
 		name, database, schema string
 		connections            int
 	}{
-		{"main", "temporal", "postgresql/v12/temporal", 16},
-		{"visibility", "temporal_visibility", "postgresql/v12/visibility", 4},
+		{"main", "temporal", "postgresql/v12/temporal", 40},
+		{"visibility", "temporal_visibility", "postgresql/v12/visibility", 8},
 	} {
 		newConfig := func(database string) *config.SQL {
 			return &config.SQL{
