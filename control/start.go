@@ -19,7 +19,8 @@ const (
 	// worker is the usual reason, and then the second start does nothing; the others are a worker that died, and a domain
 	// that was connected at the very moment at which the workflow of its former life ended.
 	startLease = time.Minute
-	// startBatch bounds what one worker takes from the others at a time.
+	// startBatch bounds what one worker takes from the others at a time. It is through with them within the lease, even when each waits a second
+	// for room.
 	startBatch = 50
 	// startWorkers is how many starts are under way at once. Temporal on a small machine starts about 100 in a second.
 	startWorkers = 16

@@ -14,13 +14,13 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// starting runs until the returned function is called, in a bubble of synctest.
-func starting(t *testing.T, b bundle) (stop func()) {
+// starting runs until the returned function is called, in a bubble of synctest. room may be nil.
+func starting(t *testing.T, b bundle, room func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control.Starting{Queue: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler)}.Run(ctx)
+		control.Starting{Queue: b.store, Workflows: b.workflows, Room: room, Log: slog.New(slog.DiscardHandler)}.Run(ctx)
 	}()
 	synctest.Wait()
 	return func() {
@@ -44,7 +44,7 @@ func TestA1_AConnectedDomainIsStartedAtOnce(t *testing.T) {
 		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "before.example.com", Tenant: "acme"}); err != nil {
 			t.Fatal(err)
 		}
-		defer starting(t, b)()
+		defer starting(t, b, nil)()
 		b.requireRunning(t, "before.example.com")
 		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestADomainConnectedWhileTemporalIsDownIsStartedWhenItAnswers(t *testing.T)
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t)
 		b.workflows.SetDown(true)
-		defer starting(t, b)()
+		defer starting(t, b, nil)()
 		r, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"})
 		if err != nil || !r.Created || r.Headline != cert.Pending || len(r.Records) == 0 {
 			t.Fatalf("got %+v, %v", r, err)
@@ -78,7 +78,7 @@ func TestStartingGoesOnAfterAFaultOfTheDatabase(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.store.Fail(errors.New("connection refused"))
-		defer starting(t, b)()
+		defer starting(t, b, nil)()
 		b.requireRunning(t)
 		b.store.Fail(nil)
 		time.Sleep(15 * time.Second) // of the bubble's own time
@@ -93,7 +93,7 @@ func TestADomainThatRecordsNothingIsStartedOnceMoreAfterAWhile(t *testing.T) {
 		if _, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"}); err != nil {
 			t.Fatal(err)
 		}
-		defer starting(t, b)()
+		defer starting(t, b, nil)()
 		b.requireRunning(t, "shop.example.com")
 		b.workflows.Stop("shop.example.com") // it was the workflow of the domain's former life, and ended
 
@@ -114,19 +114,14 @@ func TestE4_NoMoreAreStartedThanTheWorkerHasRoomFor(t *testing.T) {
 			}
 		}
 		rooms := make(chan struct{})
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			control.Starting{Queue: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler), Room: func(ctx context.Context) error {
-				select {
-				case <-rooms:
-					return nil
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}}.Run(ctx)
-		}()
+		stop := starting(t, b, func(ctx context.Context) error {
+			select {
+			case <-rooms:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
 		b.requireRunning(t)
 		rooms <- struct{}{}
 		rooms <- struct{}{}
@@ -134,8 +129,7 @@ func TestE4_NoMoreAreStartedThanTheWorkerHasRoomFor(t *testing.T) {
 		if got := len(b.workflows.Running()); got != 2 {
 			t.Errorf("%d run, want 2: there was room for two", got)
 		}
-		cancel()
-		<-ended
+		stop()
 		if got := len(b.workflows.Running()); got != 2 {
 			t.Errorf("%d run after the end, want 2", got)
 		}

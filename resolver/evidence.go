@@ -12,7 +12,7 @@ import (
 type evidence struct {
 	question   cert.Question
 	hosted     []string  // the platform's name servers, where tenants must use them
-	cutOff     bool      // the domain\'s own servers could not be asked from here
+	cutOff     bool      // the domain's own servers could not be asked from here
 	records    []finding // of each expected record, as decided
 	pointed    []finding // of each name
 	proofs     []finding // of each name: can _acme-challenge be looked up; only where no record is expected

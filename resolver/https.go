@@ -40,10 +40,7 @@ func (r *Resolver) HTTPS(ctx context.Context, q cert.Question, roots *x509.CertP
 	if r.config.ProbeTimeout <= 0 {
 		return nil
 	}
-	views := make([]*view, len(r.config.Resolvers))
-	for i, server := range r.config.Resolvers {
-		views[i] = newView(recursive{r.client, server})
-	}
+	views := r.recursiveViews()
 	prober := reach.New(reach.Config{
 		HTTPSPort: r.config.ProbeHTTPSPort, Timeout: r.config.ProbeTimeout, Allowed: r.allowedFor(q), Roots: roots,
 	}, nil)

@@ -1,13 +1,8 @@
 package resolver_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,26 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/edge/edgetest"
 	"github.com/evercert/evercert/resolver"
 )
-
-// selfSigned is a certificate that trusts nobody but itself.
-func selfSigned(t *testing.T, names ...string) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour).Truncate(time.Second),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, roots
-}
 
 // website serves HTTPS at an address of loopback, at a free port.
 func website(t *testing.T, address string, shown tls.Certificate) (port uint16) {
@@ -54,7 +32,8 @@ func website(t *testing.T, address string, shown tls.Certificate) (port uint16) 
 
 func TestA9_EveryNameIsVisitedAtEveryAddress(t *testing.T) {
 	t.Parallel()
-	shown, roots := selfSigned(t, "shop.example.com", "www.example.com")
+	ca := edgetest.NewCA(t)
+	shown, roots := ca.Issue(t, "shop.example.com", "www.example.com").TLS(t), ca.Roots
 	port := website(t, "127.0.0.2", shown)
 	w := newWorld(t)
 	w.change(t, `add shop.example.com. 60 CNAME edge.platform.net.

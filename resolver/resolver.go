@@ -101,14 +101,11 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 		homes            []home
 		zoneViews        []*view
 		zoneLooks, looks []look
-		views            = make([]*view, len(r.config.Resolvers))
+		views            = r.recursiveViews()
 	)
 	told := q // CAA records are the authoritative servers' to tell
 	if len(r.walks.Roots) > 0 {
 		told.CAs = nil
-	}
-	for i, server := range r.config.Resolvers {
-		views[i] = newView(recursive{r.client, server})
 	}
 	walks := r.walks
 	walks.MaxQueries = 200 + 100*len(q.Names)
@@ -136,6 +133,15 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 	all.Wait()
 	e.registered = registered
 	return e
+}
+
+// recursiveViews are what each of DNS_RESOLVERS shows.
+func (r *Resolver) recursiveViews() []*view {
+	views := make([]*view, len(r.config.Resolvers))
+	for i, server := range r.config.Resolvers {
+		views[i] = newView(recursive{r.client, server})
+	}
+	return views
 }
 
 // targetsOf are the platform's names that tenants' records lead to.

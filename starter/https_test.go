@@ -2,15 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
@@ -24,23 +18,16 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/edge/edgetest"
 	"github.com/evercert/evercert/resolver"
 	"github.com/evercert/evercert/workflows"
 )
 
-// certificate is one that only those trust who were given it.
+// certificate is one that only those trust who were given the file.
 func certificate(t *testing.T, name string) (shown tls.Certificate, file string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	file = write(t, "roots.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: template}, file
+	ca := edgetest.NewCA(t)
+	return ca.Issue(t, name).TLS(t), write(t, "roots.pem", string(ca.RootPEM))
 }
 
 // portAt finds a port that is free at every address of loopback, and listens at those given.

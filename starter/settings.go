@@ -36,11 +36,9 @@ type doctorSettings struct {
 	RootPEM      string   `env:"ACME_ROOT_PEM" doc:"file of PEM certificates that visits over HTTPS trust, on top of the system's; for private and test CAs"`
 }
 
-// loadSettings reads the environment, or a development stack's file: the one that is named, or else the one of the working
-// directory or a folder above it. The file counts as a whole or not at all: a command that took its database from the one
-// and its Temporal from the other would do harm in both.
+// loadSettings are what the commands need that ask a database and Temporal.
 func loadSettings(environ map[string]string, stackFile string) (settings, error) {
-	environ, err := withFoundStack(environ, stackFile)
+	environ, err := withFoundStack(environ, stackFile, namesServers(environ))
 	if err != nil {
 		return settings{}, err
 	}
@@ -49,16 +47,31 @@ func loadSettings(environ map[string]string, stackFile string) (settings, error)
 
 // loadVisitSettings are those by which check visits the domain that loadSettings led it to.
 func loadVisitSettings(environ map[string]string, stackFile string) (doctorSettings, error) {
-	environ, err := withFoundStack(environ, stackFile)
+	environ, err := withFoundStack(environ, stackFile, namesServers(environ))
 	if err != nil {
 		return doctorSettings{}, err
 	}
 	return config.LoadFrom[doctorSettings](environ)
 }
 
-// withFoundStack is withStack, with a stack of the working directory where neither the environment nor a person names another.
-func withFoundStack(environ map[string]string, stackFile string) (map[string]string, error) {
-	if stackFile == "" && environ["DATABASE_URL"] == "" && environ["TEMPORAL_ADDRESS"] == "" {
+// loadDoctorSettings is for doctor, which looks for no stack either where it was told whom to ask.
+func loadDoctorSettings(environ map[string]string, stackFile string, told bool) (doctorSettings, error) {
+	environ, err := withFoundStack(environ, stackFile, told || environ["DNS_RESOLVERS"] != "" || namesServers(environ))
+	if err != nil {
+		return doctorSettings{}, err
+	}
+	return config.LoadFrom[doctorSettings](environ)
+}
+
+func namesServers(environ map[string]string) bool {
+	return environ["DATABASE_URL"] != "" || environ["TEMPORAL_ADDRESS"] != ""
+}
+
+// withFoundStack is the environment, or a development stack's file: the one that is named, or else, unless it was told whom to ask, the one
+// of the working directory or a folder above it. The file counts as a whole or not at all: a command that took its database from the one
+// and its Temporal from the other would do harm in both.
+func withFoundStack(environ map[string]string, stackFile string, told bool) (map[string]string, error) {
+	if stackFile == "" && !told {
 		found, err := findStackFile()
 		if err != nil {
 			return nil, err
@@ -66,23 +79,6 @@ func withFoundStack(environ map[string]string, stackFile string) (map[string]str
 		stackFile = found
 	}
 	return withStack(environ, stackFile)
-}
-
-// loadDoctorSettings is loadSettings for doctor, which looks for no stack where it was told whom to ask.
-func loadDoctorSettings(environ map[string]string, stackFile string, told bool) (doctorSettings, error) {
-	told = told || environ["DNS_RESOLVERS"] != "" || environ["DATABASE_URL"] != "" || environ["TEMPORAL_ADDRESS"] != ""
-	if stackFile == "" && !told {
-		found, err := findStackFile()
-		if err != nil {
-			return doctorSettings{}, err
-		}
-		stackFile = found
-	}
-	environ, err := withStack(environ, stackFile)
-	if err != nil {
-		return doctorSettings{}, err
-	}
-	return config.LoadFrom[doctorSettings](environ)
 }
 
 // withStack lays the environment of a stack, if there is one, over that of the process.

@@ -31,7 +31,7 @@ type Config struct {
 
 	Methods       []cert.Method `env:"VALIDATION_METHODS" envDefault:"dns-01,http-01,tls-alpn-01" doc:"how control over a name may be shown to the CA, best first; dns-01 needs one more record from the tenant and none ever after, the others work only while the name leads to the platform"`
 	ActivitySlots int           `env:"WORKER_ACTIVITY_SLOTS" envDefault:"200" doc:"activities, and local ones, that this process runs at once; an order holds its slot until it is done, mostly waiting for the CA"`
-	WorkflowSlots int           `env:"WORKER_WORKFLOW_SLOTS" envDefault:"100" doc:"workflow tasks that this process runs at once, new domains in half of the slots at most; a task that looks at DNS holds its slot for the look"`
+	WorkflowSlots int           `env:"WORKER_WORKFLOW_SLOTS" envDefault:"100" doc:"workflow tasks that this process runs at once, new domains begin while fewer than half of the slots are taken, or after a second; a task that looks at DNS holds its slot for the look"`
 	StopTimeout   time.Duration `env:"WORKER_STOP_TIMEOUT" envDefault:"10s" doc:"how long running activities may take to end when the process is told to stop; what is cut off goes on elsewhere"`
 }
 

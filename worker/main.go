@@ -77,7 +77,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 
-	tuner, slots, err := tuner(c)
+	tuner, slots, err := newTuner(c)
 	if err != nil {
 		return err
 	}

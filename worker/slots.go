@@ -9,8 +9,8 @@ import (
 	"go.temporal.io/sdk/worker"
 )
 
-// tuner gives the worker its slots, and tells how many workflow tasks are under way.
-func tuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
+// newTuner gives the worker its slots; those for workflow tasks tell whether there is room for new domains.
+func newTuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
 	workflowTasks, err := worker.NewFixedSizeSlotSupplier(c.WorkflowSlots)
 	if err != nil {
 		return nil, nil, fmt.Errorf("slots for workflow tasks: %w", err)
@@ -31,8 +31,8 @@ func tuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
 	return t, slots, err
 }
 
-// workflowSlots are the slots for workflow tasks. Half of them may be taken by new domains; the others are kept for domains that go on, because
-// a task that finds no slot waits in Temporal's tables, and many such tasks at once make Temporal so slow that it
+// workflowSlots are the slots for workflow tasks. New domains begin while fewer than half of them work; the others are kept for domains that go
+// on, because a task that finds no slot waits in Temporal's tables, and many such tasks at once make Temporal so slow that it
 // loses some of them until their time limit ends.
 type workflowSlots struct {
 	worker.SlotSupplier

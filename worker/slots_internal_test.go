@@ -34,7 +34,7 @@ func (r released) Permit() *worker.SlotPermit { return r.permit }
 func TestE4_HalfOfTheSlotsAreKeptForDomainsThatGoOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tuner, s, err := tuner(Config{WorkflowSlots: 4, ActivitySlots: 1})
+		tuner, s, err := newTuner(Config{WorkflowSlots: 4, ActivitySlots: 1})
 		require.NoError(t, err)
 		require.Same(t, s, tuner.GetWorkflowTaskSlotSupplier())
 		s.SlotSupplier = supplier{}

@@ -1,4 +1,4 @@
-// Package edgetest has what tests of the edge need: a CA with an intermediate, and a source of certificates in memory.
+// Package edgetest has what tests of the edge, and of those who look at it, need: a CA with an intermediate, and a source of certificates in memory.
 package edgetest
 
 import (
@@ -21,6 +21,7 @@ import (
 // CA issues certificates by an intermediate, as public CAs do.
 type CA struct {
 	Roots        *x509.CertPool
+	RootPEM      []byte
 	intermediate *x509.Certificate
 	key          *ecdsa.PrivateKey
 }
@@ -39,7 +40,7 @@ func NewCA(t testing.TB) *CA {
 	rootKey, key := newKey(t), newKey(t)
 	rootTemplate := authority("edgetest root")
 	root := sign(t, rootTemplate, rootTemplate, rootKey, rootKey)
-	ca := &CA{Roots: x509.NewCertPool(), intermediate: sign(t, authority("edgetest intermediate"), root, key, rootKey), key: key}
+	ca := &CA{Roots: x509.NewCertPool(), RootPEM: encode(root), intermediate: sign(t, authority("edgetest intermediate"), root, key, rootKey), key: key}
 	ca.Roots.AddCert(root)
 	return ca
 }
