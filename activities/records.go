@@ -10,7 +10,7 @@ import (
 type Records struct {
 	Store interface {
 		RecordStatus(ctx context.Context, s cert.Snapshot) error
-		SaveCase(ctx context.Context, c cert.Case) error
+		SaveCase(ctx context.Context, c cert.Case, ended bool) (cert.Case, error)
 	}
 	Policy cert.Policy
 }
@@ -26,5 +26,6 @@ func (a *Records) RecordStatus(ctx context.Context, s cert.Snapshot) error {
 
 // RecordCase writes an escalation as its workflow knows it. The row is replaced whole, so writing it twice changes nothing.
 func (a *Records) RecordCase(ctx context.Context, c cert.Case) error {
-	return leave(a.Store.SaveCase(ctx, c))
+	_, err := a.Store.SaveCase(ctx, c, !c.ClosedAt.IsZero())
+	return leave(err)
 }

@@ -1,6 +1,9 @@
 package cert
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Domain is what a tenant connected: a hostname with its further names, which share one certificate.
 type Domain struct {
@@ -11,9 +14,12 @@ type Domain struct {
 }
 
 // Snapshot is what the workflow knows about a domain at one moment: the row that lists and pages are read from.
-// Seq grows by one with each snapshot, so that writing one twice changes nothing and an older one never wins.
+//
+// Run and Seq say which of two snapshots is newer: Seq grows by one with each snapshot of a run, and a run that began later (the next
+// one, one after a reset, one that the caretaker started) is newer by At. So writing one twice changes nothing and an older one never wins.
 type Snapshot struct {
 	Domain
+	Run      string `json:"run,omitempty"` // run id of the workflow that says it; the activity that writes it fills it in
 	Seq      int64  `json:"seq"`
 	Status   Status `json:"status"`
 	Failures int    `json:"failures"`
@@ -23,7 +29,8 @@ type Snapshot struct {
 	Diagnosis    *Diagnosis `json:"diagnosis,omitempty"` // nil leaves the stored one alone
 	NextAction   string     `json:"next_action,omitempty"`
 	NextActionAt time.Time  `json:"next_action_at,omitzero"`
-	Deadline     time.Time  `json:"deadline,omitzero"` // when the present wait is handed to people
+	NextActor    Actor      `json:"next_actor,omitempty"` // whose turn it is
+	Deadline     time.Time  `json:"deadline,omitzero"`    // when the present wait is handed to people
 
 	Serial        string    `json:"serial,omitempty"` // of the live certificate, lower-case hexadecimal
 	Issuer        string    `json:"issuer,omitempty"`
@@ -31,8 +38,12 @@ type Snapshot struct {
 	RenewAt       time.Time `json:"renew_at,omitzero"`
 	HTTPSRedirect bool      `json:"https_redirect,omitempty"`
 
-	Events []Event   `json:"events,omitempty"` // what changed with this snapshot
-	At     time.Time `json:"at"`
+	Case       *Case  `json:"case,omitempty"`       // that people have; nil when they have none, and then every open one is closed
+	Resolution string `json:"resolution,omitempty"` // of the cases that this snapshot closes
+
+	Events []Event         `json:"events,omitempty"` // what changed with this snapshot
+	At     time.Time       `json:"at"`
+	State  json.RawMessage `json:"state,omitempty"` // what a new workflow needs to go on from here (workflows.State)
 }
 
 // Event is one entry of a domain's timeline.
@@ -76,13 +87,29 @@ type Challenge struct {
 	KeyAuthorization string
 }
 
+// CaseKind says why people have a case. Codes are extended, never renamed.
+type CaseKind string
+
+// The kinds of case.
+const (
+	NoRecords       CaseKind = "no-records"        // the records are missing for too long; checks go on, slower
+	CannotFinish    CaseKind = "cannot-finish"     // the records are there, and no certificate for too long; attempts go on
+	RenewalLate     CaseKind = "renewal-late"      // a quarter of the live certificate's lifetime is left, and it is not renewed; attempts go on
+	CAStopped       CaseKind = "ca-stopped"        // the CA has paused the name; attempts go on, once a day
+	TooManyFailures CaseKind = "too-many-failures" // attempts stop until support hands the domain back (row A5)
+)
+
+// Stops reports whether attempts wait until support hands the domain back.
+func (k CaseKind) Stops() bool { return k == TooManyFailures }
+
 // Case is an escalation: a domain handed to people, with its evidence.
 type Case struct {
-	ID         string        `json:"id"` // "<domain id>/<number of the snapshot before it>"
+	ID         string        `json:"id"` // "<domain id>/<n>", the nth of its domain
 	DomainID   string        `json:"domain_id"`
 	Hostname   string        `json:"hostname"`
 	Tenant     string        `json:"tenant"`
-	Reason     string        `json:"reason"`
+	Kind       CaseKind      `json:"kind"`
+	Reason     string        `json:"reason"` // in words
 	Failures   int           `json:"failures"`
 	Problems   []Problem     `json:"problems"`
 	Records    []RecordState `json:"records,omitempty"` // as they were when the case was opened, if it is about them

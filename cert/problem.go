@@ -60,6 +60,7 @@ const (
 	RequestRefused         Code = "request_refused"   // the verb does not fit the state; the message says why
 	RequestMalformed       Code = "request_malformed" // the request could not be read
 	Unauthorized           Code = "unauthorized"      // no bearer token, or a wrong one
+	WorkflowMissing        Code = "workflow_missing"  // no workflow runs for a connected domain, until the caretaker has started it again
 	InternalError          Code = "internal_error"
 )
 

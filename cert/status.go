@@ -119,4 +119,7 @@ const (
 	RenewalResumed          EventType = "renewal.resumed"
 	EscalationOpened        EventType = "escalation.opened"
 	EscalationClosed        EventType = "escalation.closed"
+	RequestMade             EventType = "request.made"    // somebody asked for something: what, who and why
+	RequestIgnored          EventType = "request.ignored" // somebody asked Temporal to cancel the workflow, which only removal ends
+	DomainRepaired          EventType = "domain.repaired" // the caretaker found something wrong and fixed it
 )

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
@@ -10,27 +11,87 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// SaveCase stores an escalation as its workflow knows it now. A closed case stays closed: a late repetition of an
-// earlier write does not open it again.
-func (s *Store) SaveCase(ctx context.Context, c cert.Case) error {
-	_, err := s.pool.Exec(ctx, `
-		INSERT INTO cases (id, domain_id, hostname, tenant, reason, failures, problems, records, opened_at,
-		                   assignee, notes, reminded_at, closed_at, resolution)
-		VALUES (@id, @domain_id, @hostname, @tenant, @reason, @failures, @problems, @records, @opened_at,
-		        @assignee, @notes, @reminded_at, @closed_at, @resolution)
+// openCase makes the case of a snapshot, or opens it again when its row is closed: the workflow is the truth about it.
+func openCase(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (opened bool, err error) {
+	if snap.Case == nil {
+		return false, nil
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO cases (`+caseColumns+`)
+		VALUES (`+caseArguments+`)
 		ON CONFLICT (id) DO UPDATE
-		SET reason = excluded.reason, failures = excluded.failures, problems = excluded.problems, records = excluded.records,
-		    assignee = excluded.assignee, notes = excluded.notes, reminded_at = excluded.reminded_at,
-		    closed_at = excluded.closed_at, resolution = excluded.resolution
-		WHERE cases.closed_at IS NULL OR excluded.closed_at IS NOT NULL`,
-		pgx.StrictNamedArgs{
-			"id": c.ID, "domain_id": c.DomainID, "hostname": c.Hostname, "tenant": c.Tenant, "reason": c.Reason,
-			"failures": c.Failures, "problems": noNil(c.Problems), "records": noNil(c.Records), "opened_at": c.OpenedAt, "assignee": c.Assignee,
-			"notes": noNil(c.Notes), "reminded_at": zeronull.Timestamptz(c.RemindedAt), "closed_at": zeronull.Timestamptz(c.ClosedAt),
-			"resolution": c.Resolution,
-		})
+		SET closed_at = NULL, resolution = '', started = false, ended = false, start_at = now()
+		WHERE cases.closed_at IS NOT NULL`, caseArgs(*snap.Case))
 	if err != nil {
-		return fmt.Errorf("save case %s of %s: %w", c.ID, c.Hostname, err)
+		return false, fmt.Errorf("open case %s: %w", snap.Case.ID, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+const (
+	caseColumns = `id, domain_id, hostname, tenant, kind, reason, failures, problems, records, opened_at,
+		assignee, notes, reminded_at, closed_at, resolution`
+	readCaseColumns = `id, coalesce(domain_id::text, ''), hostname, tenant, kind, reason, failures, problems, records, opened_at,
+		assignee, notes, reminded_at, closed_at, resolution`
+	caseArguments = `@id, @domain_id, @hostname, @tenant, @kind, @reason, @failures, @problems, @records, @opened_at,
+		@assignee, @notes, @reminded_at, @closed_at, @resolution`
+)
+
+func caseArgs(c cert.Case) pgx.StrictNamedArgs {
+	return pgx.StrictNamedArgs{
+		"id": c.ID, "domain_id": c.DomainID, "hostname": c.Hostname, "tenant": c.Tenant, "kind": c.Kind, "reason": c.Reason,
+		"failures": c.Failures, "problems": noNil(c.Problems), "records": noNil(c.Records), "opened_at": c.OpenedAt, "assignee": c.Assignee,
+		"notes": noNil(c.Notes), "reminded_at": zeronull.Timestamptz(c.RemindedAt), "closed_at": zeronull.Timestamptz(c.ClosedAt),
+		"resolution": c.Resolution,
+	}
+}
+
+// SaveCase stores what people did with a case, as its workflow knows it: who took it, notes, reminders. It returns the case as it stands, because it
+// is the domain's snapshots that close it (RecordStatus). ended says that the workflow has seen that and stops here. A row that is missing is made
+// again; it is closed at once when its domain has another open case meanwhile.
+func (s *Store) SaveCase(ctx context.Context, c cert.Case, ended bool) (cert.Case, error) {
+	args := caseArgs(c)
+	args["ended"] = ended
+	saved, err := one(ctx, s.pool, readCase, `
+		INSERT INTO cases (`+caseColumns+`, started, ended)
+		SELECT @id, @domain_id, @hostname, @tenant, @kind, @reason, @failures, @problems, @records, @opened_at, @assignee, @notes, @reminded_at,
+		       CASE WHEN EXISTS (SELECT FROM cases WHERE domain_id = @domain_id AND id <> @id AND closed_at IS NULL)
+		            THEN now() ELSE @closed_at::timestamptz END,
+		       @resolution, true, @ended
+		ON CONFLICT (id) DO UPDATE
+		SET assignee = excluded.assignee, notes = excluded.notes, reminded_at = excluded.reminded_at, started = true, ended = excluded.ended
+		RETURNING `+readCaseColumns, args)
+	if err != nil {
+		return cert.Case{}, fmt.Errorf("save case %s of %s: %w", c.ID, c.Hostname, err)
+	}
+	return saved, nil
+}
+
+// TakeOwedCases returns open cases whose workflow has written nothing yet, and closed ones whose workflow has not seen that they are closed, the
+// longest waiting first, and keeps them from other workers for the lease: whoever took them starts or tells their workflows.
+func (s *Store) TakeOwedCases(ctx context.Context, lease time.Duration, limit int) ([]cert.Case, error) {
+	cases, err := list(ctx, s.pool, readCase, `
+		UPDATE cases
+		SET start_at = now() + @lease::interval
+		WHERE id IN (
+			SELECT id FROM cases
+			WHERE domain_id IS NOT NULL AND (closed_at IS NULL AND NOT started OR closed_at IS NOT NULL AND started AND NOT ended)
+			  AND start_at <= now()
+			ORDER BY start_at
+			LIMIT @limit
+			FOR NO KEY UPDATE SKIP LOCKED)
+		RETURNING `+readCaseColumns,
+		pgx.StrictNamedArgs{"lease": lease, "limit": limit})
+	if err != nil {
+		return nil, fmt.Errorf("take owed cases: %w", err)
+	}
+	return cases, nil
+}
+
+// EndCase notes that no workflow of a closed case runs any more.
+func (s *Store) EndCase(ctx context.Context, id string) error {
+	if _, err := s.pool.Exec(ctx, `UPDATE cases SET ended = true WHERE id = $1 AND closed_at IS NOT NULL`, id); err != nil {
+		return fmt.Errorf("end case %s: %w", id, err)
 	}
 	return nil
 }
@@ -38,8 +99,7 @@ func (s *Store) SaveCase(ctx context.Context, c cert.Case) error {
 // Cases lists escalations, the newest first: those that are open only, those of one hostname only, or all ("").
 func (s *Store) Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error) {
 	cases, err := list(ctx, s.pool, readCase, `
-		SELECT id, domain_id, hostname, tenant, reason, failures, problems, records, opened_at,
-		       assignee, notes, reminded_at, closed_at, resolution
+		SELECT `+readCaseColumns+`
 		FROM cases
 		WHERE (NOT @open_only OR closed_at IS NULL) AND (@hostname = '' OR hostname = @hostname)
 		ORDER BY opened_at DESC, id`,
@@ -52,7 +112,7 @@ func (s *Store) Cases(ctx context.Context, openOnly bool, hostname string) ([]ce
 
 func readCase(row pgx.CollectableRow) (cert.Case, error) {
 	var c cert.Case
-	err := row.Scan(&c.ID, &c.DomainID, &c.Hostname, &c.Tenant, &c.Reason, &c.Failures, &c.Problems, &c.Records, &c.OpenedAt,
+	err := row.Scan(&c.ID, &c.DomainID, &c.Hostname, &c.Tenant, &c.Kind, &c.Reason, &c.Failures, &c.Problems, &c.Records, &c.OpenedAt,
 		&c.Assignee, &c.Notes, (*zeronull.Timestamptz)(&c.RemindedAt), (*zeronull.Timestamptz)(&c.ClosedAt), &c.Resolution)
 	return c, err
 }

@@ -23,18 +23,19 @@ type View struct {
 
 // viewColumns are the columns that readView reads, in its order.
 const viewColumns = `
-	id, hostname, names, tenant, seq, snapshot_at,
+	id, hostname, names, tenant, coalesce(run::text, ''), seq, snapshot_at,
 	domain_status, certificate_status, renewal_status, has_live, escalated, headline,
-	failures, paused, problems, diagnosis, next_action, next_action_at, deadline,
+	failures, paused, problems, diagnosis, next_action, next_action_at, next_actor, deadline,
 	serial, issuer, not_after, renew_at, https_redirect,
 	connected_at, updated_at`
 
 func readView(row pgx.CollectableRow) (View, error) {
 	var v View
 	err := row.Scan(
-		&v.ID, &v.Hostname, &v.Names, &v.Tenant, &v.Seq, (*zeronull.Timestamptz)(&v.At),
+		&v.ID, &v.Hostname, &v.Names, &v.Tenant, &v.Run, &v.Seq, (*zeronull.Timestamptz)(&v.At),
 		&v.Status.Domain, &v.Status.Certificate, &v.Status.Renewal, &v.Status.HasLive, &v.Status.Escalated, &v.Headline,
-		&v.Failures, &v.Paused, &v.Problems, &v.Diagnosis, &v.NextAction, (*zeronull.Timestamptz)(&v.NextActionAt), (*zeronull.Timestamptz)(&v.Deadline),
+		&v.Failures, &v.Paused, &v.Problems, &v.Diagnosis, &v.NextAction, (*zeronull.Timestamptz)(&v.NextActionAt), &v.NextActor,
+		(*zeronull.Timestamptz)(&v.Deadline),
 		&v.Serial, &v.Issuer, (*zeronull.Timestamptz)(&v.NotAfter), (*zeronull.Timestamptz)(&v.RenewAt), &v.HTTPSRedirect,
 		&v.ConnectedAt, &v.UpdatedAt)
 	return v, err

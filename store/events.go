@@ -25,7 +25,7 @@ func (s *Store) Timeline(ctx context.Context, domainID string, limit int) ([]Tim
 		SELECT at, type, detail
 		FROM events
 		WHERE domain_id = @domain
-		ORDER BY seq DESC, n DESC
+		ORDER BY id DESC
 		LIMIT @limit`,
 		pgx.StrictNamedArgs{"domain": domainID, "limit": limit})
 	if err != nil {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
@@ -12,69 +14,111 @@ import (
 )
 
 // RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot that is not newer
-// than the stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is a higher Seq, which
+// than the stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is, within a run, a higher Seq, which
 // starts at 1, or the same Seq at a later time: a worker that dies after the commit and before it has told Temporal
-// is followed by one that does the same turn again, maybe with a message that has come meanwhile.
+// is followed by one that does the same turn again, maybe with a message that has come meanwhile. A snapshot of another run is newer when its time
+// is later: runs of one workflow follow each other, also after a reset, which begins again at a lower Seq.
 //
 // A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
 // are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days
 // for others, and are served no more; a removed domain stays removed (removed_has_its_time in the tables).
 //
-// Edges are told (ListenServed) when https_redirect changes and when names are served no more.
+// The domain's case is open in the tables exactly when the snapshot has one. Edges are told (ListenServed) when https_redirect changes and
+// when names are served no more; workers (ListenConnected) when a case was opened or closed.
 func (s *Store) RecordStatus(ctx context.Context, snap cert.Snapshot) error {
 	if snap.Seq < 1 {
 		return fmt.Errorf("record status of %s: sequence number %d is below 1", snap.Hostname, snap.Seq)
 	}
-	if snap.Status.Domain != cert.DomainRemoved {
-		done, err := record(ctx, s.pool, snap) // nearly always all there is to do
+	cases := false
+	if snap.Status.Domain != cert.DomainRemoved && snap.Case == nil {
+		done, closed, err := record(ctx, s.pool, snap) // nearly always all there is to do
 		if err != nil {
 			return fmt.Errorf("record status of %s: %w", snap.Hostname, err)
+		}
+		if closed > 0 {
+			s.tellConnected(ctx)
 		}
 		if done {
 			return nil
 		}
 	}
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return recordWithNames(ctx, tx, snap) })
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		cases, err = recordWithNames(ctx, tx, snap)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("record status of %s: %w", snap.Hostname, err)
+	}
+	if cases {
+		s.tellConnected(ctx)
 	}
 	return nil
 }
 
+// noRun stands for the run of a snapshot that names none.
+const noRun = "00000000-0000-0000-0000-000000000000"
+
+// gate are the arguments of newer.
+func gate(snap cert.Snapshot) pgx.NamedArgs {
+	return pgx.NamedArgs{"run": cmp.Or(snap.Run, noRun), "seq": snap.Seq, "at": zeronull.Timestamptz(snap.At)}
+}
+
+// newer is the condition on a row of domains under which a snapshot is written.
+const newer = `(run IS NULL
+	OR run = @run AND (seq, snapshot_at) < (@seq::bigint, coalesce(@at::timestamptz, '-infinity'))
+	OR run <> @run AND snapshot_at < coalesce(@at::timestamptz, '-infinity'))`
+
 // record writes a snapshot in one statement. It returns false, and has written nothing, unless the domain's row is there
-// with the same names and an older snapshot.
-func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, err error) {
+// with the same names and an older snapshot; and how many cases it has closed.
+func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, closed int, err error) {
 	var types, details []string
 	for _, event := range snap.Events {
 		types, details = append(types, string(event.Type)), append(details, event.Detail)
 	}
+	caseID := ""
+	if snap.Case != nil {
+		caseID = snap.Case.ID
+	}
+	args := gate(snap)
+	maps.Copy(args, pgx.NamedArgs{
+		"id": snap.ID, "names": snap.Names,
+		"domain_status": snap.Status.Domain, "certificate_status": snap.Status.Certificate, "renewal_status": snap.Status.Renewal,
+		"has_live": snap.Status.HasLive, "escalated": snap.Status.Escalated, "headline": snap.Status.Headline(),
+		"failures": snap.Failures, "paused": snap.Paused,
+		"problems": noNil(snap.Problems), "diagnosis": snap.Diagnosis,
+		"next_action": snap.NextAction, "next_action_at": zeronull.Timestamptz(snap.NextActionAt), "next_actor": snap.NextActor,
+		"deadline": zeronull.Timestamptz(snap.Deadline),
+		"serial":   snap.Serial, "issuer": snap.Issuer, "not_after": zeronull.Timestamptz(snap.NotAfter), "renew_at": zeronull.Timestamptz(snap.RenewAt),
+		"https_redirect": snap.HTTPSRedirect, "state": state(snap),
+		"event_types": types, "event_details": details,
+		"case_id": caseID, "resolution": snap.Resolution,
+	})
 	var notified int
-	err = db.QueryRow(ctx, recordSQL,
-		pgx.StrictNamedArgs{
-			"id": snap.ID, "seq": snap.Seq, "names": snap.Names, "at": zeronull.Timestamptz(snap.At),
-			"domain_status": snap.Status.Domain, "certificate_status": snap.Status.Certificate, "renewal_status": snap.Status.Renewal,
-			"has_live": snap.Status.HasLive, "escalated": snap.Status.Escalated, "headline": snap.Status.Headline(),
-			"failures": snap.Failures, "paused": snap.Paused,
-			"problems": noNil(snap.Problems), "diagnosis": snap.Diagnosis,
-			"next_action": snap.NextAction, "next_action_at": zeronull.Timestamptz(snap.NextActionAt), "deadline": zeronull.Timestamptz(snap.Deadline),
-			"serial": snap.Serial, "issuer": snap.Issuer, "not_after": zeronull.Timestamptz(snap.NotAfter), "renew_at": zeronull.Timestamptz(snap.RenewAt),
-			"https_redirect": snap.HTTPSRedirect,
-			"event_types":    types, "event_details": details,
-		}).Scan(&written, &notified)
-	return written, err
+	err = db.QueryRow(ctx, recordSQL, pgx.StrictNamedArgs(args)).Scan(&written, &notified, &closed)
+	return written, closed, err
 }
 
-// recordSQL locks the row if the snapshot is newer, writes it, adds the events and tells the edges. The notifications are
-// counted because PostgreSQL runs a SELECT of a WITH list only as far as it is read.
+// state is what the column holds: nothing, when the snapshot brings nothing.
+func state(snap cert.Snapshot) *string {
+	if len(snap.State) == 0 {
+		return nil
+	}
+	text := string(snap.State)
+	return &text
+}
+
+// recordSQL locks the row if the snapshot is newer, writes it, adds the events, closes cases and tells the edges. What has no result that is
+// needed is counted all the same, because PostgreSQL runs a SELECT of a WITH list only as far as it is read.
 const recordSQL = `
 	WITH before AS (
 		SELECT id, https_redirect
 		FROM domains
-		WHERE id = @id AND (seq, snapshot_at) < (@seq, coalesce(@at::timestamptz, '-infinity')) AND names = @names
+		WHERE id = @id AND names = @names AND ` + newer + `
 		FOR NO KEY UPDATE
 	), written AS (
 		UPDATE domains
 		SET recorded           = true,
+		    run                = @run,
 		    seq                = @seq,
 		    snapshot_at        = coalesce(@at, now()),
 		    updated_at         = now(),
@@ -90,59 +134,74 @@ const recordSQL = `
 		    diagnosis          = coalesce(@diagnosis, diagnosis),
 		    next_action        = @next_action,
 		    next_action_at     = @next_action_at,
+		    next_actor         = @next_actor,
 		    deadline           = @deadline,
 		    serial             = @serial,
 		    issuer             = @issuer,
 		    not_after          = @not_after,
 		    renew_at           = @renew_at,
 		    https_redirect     = @https_redirect,
+		    state              = coalesce(@state::json, state),
 		    removed_at         = CASE WHEN @domain_status = 'removed' THEN coalesce(removed_at, now()) ELSE removed_at END
 		FROM before
 		WHERE domains.id = before.id
 		RETURNING domains.id, domains.names, domains.snapshot_at, domains.https_redirect <> before.https_redirect AS redirect_changed
 	), noted AS (
-		INSERT INTO events (domain_id, seq, n, type, detail, at)
-		SELECT written.id, @seq, event.n, event.type, event.detail, written.snapshot_at
+		INSERT INTO events (domain_id, run, seq, n, type, detail, at)
+		SELECT written.id, @run, @seq, event.n, event.type, event.detail, written.snapshot_at
 		FROM written, unnest(@event_types::text[], @event_details::text[]) WITH ORDINALITY AS event (type, detail, n)
-		ON CONFLICT (domain_id, seq, n) DO UPDATE SET type = excluded.type, detail = excluded.detail, at = excluded.at
+		ON CONFLICT (domain_id, run, seq, n) DO UPDATE SET type = excluded.type, detail = excluded.detail, at = excluded.at
 	), unnoted AS ( -- what the snapshot that is replaced had beyond this one's events
 		DELETE FROM events USING written
-		WHERE events.domain_id = written.id AND events.seq = @seq AND events.n > coalesce(cardinality(@event_types::text[]), 0)
+		WHERE events.domain_id = written.id AND events.run = @run AND events.seq = @seq
+		  AND events.n > coalesce(cardinality(@event_types::text[]), 0)
+	), closed AS (
+		UPDATE cases
+		SET closed_at = written.snapshot_at, resolution = @resolution, start_at = now()
+		FROM written
+		WHERE cases.domain_id = written.id AND cases.closed_at IS NULL AND cases.id <> @case_id
+		RETURNING cases.id
 	), notified AS (
 		SELECT pg_notify('evercert_served', name) FROM written, unnest(written.names) AS name WHERE redirect_changed
 	)
-	SELECT EXISTS (SELECT FROM written), (SELECT count(*) FROM notified)`
+	SELECT EXISTS (SELECT FROM written), (SELECT count(*) FROM notified), (SELECT count(*) FROM closed)`
 
-// recordWithNames writes a snapshot that brings a new domain, changes the names of one or removes it. It does nothing
-// when it finds, with the row locked, that the stored snapshot is as new.
-func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) error {
+// recordWithNames writes a snapshot that brings a new domain or a case, changes the names of a domain or removes it. It does nothing
+// when it finds, with the row locked, that the stored snapshot is as new. cases reports whether a case was opened or closed.
+func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (cases bool, err error) {
 	if _, err := ensureTenant(ctx, tx, snap.Tenant); err != nil {
-		return err
+		return false, err
 	}
 	if _, err := insertDomain(ctx, tx, snap.Domain, snap.Status.Domain); err != nil {
-		return err
+		return false, err
 	}
-	newer, err := one(ctx, tx, pgx.RowTo[bool], `SELECT (seq, snapshot_at) < ($2::bigint, coalesce($3::timestamptz, '-infinity')) FROM domains WHERE id = $1 FOR UPDATE`,
-		snap.ID, snap.Seq, zeronull.Timestamptz(snap.At))
+	args := gate(snap)
+	args["id"] = snap.ID
+	isNewer, err := one(ctx, tx, pgx.RowTo[bool], `SELECT `+newer+` FROM domains WHERE id = @id FOR UPDATE`, pgx.StrictNamedArgs(args))
 	if errors.Is(err, ErrNotFound) { // not inserted: another domain is live under the hostname
-		return nameTaken(snap.Hostname)
+		return false, nameTaken(snap.Hostname)
 	}
 	if err != nil {
-		return fmt.Errorf("lock domain: %w", err)
+		return false, fmt.Errorf("lock domain: %w", err)
 	}
-	if !newer {
-		return nil
+	if !isNewer {
+		return false, nil
 	}
 	if err := changeNames(ctx, tx, snap.Domain, snap.Status.Domain); err != nil {
-		return err
+		return false, err
 	}
-	if _, err := record(ctx, tx, snap); err != nil {
-		return err
+	_, closed, err := record(ctx, tx, snap)
+	if err != nil {
+		return false, err
+	}
+	opened, err := openCase(ctx, tx, snap)
+	if err != nil {
+		return false, err
 	}
 	if snap.Status.Domain == cert.DomainRemoved {
-		return stopServing(ctx, tx, snap.ID)
+		err = stopServing(ctx, tx, snap.ID)
 	}
-	return nil
+	return opened || closed > 0, err
 }
 
 // changeNames gives a domain the names of its newest snapshot and no others; none if it is removed.
