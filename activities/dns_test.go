@@ -76,12 +76,12 @@ func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, e
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
-	env.RegisterActivity(&activities.DNS{
+	activities.Set{DNS: &activities.DNS{
 		Resolver: z, Tenants: z, CA: z, Checks: z, Probes: z, Platform: cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"},
 		Methods: []cert.Method{cert.HTTP01}, Log: slog.New(slog.NewTextHandler(&z.text, nil)),
-	})
+	}}.Register(env)
 	var d cert.Diagnosis
-	value, err := env.ExecuteActivity("CheckDNS", r)
+	value, err := env.ExecuteActivity(activities.CheckDNSName, r)
 	if err == nil {
 		err = value.Get(&d)
 	}

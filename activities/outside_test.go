@@ -119,7 +119,7 @@ func run[R any](o *outside, name string, request any) (R, error) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
-	env.RegisterActivity(&activities.Issuance{Store: o, CA: o, Budgets: o, Keys: o, Log: o.log})
+	activities.Set{Issuance: &activities.Issuance{Store: o, CA: o, Budgets: o, Keys: o, Log: o.log}}.Register(env)
 	env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { o.beats++ })
 	var result R
 	value, err := env.ExecuteActivity(name, request)

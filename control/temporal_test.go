@@ -10,7 +10,6 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
@@ -50,9 +49,11 @@ func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop 
 	}
 	t.Cleanup(temporal.Close)
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{})
-	w.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
-	w.RegisterActivity(&activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Checks: db, Platform: platform, Log: log})
-	w.RegisterActivity(&activities.Records{Store: db, Policy: cert.DefaultPolicy()})
+	workflows.Register(w)
+	activities.Set{
+		DNS:     &activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Checks: db, Platform: platform, Log: log},
+		Records: &activities.Records{Store: db, Policy: cert.DefaultPolicy()},
+	}.Register(w)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/ca"
@@ -88,15 +87,16 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 	})
-	w.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
-	w.RegisterWorkflowWithOptions(workflows.Escalation, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
-	w.RegisterActivity(&activities.DNS{
-		Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
-		Platform: c.Control.Platform(), Methods: c.Methods, Log: log,
-	})
-	w.RegisterActivity(&activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log})
-	w.RegisterActivity(&activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)})
-	w.RegisterActivity(&activities.Records{Store: db, Policy: c.Policy.policy()})
+	workflows.Register(w)
+	activities.Set{
+		DNS: &activities.DNS{
+			Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
+			Platform: c.Control.Platform(), Methods: c.Methods, Log: log,
+		},
+		Issuance:     &activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log},
+		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
+		Records:      &activities.Records{Store: db, Policy: c.Policy.policy()},
+	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}

@@ -234,12 +234,14 @@ func (l *life) run(p parts, now time.Time, state workflows.State, removed time.T
 	env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
 	env.RegisterWorkflowWithOptions(func(workflow.Context, cert.Case) error { return nil }, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
 	env.OnSignalExternalWorkflow(mock.Anything, workflows.EscalationID(l.domain.Hostname), mock.Anything, workflows.Resolved, mock.Anything).Return(nil).Maybe()
-	env.RegisterActivity(&activities.DNS{
-		Resolver: l, Tenants: l, CA: l, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
-	})
-	env.RegisterActivity(&activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet})
-	env.RegisterActivity(&activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}})
-	env.RegisterActivity(&activities.Records{Store: p.db, Policy: cert.DefaultPolicy()})
+	activities.Set{
+		DNS: &activities.DNS{
+			Resolver: l, Tenants: l, CA: l, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
+		},
+		Issuance:     &activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
+		Installation: &activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}},
+		Records:      &activities.Records{Store: p.db, Policy: cert.DefaultPolicy()},
+	}.Register(env)
 	env.RegisterDelayedCallback(func() {
 		if !env.IsWorkflowCompleted() {
 			env.SignalWorkflow(workflows.Remove, workflows.Request{By: "the test"})

@@ -1,0 +1,26 @@
+package workflows_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/workflows"
+)
+
+// registered is what Register registers, by name.
+type registered map[string]workflow.VersioningBehavior
+
+func (r registered) RegisterWorkflowWithOptions(_ any, o workflow.RegisterOptions) {
+	r[o.Name] = o.VersioningBehavior
+}
+
+// TestE1_WorkflowNamesArePinned fails when a name changes that running workflows have, or one that may move to new code in the middle of a run.
+func TestE1_WorkflowNamesArePinned(t *testing.T) {
+	t.Parallel()
+	have := registered{}
+	workflows.Register(have)
+	require.Equal(t, registered{"Domain": workflow.VersioningBehaviorPinned, "Escalation": workflow.VersioningBehaviorPinned}, have)
+	require.Equal(t, "move-on", workflows.MoveOn)
+}
