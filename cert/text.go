@@ -1,0 +1,128 @@
+package cert
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// How long text from outside may be, in runes. Text that a person wrote is refused above it, text that a machine sent is cut.
+const (
+	MaxBy       = 100 // who asked
+	MaxReason   = 500 // why, and a note on a case
+	MaxTenant   = 63  // a tenant's id
+	MaxDetail   = 500 // what another machine said: a CA's error, a snippet of a page, a DNS record in a message
+	MaxIssuer   = 100 // the name of who issued a certificate
+	MaxLink     = 300 // a URL that another machine gave
+	MaxTXT      = 512 // a TXT value as it is kept; each of its strings has 255 bytes at most
+	MaxHostname = 253 // RFC 1035 §2.3.4, without the last dot
+)
+
+// cut marks where text was cut.
+const cut = '…'
+
+// Line returns s as one line of text that is safe to keep and to print: valid UTF-8, without control characters and without characters that
+// nobody sees, trimmed, and at most maxRunes long. It may still mean something to a renderer: see Markdown.
+//
+// Invalid bytes become U+FFFD. Line breaks and tabs become a space. Controls (C0, C1, DEL) and invisible characters are left out: they
+// can move a terminal's cursor, reverse the order of the text (U+202A–U+202E, U+2066–U+2069) or hide a part of it. A cut ends with "…".
+func Line(s string, maxRunes int) string {
+	line := visible(s)
+	if maxRunes <= 0 {
+		return ""
+	}
+	if utf8.RuneCountInString(line) <= maxRunes {
+		return line
+	}
+	kept := []rune(line)[:maxRunes-1]
+	return strings.TrimRightFunc(string(kept), unicode.IsSpace) + string(cut)
+}
+
+// IsLine reports whether s is text that Line would keep as it is, but for its length, spaces around it, and invisible characters that do no
+// harm, such as the joiners inside an emoji: it is valid UTF-8 and has no line break, no tab, no control character and no change of direction.
+func IsLine(s string) bool {
+	return utf8.ValidString(s) && strings.IndexFunc(s, harmful) < 0
+}
+
+// harmful reports whether a person who writes r in a line made an error or an attack.
+func harmful(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// visible returns s without what Line leaves out, at any length.
+func visible(s string) string {
+	if plain(s) {
+		return strings.TrimSpace(s)
+	}
+	var line strings.Builder
+	line.Grow(len(s))
+	var last rune
+	for _, r := range s { // an invalid byte is a U+FFFD
+		switch {
+		case breaks(r):
+			if last == ' ' { // CR and LF are one break
+				continue
+			}
+			r = ' '
+		case invisible(r):
+			continue
+		}
+		line.WriteRune(r)
+		last = r
+	}
+	return strings.TrimSpace(line.String())
+}
+
+// plain reports whether s is printable ASCII, as most text is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func breaks(r rune) bool {
+	return r >= '\t' && r <= '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
+}
+
+// invisible reports whether r is a control character or shows nothing: formats, fillers, the tags and variation selectors of plane 14, in which
+// text can be hidden. U+FE0F, which gives an emoji its colours, stays.
+func invisible(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Other_Default_Ignorable_Code_Point) || r >= 0xE0000 && r <= 0xE0FFF
+}
+
+// Markdown returns s as one line that a Markdown renderer shows as it is: no link, image, emphasis, code, heading, list or HTML comes of it,
+// and addresses in it are no links. What Line leaves out is left out; the length is the caller's.
+//
+// The Temporal Web UI renders details and summaries as CommonMark and drops HTML and images, and replaces {namespace}, {workflowId} and
+// {runId}. So an escaped punctuation mark (CommonMark §2.4) is enough there, and in renderers that find bare addresses while they parse.
+func Markdown(s string) string {
+	line := visible(s)
+	var out strings.Builder
+	out.Grow(len(line) + len(line)/8)
+	for i := range len(line) { // every mark is one byte, and no byte of a longer rune looks like one
+		if marks(line, i) {
+			out.WriteByte('\\')
+		}
+		out.WriteByte(line[i])
+	}
+	return out.String()
+}
+
+// marks reports whether the byte at i of a line could mean something in Markdown.
+func marks(line string, i int) bool {
+	switch line[i] {
+	case '\\', '`', '*', '_', '{', '}', '[', ']', '<', '&', '|', '~', '$', '^', '@', '#':
+		return true
+	case '-', '+', '>', '=': // a list, a quotation, or the line above as a heading
+		return i == 0
+	case ':': // an address, or the ruler of a table
+		return i == 0 || strings.HasPrefix(line[i:], "://")
+	case '.', ')':
+		return strings.Trim(line[:i], "0123456789") == "" || // a numbered list
+			line[i] == '.' && i >= 3 && strings.EqualFold(line[i-3:i], "www")
+	}
+	return false
+}
