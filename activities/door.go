@@ -55,7 +55,7 @@ func ReadVerdict(err error) Verdict {
 			return v
 		}
 	}
-	return Verdict{Outcome: cert.Wait, RetryAfter: 10 * time.Minute, Problem: cert.Problem{
+	return Verdict{Outcome: cert.Wait, Problem: cert.Problem{
 		Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: "a step failed on evercert's side and was retried without success: " + cause(err),
 		Remediation: "evercert tries again by itself",
 	}}

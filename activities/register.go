@@ -9,7 +9,7 @@ const (
 	CreateCSRName          = "CreateCSR"
 	OrderCertificateName   = "OrderCertificate"
 	InstallCertificateName = "InstallCertificate"
-	VerifyInstallationName = "VerifyInstallation"
+	VerifyEdgeName         = "VerifyEdge"
 	ReadPolicyName         = "ReadPolicy"
 	RecordStatusName       = "RecordStatus"
 	RecordCaseName         = "RecordCase"
@@ -36,7 +36,7 @@ func (s Set) list() []named {
 		{CreateCSRName, s.Issuance.CreateCSR},
 		{OrderCertificateName, s.Issuance.OrderCertificate},
 		{InstallCertificateName, s.Installation.InstallCertificate},
-		{VerifyInstallationName, s.Installation.VerifyInstallation},
+		{VerifyEdgeName, s.Installation.VerifyEdge},
 		{ReadPolicyName, s.Records.ReadPolicy},
 		{RecordStatusName, s.Records.RecordStatus},
 		{RecordCaseName, s.Records.RecordCase},

@@ -35,8 +35,10 @@ type Workflows interface {
 	// Ask sends a verb to a domain's workflow and waits for its answer. It returns ErrNotRunning, a cert.Problem when the
 	// workflow refuses or is late, or a fault.
 	Ask(ctx context.Context, hostname, verb string, argument any) (Answer, error)
-	// HandBack closes the open case of a domain. It returns ErrNotRunning when there is none.
-	HandBack(ctx context.Context, hostname, by, note string) error
+	// StartCase begins the workflow of a case. It changes nothing where one runs already.
+	StartCase(ctx context.Context, c cert.Case) error
+	// ResolveCase tells the workflow of a case that the case is closed. It returns ErrNotRunning when none runs.
+	ResolveCase(ctx context.Context, caseID string) error
 }
 
 // Answer is what a domain's workflow replies to a verb: where the domain stands now and what comes next.

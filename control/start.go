@@ -39,6 +39,7 @@ type Queue interface {
 // the same answer.
 type Starting struct {
 	Queue     Queue
+	Cases     Cases
 	Workflows Workflows
 	Room      func(ctx context.Context) error // blocks until this process has room for the first task of one more workflow; nil is always
 	Log       *slog.Logger
@@ -62,6 +63,9 @@ func (s Starting) Run(ctx context.Context) {
 	for {
 		if err := s.startAll(ctx); err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "connected domains wait for their workflows", "error", err)
+		}
+		if err := s.seeToCases(ctx); err != nil && ctx.Err() == nil {
+			s.Log.WarnContext(ctx, "cases wait for their workflows", "error", err)
 		}
 		select {
 		case <-ctx.Done():

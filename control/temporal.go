@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -71,6 +72,7 @@ func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argum
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	handle, err := t.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		UpdateID:     uuid.NewString(), // by which the workflow knows a request that comes twice
 		WorkflowID:   workflows.DomainID(hostname),
 		UpdateName:   verb,
 		Args:         []any{argument},
@@ -89,11 +91,22 @@ func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argum
 	}, nil
 }
 
-func (t temporalWorkflows) HandBack(ctx context.Context, hostname, by, note string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	err := t.client.SignalWorkflow(ctx, workflows.EscalationID(hostname), "", workflows.HandBack, workflows.CaseRequest{By: by, Text: note})
-	return translate(err, "the case may be closed still: look at it in a minute")
+func (t temporalWorkflows) StartCase(ctx context.Context, c cert.Case) error {
+	_, err := t.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       workflows.EscalationID(c.ID),
+		TaskQueue:                workflows.TaskQueue,
+		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // a domain that was reset may open its case again
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		WorkflowTaskTimeout:      taskTimeout,
+		TypedSearchAttributes:    workflows.CaseAttributes(c),
+		StaticSummary:            cert.Markdown(c.Hostname + ": " + c.Reason),
+	}, workflows.EscalationWorkflow, workflows.CaseState{Case: c})
+	return err
+}
+
+func (t temporalWorkflows) ResolveCase(ctx context.Context, caseID string) error {
+	err := t.client.SignalWorkflow(ctx, workflows.EscalationID(caseID), "", workflows.Resolved, workflows.CaseRequest{By: "evercert"})
+	return translate(err, "it is told again in a minute")
 }
 
 // translate turns Temporal's errors into what people are told. late says what became of a request whose answer was not seen.

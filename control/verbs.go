@@ -44,23 +44,24 @@ func (c *Control) Remove(ctx context.Context, r Request) (Answer, error) {
 
 // SetRedirect switches the redirect from HTTP to HTTPS on or off. On is refused before the installation is complete (row A3).
 func (c *Control) SetRedirect(ctx context.Context, r Request, on bool) (Answer, error) {
-	return c.ask(ctx, r, workflows.SetRedirect, workflows.RedirectRequest{On: on, By: r.By})
+	return c.ask(ctx, r, workflows.SetRedirect, workflows.RedirectRequest{On: on, Request: workflows.Request{By: r.By, Reason: r.Reason}})
 }
 
-// HandBack is support's word that a domain's case is settled: automatic attempts begin again. r.Reason becomes a note on the case.
+// HandBack is support's word that a domain's case is settled: automatic attempts begin again, and every wait begins anew.
 func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
 		return Answer{}, err
 	}
 	shown := cert.Unicode(view.Hostname)
-	switch err := c.workflows.HandBack(ctx, view.Hostname, r.By, r.Reason); {
-	case errors.Is(err, ErrNotRunning):
+	if !view.Status.Escalated {
 		return Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
-	case err != nil:
-		return Answer{}, fmt.Errorf("hand back %s: %w", view.Hostname, err)
 	}
-	return Answer{Hostname: view.Hostname, Headline: view.Headline, Message: shown + " is handed back; automatic attempts begin again"}, nil
+	answer, err := c.put(ctx, view, workflows.HandedBack, workflows.Request{By: r.By, Reason: r.Reason})
+	if err == nil {
+		answer.Message = shown + " is handed back; automatic attempts begin again"
+	}
+	return answer, err
 }
 
 // ask finds the domain that a name belongs to and puts a verb to its workflow.

@@ -26,6 +26,13 @@ type Served struct {
 // errUnreachable marks that no TLS server answered: nothing is known of what it serves.
 var errUnreachable = errors.New("no connection")
 
+// errCannotTell marks that an edge has no answer of its own: it could not ask its database.
+var errCannotTell = errors.New("the edge cannot tell")
+
+// internalError is how crypto/tls writes the alert internal_error (RFC 8446 §6.2), with which an edge says that it could not ask its database. The
+// alert's type is not exported.
+const internalError = "tls: internal error"
+
 // Prober looks at what the edges serve, as a visitor's browser would. It trusts no roots and asks for none: which CA
 // issued is the business of the order, and a test CA must pass too.
 type Prober struct {
@@ -34,7 +41,7 @@ type Prober struct {
 }
 
 // NewProber probes the configured edges.
-func NewProber(c Config) *Prober { return &Prober{Config: c, patience: defaultPatience} }
+func NewProber(c Config) *Prober { return &Prober{Config: c, patience: patience} }
 
 // Probe makes one TLS handshake for a name (A-labels) with an edge's address (host:port) and tells what was served.
 // An error means that there was no certificate to look at: no connection, or a TLS alert.
@@ -55,6 +62,9 @@ func (p *Prober) Probe(ctx context.Context, name, address string) (Served, error
 	if err := conn.HandshakeContext(ctx); err != nil {
 		var alert *net.OpError
 		if errors.As(err, &alert) && alert.Op == "remote error" { // as crypto/tls calls an alert that it received
+			if alert.Err.Error() == internalError {
+				return Served{}, fmt.Errorf("%w: handshake: %w", errCannotTell, err)
+			}
 			return Served{}, fmt.Errorf("handshake: %w", err)
 		}
 		return Served{}, fmt.Errorf("%w: handshake: %w", errUnreachable, err)

@@ -13,38 +13,44 @@ import (
 )
 
 const (
-	defaultPatience = 2 * time.Second       // an edge hears of an installation milliseconds after it is committed
-	firstPause      = 20 * time.Millisecond // between two looks; grows by itself each time
-	probesAtOnce    = 16
+	patience     = 2 * time.Second        // an edge hears of an installation milliseconds after it is committed
+	answerWithin = 200 * time.Millisecond // that is left of a caller's time for the verdict
+	firstPause   = 20 * time.Millisecond  // between two looks; grows by itself each time
+	probesAtOnce = 16
 )
 
-// sight is what one edge showed for one name.
+// sight is what an edge showed for one name.
 type sight struct {
-	name, address string
-	served        Served
-	err           error
+	name   string
+	served Served
+	err    error
 }
 
-// Verify tells whether every configured edge serves each name with the certificate of this serial: complete chain, covering
-// the name, within its dates. Those that don't are looked at again for up to two seconds. The error is a cert.Problem,
-// served_certificate_mismatch or https_unreachable, whose Found says what each edge shows; or ctx's.
-func (p *Prober) Verify(ctx context.Context, names []string, serial string) error {
-	var open []sight
-	for _, address := range p.Addresses {
-		for _, name := range names {
-			open = append(open, sight{name: name, address: address})
-		}
+// Edges are the addresses of all edges.
+func (p *Prober) Edges() []string { return p.Addresses }
+
+// Verify reports whether an edge serves each name with the certificate of this serial: complete chain, covering
+// the name, within its dates. Those that are not served so are looked at again for up to two seconds, or until the time of ctx is nearly over. The error is a
+// cert.Problem whose Found says what the edge shows, or ctx's: served_certificate_mismatch; https_unreachable, when the edge does not answer; or
+// install_failed, when it answers that it cannot tell because its database is away.
+func (p *Prober) Verify(ctx context.Context, edge string, names []string, serial string) error {
+	open := make([]sight, len(names))
+	for i, name := range names {
+		open[i].name = name
 	}
-	deadline := time.Now().Add(p.patience)
+	end := time.Now().Add(p.patience)
+	if limit, ok := ctx.Deadline(); ok && limit.Add(-answerWithin).Before(end) {
+		end = limit.Add(-answerWithin)
+	}
 	for pause := firstPause; ; pause += firstPause {
-		if open = p.look(ctx, open, serial); ctx.Err() != nil {
+		if open = p.look(ctx, edge, open, serial); ctx.Err() != nil {
 			return fmt.Errorf("verify certificate %s: %w", serial, ctx.Err())
 		}
 		if len(open) == 0 {
 			return nil
 		}
-		if !time.Now().Add(pause).Before(deadline) {
-			return verdict(open, serial)
+		if !time.Now().Add(pause).Before(end) {
+			return verdict(edge, open, serial)
 		}
 		select {
 		case <-time.After(pause):
@@ -54,14 +60,14 @@ func (p *Prober) Verify(ctx context.Context, names []string, serial string) erro
 	}
 }
 
-// look probes each open pair of name and edge and returns those that are not as they should be.
-func (p *Prober) look(ctx context.Context, open []sight, serial string) []sight {
+// look probes the edge for each name and returns those that are not served as they should be.
+func (p *Prober) look(ctx context.Context, edge string, open []sight, serial string) []sight {
 	var group errgroup.Group
 	group.SetLimit(probesAtOnce)
 	for i := range open {
 		group.Go(func() error {
 			s := &open[i]
-			s.served, s.err = p.Probe(ctx, s.name, s.address)
+			s.served, s.err = p.Probe(ctx, s.name, edge)
 			return nil
 		})
 	}
@@ -81,6 +87,8 @@ func (s sight) fault(serial string) string {
 	switch {
 	case errors.Is(s.err, errUnreachable):
 		return "no answer: " + strings.TrimPrefix(s.err.Error(), errUnreachable.Error()+": ")
+	case errors.Is(s.err, errCannotTell):
+		return "the edge cannot tell (TLS alert internal_error)"
 	case s.err != nil:
 		return "no certificate: " + s.err.Error()
 	case s.served.Serial != serial:
@@ -95,23 +103,29 @@ func (s sight) fault(serial string) string {
 	return ""
 }
 
-// verdict is the problem that people read. One edge that shows a wrong certificate makes it a mismatch, whatever the others do.
-func verdict(wrong []sight, serial string) cert.Problem {
-	p := cert.Problem{
-		Code:        cert.HTTPSUnreachable,
-		Message:     fmt.Sprintf("the edge could not be reached to see whether certificate %s is served", serial),
-		Remediation: "check that the edge runs and that EDGE_ADDRESSES names its addresses as they are seen from the worker",
-		WhoActs:     cert.PlatformActs,
-	}
+// verdict is the problem that people read. A wrong certificate for one name makes it a mismatch, whatever the others show.
+func verdict(edge string, wrong []sight, serial string) cert.Problem {
 	var found []string
+	unreachable, refused := false, false
 	for _, s := range wrong {
-		if !errors.Is(s.err, errUnreachable) {
-			p.Code = cert.ServedCertificateWrong
-			p.Message = fmt.Sprintf("the edge does not serve certificate %s as it was installed", serial)
-			p.Remediation = "look at the edge's log: it says why a certificate was not loaded, or that the database's news did not arrive"
-		}
-		found = append(found, fmt.Sprintf("%s, %s: %s", s.address, s.name, s.fault(serial)))
+		unreachable = unreachable || errors.Is(s.err, errUnreachable)
+		refused = refused || !errors.Is(s.err, errUnreachable) && !errors.Is(s.err, errCannotTell)
+		found = append(found, fmt.Sprintf("%s, %s: %s", edge, s.name, s.fault(serial)))
 	}
-	p.Found = strings.Join(found, "\n")
+	p := cert.Problem{WhoActs: cert.PlatformActs, Found: strings.Join(found, "\n")}
+	switch {
+	case refused:
+		p.Code = cert.ServedCertificateWrong
+		p.Message = fmt.Sprintf("the edge %s does not serve certificate %s as it was installed", edge, serial)
+		p.Remediation = "look at the edge's log: it says why a certificate was not loaded, or that the database's news did not arrive"
+	case unreachable:
+		p.Code = cert.HTTPSUnreachable
+		p.Message = fmt.Sprintf("the edge %s could not be reached to see whether certificate %s is served", edge, serial)
+		p.Remediation = "check that the edge runs and that EDGE_ADDRESSES names its addresses as they are seen from the worker"
+	default:
+		p.Code = cert.InstallFailed
+		p.Message = fmt.Sprintf("the edge %s cannot load certificate %s now", edge, serial)
+		p.Remediation = "look at the edge's log: it does not reach PostgreSQL, or its keyring lacks the key; evercert looks again by itself"
+	}
 	return p
 }

@@ -47,20 +47,18 @@ func caseArgs(c cert.Case) pgx.StrictNamedArgs {
 }
 
 // SaveCase stores what people did with a case, as its workflow knows it: who took it, notes, reminders. It returns the case as it stands, because it
-// is the domain's snapshots that close it (RecordStatus). ended says that the workflow has seen that and stops here. A row that is missing is made
-// again; it is closed at once when its domain has another open case meanwhile.
-func (s *Store) SaveCase(ctx context.Context, c cert.Case, ended bool) (cert.Case, error) {
-	args := caseArgs(c)
-	args["ended"] = ended
+// is the domain's snapshots that close it (RecordStatus). A workflow that gets a closed case has seen that it is closed, and ends. A row that is missing
+// is made again; it is closed at once when its domain has another open case meanwhile.
+func (s *Store) SaveCase(ctx context.Context, c cert.Case) (cert.Case, error) {
 	saved, err := one(ctx, s.pool, readCase, `
 		INSERT INTO cases (`+caseColumns+`, started, ended)
 		SELECT @id, @domain_id, @hostname, @tenant, @kind, @reason, @failures, @problems, @records, @opened_at, @assignee, @notes, @reminded_at,
 		       CASE WHEN EXISTS (SELECT FROM cases WHERE domain_id = @domain_id AND id <> @id AND closed_at IS NULL)
 		            THEN now() ELSE @closed_at::timestamptz END,
-		       @resolution, true, @ended
+		       @resolution, true, @closed_at IS NOT NULL
 		ON CONFLICT (id) DO UPDATE
-		SET assignee = excluded.assignee, notes = excluded.notes, reminded_at = excluded.reminded_at, started = true, ended = excluded.ended
-		RETURNING `+readCaseColumns, args)
+		SET assignee = excluded.assignee, notes = excluded.notes, reminded_at = excluded.reminded_at, started = true, ended = cases.closed_at IS NOT NULL
+		RETURNING `+readCaseColumns, caseArgs(c))
 	if err != nil {
 		return cert.Case{}, fmt.Errorf("save case %s of %s: %w", c.ID, c.Hostname, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -103,6 +104,14 @@ func notUpYet(err error) bool {
 		return true
 	}
 	return answer.Code == "57P03" || answer.Code == "53300"
+}
+
+// IsPermanent reports whether the database refused a value, and would refuse it again: a character that text cannot hold, a key that is too long
+// for its index, a constraint (PostgreSQL, appendix A: classes 22, 23 and 54). What may pass by itself is not permanent, a read-only or a full
+// database included.
+func (s *Store) IsPermanent(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(answer.Code, "22") || strings.HasPrefix(answer.Code, "23") || strings.HasPrefix(answer.Code, "54"))
 }
 
 // readTimesInUTC keeps the local time zone of the process out of what is read.

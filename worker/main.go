@@ -95,13 +95,13 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		},
 		Issuance:     &activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
-		Records:      &activities.Records{Store: db, Policy: c.Policy.policy()},
+		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue)
-	control.Starting{Queue: db, Workflows: control.Temporal(temporal), Room: slots.Room, Log: log}.Run(ctx)
+	control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Log: log}.Run(ctx)
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil

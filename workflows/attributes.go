@@ -33,6 +33,11 @@ func StartAttributes(d cert.Domain) temporal.SearchAttributes {
 		attrStatus.ValueSet(string(cert.Pending)), attrTenant.ValueSet(d.Tenant), attrFailures.ValueSet(0))
 }
 
+// CaseAttributes are those of a case: by its tenant, support finds it beside the domains.
+func CaseAttributes(c cert.Case) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(attrStatus.ValueSet(string(cert.ContactSupport)), attrTenant.ValueSet(c.Tenant))
+}
+
 // StaticSummary is the line under a domain's workflow id in the Temporal Web UI.
 func StaticSummary(d cert.Domain) string {
 	return cert.Unicode(d.Hostname) + " of tenant " + d.Tenant
@@ -48,10 +53,10 @@ type shown struct {
 }
 
 // showAttributes sets the search attributes where they differ from what is shown.
-func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) error {
+func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) {
 	now := shown{Headline: snap.Status.Headline(), Failures: snap.Failures, Serial: snap.Serial, NextAction: snap.NextActionAt}
 	if now.equal(d.state.Shown) || d.passing() {
-		return nil
+		return
 	}
 	d.state.Shown = now
 	updates := []temporal.SearchAttributeUpdate{attrStatus.ValueSet(string(now.Headline)), attrFailures.ValueSet(int64(now.Failures))}
@@ -60,16 +65,19 @@ func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) error 
 	} else {
 		updates = append(updates, attrNextAction.ValueSet(snap.NextActionAt))
 	}
-	if snap.Serial != "" {
+	switch {
+	case snap.Serial != "":
 		updates = append(updates, attrNotAfter.ValueSet(snap.NotAfter), attrIssuer.ValueSet(snap.Issuer))
+	case snap.Status.Domain == cert.DomainRemoved:
+		updates = append(updates, attrNotAfter.ValueUnset(), attrIssuer.ValueUnset())
 	}
-	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
+	must(workflow.UpsertTypedSearchAttributes(ctx, updates...))
 }
 
-// passing tells whether the phase is one that a first attempt is through with in seconds: nobody filters by it in time. Current details show it;
+// passing reports whether the phase is one that a first attempt is through with in seconds: nobody filters by it in time. Current details show it;
 // so do the search attributes when something has gone wrong before, and it may be where a domain hangs.
 func (d *domain) passing() bool {
-	return (d.state.Phase == Issuing || d.state.Phase == Installing) && d.state.Failures == 0 && d.state.OrdersGone == 0
+	return (d.state.Phase == Issuing || d.state.Phase == Installing) && d.state.Attempt.Failures == 0 && d.state.Attempt.OrdersGone == 0
 }
 
 func (s shown) equal(t shown) bool {

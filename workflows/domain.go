@@ -1,4 +1,4 @@
-// Package workflows holds the two stories that evercert runs for years: a domain that is kept on HTTPS, and a case that people
+// Package workflows holds the stories that evercert runs for years: a domain that is kept on HTTPS, and a case that people
 // work on. It is deterministic code: it imports the activities for their names only.
 package workflows
 
@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -19,59 +18,53 @@ const DomainWorkflow = "Domain"
 // DomainID is the workflow id of a connected hostname: one running workflow, so one owner, for each.
 func DomainID(hostname string) string { return "domain:" + hostname }
 
-// Nil on purpose: these lend their method names; the worker registers the real ones.
-var (
-	dns          *activities.DNS
-	issuance     *activities.Issuance
-	installation *activities.Installation
-	records      *activities.Records
-)
-
 // Domain keeps one hostname on HTTPS from the moment a tenant connects it until it is removed (row E1).
 //
-// It has no natural end. All it must remember is in State, so a run may stop between any two turns and a fresh run
-// carries on. A run ends some time after a certificate was installed: a history tells the story of one certificate, and a sleeping
-// domain has next to none that new code would have to replay.
+// Only removal ends it: no error does, and no cancellation. All it must remember is in State, so a run may stop between any two turns and
+// a fresh run carries on. A run holds the story of one certificate: it ends when the renewal begins.
 func Domain(ctx workflow.Context, state State) error {
-	d, err := newDomain(ctx, state) // message handlers and the first record; never blocks
-	if err != nil {
-		return err
-	}
-	for !d.state.Removed {
-		if err := d.turn(ctx); err != nil {
-			return err // only when the run was cancelled from outside, which is no verdict on the domain
-		}
-		if err := d.record(ctx); err != nil {
-			return err
-		}
-		if d.settled(ctx) || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+	d, ctx := newDomain(ctx, state) // message handlers and the first record; never blocks
+	for d.state.Phase != Removed {
+		d.turn(ctx)
+		d.record(ctx)
+		if d.state.Phase != Removed && d.endsHere(ctx) {
 			return d.continueAsNew(ctx)
 		}
 	}
-	return d.retire(ctx)
+	d.retire(ctx)
+	return nil
 }
 
 // turn does the next thing: one step of work, or one rest.
-func (d *domain) turn(ctx workflow.Context) error {
-	d.noteExpiry(ctx)
-	if d.state.Paused {
-		return d.awaitResume(ctx)
+func (d *domain) turn(ctx workflow.Context) {
+	if by := d.state.Asked.Removal; by != "" {
+		d.happens(Removal, happening{at: workflow.Now(ctx), text: by})
+		return
+	}
+	d.noteTime(workflow.Now(ctx))
+	if d.state.Asked.Reinstall {
+		d.reinstall(ctx)
+		return
+	}
+	if d.state.Pause != nil {
+		d.rest(ctx, time.Time{}, "") // until somebody resumes it; what falls due meanwhile is done then
+		return
 	}
 	switch d.state.Phase {
 	case AwaitingDNS:
-		return d.awaitDNS(ctx) // look; wait longer; look again
+		d.awaitDNS(ctx) // look; wait longer; look again
 	case Issuing:
-		return d.issue(ctx) // CSR, order, validation; the key stays in the store
+		d.issue(ctx) // CSR, order, validation; the key stays in the store
 	case Installing:
-		return d.install(ctx) // tell the edge, then see it served
+		d.install(ctx) // tell the edges, then see it served
 	case Active:
-		return d.awaitRenewal(ctx) // weeks pass here
+		d.awaitRenewal(ctx) // weeks pass here
 	case RenewalDue:
-		return d.renew(ctx) // look before ordering; held back while something is wrong
+		d.renew(ctx) // look before ordering; held back while something is wrong
 	case AwaitingRetry:
-		return d.awaitRetry(ctx) // an attempt failed, or the CA asked for patience
+		d.awaitRetry(ctx) // an attempt failed, or the CA asked for patience
 	case AwaitingHandBack:
-		return d.awaitHandBack(ctx) // people have the case
+		d.awaitHandBack(ctx) // people have the case
 	default:
 		panic(fmt.Sprintf("unknown phase %q", d.state.Phase)) // stall until a worker knows it: an error would abandon the domain
 	}
@@ -79,93 +72,153 @@ func (d *domain) turn(ctx workflow.Context) error {
 
 // domain is a run: the state that lasts, and what only matters until the run ends.
 type domain struct {
-	state     State
-	log       log.Logger
-	signals   workflow.Selector
-	events    []cert.Event    // since the last record
-	diagnosis *cert.Diagnosis // since the last record
-	changed   bool            // something that people read differs from what was recorded
-	woken     bool            // a message has something for the main loop to do
-	installed time.Time       // a certificate, in this run
+	state      State
+	log        log.Logger
+	signals    workflow.Selector
+	events     []cert.Event       // since the last record
+	omitted    int                // events beyond what a record holds
+	diagnosis  *cert.Diagnosis    // since the last record
+	seen       []cert.RecordState // by the newest look of this run: the evidence of a case
+	resolution string             // of the case that was closed since the last record
+	changed    bool               // something that people read differs from what was recorded
+	woken      bool               // a message has something for the main loop to do
+	over       bool               // the story of this run's certificate has come to its end
+	cancelled  bool               // a cancellation from outside was noted
 }
 
-func newDomain(ctx workflow.Context, s State) (*domain, error) {
+// newDomain sets up a run. The context that it returns is not cancelled when somebody asks Temporal to cancel the workflow.
+func newDomain(ctx workflow.Context, s State) (*domain, workflow.Context) {
 	d := &domain{state: s, log: log.With(workflow.GetLogger(ctx), "hostname", s.Hostname, "tenant", s.Tenant)}
-	if d.state.ConnectedAt.IsZero() {
-		now := workflow.Now(ctx)
-		d.state.ConnectedAt, d.state.WaitingSince = now, now
-		d.happened(cert.DomainConnected, "connected by tenant "+s.Tenant)
+	if now := workflow.Now(ctx); d.state.ConnectedAt.IsZero() {
+		d.state.ConnectedAt, d.state.Records.Since = now, now
+		d.tell(cert.DomainConnected, "connected by tenant "+s.Tenant)
+	}
+	if d.state.Repair != "" {
+		d.tell(cert.DomainRepaired, d.state.Repair)
+		d.state.Repair = ""
 	}
 	workflow.SetCurrentDetails(ctx, d.story())
-	return d, d.handleMessages(ctx)
+	requests := ctx
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	d.handleMessages(ctx, func() bool { return requests.Err() != nil })
+	return d, ctx
 }
 
-// rest sleeps until a moment, or until a message gives the domain something to do. The zero time means no timer at all. While a certificate
-// is live, no rest goes past its end: an expired certificate must be seen as one.
-func (d *domain) rest(ctx workflow.Context, until time.Time, summary string) error {
+// noteTime lets happen what the passage of time brings, whatever the domain is doing.
+func (d *domain) noteTime(now time.Time) {
+	s := &d.state.Serving
+	if s.Before != nil && !now.Before(s.Before.NotAfter) {
+		d.happens(OlderExpired, happening{at: now})
+	}
+	switch l := s.Live; {
+	case l == nil || s.Expired:
+	case !now.Before(l.NotAfter):
+		d.happens(Expired, happening{at: now, caseKind: cert.RenewalLate, text: "the certificate has ended and could not be renewed"})
+	case !s.Endangered && !now.Before(l.endangeredAt()):
+		d.happens(NearlyExpired, happening{
+			at: now, caseKind: cert.RenewalLate,
+			text: "the certificate ends at " + l.NotAfter.UTC().Format(time.RFC3339) + " and could not be renewed yet",
+		})
+	}
+	if at := d.state.attemptDeadline(); !at.IsZero() && !now.Before(at) {
+		d.happens(TakesTooLong, happening{
+			at: now, caseKind: cert.CannotFinish, text: "no certificate " + span(d.state.Policy.EscalateDNSAfter) + " after the records were seen",
+		})
+	}
+}
+
+// rest sleeps until a moment, or until a message gives the domain something to do. The zero time means no timer at all. No rest goes past a
+// moment that noteTime has to see, and none begins before all is recorded.
+func (d *domain) rest(ctx workflow.Context, until time.Time, summary string) {
+	if d.changed {
+		return
+	}
 	defer func() { d.woken = false }()
 	now := workflow.Now(ctx)
-	if l := d.state.Live; l != nil && now.Before(l.NotAfter) && (until.IsZero() || until.After(l.NotAfter)) {
-		until, summary = l.NotAfter, "the certificate expires"
+	for _, m := range d.state.moments() {
+		if m.at.After(now) && (until.IsZero() || until.After(m.at)) {
+			until, summary = m.at, m.what
+		}
 	}
+	awake := func() bool { return d.woken || d.mustMove(ctx) }
 	if until.IsZero() {
-		return workflow.Await(ctx, func() bool { return d.woken })
+		must(workflow.Await(ctx, awake))
+		return
 	}
 	if !until.After(now) {
-		return nil
+		return
 	}
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout: until.Sub(now), TimerOptions: workflow.TimerOptions{Summary: summary},
-	}, func() bool { return d.woken })
-	return err
+	}, awake)
+	must(err)
 }
 
-// enter moves to another phase. What it means to people is recorded before anything else is done.
-func (d *domain) enter(p Phase) {
-	d.log.Info("phase", "from", d.state.Phase, "to", p)
-	d.state.Phase = p
+// must blocks the workflow task on an error that cannot happen, until a fixed worker is deployed: to return it would end the workflow.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// eventsRecorded is how many events one record holds. A flood of requests between two records is summed up.
+const eventsRecorded = 50
+
+// tell puts an entry on the timeline.
+func (d *domain) tell(t cert.EventType, detail string) {
 	d.changed = true
+	if len(d.events) == eventsRecorded && t == cert.RequestMade {
+		d.omitted++
+		return
+	}
+	d.events = append(d.events, cert.Event{Type: t, Detail: cert.Line(detail, cert.MaxDetail)})
 }
 
-// happened puts an entry on the timeline.
-func (d *domain) happened(t cert.EventType, detail string) {
-	d.events = append(d.events, cert.Event{Type: t, Detail: detail})
-	d.changed = true
+const (
+	// longestRun is how many events a history may have before the next run begins: whoever replays or reads it has little to do.
+	longestRun = 150
+	// oldestRun is how long a run of a domain that waits may last, so that it comes to newer code.
+	oldestRun = 7 * 24 * time.Hour
+)
+
+// endsHere reports whether the next run begins now.
+func (d *domain) endsHere(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	waits := d.state.Phase != Active
+	return d.over || d.mustMove(ctx) || info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= longestRun ||
+		waits && workflow.Now(ctx).Sub(info.WorkflowStartTime) >= oldestRun
 }
 
-// settled tells whether this run's story is over: its certificate has been served for a while, or the next one is due.
-func (d *domain) settled(ctx workflow.Context) bool {
-	return !d.installed.IsZero() && (d.state.Phase != Active || !workflow.Now(ctx).Before(d.settlesAt()))
+// mustMove reports whether the domain should go on with newer code: another version of the workers is the current one, or somebody
+// who takes the old one away asks.
+func (d *domain) mustMove(ctx workflow.Context) bool {
+	return d.state.Asked.MoveOn || workflow.GetInfo(ctx).GetTargetWorkerDeploymentVersionChanged()
 }
-
-// settlesAt is when the run ends. Not at once: people who have just seen the domain come up find the whole story in one run, and
-// when thousands come up at a time, those that wait for their certificate go before those that tidy up.
-func (d *domain) settlesAt() time.Time { return d.installed.Add(d.state.Policy.SettleAfter) }
 
 // continueAsNew lets accepted updates finish first: whoever was promised an answer gets it from the run that promised. Signals that
 // have arrived are taken into the state: the next run would not see them.
 func (d *domain) continueAsNew(ctx workflow.Context) error {
 	for {
-		if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
-			return err
-		}
+		must(workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }))
 		d.drainSignals(ctx)
 		if !d.changed {
 			break
 		}
-		if err := d.record(ctx); err != nil {
-			return err
-		}
+		d.record(ctx)
 	}
-	return workflow.NewContinueAsNewError(ctx, DomainWorkflow, d.state)
+	if d.state.Asked.Removal != "" { // that was among the signals
+		d.turn(ctx)
+		d.record(ctx)
+		d.retire(ctx)
+		return nil
+	}
+	d.state.Asked.MoveOn = false
+	return workflow.NewContinueAsNewErrorWithOptions(ctx, workflow.ContinueAsNewErrorOptions{
+		InitialVersioningBehavior: workflow.ContinueAsNewVersioningBehaviorAutoUpgrade, // the next run is for the current version
+	}, DomainWorkflow, d.state)
 }
 
-// retire is the end: the names are free, the edge stops serving them (the store does both with this record).
-func (d *domain) retire(ctx workflow.Context) error {
-	d.happened(cert.DomainRemovedEvent, d.state.RemovedBy)
-	d.resolveCase(ctx, "the domain was removed")
-	if err := d.record(ctx); err != nil {
-		return err
-	}
-	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+// retire is the end: the record before it has freed the names, and the edges stop serving them (the store does both).
+func (d *domain) retire(ctx workflow.Context) {
+	must(workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }))
 }

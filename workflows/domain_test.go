@@ -227,7 +227,7 @@ func TestUnknownAnswersAndWaitsAreNeverFailures(t *testing.T) {
 func TestAFailedInstallationIsTriedAgainWithoutASecondOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.verify = func(n int) error {
+	w.verify = func(n int, _ string) error {
 		if n == 1 {
 			return refusal(cert.ServedCertificateWrong)
 		}
@@ -239,15 +239,22 @@ func TestAFailedInstallationIsTriedAgainWithoutASecondOrder(t *testing.T) {
 	require.Len(t, events(w, cert.InstallationFailed), 1)
 }
 
-func TestParkedByTheCAGoesToPeopleAtOnce(t *testing.T) {
+// TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily: the pause may be lifted without a word to us. An order that is refused
+// for it costs nothing.
+func TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.order = func(int) (cert.Certificate, error) {
-		return cert.Certificate{}, verdict(cert.Parked, cert.IdentifierPaused, 0)
+	w.order = func(n int) (cert.Certificate, error) {
+		if n < 4 {
+			return cert.Certificate{}, verdict(cert.Parked, cert.IdentifierPaused, 0)
+		}
+		return w.certificate(n, 90*day), nil
 	}
 	w.live(30 * day)
-	require.Equal(t, 1, w.orders)
-	require.Len(t, events(w, cert.EscalationOpened), 1)
+	require.Equal(t, []string{"01-05 09:00", "01-06 09:00", "01-07 09:00", "01-08 09:00"}, times(w, "order"))
+	require.Equal(t, []string{"01-05 09:00 event escalation.opened"}, events(w, cert.EscalationOpened))
+	require.Equal(t, cert.CAStopped, w.cases[0].Kind)
+	require.Equal(t, []string{"01-08 09:00 event escalation.closed"}, events(w, cert.EscalationClosed))
 }
 
 func TestB6_ARejectedNameShowsTheSignatureHeadline(t *testing.T) {

@@ -5,24 +5,24 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
 // EscalationWorkflow is the type under which Escalation is registered.
 const EscalationWorkflow = "Escalation"
 
-// EscalationID is the workflow id of the open case of a hostname.
-func EscalationID(hostname string) string { return "escalation:" + hostname }
+// EscalationID is the workflow id of a case (cert.Case.ID).
+func EscalationID(caseID string) string { return "escalation:" + caseID }
 
-// The signals of a case.
+// The signals of a case. MoveOn is one, too.
 const (
 	Acknowledge = "acknowledge"
 	AddNote     = "note"
 	HandBack    = "hand-back"
-	Resolved    = "resolved" // sent by the domain itself when the matter is settled
+	Resolved    = "resolved" // evercert's own: the row of the case says that it is closed
 )
 
 // CaseRequest is what a person says about a case.
@@ -31,149 +31,182 @@ type CaseRequest struct {
 	Text string `json:"text,omitempty"`
 }
 
-// escalate hands the domain to people: a case of its own opens, with the evidence, and outlives this run.
-func (d *domain) escalate(ctx workflow.Context, why Escalated, text string) {
-	now := workflow.Now(ctx)
-	d.state.Escalation, d.state.EscalatedAt = why, now
-	d.happened(cert.EscalationOpened, text)
-	var seen []cert.RecordState
-	if d.diagnosis != nil { // it was a look that led here, not the CA
-		seen = d.diagnosis.Records
-	}
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:        EscalationID(d.state.Hostname),
-		ParentClosePolicy: enums.PARENT_CLOSE_POLICY_ABANDON,
-		StaticSummary:     d.state.Hostname + ": " + text,
-	}), EscalationWorkflow, cert.Case{
-		ID: fmt.Sprintf("%s/%d", d.state.ID, d.state.Seq), DomainID: d.state.ID, Hostname: d.state.Hostname, Tenant: d.state.Tenant,
-		Reason: text, Failures: d.state.Failures, Problems: d.state.Problems, Records: seen, OpenedAt: now,
-	})
-	if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
-		d.log.Warn("a case is open already, or could not be opened", "error", err) // the domain shows "Contact support" either way
-	}
-}
-
-// resolveCase closes the case of a domain that no longer needs people.
-func (d *domain) resolveCase(ctx workflow.Context, how string) {
-	if d.state.Escalation == "" {
-		return
-	}
-	d.state.Escalation = ""
-	d.happened(cert.EscalationClosed, how)
-	err := workflow.SignalExternalWorkflow(ctx, EscalationID(d.state.Hostname), "", Resolved, CaseRequest{By: "evercert", Text: how}).Get(ctx, nil)
-	if err != nil {
-		d.log.Info("no case to close", "error", err) // somebody closed it already
-	}
+// CaseState is all that the workflow of a case remembers.
+type CaseState struct {
+	cert.Case
+	HandBack *CaseRequest `json:"hand_back,omitempty"` // that the domain was not told yet
 }
 
 // Escalation is a case that people work on: it keeps the evidence, reminds them on each business day until somebody takes it, and hands the
-// domain back when they say so (row A5).
-func Escalation(ctx workflow.Context, c cert.Case) error {
-	e := &escalation{c: c}
-	acknowledged, notes := workflow.GetSignalChannel(ctx, Acknowledge), workflow.GetSignalChannel(ctx, AddNote)
-	handBack, resolved := workflow.GetSignalChannel(ctx, HandBack), workflow.GetSignalChannel(ctx, Resolved)
+// domain back when they say so (row A5). The case is the domain's: the domain opens and closes it with its records. So nothing but
+// its closing ends this workflow.
+func Escalation(ctx workflow.Context, s CaseState) error {
+	e, ctx := newEscalation(ctx, s)
 	for {
-		if err := e.record(ctx); err != nil {
-			return err
-		}
-		if !e.c.ClosedAt.IsZero() {
+		if e.record(ctx); !e.s.ClosedAt.IsZero() {
 			return nil
 		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && notes.Len()+acknowledged.Len()+handBack.Len()+resolved.Len() == 0 {
-			return workflow.NewContinueAsNewError(ctx, EscalationWorkflow, e.c)
+		if e.endsHere(ctx) {
+			return workflow.NewContinueAsNewErrorWithOptions(ctx, workflow.ContinueAsNewErrorOptions{
+				InitialVersioningBehavior: workflow.ContinueAsNewVersioningBehaviorAutoUpgrade,
+			}, EscalationWorkflow, e.s)
 		}
-		timer, cancel := workflow.WithCancel(ctx)
-		next := workflow.NewSelector(ctx).
-			AddReceive(acknowledged, e.on(ctx, e.acknowledge)).
-			AddReceive(notes, e.on(ctx, e.note)).
-			AddReceive(handBack, e.on(ctx, e.handBack)).
-			AddReceive(resolved, e.on(ctx, func(ctx workflow.Context, r CaseRequest) { e.close(ctx, r.Text) }))
-		if e.c.Assignee == "" {
-			next.AddFuture(e.reminder(timer), func(f workflow.Future) { e.remind(ctx, f) })
-		}
-		next.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
-		next.Select(ctx)
-		cancel()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		e.rest(ctx)
+		e.tellDomain(ctx)
 	}
 }
 
-type escalation struct{ c cert.Case }
+// escalation is a run of a case.
+type escalation struct {
+	s               CaseState
+	signals         workflow.Selector
+	cancelRequested func() bool
+	cancelled       bool      // a cancellation from outside was noted
+	moveOn          bool      // the next run begins now
+	tryAgain        time.Time // to hand the domain back
+}
 
-// on reads a signal without waiting for one: what can't be read is dropped, and the case goes on.
-func (e *escalation) on(ctx workflow.Context, do func(workflow.Context, CaseRequest)) func(workflow.ReceiveChannel, bool) {
-	return func(ch workflow.ReceiveChannel, _ bool) {
-		var r CaseRequest
-		if ch.ReceiveAsync(&r) {
-			r.By = requester(r.By)
-			do(ctx, r)
+func newEscalation(ctx workflow.Context, s CaseState) (*escalation, workflow.Context) {
+	requests := ctx
+	e := &escalation{s: s, cancelRequested: func() bool { return requests.Err() != nil }}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	e.signals = workflow.NewSelector(ctx)
+	take := func(name string, do func(workflow.Context, CaseRequest)) {
+		e.signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
+			var r CaseRequest
+			if channel.ReceiveAsync(&r) { // what can't be read is dropped, and the case goes on
+				do(ctx, CaseRequest{By: cert.Line(requester(r.By), cert.MaxBy), Text: cert.Line(r.Text, cert.MaxReason)})
+			}
+		})
+	}
+	take(Acknowledge, e.acknowledge)
+	take(AddNote, e.note)
+	take(HandBack, func(_ workflow.Context, r CaseRequest) { e.s.HandBack = &r })
+	take(Resolved, func(workflow.Context, CaseRequest) {}) // the record that follows sees it
+	take(MoveOn, func(workflow.Context, CaseRequest) { e.moveOn = true })
+	return e, ctx
+}
+
+// rest sleeps until somebody says something, or until a reminder is due.
+func (e *escalation) rest(ctx workflow.Context) {
+	awake := func() bool { return e.signals.HasPending() || e.mustMove(ctx) || !e.cancelled && e.cancelRequested() }
+	now := workflow.Now(ctx)
+	if at, summary := e.nextMoment(); at.IsZero() {
+		must(workflow.Await(ctx, awake))
+	} else {
+		_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout: max(time.Second, at.Sub(now)), TimerOptions: workflow.TimerOptions{Summary: summary},
+		}, awake)
+		must(err)
+		if now = workflow.Now(ctx); e.s.Assignee == "" && !now.Before(e.reminderAt()) {
+			e.s.RemindedAt = now
 		}
 	}
+	if !e.cancelled && e.cancelRequested() {
+		e.cancelled = true
+		e.note(ctx, CaseRequest{By: "evercert", Text: "somebody asked Temporal to cancel this workflow; only its closing ends a case"})
+	}
+	for e.signals.HasPending() {
+		e.signals.Select(ctx)
+	}
+}
+
+// nextMoment is when something is to be done without anybody's word.
+func (e *escalation) nextMoment() (time.Time, string) {
+	switch {
+	case e.s.HandBack != nil:
+		return e.tryAgain, "the domain is told again that it is handed back"
+	case e.s.Assignee == "":
+		return e.reminderAt(), "reminder of " + e.s.Hostname
+	default:
+		return time.Time{}, ""
+	}
+}
+
+// reminderAt is the next business day, counted from the opening or from the last reminder.
+func (e *escalation) reminderAt() time.Time {
+	last := e.s.OpenedAt
+	if e.s.RemindedAt.After(last) {
+		last = e.s.RemindedAt
+	}
+	return cert.NextBusinessDay(last)
 }
 
 func (e *escalation) acknowledge(ctx workflow.Context, r CaseRequest) {
-	e.c.Assignee = r.By
+	e.s.Assignee = r.By
 	e.note(ctx, CaseRequest{By: r.By, Text: "took the case"})
 }
 
+// notesKept bounds a case: what a person can read, and what a workflow can carry.
+const notesKept = 200
+
 func (e *escalation) note(ctx workflow.Context, r CaseRequest) {
-	e.c.Notes = append(e.c.Notes, cert.Note{Author: r.By, Text: r.Text, At: workflow.Now(ctx)})
-}
-
-// handBack gives the domain back to automatic care. A domain that is gone meanwhile needs none.
-func (e *escalation) handBack(ctx workflow.Context, r CaseRequest) {
-	err := workflow.SignalExternalWorkflow(ctx, DomainID(e.c.Hostname), "", HandedBack, Request{By: r.By, Reason: r.Text}).Get(ctx, nil)
-	if err != nil {
-		e.note(ctx, CaseRequest{By: "evercert", Text: "the domain could not be told: " + err.Error()})
-	}
-	e.close(ctx, "handed back by "+r.By+reason(Request{Reason: r.Text}))
-}
-
-func (e *escalation) close(ctx workflow.Context, how string) {
-	e.c.ClosedAt, e.c.Resolution = workflow.Now(ctx), how
-}
-
-// reminder fires on the next business day, counted from the opening or from the last reminder.
-func (e *escalation) reminder(ctx workflow.Context) workflow.Future {
-	last := e.c.OpenedAt
-	if e.c.RemindedAt.After(last) {
-		last = e.c.RemindedAt
-	}
-	wait := cert.NextBusinessDay(last).Sub(workflow.Now(ctx))
-	return workflow.NewTimerWithOptions(ctx, max(time.Second, wait), workflow.TimerOptions{Summary: "reminder of " + e.c.Hostname})
-}
-
-func (e *escalation) remind(ctx workflow.Context, f workflow.Future) {
-	if f.Get(ctx, nil) == nil {
-		e.c.RemindedAt = workflow.Now(ctx)
+	if len(e.s.Notes) < notesKept {
+		e.s.Notes = append(e.s.Notes, cert.Note{Author: r.By, Text: r.Text, At: workflow.Now(ctx)})
 	}
 }
 
-func (e *escalation) record(ctx workflow.Context) error {
+// againAfter is how long a case waits before it tells its domain again: the caretaker may have to start the domain's workflow first.
+const againAfter = 10 * time.Minute
+
+// tellDomain gives the domain back to automatic care, as somebody asked. The domain's next record then closes the case.
+func (e *escalation) tellDomain(ctx workflow.Context) {
+	if e.s.HandBack == nil || workflow.Now(ctx).Before(e.tryAgain) {
+		return
+	}
+	r := *e.s.HandBack
+	request := Request{ID: HandBack + ":" + e.s.ID, By: r.By, Reason: r.Text}
+	if err := workflow.SignalExternalWorkflow(ctx, DomainID(e.s.Hostname), "", HandedBack, request).Get(ctx, nil); err != nil {
+		if e.tryAgain.IsZero() {
+			e.note(ctx, CaseRequest{By: "evercert", Text: "the domain could not be told yet, and is told again: " + cert.Line(err.Error(), cert.MaxDetail)})
+		}
+		e.tryAgain = workflow.Now(ctx).Add(againAfter)
+		return
+	}
+	e.note(ctx, CaseRequest{By: r.By, Text: strings.TrimSuffix("handed the domain back: "+r.Text, ": ")})
+	e.s.HandBack, e.tryAgain = nil, time.Time{}
+}
+
+// record writes what people did, and learns whether the domain has closed the case.
+func (e *escalation) record(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, e.story())
-	err := workflow.ExecuteLocalActivity(workflow.WithLocalActivityOptions(ctx, recordOptions), records.RecordCase, e.c).Get(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("record case: %w", err)
+	var saved cert.Case
+	must(step(ctx, recordOptions, "case of "+e.s.Hostname, activities.RecordCaseName, e.s.Case, &saved))
+	e.s.ClosedAt, e.s.Resolution = saved.ClosedAt, saved.Resolution
+	if !e.s.ClosedAt.IsZero() {
+		workflow.SetCurrentDetails(ctx, e.story())
 	}
-	return nil
+}
+
+func (e *escalation) endsHere(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	if e.signals.HasPending() {
+		return false
+	}
+	return e.mustMove(ctx) || info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() >= longestRun ||
+		workflow.Now(ctx).Sub(info.WorkflowStartTime) >= oldestRun
+}
+
+func (e *escalation) mustMove(ctx workflow.Context) bool {
+	return e.moveOn || workflow.GetInfo(ctx).GetTargetWorkerDeploymentVersionChanged()
 }
 
 func (e *escalation) story() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** of tenant %s: %s\n\nSignals: `acknowledge`, `note`, `hand-back`, each with {\"by\":\"you\",\"text\":\"…\"}.\n", e.c.Hostname, e.c.Tenant, e.c.Reason)
-	if e.c.Assignee != "" {
-		fmt.Fprintf(&b, "\nTaken by %s.\n", e.c.Assignee)
+	fmt.Fprintf(&b, "**%s** of tenant %s: %s\n\nSignals: `acknowledge`, `note`, `hand-back`, each with {\"by\":\"you\",\"text\":\"…\"}.\n",
+		cert.Markdown(e.s.Hostname), cert.Markdown(e.s.Tenant), cert.Markdown(e.s.Reason))
+	if e.s.Assignee != "" {
+		fmt.Fprintf(&b, "\nTaken by %s.\n", cert.Markdown(e.s.Assignee))
 	}
-	for _, p := range e.c.Problems {
-		fmt.Fprintf(&b, "\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, p.Message, p.Remediation)
+	if !e.s.ClosedAt.IsZero() {
+		fmt.Fprintf(&b, "\nClosed: %s.\n", cert.Markdown(e.s.Resolution))
 	}
-	for _, r := range e.c.Records {
-		fmt.Fprintf(&b, "\n- %s %s should be `%s`: %s%s", r.Name, r.Type, r.Value, r.Verdict, found(r))
+	writeProblems(&b, e.s.Problems)
+	for _, r := range e.s.Records {
+		fmt.Fprintf(&b, "\n- %s %s should be %s: %s%s", cert.Markdown(r.Name), r.Type, cert.Markdown(r.Value), r.Verdict, found(r))
 	}
-	for _, n := range e.c.Notes {
-		fmt.Fprintf(&b, "\n- %s, %s: %s", n.At.UTC().Format(time.RFC3339), n.Author, n.Text)
+	for _, n := range e.s.Notes {
+		fmt.Fprintf(&b, "\n- %s, %s: %s", n.At.UTC().Format(time.RFC3339), cert.Markdown(n.Author), cert.Markdown(n.Text))
 	}
 	return b.String()
 }
@@ -183,5 +216,5 @@ func found(r cert.RecordState) string {
 	if len(r.Found) == 0 || r.Verdict == cert.OK {
 		return ""
 	}
-	return ", found " + strings.Join(r.Found, ", ")
+	return ", found " + cert.Markdown(strings.Join(r.Found, ", "))
 }

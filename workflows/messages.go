@@ -1,7 +1,7 @@
 package workflows
 
 import (
-	"errors"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -22,16 +22,27 @@ const (
 	StatusQuery        = "status"         // answers State
 )
 
+// Wake is the signal of the caretaker, which found something. It takes a WakeRequest.
+const Wake = "wake"
+
 // Request is what comes with a verb.
 type Request struct {
+	ID     string `json:"id,omitempty"` // of the request: one that comes again acts once; an update brings its own
 	By     string `json:"by,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
 // RedirectRequest switches the HTTP to HTTPS redirect of a domain.
 type RedirectRequest struct {
-	On bool   `json:"on"`
-	By string `json:"by,omitempty"`
+	Request
+	On bool `json:"on"`
+}
+
+// WakeRequest is what the caretaker found.
+type WakeRequest struct {
+	Cause     string `json:"cause"`               // for the timeline
+	Reinstall bool   `json:"reinstall,omitempty"` // the edges do not have the live certificate
+	Renew     bool   `json:"renew,omitempty"`     // the live certificate is to be replaced now
 }
 
 // Answer is what an update tells the one who asked.
@@ -50,62 +61,117 @@ const RefusedType = "refused"
 
 // verb checks, notes and returns. It never waits: a handler that waits on the main loop hangs ContinueAsNew.
 type verb[R any] struct {
-	name  string
-	check func(R) error
-	apply func(R) (message string)
+	name    string
+	request func(*R) *Request // the part that all requests have
+	check   func(R) error
+	apply   func(R, time.Time) (message string, did bool) // did: something is different now, and the timeline says so
 }
 
-// handleMessages listens for all verbs. The signals share one coroutine: each coroutine is run again whenever anything happens in the workflow.
-func (d *domain) handleMessages(ctx workflow.Context) error {
+// handleMessages listens for all verbs. The signals share one coroutine: each coroutine is run again whenever anything happens in the workflow. The same one
+// sees a cancellation from outside, notes it once, and that is all: only removal ends a domain.
+func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() bool) {
 	d.signals = workflow.NewSelector(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		for workflow.Await(ctx, d.signals.HasPending) == nil { // until the run is cancelled
+		for {
+			must(workflow.Await(ctx, func() bool { return d.signals.HasPending() || !d.cancelled && cancelRequested() }))
+			if !d.cancelled && cancelRequested() {
+				d.cancelled, d.woken = true, true
+				d.tell(cert.RequestIgnored, "somebody asked Temporal to cancel this workflow; only removal ends a domain")
+			}
 			d.drainSignals(ctx)
 		}
 	})
-	return errors.Join(
-		workflow.SetQueryHandler(ctx, StatusQuery, func() (State, error) { return d.state, nil }),
-		handle(ctx, d, verb[Request]{RequestCertificate, d.checkRequest, d.applyRequest}),
-		handle(ctx, d, verb[Request]{CheckNow, d.checkNotRemoved, d.applyCheck}),
-		handle(ctx, d, verb[Request]{Pause, d.checkNotRemoved, d.applyPause}),
-		handle(ctx, d, verb[Request]{Resume, d.checkNotRemoved, d.applyResume}),
-		handle(ctx, d, verb[Request]{Remove, func(Request) error { return nil }, d.applyRemove}),
-		handle(ctx, d, verb[Request]{HandedBack, d.checkNotRemoved, d.applyHandedBack}),
-		handle(ctx, d, verb[RedirectRequest]{SetRedirect, d.checkRedirect, d.applyRedirect}),
-	)
+	must(workflow.SetQueryHandler(ctx, StatusQuery, func() (State, error) { return d.state, nil }))
+	plain := func(r *Request) *Request { return r }
+	handle(ctx, d, verb[Request]{RequestCertificate, plain, d.checkRequest, d.applyRequest})
+	handle(ctx, d, verb[Request]{CheckNow, plain, d.checkNotRemoved, d.applyCheck})
+	handle(ctx, d, verb[Request]{Pause, plain, d.checkNotRemoved, d.applyPause})
+	handle(ctx, d, verb[Request]{Resume, plain, d.checkNotRemoved, d.applyResume})
+	handle(ctx, d, verb[Request]{Remove, plain, func(Request) error { return nil }, d.applyRemove})
+	handle(ctx, d, verb[Request]{HandedBack, plain, d.checkNotRemoved, d.applyHandedBack})
+	handle(ctx, d, verb[RedirectRequest]{SetRedirect, func(r *RedirectRequest) *Request { return &r.Request }, d.checkRedirect, d.applyRedirect})
+	listen(ctx, d, Wake, d.wake)
+	listen(ctx, d, MoveOn, func(struct{}) { d.state.Asked.MoveOn = true })
 }
 
-// handle puts one verb behind a signal and an update of its name. The check runs again when the verb is carried out: the state may have moved on since.
-func handle[R any](ctx workflow.Context, d *domain, v verb[R]) error {
-	take := func(r R) (Answer, error) {
+// handle puts one verb behind a signal and an update of its name. The check runs again when the verb is carried out: the state may have moved on since. A
+// request that comes again, also in a later run, succeeds and does nothing.
+func handle[R any](ctx workflow.Context, d *domain, v verb[R]) {
+	take := func(ctx workflow.Context, r R) (Answer, error) {
+		request := v.request(&r)
+		request.clean()
+		if request.ID != "" && d.state.Asked.knows(request.ID) {
+			return d.answer("it was done when it was asked for the first time"), nil
+		}
 		if err := v.check(r); err != nil {
 			d.log.Info("refused", "verb", v.name, "reason", err)
 			return Answer{}, err
 		}
-		message := v.apply(r)
-		d.woken = true
-		next, at, _ := d.state.next()
-		answer := Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next, NextActionAt: at}
-		if d.state.CheckRequested != "" && !d.state.Paused {
-			answer.Checking, answer.LastCheck = true, d.state.CheckedAt
+		message, did := v.apply(r, workflow.Now(ctx))
+		if did {
+			d.tell(cert.RequestMade, v.name+" by "+requester(request.By)+reason(*request))
 		}
-		return answer, nil
+		d.woken = true
+		return d.answer(message), nil
 	}
-	d.signals.AddReceive(workflow.GetSignalChannel(ctx, v.name), func(channel workflow.ReceiveChannel, _ bool) {
+	listen(ctx, d, v.name, func(r R) { _, _ = take(ctx, r) }) // a signal has nobody to tell; a refusal is in the log
+	must(workflow.SetUpdateHandlerWithOptions(ctx, v.name,
+		func(ctx workflow.Context, r R) (Answer, error) {
+			v.request(&r).ID = workflow.GetCurrentUpdateInfo(ctx).ID
+			return take(ctx, r)
+		},
+		workflow.UpdateHandlerOptions{Validator: func(ctx workflow.Context, r R) error {
+			if d.state.Asked.did(workflow.GetCurrentUpdateInfo(ctx).ID) {
+				return nil
+			}
+			return v.check(r)
+		}}))
+}
+
+// listen takes the signals of a name. What can't be read is dropped.
+func listen[R any](ctx workflow.Context, d *domain, name string, take func(R)) {
+	d.signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
 		var r R
-		if channel.ReceiveAsync(&r) { // what can't be read is dropped
-			_, _ = take(r) // a signal has nobody to tell; the refusal is in the log
+		if channel.ReceiveAsync(&r) {
+			d.woken = true
+			take(r)
 		}
 	})
-	return workflow.SetUpdateHandlerWithOptions(ctx, v.name,
-		func(_ workflow.Context, r R) (Answer, error) { return take(r) },
-		workflow.UpdateHandlerOptions{Validator: v.check})
+}
+
+func (d *domain) answer(message string) Answer {
+	next := d.state.next()
+	answer := Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next.Action, NextActionAt: next.At}
+	if d.state.Asked.Check != "" && d.state.Pause == nil {
+		answer.Checking, answer.LastCheck = true, d.state.Records.CheckedAt
+	}
+	return answer
 }
 
 func (d *domain) drainSignals(ctx workflow.Context) {
 	for d.signals.HasPending() {
 		d.signals.Select(ctx)
 	}
+}
+
+// clean makes what people wrote safe to keep. The API and the CLI refuse such text; a signal has nobody to tell.
+func (r *Request) clean() {
+	r.ID, r.By, r.Reason = cert.Line(r.ID, maxRequestID), cert.Line(r.By, cert.MaxBy), cert.Line(r.Reason, cert.MaxReason)
+}
+
+// maxRequestID is enough for any identifier in use; the state keeps many.
+const maxRequestID = 64
+
+// wake does what the caretaker asks for, and records anew.
+func (d *domain) wake(r WakeRequest) {
+	if d.state.status().Domain == cert.DomainRemoved {
+		return
+	}
+	d.state.Asked.Reinstall = d.state.Asked.Reinstall || r.Reinstall
+	if r.Renew && d.state.Phase == Active {
+		d.state.Asked.Certificate = "the caretaker"
+	}
+	d.tell(cert.DomainRepaired, r.Cause)
 }
 
 // refuse says no, and why, in a form that the API turns into a problem document.
@@ -116,7 +182,7 @@ func refuse(who cert.Actor, message, remediation string) error {
 }
 
 func (d *domain) checkNotRemoved(Request) error {
-	if d.state.Removed {
+	if d.state.status().Domain == cert.DomainRemoved {
 		return refuse(cert.TenantActs, "the domain was removed", "connect it again")
 	}
 	return nil
@@ -125,71 +191,70 @@ func (d *domain) checkNotRemoved(Request) error {
 // checkRequest refuses what would waste an order, and anything at all while support has the case (row A5).
 func (d *domain) checkRequest(r Request) error {
 	switch {
-	case d.state.Removed:
+	case d.checkNotRemoved(r) != nil:
 		return d.checkNotRemoved(r)
-	case d.state.Escalation.stops():
+	case d.state.Phase == AwaitingHandBack && d.state.Case != nil:
 		return refuse(cert.PlatformActs, "automatic and manual attempts have stopped: contact support",
 			"support looks at the case and hands the domain back; then requests are possible again")
-	case d.state.Paused:
+	case d.state.Pause != nil:
 		return refuse(cert.TenantActs, "the domain is paused", "resume it first")
 	}
 	return nil
 }
 
-func (d *domain) applyRequest(r Request) string {
+func (d *domain) applyRequest(r Request, _ time.Time) (string, bool) {
 	if d.state.Phase == Issuing || d.state.Phase == Installing {
-		return "a certificate is being made already"
+		return "a certificate is being made already", false
 	}
-	d.state.Requested = requester(r.By)
-	return "the records are checked now; the certificate is ordered if they are right"
+	first := d.state.Asked.Certificate == ""
+	d.state.Asked.Certificate = requester(r.By)
+	return "the records are checked now; the certificate is ordered if they are right", first
 }
 
-func (d *domain) applyCheck(r Request) string {
-	d.state.CheckRequested = requester(r.By)
-	if d.state.Paused {
-		return "the records are checked when the domain is resumed"
+func (d *domain) applyCheck(r Request, _ time.Time) (string, bool) {
+	first := d.state.Asked.Check == ""
+	d.state.Asked.Check = requester(r.By)
+	if d.state.Pause != nil {
+		return "the records are checked when the domain is resumed", first
 	}
-	return "the records are checked now"
+	return "the records are checked now", first
 }
 
-func (d *domain) applyPause(r Request) string {
-	if d.state.Paused {
-		return "it was paused already"
+func (d *domain) applyPause(r Request, now time.Time) (string, bool) {
+	if d.state.Pause != nil {
+		return "it was paused already", false
 	}
-	d.state.Paused, d.state.PausedBy, d.changed = true, requester(r.By), true
-	if d.state.Live != nil {
-		d.happened(cert.RenewalOnHoldEvent, "paused by "+d.state.PausedBy+reason(r))
-	}
-	return "checks, orders and renewals wait until the domain is resumed; a certificate that is live stays"
+	d.happens(Paused, happening{at: now, by: requester(r.By), text: requester(r.By) + reason(r)})
+	return "checks, orders and renewals wait until the domain is resumed; a certificate that is live stays", true
 }
 
-func (d *domain) applyResume(r Request) string {
-	if !d.state.Paused {
-		return "it was not paused"
+func (d *domain) applyResume(r Request, now time.Time) (string, bool) {
+	if d.state.Pause == nil {
+		return "it was not paused", false
 	}
-	d.state.Paused, d.state.PausedBy, d.changed = false, "", true
-	if d.state.Live != nil {
-		d.happened(cert.RenewalResumed, "resumed by "+requester(r.By)+reason(r))
-	}
-	return "the domain goes on where it was"
+	d.happens(Resumed, happening{at: now, text: requester(r.By) + reason(r)})
+	return "the domain goes on where it was", true
 }
 
-func (d *domain) applyRemove(r Request) string {
-	d.state.Removed, d.state.RemovedBy = true, "removed by "+requester(r.By)+reason(r)
-	return "the domain is removed: nothing is renewed any more, and the edge stops serving it"
+// applyRemove notes the wish: the main loop may be in the middle of a step, which ends first. The event of the removal says who and why.
+func (d *domain) applyRemove(r Request, _ time.Time) (string, bool) {
+	if d.state.Asked.Removal == "" {
+		d.state.Asked.Removal = "removed by " + requester(r.By) + reason(r)
+	}
+	return "the domain is removed: nothing is renewed any more, and the edge stops serving it", false
 }
 
-func (d *domain) applyHandedBack(r Request) string {
-	if d.state.Escalation == "" {
-		return "it was with nobody"
+// applyHandedBack lets the event of the closed case say who and why.
+func (d *domain) applyHandedBack(r Request, now time.Time) (string, bool) {
+	text := "handed back by " + requester(r.By) + reason(r)
+	if d.state.Case == nil {
+		if strings.HasPrefix(r.ID, HandBack+":") { // a case says that it is open: the record closes it
+			d.resolution, d.changed = text, true
+		}
+		return "people did not have it", false
 	}
-	d.state.Escalation, d.state.Failures = "", 0
-	d.happened(cert.EscalationClosed, "handed back by "+requester(r.By)+reason(r))
-	if d.state.Phase == AwaitingDNS {
-		d.state.CheckRequested = requester(r.By)
-		d.state.WaitingSince, d.state.Checks, d.state.Late = time.Time{}, 0, false
-	}
-	return "attempts go on"
+	d.happens(BackToCare, happening{at: now, text: text})
+	return "attempts go on", false
 }
 
 // checkRedirect holds visitors back from HTTPS until HTTPS works (row A3). Switching it off is always possible.
@@ -197,21 +262,20 @@ func (d *domain) checkRedirect(r RedirectRequest) error {
 	if err := d.checkNotRemoved(Request{}); err != nil {
 		return err
 	}
-	if r.On && (d.state.Live == nil || d.state.Expired) {
+	if r.On && (!d.state.Serving.complete() || d.state.Serving.Expired) {
 		return refuse(cert.TenantActs, "HTTPS redirect can be switched on only after the status is Installation complete; it is "+
 			string(d.state.status().Headline()), "wait until the certificate is installed")
 	}
 	return nil
 }
 
-func (d *domain) applyRedirect(r RedirectRequest) string {
-	if d.state.HTTPSRedirect != r.On {
-		d.state.HTTPSRedirect, d.changed = r.On, true
-	}
+func (d *domain) applyRedirect(r RedirectRequest, _ time.Time) (string, bool) {
+	did := d.state.Serving.Redirect != r.On
+	d.state.Serving.Redirect = r.On
 	if r.On {
-		return "visitors who come over HTTP are sent to HTTPS"
+		return "visitors who come over HTTP are sent to HTTPS", did
 	}
-	return "visitors who come over HTTP stay there"
+	return "visitors who come over HTTP stay there", did
 }
 
 func requester(by string) string {

@@ -29,7 +29,7 @@ func stories() []story {
 		{verb: workflows.Resume, arg: kim, at: 12 * hour, world: readyAt(3), before: []message{{at: 2 * time.Minute, verb: workflows.Pause}}},
 		{verb: workflows.Remove, arg: kim, at: hour, world: readyAt(1)},
 		{verb: workflows.HandedBack, arg: kim, at: 5 * day, world: refusedTimes(3)},
-		{verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true, By: "kim"}, at: hour, world: readyAt(1)},
+		{verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true, Request: kim}, at: hour, world: readyAt(1)},
 	}
 }
 
@@ -125,15 +125,7 @@ func TestARefusedVerbChangesNothing(t *testing.T) {
 			before: []message{{at: 2 * time.Minute, verb: workflows.Pause, arg: workflows.Request{By: "ops"}}},
 		},
 		"a request while support has the case": {verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: 5 * day, world: refusedTimes(3)},
-		"a request of a name that the CA has paused": {
-			verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: day,
-			world: func(w *world) {
-				w.order = func(int) (cert.Certificate, error) {
-					return cert.Certificate{}, verdict(cert.Parked, cert.IdentifierPaused, 0)
-				}
-			},
-		},
-		"a redirect without a certificate": {verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true}, at: hour, world: readyAt(100)},
+		"a redirect without a certificate":     {verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true}, at: hour, world: readyAt(100)},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

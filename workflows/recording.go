@@ -1,129 +1,205 @@
 package workflows
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
-// record writes what people read, in one place: the projection, the search attributes and the story in the Temporal Web UI.
-func (d *domain) record(ctx workflow.Context) error {
+// record writes what people read, in one place: the projection, the search attributes and the story in the Temporal Web UI. It waits for the
+// database as long as that takes.
+func (d *domain) record(ctx workflow.Context) {
 	for d.changed { // again, if a message came while it was written
 		d.state.Seq++
 		snap := d.snapshot(workflow.Now(ctx))
-		d.changed, d.events, d.diagnosis = false, nil, nil
-		if err := workflow.ExecuteLocalActivity(local(ctx, recordOptions, string(snap.Status.Headline())), records.RecordStatus, snap).Get(ctx, nil); err != nil {
-			return fmt.Errorf("record status: %w", err)
-		}
+		d.changed, d.events, d.omitted, d.diagnosis, d.resolution = false, nil, 0, nil, ""
 		workflow.SetCurrentDetails(ctx, d.story())
-		if err := d.showAttributes(ctx, snap); err != nil {
-			return err
-		}
+		must(step(ctx, recordOptions, string(snap.Status.Headline()), activities.RecordStatusName, snap, nil))
+		d.showAttributes(ctx, snap)
 	}
-	return nil
 }
 
-// snapshot is what people read about the domain at this moment.
+// snapshot is what people read about the domain at this moment, and what a workflow needs to go on from it.
 func (d *domain) snapshot(now time.Time) cert.Snapshot {
 	s := &d.state
+	state, err := json.Marshal(s)
+	must(err)
 	snap := cert.Snapshot{
-		Domain: s.Domain, Seq: s.Seq, Status: s.status(), Failures: s.Failures, Paused: s.Paused,
-		Problems: s.Problems, Diagnosis: d.diagnosis, HTTPSRedirect: s.HTTPSRedirect, Events: d.events, At: now,
+		Domain: s.Domain, Seq: s.Seq, Status: s.status(), Failures: s.Attempt.Failures, Paused: s.Pause != nil,
+		Problems: s.Problems, Diagnosis: d.diagnosis, HTTPSRedirect: s.Serving.Redirect, Resolution: d.resolution, Events: d.events,
+		At: now, State: state,
 	}
-	snap.NextAction, snap.NextActionAt, snap.Deadline = s.next()
-	if l := s.Live; l != nil {
+	if d.omitted > 0 {
+		snap.Events = append(snap.Events, cert.Event{Type: cert.RequestMade, Detail: fmt.Sprintf("%d more requests at the same time", d.omitted)})
+	}
+	next := s.next()
+	snap.NextAction, snap.NextActionAt, snap.NextActor, snap.Deadline = next.Action, next.At, next.Actor, next.Deadline
+	if snap.Status.Domain == cert.DomainRemoved {
+		return snap
+	}
+	if s.Case != nil {
+		c := *s.Case
+		c.Records = d.seen
+		snap.Case = &c
+	}
+	if l := s.Serving.Live; l != nil {
 		snap.Serial, snap.Issuer, snap.NotAfter, snap.RenewAt = l.Serial, l.Issuer, l.NotAfter, l.RenewAt
 	}
 	return snap
 }
 
-// next names what happens next, when, and the moment at which people are given the case if nothing changes. A live certificate's own
-// end is told beside it (Snapshot.NotAfter).
-func (s *State) next() (action string, at, deadline time.Time) {
+// Next is what a domain waits for: the action, its time, whose turn it is, and when people get the case if nothing changes.
+type Next struct {
+	Action   string
+	At       time.Time // zero: when somebody acts
+	Actor    cert.Actor
+	Deadline time.Time
+}
+
+// next names what happens next. A live certificate's own end is told beside it (Snapshot.NotAfter).
+func (s *State) next() Next {
 	switch {
-	case s.Removed:
-		return "", time.Time{}, time.Time{}
-	case s.Paused:
-		return "somebody resumes the domain (paused by " + s.PausedBy + ")", time.Time{}, time.Time{}
+	case s.status().Domain == cert.DomainRemoved:
+		return Next{}
+	case s.Pause != nil:
+		return Next{Action: "somebody resumes the domain (paused by " + s.Pause.By + ")", Actor: cert.PlatformActs}
 	}
-	if s.Escalation == "" && s.Live == nil {
-		deadline = s.deadline()
+	n := Next{Actor: cert.PlatformActs}
+	if s.Case == nil && s.Serving.Live == nil {
+		n.Deadline = s.deadline()
 	}
 	switch s.Phase {
 	case AwaitingDNS:
-		action = "DNS is checked again"
-		if s.Late {
-			action = "the DNS records are late; DNS is checked again"
+		n.Action, n.At, n.Actor = "DNS is checked again", s.Records.NextCheckAt, s.actor(cert.TenantActs)
+		if s.Records.Late {
+			n.Action = "the DNS records are late; DNS is checked again"
 		}
-		return action, s.NextCheckAt, deadline
 	case Issuing:
-		return "the CA validates the names and issues the certificate", time.Time{}, deadline
+		n.Action, n.Actor = "the CA validates the names and issues the certificate", cert.CAActs
 	case Installing:
-		return "the certificate is installed and looked for on every edge", time.Time{}, deadline
+		n.Action = "the certificate is installed and looked for on every edge"
 	case AwaitingRetry:
-		return "the next attempt begins", s.NextAttemptAt, deadline
+		n.Action, n.At, n.Actor = "the next attempt begins", s.Attempt.NextAt, s.actor(cert.PlatformActs)
 	case RenewalDue:
-		return "DNS is checked again, then the certificate is renewed", s.NextCheckAt, time.Time{}
+		n.Action, n.At, n.Actor = "DNS is checked again, then the certificate is renewed", s.Records.NextCheckAt, s.actor(cert.PlatformActs)
+		n.Deadline = s.Serving.nearlyExpiredAt()
 	case AwaitingHandBack:
-		return "support looks at the case and hands the domain back", cert.NextBusinessDay(s.EscalatedAt), time.Time{}
+		n.Action = "support looks at the case and hands the domain back"
 	default:
-		return "the certificate is renewed", s.Live.RenewAt, time.Time{}
+		n.Action, n.At = "the certificate is renewed", s.Serving.Live.RenewAt
 	}
+	return n
+}
+
+// actor is whose turn it is by the first problem that blocks.
+func (s *State) actor(otherwise cert.Actor) cert.Actor {
+	for _, p := range blocking(s.Problems) {
+		if p.WhoActs != "" {
+			return p.WhoActs
+		}
+	}
+	return otherwise
 }
 
 // deadline is when a wait for DNS, or for a CA that keeps us waiting, becomes a case.
 func (s *State) deadline() time.Time {
-	begin := s.WaitingSince
-	if s.Phase != AwaitingDNS && !s.Attempting.IsZero() {
-		begin = s.Attempting
+	begin := s.Records.Since
+	if s.Phase != AwaitingDNS && !s.Attempt.Since.IsZero() {
+		begin = s.Attempt.Since
 	}
-	if begin.IsZero() { // handed back a moment ago
+	if begin.IsZero() || !s.Attempt.Excused.IsZero() {
 		return time.Time{}
 	}
 	return begin.Add(s.Policy.EscalateDNSAfter)
 }
 
-// lateAt is when records that are waited for are late; never, while they are not waited for.
-func (s *State) lateAt() time.Time {
-	if s.WaitingSince.IsZero() || s.Policy.LateAfter <= 0 {
+// attemptDeadline is when an attempt that waits takes too long; never, where people have the case or the wait is nobody's.
+func (s *State) attemptDeadline() time.Time {
+	if s.Phase != AwaitingRetry || s.Case != nil || s.Pause != nil || s.Attempt.Since.IsZero() || !s.Attempt.Excused.IsZero() {
 		return time.Time{}
 	}
-	return s.WaitingSince.Add(s.Policy.LateAfter)
+	return s.Attempt.Since.Add(s.Policy.EscalateDNSAfter)
+}
+
+// nearlyExpiredAt is when people hear that a renewal is not done, unless they have heard already.
+func (s *Serving) nearlyExpiredAt() time.Time {
+	if s.Live == nil || s.Endangered || s.Expired {
+		return time.Time{}
+	}
+	return s.Live.endangeredAt()
+}
+
+// lateAt is when records that are waited for are late; never, while they are not waited for.
+func (s *State) lateAt() time.Time {
+	if s.Records.Since.IsZero() || s.Policy.LateAfter <= 0 {
+		return time.Time{}
+	}
+	return s.Records.Since.Add(s.Policy.LateAfter)
 }
 
 // milestones are the moments of a wait for DNS that no sleep goes past.
 func (s *State) milestones() []time.Time {
-	if s.Escalation != "" {
+	if s.Case != nil {
 		return nil
 	}
 	return []time.Time{s.lateAt(), s.deadline()}
 }
 
-// story is what the Temporal Web UI shows at the top of the domain: what was done, what is awaited, by whom, until when (row E2).
+// moment is a time that a domain must not sleep past, and why.
+type moment struct {
+	at   time.Time
+	what string
+}
+
+// moments are what noteTime has to see, whatever the domain waits for.
+func (s *State) moments() []moment {
+	all := []moment{
+		{s.Serving.nearlyExpiredAt(), "a quarter of the certificate's lifetime is left"},
+		{s.attemptDeadline(), "the attempt takes too long"},
+	}
+	if l := s.Serving.Live; l != nil && !s.Serving.Expired {
+		all = append(all, moment{l.NotAfter, "the certificate expires"})
+	}
+	if b := s.Serving.Before; b != nil {
+		all = append(all, moment{b.NotAfter, "the older certificate expires"})
+	}
+	return all
+}
+
+// story is what the Temporal Web UI shows at the top of the domain, in Markdown: what was done, what is awaited, by whom, until when (row E2).
 func (d *domain) story() string {
 	s := &d.state
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** — %s of tenant %s\n\n", s.status().Headline(), strings.Join(s.Names, ", "), s.Tenant)
-	if action, at, deadline := s.next(); action != "" {
-		fmt.Fprintf(&b, "Next: %s%s%s.\n", action, moment(" at ", at), moment("; support gets the case at ", deadline))
+	fmt.Fprintf(&b, "**%s** — %s of tenant %s\n\n", s.status().Headline(), cert.Markdown(strings.Join(s.Names, ", ")), cert.Markdown(s.Tenant))
+	if n := s.next(); n.Action != "" {
+		fmt.Fprintf(&b, "Next: %s%s%s.\n", cert.Markdown(n.Action), clock(" at ", n.At), clock("; support gets the case at ", n.Deadline))
 	}
-	if l := s.Live; l != nil {
-		fmt.Fprintf(&b, "\nServed: serial `%s` by %s, %s – %s.\n", l.Serial, l.Issuer, l.NotBefore.UTC().Format(time.RFC3339), l.NotAfter.UTC().Format(time.RFC3339))
+	if l := s.Serving.Live; l != nil {
+		fmt.Fprintf(&b, "\nServed: serial `%s` by %s, %s – %s.\n", l.Serial, cert.Markdown(l.Issuer), l.NotBefore.UTC().Format(time.RFC3339), l.NotAfter.UTC().Format(time.RFC3339))
 	}
-	if s.Late {
-		fmt.Fprintf(&b, "\nLate: the DNS records are awaited since %s, longer than %s.\n", s.WaitingSince.UTC().Format(time.RFC3339), span(s.Policy.LateAfter))
+	if s.Records.Late {
+		fmt.Fprintf(&b, "\nLate: the DNS records are awaited since %s, longer than %s.\n", s.Records.Since.UTC().Format(time.RFC3339), span(s.Policy.LateAfter))
 	}
-	if s.Failures > 0 {
-		fmt.Fprintf(&b, "\nFailed attempts in a row: %d of %d.\n", s.Failures, s.Policy.MaxFailures)
+	if s.Attempt.Failures > 0 {
+		fmt.Fprintf(&b, "\nFailed attempts in a row: %d of %d.\n", s.Attempt.Failures, s.Policy.MaxFailures)
 	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(&b, "\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, p.Message, p.Remediation)
+	if s.Case != nil {
+		fmt.Fprintf(&b, "\nCase `%s`: %s.\n", EscalationID(s.Case.ID), cert.Markdown(s.Case.Reason))
 	}
+	writeProblems(&b, s.Problems)
 	return b.String()
+}
+
+func writeProblems(b *strings.Builder, problems []cert.Problem) {
+	for _, p := range problems {
+		fmt.Fprintf(b, "\n- `%s` (%s acts): %s. %s", p.Code, p.WhoActs, cert.Markdown(p.Message), cert.Markdown(p.Remediation))
+	}
 }
 
 // span is a duration as people say it: "48h" for 48h0m0s.
@@ -138,7 +214,7 @@ func span(d time.Duration) string {
 	return text
 }
 
-func moment(word string, t time.Time) string {
+func clock(word string, t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

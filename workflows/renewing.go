@@ -1,60 +1,46 @@
 package workflows
 
 import (
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/evercert/evercert/cert"
 )
 
-// awaitRenewal sleeps until the certificate is due, or somebody wants a new one now.
-func (d *domain) awaitRenewal(ctx workflow.Context) error {
+// awaitRenewal sleeps until the certificate is due, or somebody wants a new one now. The story of the certificate ends there, and so does the
+// run: the next one begins with the renewal.
+func (d *domain) awaitRenewal(ctx workflow.Context) {
+	live := d.state.Serving.Live
 	switch {
-	case d.state.Requested != "", !workflow.Now(ctx).Before(d.state.Live.RenewAt):
-		d.state.WaitingSince, d.state.Checks = workflow.Now(ctx), 0
-		d.attempt(ctx)
-		return nil
-	case d.state.CheckRequested != "":
-		return d.lookOnly(ctx)
-	case !d.installed.IsZero() && d.settlesAt().Before(d.state.Live.RenewAt):
-		return d.rest(ctx, d.settlesAt(), "the story of serial "+d.state.Live.Serial+" ends, and a new run waits for the renewal")
+	case d.state.Asked.Certificate != "", !workflow.Now(ctx).Before(live.RenewAt):
+		d.happens(Due, happening{at: workflow.Now(ctx)})
+		d.over = true
+	case d.state.Asked.Check != "":
+		d.lookOnly(ctx)
 	default:
-		return d.rest(ctx, d.state.Live.RenewAt, "renewal of "+d.state.Hostname)
+		d.rest(ctx, live.RenewAt, "renewal of "+d.state.Hostname)
 	}
 }
 
 // renew looks before it orders. What is wrong holds the renewal back, with the reason shown, and it goes on by itself
 // when the reason is gone (row B3); what is unknown is tried again sooner.
-func (d *domain) renew(ctx workflow.Context) error {
+func (d *domain) renew(ctx workflow.Context) {
 	if !d.lookDue(ctx) {
-		return d.rest(ctx, d.state.NextCheckAt, "next look at the renewal of "+d.state.Hostname)
+		d.rest(ctx, d.state.Records.NextCheckAt, "next look at the renewal of "+d.state.Hostname)
+		return
 	}
-	diagnosis, err := d.look(ctx)
-	if err != nil {
-		return err
-	}
-	d.state.Requested = ""
-	now, wait := workflow.Now(ctx), d.state.Policy.CheckInterval
+	diagnosis := d.look(ctx)
+	d.state.Asked.Certificate = ""
+	h := happening{at: workflow.Now(ctx)}
 	switch diagnosis.Verdict {
 	case cert.OK:
-		if d.state.Held {
-			d.happened(cert.RenewalResumed, "what held the renewal back is gone")
-		}
-		d.state.Held = false
-		d.recordsSeen()
-		d.enter(Issuing)
-		return nil
+		d.happens(RecordsRight, h)
 	case cert.Wrong:
-		if !d.state.Held {
-			d.happened(cert.RenewalOnHoldEvent, firstMessage(blocking(diagnosis.Problems)))
-		}
-		d.state.Held, d.state.Moved = true, diagnosis.Pointed == cert.Wrong
-		wait = d.state.Policy.HoldInterval
+		h.text = firstMessage(blocking(diagnosis.Problems))
+		d.state.Records.Moved = diagnosis.Pointed == cert.Wrong
+		d.happens(RecordsWrong, h)
+	default:
+		d.happens(RecordsUnknown, h)
 	}
-	d.state.NextCheckAt = now.Add(d.state.Policy.BeforeExpiry(wait, d.state.remaining(now)))
-	d.changed = true
-	return nil
 }
 
 func firstMessage(problems []cert.Problem) string {
@@ -62,29 +48,4 @@ func firstMessage(problems []cert.Problem) string {
 		return ""
 	}
 	return problems[0].Message
-}
-
-// awaitHandBack leaves the domain to people. A live certificate is still watched to its end.
-func (d *domain) awaitHandBack(ctx workflow.Context) error {
-	switch {
-	case d.state.Escalation == "": // handed back
-		d.state.WaitingSince, d.state.Checks = workflow.Now(ctx), 0
-		d.attempt(ctx)
-		return nil
-	case d.state.CheckRequested != "":
-		return d.lookOnly(ctx)
-	default:
-		return d.rest(ctx, time.Time{}, "")
-	}
-}
-
-// awaitResume holds everything until a person resumes the domain. What falls due meanwhile is done then.
-func (d *domain) awaitResume(ctx workflow.Context) error { return d.rest(ctx, time.Time{}, "") }
-
-// noteExpiry sees the end of a live certificate.
-func (d *domain) noteExpiry(ctx workflow.Context) {
-	if l := d.state.Live; l != nil && !d.state.Expired && !workflow.Now(ctx).Before(l.NotAfter) {
-		d.state.Expired = true
-		d.happened(cert.CertificateExpiredEvent, "serial "+l.Serial)
-	}
 }

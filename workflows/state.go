@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -10,19 +11,23 @@ import (
 // Phase says what comes next for a domain.
 type Phase string
 
-// The phases.
+// The phases. Every domain is in one of them from connecting to removal.
 const (
-	AwaitingDNS      Phase = "awaiting-dns"
-	Issuing          Phase = "issuing"
-	Installing       Phase = "installing"
-	Active           Phase = "active"
-	RenewalDue       Phase = "renewal-due"
-	AwaitingRetry    Phase = "awaiting-retry"
-	AwaitingHandBack Phase = "awaiting-hand-back"
+	AwaitingDNS      Phase = "awaiting-dns"       // look until the records are there
+	Issuing          Phase = "issuing"            // key, CSR, order
+	Installing       Phase = "installing"         // put the certificate on every edge and see it served
+	Active           Phase = "active"             // rest until the renewal
+	RenewalDue       Phase = "renewal-due"        // look before the renewal is ordered
+	AwaitingRetry    Phase = "awaiting-retry"     // an attempt failed or has to wait
+	AwaitingHandBack Phase = "awaiting-hand-back" // attempts have stopped until support hands the domain back
+	Removed          Phase = "removed"            // the end
 )
 
+// Phases are all phases, in the order in which a domain meets them.
+var Phases = []Phase{AwaitingDNS, Issuing, Installing, Active, RenewalDue, AwaitingRetry, AwaitingHandBack, Removed}
+
 // State is all that a domain's workflow remembers: its input, its memory and what it passes to its next run. It names keys and
-// certificates by their ids; it holds none.
+// certificates by their ids; it holds none. What changes it is the table of transitions, a look at DNS, and what people ask for.
 type State struct {
 	cert.Domain
 	Phase       Phase       `json:"phase"`
@@ -30,58 +35,78 @@ type State struct {
 	Seq         int64       `json:"seq"` // of the newest snapshot
 	ConnectedAt time.Time   `json:"connected_at"`
 
-	// Waiting for DNS.
-	WaitingSince time.Time `json:"waiting_since"`       // connected, handed back, or without the records again
-	Checks       int       `json:"checks"`              // since connected or handed back
-	CheckedAt    time.Time `json:"checked_at,omitzero"` // the newest look, by the clock of the worker that made it
-	NextCheckAt  time.Time `json:"next_check_at"`
-	Late         bool      `json:"late,omitempty"` // the records were called late (row B7)
-	Verified     bool      `json:"verified"`       // the records were all seen once
-	Moved        bool      `json:"moved,omitempty"`
-	Ownership    bool      `json:"ownership_pending,omitempty"` // only the ownership record is missing
+	Records  Records        `json:"records"`
+	Attempt  Attempt        `json:"attempt"`
+	Serving  Serving        `json:"serving"`
+	Problems []cert.Problem `json:"problems,omitempty"` // why the domain waits
+	Case     *cert.Case     `json:"case,omitempty"`     // that people have
+	Cases    int            `json:"cases,omitempty"`    // opened so far
+	Pause    *PauseState    `json:"pause,omitempty"`
+	Asked    Asked          `json:"asked"`
 
-	// Issuing. Failures counts what the CA or the edge refused in a row; waits are not failures.
-	Methods       map[string]cert.Method `json:"methods,omitempty"`
-	Issuances     int                    `json:"issuances"`          // begun so far
-	Issuance      string                 `json:"issuance,omitempty"` // id of the one under way
-	Attempting    time.Time              `json:"attempting,omitzero"`
-	OrdersGone    int                    `json:"orders_gone,omitempty"` // in a row
-	Failures      int                    `json:"failures"`
-	Waiting       bool                   `json:"waiting,omitempty"` // the retry ahead is a wait, not the consequence of a failure
-	NextAttemptAt time.Time              `json:"next_attempt_at,omitzero"`
-	Issued        *Certificate           `json:"issued,omitempty"` // not yet proven to be served
-	Live          *Certificate           `json:"live,omitempty"`   // served
-	Expired       bool                   `json:"expired,omitempty"`
-	Held          bool                   `json:"held,omitempty"` // the renewal is on hold
-
-	Problems      []cert.Problem `json:"problems,omitempty"`
-	Escalation    Escalated      `json:"escalation,omitempty"`
-	EscalatedAt   time.Time      `json:"escalated_at,omitzero"`
-	HTTPSRedirect bool           `json:"https_redirect,omitempty"`
-
-	// What people asked for and was not done yet.
-	Requested      string `json:"requested,omitempty"`       // by whom
-	CheckRequested string `json:"check_requested,omitempty"` // by whom
-	Paused         bool   `json:"paused,omitempty"`
-	PausedBy       string `json:"paused_by,omitempty"`
-	Removed        bool   `json:"removed,omitempty"`
-	RemovedBy      string `json:"removed_by,omitempty"`
-
-	Shown shown `json:"shown"` // the search attributes as they are set
+	RemovedBy string `json:"removed_by,omitempty"`
+	Repair    string `json:"repair,omitempty"` // why the caretaker started this run; told with the first record
+	Shown     shown  `json:"shown"`            // the search attributes as they are set
 }
 
-// Escalated says why people have the case; empty when they do not.
-type Escalated string
+// Records is what looks at DNS found, and the wait for the tenant's records.
+type Records struct {
+	Verified  bool                   `json:"verified,omitempty"` // they were all seen once
+	Moved     bool                   `json:"moved,omitempty"`    // the name leads elsewhere now
+	Ownership bool                   `json:"ownership,omitempty"`
+	Methods   map[string]cert.Method `json:"methods,omitempty"` // by which each name is validated
+	Directory string                 `json:"directory,omitempty"`
 
-// The reasons of an escalation.
-const (
-	NoRecords       Escalated = "no-records"        // checks go on, slower
-	CannotFinish    Escalated = "cannot-finish"     // the CA keeps us waiting; attempts go on
-	TooManyFailures Escalated = "too-many-failures" // attempts stop until support hands the domain back (row A5)
-	CASaysNo        Escalated = "ca-says-no"        // attempts stop: the account or the name is paused
-)
+	Since       time.Time `json:"since,omitzero"` // connected, handed back, or without the records again; zero while they are there
+	Checks      int       `json:"checks"`         // since connected, handed back, or due for renewal
+	CheckedAt   time.Time `json:"checked_at,omitzero"`
+	NextCheckAt time.Time `json:"next_check_at,omitzero"`
+	Late        bool      `json:"late,omitempty"` // the records were called late (row B7)
+}
 
-func (e Escalated) stops() bool { return e == TooManyFailures || e == CASaysNo }
+// Attempt is the way from records that are right to a certificate. Failures are what the CA or an edge refused in a row; waits are none.
+type Attempt struct {
+	Issuances  int       `json:"issuances"`          // begun so far
+	Issuance   string    `json:"issuance,omitempty"` // id of the one under way
+	Since      time.Time `json:"since,omitzero"`     // the records were right, and no certificate is installed
+	Excused    time.Time `json:"excused,omitzero"`   // since when the wait is nobody's: it counts for no deadline
+	Tries      int       `json:"tries,omitempty"`    // in a row that had to wait
+	OrdersGone int       `json:"orders_gone,omitempty"`
+	Failures   int       `json:"failures"`
+	MustWait   bool      `json:"must_wait,omitempty"` // the retry ahead is a wait, not the consequence of a failure
+	NextAt     time.Time `json:"next_at,omitzero"`
+}
+
+// Serving is what the edges have.
+type Serving struct {
+	Issued     *Certificate `json:"issued,omitempty"`     // not yet seen on any edge
+	Live       *Certificate `json:"live,omitempty"`       // seen on one edge or more
+	Lacking    []string     `json:"lacking,omitempty"`    // edges that do not serve Live
+	Before     *Certificate `json:"before,omitempty"`     // what those edges served before it
+	Expired    bool         `json:"expired,omitempty"`    // Live has ended
+	Endangered bool         `json:"endangered,omitempty"` // people were told that little of Live is left
+	Held       bool         `json:"held,omitempty"`       // the renewal is on hold
+	Redirect   bool         `json:"redirect,omitempty"`   // visitors are sent from HTTP to HTTPS
+}
+
+// PauseState is a person's wish that nothing is done.
+type PauseState struct {
+	By    string    `json:"by"`
+	Since time.Time `json:"since"`
+}
+
+// Asked is what people asked for and was not done yet, by whom.
+type Asked struct {
+	Certificate string   `json:"certificate,omitempty"`
+	Check       string   `json:"check,omitempty"`
+	Reinstall   bool     `json:"reinstall,omitempty"`
+	MoveOn      bool     `json:"move_on,omitempty"`
+	Removal     string   `json:"removal,omitempty"`  // by whom and why
+	Requests    []string `json:"requests,omitempty"` // ids of the newest requests, so that one that comes again acts once
+}
+
+// requestsKept is how many request ids are remembered. A client that repeats itself does so within minutes.
+const requestsKept = 32
 
 // Certificate is what a workflow knows of a certificate.
 type Certificate struct {
@@ -106,26 +131,60 @@ func newCertificate(c cert.Certificate) *Certificate {
 	}
 }
 
+// endangeredAt is when a quarter of the lifetime is left: by then people know that it was not renewed.
+func (c *Certificate) endangeredAt() time.Time {
+	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore) / 4)
+}
+
+// complete reports whether every edge was seen serving a certificate: the newest, or an edge that lacks it the one before.
+func (s *Serving) complete() bool { return s.Live != nil && (len(s.Lacking) == 0 || s.Before != nil) }
+
+// candidate is the certificate that is to be installed and seen on every edge; nil if there is none.
+func (s *Serving) candidate() *Certificate {
+	if s.Issued != nil {
+		return s.Issued
+	}
+	if len(s.Lacking) > 0 {
+		return s.Live
+	}
+	return nil
+}
+
+// remaining is what the live certificate has left; zero without one.
+func (s *Serving) remaining(now time.Time) time.Duration {
+	if s.Live == nil {
+		return 0
+	}
+	return max(0, s.Live.NotAfter.Sub(now))
+}
+
+// did reports whether a request was carried out before.
+func (a *Asked) did(id string) bool { return id != "" && slices.Contains(a.Requests, id) }
+
+// knows is did; a request that is new is remembered.
+func (a *Asked) knows(id string) bool {
+	if a.did(id) {
+		return true
+	}
+	a.Requests = append(a.Requests, id)
+	if extra := len(a.Requests) - requestsKept; extra > 0 {
+		a.Requests = slices.Delete(a.Requests, 0, extra)
+	}
+	return false
+}
+
 // status derives where the domain stands on the three axes.
 func (s *State) status() cert.Status {
-	st := cert.Status{
-		Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone,
-		HasLive: s.Live != nil, Escalated: s.Escalation != "",
+	st := cert.Status{Domain: s.domainStatus(), Certificate: cert.CertificateNone, Renewal: cert.RenewalNone, Escalated: s.Case != nil}
+	if st.Domain == cert.DomainRemoved { // nothing is served and nothing is planned
+		st.Escalated = false
+		return st
 	}
-	switch {
-	case s.Removed:
-		st.Domain = cert.DomainRemoved
-	case s.Moved:
-		st.Domain = cert.DomainMoved
-	case s.Verified:
-		st.Domain = cert.DomainActive
-	case s.Ownership:
-		st.Domain = cert.DomainPendingOwnership
-	}
-	if s.Live != nil {
+	st.HasLive = s.Serving.complete()
+	if st.HasLive {
 		st.Certificate, st.Renewal = cert.CertificateActive, s.renewal()
 	}
-	if s.Expired {
+	if s.Serving.Expired {
 		st.Certificate = cert.CertificateExpired
 		return st
 	}
@@ -140,11 +199,26 @@ func (s *State) status() cert.Status {
 	return st
 }
 
+func (s *State) domainStatus() cert.DomainStatus {
+	switch {
+	case s.Phase == Removed, s.Asked.Removal != "":
+		return cert.DomainRemoved
+	case s.Records.Moved:
+		return cert.DomainMoved
+	case s.Records.Verified:
+		return cert.DomainActive
+	case s.Records.Ownership:
+		return cert.DomainPendingOwnership
+	default:
+		return cert.DomainPendingDNS
+	}
+}
+
 func (s *State) renewal() cert.RenewalStatus {
 	switch {
-	case s.Escalation != "":
+	case s.Case != nil:
 		return cert.RenewalEscalated
-	case s.Held, s.Paused:
+	case s.Serving.Held, s.Pause != nil:
 		return cert.RenewalOnHold
 	case s.Phase == RenewalDue:
 		return cert.RenewalDue
@@ -155,9 +229,12 @@ func (s *State) renewal() cert.RenewalStatus {
 	}
 }
 
-// unsuccessful tells a wait for the CA, a name that the CA will not sign (row B6) and any other failure apart.
+// unsuccessful distinguishes a wait for the CA or an edge, a name that the CA will not sign (row B6) and any other failure.
 func (s *State) unsuccessful() cert.CertificateStatus {
-	if s.Waiting {
+	if s.Attempt.MustWait {
+		if s.Serving.candidate() != nil {
+			return cert.CertificateVerifying
+		}
 		return cert.CertificatePendingIssuance
 	}
 	for _, p := range s.Problems {
@@ -166,12 +243,4 @@ func (s *State) unsuccessful() cert.CertificateStatus {
 		}
 	}
 	return cert.CertificateFailed
-}
-
-// remaining is what the live certificate has left; zero without one.
-func (s *State) remaining(now time.Time) time.Duration {
-	if s.Live == nil {
-		return 0
-	}
-	return max(0, s.Live.NotAfter.Sub(now))
 }

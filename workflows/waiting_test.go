@@ -65,7 +65,7 @@ func TestB7_TheStoryInTheWebUISaysLate(t *testing.T) {
 		var told string
 		v.later(time.Second, func() { told = details(t, v.env) })
 		s := workflows.NewState(shop)
-		s.ConnectedAt, s.WaitingSince, s.Checks = start, start, 30
+		s.ConnectedAt, s.Records.Since, s.Records.Checks = start, start, 30
 		v.run(s)
 		require.Contains(t, told, "DNS is checked again at")
 		require.Equal(t, late, strings.Contains(told, "Late: the DNS records are awaited since 2026-01-05T09:00:00Z, longer than 48h."), told)
@@ -89,7 +89,7 @@ func TestB7_AHandBackBeginsTheWaitAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.look = never
-	w.live(7*day, message{at: 4 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "support"}})
+	w.live(7*day-hour, message{at: 4 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "support"}})
 	require.Equal(t, []string{"01-07 09:00 event domain.late", "01-11 09:00 event domain.late"}, events(w, cert.DomainLate))
 	require.Equal(t, []string{
 		"DNS is checked again", "the DNS records are late; DNS is checked again", "DNS is checked again", "the DNS records are late; DNS is checked again",

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -31,10 +30,12 @@ type world struct {
 	looks, orders, installs int
 	look                    func(n int) cert.Diagnosis
 	order                   func(n int) (cert.Certificate, error)
-	verify                  func(n int) error
+	verify                  func(n int, edge string) error
+	edges                   []string
 	policy                  cert.Policy
 
-	effects   []string // what the outside saw, with its time
+	recorded  func(cert.Snapshot) // if set: called while a snapshot is written
+	effects   []string            // what the outside saw, with its time
 	checked   []activities.CheckRequest
 	snapshots []cert.Snapshot
 	cases     []cert.Case
@@ -46,11 +47,10 @@ var start = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC) // a Monday
 var shop = cert.Domain{ID: "11111111-1111-1111-1111-111111111111", Hostname: "shop.example.com", Names: []string{"shop.example.com"}, Tenant: "acme"}
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, policy: cert.DefaultPolicy()}
-	w.policy.SettleAfter = 37 * time.Minute // never the moment of a message: this environment loses what comes as a run ends, a server does not
+	w := &world{t: t, policy: cert.DefaultPolicy(), edges: []string{"edge-1:443"}}
 	w.look = func(int) cert.Diagnosis { return ready }
 	w.order = func(n int) (cert.Certificate, error) { return w.certificate(n, 90*24*time.Hour), nil }
-	w.verify = func(int) error { return nil }
+	w.verify = func(int, string) error { return nil }
 	return w
 }
 
@@ -99,32 +99,33 @@ func (w *world) OrderCertificate(_ context.Context, r activities.OrderRequest) (
 	return w.order(w.orders)
 }
 
-func (w *world) InstallCertificate(_ context.Context, r activities.InstallRequest) error {
+func (w *world) InstallCertificate(_ context.Context, r activities.InstallRequest) (activities.Installed, error) {
 	w.step()
 	w.installs++
 	w.saw("install %s", r.Serial)
-	return nil
+	return activities.Installed{Edges: w.edges}, nil
 }
 
-func (w *world) VerifyInstallation(_ context.Context, r activities.InstallRequest) error {
+func (w *world) VerifyEdge(_ context.Context, r activities.EdgeRequest) error {
 	w.saw("verify %s", r.Serial)
-	return w.verify(w.installs)
+	return w.verify(w.installs, r.Edge)
 }
 
 func (w *world) ReadPolicy(context.Context) (cert.Policy, error) { return w.policy, nil }
 
-func (w *world) RecordStatus(_ context.Context, s cert.Snapshot) error {
+func (w *world) record(_ context.Context, s cert.Snapshot) error {
+	if w.recorded != nil {
+		w.recorded(s)
+	}
+	require.NotEmpty(w.t, s.State)
+	s.State = nil // says how the domain came here, too: ids of requests
 	w.snapshots = append(w.snapshots, s)
+	if c := s.Case; c != nil && (len(w.cases) == 0 || w.cases[len(w.cases)-1].ID != c.ID) {
+		w.cases = append(w.cases, *c)
+	}
 	for _, e := range s.Events {
 		w.saw("event %s", e.Type)
 	}
-	return nil
-}
-
-// openCase stands for the case, which lives on its own (escalation_test.go).
-func (w *world) openCase(_ workflow.Context, c cert.Case) error {
-	w.cases = append(w.cases, c)
-	w.saw("case %s", c.Reason)
 	return nil
 }
 
@@ -174,16 +175,7 @@ func (w *world) run(now time.Time, state workflows.State, messages []message) er
 	w.env = env
 	env.SetStartTime(now)
 	env.SetTestTimeout(time.Minute)
-	env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
-	env.RegisterWorkflowWithOptions(w.openCase, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
-	for name, f := range map[string]any{
-		"CheckDNS": w.CheckDNS, "CreateCSR": w.CreateCSR, "OrderCertificate": w.OrderCertificate,
-		"InstallCertificate": w.InstallCertificate, "VerifyInstallation": w.VerifyInstallation, "ReadPolicy": w.ReadPolicy,
-		"RecordStatus": w.RecordStatus,
-	} {
-		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
-	}
-	env.OnSignalExternalWorkflow(mock.Anything, workflows.EscalationID(shop.Hostname), mock.Anything, workflows.Resolved, mock.Anything).Return(nil).Maybe()
+	w.register(env)
 	for i := range messages {
 		if m := &messages[i]; !m.sent {
 			env.RegisterDelayedCallback(func() { w.send(m) }, max(0, start.Add(m.at).Sub(now)))
@@ -192,6 +184,18 @@ func (w *world) run(now time.Time, state workflows.State, messages []message) er
 	env.ExecuteWorkflow(workflows.DomainWorkflow, state)
 	require.True(w.t, env.IsWorkflowCompleted())
 	return env.GetWorkflowError()
+}
+
+// register makes the world's activities those of the workflow.
+func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
+	workflows.Register(env)
+	for name, f := range map[string]any{
+		activities.CheckDNSName: w.CheckDNS, activities.CreateCSRName: w.CreateCSR, activities.OrderCertificateName: w.OrderCertificate,
+		activities.InstallCertificateName: w.InstallCertificate, activities.VerifyEdgeName: w.VerifyEdge, activities.ReadPolicyName: w.ReadPolicy,
+		activities.RecordStatusName: w.record,
+	} {
+		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
 }
 
 // send delivers a message once. What comes when a run has ended reaches the next run, as on a real server.

@@ -22,6 +22,9 @@ const (
 	refreshesAtOnce = 8                // leaves database connections to the names that are not in the cache
 )
 
+// errUnusable marks what the source has and clients of the name could not use.
+var errUnusable = errors.New("the certificate cannot be used")
+
 // certificates holds what names are served with. It is bounded: the names that were asked for longest ago leave first.
 // What an entry serves never changes, the entry is replaced; connections that use a replaced one go on undisturbed.
 type certificates struct {
@@ -107,7 +110,9 @@ func (c *certificates) ask(name string) (*entry, error) {
 	material, err := c.source.Load(ctx, name)
 	var e *entry
 	if err == nil {
-		e, err = newEntry(name, material)
+		if e, err = newEntry(name, material); err != nil {
+			err = fmt.Errorf("%w: %w", errUnusable, err)
+		}
 	}
 	switch {
 	case errors.Is(err, ErrNotServed):

@@ -15,9 +15,10 @@ func (c *certificates) tlsConfig() *tls.Config {
 		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			e, err := c.get(hello.Context(), strings.ToLower(hello.ServerName))
-			if errors.Is(err, ErrNotServed) {
-				// crypto/tls answers "no certificate and no error" with the alert unrecognized_name (RFC 6066 §3), and an
-				// error with internal_error.
+			// crypto/tls answers "no certificate and no error" with the alert unrecognized_name (RFC 6066 §3), and an error with
+			// internal_error. The second says that the database could not be asked: whoever verifies an installation waits then. A
+			// certificate that cannot be used is no certificate.
+			if errors.Is(err, ErrNotServed) || errors.Is(err, errUnusable) {
 				return nil, nil
 			}
 			if err != nil {

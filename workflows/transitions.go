@@ -1,0 +1,175 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/evercert/evercert/cert"
+)
+
+// Event is something that happens to a domain and may move it to another phase.
+type Event string
+
+// The events.
+const (
+	RecordsRight    Event = "records-right"    // a look saw all that is needed
+	RecordsWrong    Event = "records-wrong"    // a look saw that something is missing or wrong
+	RecordsUnknown  Event = "records-unknown"  // a look could not tell
+	RecordsTooLate  Event = "records-too-late" // without the records for as long as the policy allows (row D6)
+	Issued          Event = "issued"           // the CA issued a certificate
+	Served          Event = "served"           // every edge serves it
+	ServedInPart    Event = "served-in-part"   // some edges serve it, others do not yet
+	RefusedInPart   Event = "refused-in-part"  // some edges serve it, another shows something else: counts as a failure
+	Refused         Event = "refused"          // the CA or an edge said no: counts as a failure
+	RefusedAtLast   Event = "refused-at-last"  // the failure that ends automatic attempts (row A5)
+	MustWait        Event = "must-wait"        // a limit, an outage, a fault: nobody's failure
+	NamePaused      Event = "name-paused"      // the CA will not hear of the name until somebody lifts its pause
+	OrderGone       Event = "order-gone"       // the CA has forgotten the order, or it has expired
+	CertificateOld  Event = "certificate-old"  // issued, seen on no edge, and due for renewal: given up
+	Due             Event = "due"              // the renewal is due, or somebody wants it now
+	BeginFirst      Event = "begin-first"      // the next attempt begins: the first certificate
+	BeginRenewal    Event = "begin-renewal"    // the next attempt begins: a renewal
+	BeginInstalling Event = "begin-installing" // the next attempt begins: a certificate is at hand
+	TakesTooLong    Event = "takes-too-long"   // no certificate for long after the records were right
+	NearlyExpired   Event = "nearly-expired"   // a quarter of the live certificate's lifetime is left
+	Expired         Event = "expired"          // the live certificate has ended
+	OlderExpired    Event = "older-expired"    // so has the certificate that edges serve which lack the newest
+	Paused          Event = "paused"           // a person wants that nothing is done
+	Resumed         Event = "resumed"          // that is over
+	BackToCare      Event = "back-to-care"     // support hands the domain back
+	Removal         Event = "removal"          // somebody removes the domain
+)
+
+// Events are all events.
+var Events = []Event{
+	RecordsRight, RecordsWrong, RecordsUnknown, RecordsTooLate, Issued, Served, ServedInPart, RefusedInPart, Refused, RefusedAtLast, MustWait,
+	NamePaused, OrderGone, CertificateOld, Due, BeginFirst, BeginRenewal, BeginInstalling, TakesTooLong, NearlyExpired, Expired, OlderExpired,
+	Paused, Resumed, BackToCare, Removal,
+}
+
+// Transition is what an event does in a phase.
+type Transition struct {
+	To      Phase
+	Effects []Effect // in this order
+}
+
+// anywhere holds what may happen in every phase but Removed; it leaves the phase as it is unless To says otherwise.
+var anywhere = map[Event]Transition{
+	NearlyExpired: {Effects: []Effect{TellNearlyExpired, OpenCase}},
+	Expired:       {Effects: []Effect{TellExpired, OpenCase}},
+	OlderExpired:  {Effects: []Effect{DropOlder}},
+	Paused:        {Effects: []Effect{BeginPause}},
+	Resumed:       {Effects: []Effect{EndPause}},
+	BackToCare:    {Effects: []Effect{CloseCase, BeginWaitsAnew}},
+	Removal:       {To: Removed, Effects: []Effect{TellRemoved, CloseCase}},
+}
+
+// transitions is the whole life of a domain: phase × event. What is not here cannot happen.
+var transitions = everywhere(map[Phase]map[Event]Transition{
+	AwaitingDNS: {
+		RecordsRight:   {Issuing, []Effect{NoteRecords, CloseRecordsCase}},
+		RecordsWrong:   {AwaitingDNS, []Effect{NoteLate, PlanCheck}},
+		RecordsUnknown: {AwaitingDNS, []Effect{PlanCheck}},
+		RecordsTooLate: {AwaitingDNS, []Effect{OpenCase, PlanCheck}},
+	},
+	Issuing: {
+		Issued:        {Installing, []Effect{KeepCertificate}},
+		Refused:       {AwaitingRetry, []Effect{DropIssuance, CountFailure, PlanRetry}},
+		RefusedAtLast: {AwaitingHandBack, []Effect{DropIssuance, CountFailure, OpenCase}},
+		MustWait:      {AwaitingRetry, []Effect{CountWait, PlanRetry}},
+		NamePaused:    {AwaitingRetry, []Effect{CountWait, OpenCase, PlanRetry}},
+		OrderGone:     {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, PlanRetry}},
+	},
+	Installing: {
+		Served:         {Active, []Effect{TellServed, GoLive, CloseCase}},
+		ServedInPart:   {AwaitingRetry, []Effect{GoLiveInPart, CountWait, PlanRetry}},
+		RefusedInPart:  {AwaitingRetry, []Effect{GoLiveInPart, CountFailure, PlanRetry}},
+		Refused:        {AwaitingRetry, []Effect{CountFailure, PlanRetry}},
+		RefusedAtLast:  {AwaitingHandBack, []Effect{GoLiveInPart, CountFailure, OpenCase}},
+		MustWait:       {AwaitingRetry, []Effect{CountWait, PlanRetry}},
+		CertificateOld: {AwaitingRetry, []Effect{DropCertificate, RetryAtOnce}},
+	},
+	Active: {
+		Due: {RenewalDue, []Effect{PlanRenewal}},
+	},
+	RenewalDue: {
+		RecordsRight:   {Issuing, []Effect{NoteRecords, EndHold}},
+		RecordsWrong:   {RenewalDue, []Effect{Hold, PlanLookAtRenewal}},
+		RecordsUnknown: {RenewalDue, []Effect{PlanLookSoon}},
+	},
+	AwaitingRetry: {
+		BeginFirst:      {AwaitingDNS, []Effect{BeginAttempt}},
+		BeginRenewal:    {RenewalDue, []Effect{BeginAttempt}},
+		BeginInstalling: {Installing, []Effect{BeginAttempt}},
+		TakesTooLong:    {AwaitingRetry, []Effect{OpenCase}},
+	},
+	AwaitingHandBack: {
+		BeginFirst:      {AwaitingDNS, []Effect{BeginAttempt}},
+		BeginRenewal:    {RenewalDue, []Effect{BeginAttempt}},
+		BeginInstalling: {Installing, []Effect{BeginAttempt}},
+	},
+	Removed: {},
+})
+
+// everywhere adds what may happen in every phase.
+func everywhere(table map[Phase]map[Event]Transition) map[Phase]map[Event]Transition {
+	for _, phase := range Phases {
+		if phase == Removed {
+			continue
+		}
+		for _, event := range Events {
+			if t, ok := anywhere[event]; ok {
+				if t.To == "" {
+					t.To = phase
+				}
+				table[phase][event] = t
+			}
+		}
+	}
+	return table
+}
+
+// Lookup returns what an event does in a phase; false when it cannot happen there.
+func Lookup(p Phase, e Event) (Transition, bool) {
+	t, ok := transitions[p][e]
+	return t, ok
+}
+
+// happening is an event with what its effects need to know.
+type happening struct {
+	at       time.Time
+	problem  cert.Problem
+	wait     time.Duration // before the next try, where it is no failure
+	excused  bool          // the wait ahead counts for no deadline
+	issued   cert.Certificate
+	lacking  []string      // edges that do not serve the certificate
+	caseKind cert.CaseKind // of the case that opens
+	text     string        // for the timeline or the case
+	by       string        // who asked
+}
+
+// happens moves the domain on by the table. An event that the table does not have is a fault of this code: the workflow task then
+// blocks until a fixed worker is deployed, and the domain goes on from here.
+func (d *domain) happens(e Event, h happening) {
+	t, ok := Lookup(d.state.Phase, e)
+	if !ok {
+		panic(fmt.Sprintf("event %q in phase %q", e, d.state.Phase))
+	}
+	for _, effect := range t.Effects {
+		effects[effect](d, h)
+	}
+	if t.To != d.state.Phase {
+		d.log.Info("phase", "from", d.state.Phase, "to", t.To, "event", e)
+	}
+	d.state.Phase = t.To
+	d.changed = d.changed || !silent[e]
+}
+
+// silent events are followed at once by a look, which is recorded.
+var silent = map[Event]bool{BeginFirst: true, BeginRenewal: true, BeginInstalling: true, Due: true, CertificateOld: true}
+
+// eventsOf are the events that may happen in a phase, sorted.
+func eventsOf(p Phase) []Event {
+	return slices.DeleteFunc(slices.Clone(Events), func(e Event) bool { _, ok := transitions[p][e]; return !ok })
+}
