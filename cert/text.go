@@ -170,9 +170,9 @@ func (d Diagnosis) Clean() Diagnosis {
 	d.Records = slices.Clone(d.Records)
 	for i := range d.Records {
 		r := &d.Records[i]
-		r.Found, r.Seen = cleanFound(r.Found), slices.Clone(r.Seen)
+		r.Found, r.Seen = Values(r.Found), slices.Clone(r.Seen)
 		for j, s := range r.Seen {
-			s.Server, s.Found, s.Error = Line(s.Server, MaxDetail), cleanFound(s.Found), Line(s.Error, MaxDetail)
+			s.Server, s.Found, s.Error = Line(s.Server, MaxDetail), Values(s.Found), Line(s.Error, MaxDetail)
 			r.Seen[j] = s
 		}
 	}
@@ -189,7 +189,8 @@ func (d Diagnosis) Clean() Diagnosis {
 	return d
 }
 
-func cleanFound(values []string) []string {
+// Values returns what a server shows in a place, each as Line returns it, and at most MaxFound of them with the number of the others.
+func Values(values []string) []string {
 	if values == nil {
 		return nil
 	}

@@ -104,6 +104,7 @@ func (c *Control) put(ctx context.Context, view store.View, verb string, argumen
 		return Answer{}, fmt.Errorf("%s %s: %w", verb, view.Hostname, err)
 	}
 	answer.Hostname = view.Hostname
+	answer.Message, answer.NextAction = cert.Line(answer.Message, cert.MaxText), cert.Line(answer.NextAction, cert.MaxText)
 	return answer, nil
 }
 
