@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/config"
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/control/controltest"
 )
@@ -30,7 +31,7 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{t: t, store: controltest.NewStore(), workflows: &controltest.Workflows{}, log: &bytes.Buffer{}}
-	log := slog.New(slog.NewJSONHandler(b.log, nil))
+	log := config.Logging{Format: "json"}.Logger(b.log)
 	rules := cert.NameRules{PlatformNames: []string{"edge.example.net"}}
 	c := control.New(b.store, b.workflows, rules, cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"}, log)
 	handler, err := newHandler(c, testToken, log)

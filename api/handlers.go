@@ -196,7 +196,7 @@ func (s *server) unknown(r *http.Request) (reply, error) {
 	}
 	if len(allowed) > 0 {
 		return reply{}, statusError{status: http.StatusMethodNotAllowed, allow: strings.Join(allowed, ", "), problem: control.Malformed(
-			fmt.Sprintf("%.20s can't be done with %.200q", r.Method, r.URL.Path), "use "+strings.Join(allowed, " or "))}
+			fmt.Sprintf("%.20q can't be done with %.200q", r.Method, r.URL.Path), "use "+strings.Join(allowed, " or "))}
 	}
 	return reply{}, statusError{status: http.StatusNotFound, problem: control.Malformed(
 		fmt.Sprintf("there is nothing at %.200q", r.URL.Path), "see /openapi.json")}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -62,7 +61,7 @@ func statusOf(code cert.Code) int {
 
 // writeProblem answers with the problem that err carries; of any other error it tells nothing but that there was one.
 func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
-	p := cert.AsProblem(err)
+	p := cert.AsProblem(err).Clean()
 	status := statusOf(p.Code)
 	if given, ok := errors.AsType[statusError](err); ok {
 		status = given.status
@@ -80,7 +79,11 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(document); err != nil {
+	encoded, err := encode(document)
+	if err == nil {
+		_, err = w.Write(encoded)
+	}
+	if err != nil {
 		noteError(r, err)
 	}
 }

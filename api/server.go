@@ -126,15 +126,21 @@ func write(w http.ResponseWriter, a reply) error {
 	}
 	body := a.text
 	if a.kind == "" {
-		encoded, err := json.Marshal(a.body)
+		encoded, err := encode(a.body)
 		if err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
 			return err
 		}
-		body, a.kind = append(encoded, '\n'), "application/json"
+		body, a.kind = encoded, "application/json"
 	}
 	header.Set("Content-Type", a.kind)
 	w.WriteHeader(a.status)
 	_, err := w.Write(body)
 	return err
+}
+
+// encode returns a value as a line of JSON that is safe to look at in a terminal.
+func encode(v any) ([]byte, error) {
+	encoded, err := json.Marshal(v)
+	return append(cert.EscapeJSON(encoded), '\n'), err
 }

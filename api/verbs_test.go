@@ -16,16 +16,16 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com")
-	b.workflows.Cases = []string{"shop.example.com"}
+	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
 	const base = "/v1/domains/shop.example.com"
 	for _, c := range []struct{ method, path, body, asked string }{
-		{"POST", base + "/request", `{"by":"ann","reason":"in a hurry"}`, "request-certificate shop.example.com {By:ann Reason:in a hurry}"},
-		{"POST", base + "/pause", `{"by":"ann"}`, "pause shop.example.com {By:ann Reason:}"},
-		{"POST", base + "/resume", `{}`, "resume shop.example.com {By:the API Reason:}"},
-		{"PUT", base + "/https-redirect", `{"on":true,"by":"ann"}`, "https-redirect shop.example.com {On:true By:ann}"},
-		{"PUT", base + "/https-redirect", `{"on":false}`, "https-redirect shop.example.com {On:false By:the API}"},
-		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "hand-back shop.example.com by sue: CAA fixed"},
-		{"DELETE", base + "?by=ann&reason=shop+closed", "", "remove shop.example.com {By:ann Reason:shop closed}"},
+		{"POST", base + "/request", `{"by":"ann","reason":"in a hurry"}`, "request-certificate shop.example.com {ID: By:ann Reason:in a hurry}"},
+		{"POST", base + "/pause", `{"by":"ann"}`, "pause shop.example.com {ID: By:ann Reason:}"},
+		{"POST", base + "/resume", `{}`, "resume shop.example.com {ID: By:the API Reason:}"},
+		{"PUT", base + "/https-redirect", `{"on":true,"by":"ann"}`, "https-redirect shop.example.com {Request:{ID: By:ann Reason:} On:true}"},
+		{"PUT", base + "/https-redirect", `{"on":false}`, "https-redirect shop.example.com {Request:{ID: By:the API Reason:} On:false}"},
+		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "handed-back shop.example.com {ID: By:sue Reason:CAA fixed}"},
+		{"DELETE", base + "?by=ann&reason=shop+closed", "", "remove shop.example.com {ID: By:ann Reason:shop closed}"},
 	} {
 		answer := read[control.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)
 		asked := b.workflows.Asked()
@@ -43,7 +43,7 @@ func TestD5_CheckNowOverTheAPI(t *testing.T) {
 	b.connected("shop.example.com")
 	const path = "/v1/domains/shop.example.com/check"
 	later := read[control.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
-	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" || asked[0] != "check-now shop.example.com {By:the API Reason:}" {
+	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" || asked[0] != "check-now shop.example.com {ID: By:the API Reason:}" {
 		t.Errorf("not made now: %+v, asked %q", later, asked)
 	}
 	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {

@@ -1,21 +1,27 @@
 package cert
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // How long text from outside may be, in runes. Text that a person wrote is refused above it, text that a machine sent is cut.
 const (
-	MaxBy       = 100 // who asked
-	MaxReason   = 500 // why, and a note on a case
-	MaxTenant   = 63  // a tenant's id
-	MaxDetail   = 500 // what another machine said: a CA's error, a snippet of a page, a DNS record in a message
-	MaxIssuer   = 100 // the name of who issued a certificate
-	MaxLink     = 300 // a URL that another machine gave
-	MaxTXT      = 512 // a TXT value as it is kept; each of its strings has 255 bytes at most
-	MaxHostname = 253 // RFC 1035 §2.3.4, without the last dot
+	MaxBy       = 100  // who asked
+	MaxReason   = 500  // why, and a note on a case
+	MaxTenant   = 63   // a tenant's id
+	MaxDetail   = 500  // what another machine said: a CA's error, a snippet of a page, a DNS record in a message
+	MaxIssuer   = 100  // the name of who issued a certificate
+	MaxLink     = 300  // a URL that another machine gave
+	MaxTXT      = 512  // a TXT value as it is kept; each of its strings has 255 bytes at most
+	MaxHostname = 253  // RFC 1035 §2.3.4, without the last dot
+	MaxText     = 1000 // a whole message, which may have such a text inside
+	MaxFound    = 20   // values that one server shows in one place
 )
 
 // cut marks where text was cut.
@@ -125,4 +131,75 @@ func marks(line string, i int) bool {
 			line[i] == '.' && i >= 3 && strings.EqualFold(line[i-3:i], "www")
 	}
 	return false
+}
+
+// EscapeJSON returns encoded JSON with the characters written as \u escapes that encoding/json leaves as they are and that a terminal or a
+// reader would obey: DEL, C1, and what Line calls invisible. The value stays the same.
+func EscapeJSON(encoded []byte) []byte {
+	if !slices.ContainsFunc(encoded, func(b byte) bool { return b > '~' }) {
+		return encoded
+	}
+	out := make([]byte, 0, len(encoded)+len(encoded)/8)
+	for len(encoded) > 0 {
+		r, size := utf8.DecodeRune(encoded)
+		switch {
+		case r == utf8.RuneError && size == 1 || r <= '~' || !invisible(r) && r != '\u2028' && r != '\u2029':
+			out = append(out, encoded[:size]...)
+		default:
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+		encoded = encoded[size:]
+	}
+	return out
+}
+
+// Clean returns the problem with each of its texts as Line returns it. The record is ours, and stays.
+func (p Problem) Clean() Problem {
+	p.Message, p.Remediation, p.Found = Line(p.Message, MaxText), Line(p.Remediation, MaxText), Line(p.Found, MaxText)
+	return p
+}
+
+// Clean returns the diagnosis with each text that came from a server as Line returns it, and at most MaxFound values in each place.
+func (d Diagnosis) Clean() Diagnosis {
+	d.Problems = slices.Clone(d.Problems)
+	for i, p := range d.Problems {
+		d.Problems[i] = p.Clean()
+	}
+	d.Records = slices.Clone(d.Records)
+	for i := range d.Records {
+		r := &d.Records[i]
+		r.Found, r.Seen = Values(r.Found), slices.Clone(r.Seen)
+		for j, s := range r.Seen {
+			s.Server, s.Found, s.Error = Line(s.Server, MaxDetail), Values(s.Found), Line(s.Error, MaxDetail)
+			r.Seen[j] = s
+		}
+	}
+	d.Reasons = maps.Clone(d.Reasons)
+	for name, reason := range d.Reasons {
+		d.Reasons[name] = Line(reason, MaxText)
+	}
+	d.Servers = slices.Clone(d.Servers)
+	for i, s := range d.Servers {
+		s.Zone, s.Name, s.Address = Line(s.Zone, MaxDetail), Line(s.Name, MaxDetail), Line(s.Address, MaxDetail)
+		s.Detail = Line(s.Detail, MaxDetail)
+		d.Servers[i] = s
+	}
+	return d
+}
+
+// Values returns what a server shows in a place, each as Line returns it, and at most MaxFound of them with the number of the others.
+func Values(values []string) []string {
+	if values == nil {
+		return nil
+	}
+	kept := make([]string, 0, min(len(values), MaxFound+1))
+	for i, value := range values {
+		if i == MaxFound {
+			return append(kept, fmt.Sprintf("… and %d more", len(values)-MaxFound))
+		}
+		kept = append(kept, Line(value, MaxTXT))
+	}
+	return kept
 }

@@ -2,7 +2,9 @@ package cert_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"html"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -18,21 +20,21 @@ import (
 func TestF24_ALineHasNoControlCharacter(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
-		"":                                 "",
-		"plain text":                       "plain text",
-		"  spaces around \n":               "spaces around",
-		"nul\x00inside":                    "nulinside",
-		"\x1b[31mred\x1b[0m":               "[31mred[0m",
-		"\x1b]8;;http://x\x07click":        "]8;;http://xclick",
-		"\u009b31mC1":                      "31mC1",
-		"del\x7f":                          "del",
-		"one\r\ntwo\nthree\tfour\u2028a":   "one two three four a",
-		"a\u0085b\u2029c":                  "a b c",
-		"\ufeffbom and \u200bzero\u200d":   "bom and zero",
-		"user\u202etxt.exe \u2066x\u2069":  "usertxt.exe x",
-		"tag\U000e0041\U000e007f \u3164.":  "tag .",
-		"bad \xff\xfe utf-8":               "bad \ufffd\ufffd utf-8",
-		"surrogate \xed\xa0\x80":           "surrogate \ufffd\ufffd\ufffd",
+		"":                                "",
+		"plain text":                      "plain text",
+		"  spaces around \n":              "spaces around",
+		"nul\x00inside":                   "nulinside",
+		"\x1b[31mred\x1b[0m":              "[31mred[0m",
+		"\x1b]8;;http://x\x07click":       "]8;;http://xclick",
+		"\u009b31mC1":                     "31mC1",
+		"del\x7f":                         "del",
+		"one\r\ntwo\nthree\tfour\u2028a":  "one two three four a",
+		"a\u0085b\u2029c":                 "a b c",
+		"\ufeffbom and \u200bzero\u200d":  "bom and zero",
+		"user\u202etxt.exe \u2066x\u2069": "usertxt.exe x",
+		"tag\U000e0041\U000e007f \u3164.": "tag .",
+		"bad \xff\xfe utf-8":              "bad \ufffd\ufffd utf-8",
+		"surrogate \xed\xa0\x80":          "surrogate \ufffd\ufffd\ufffd",
 		"Zoë’s café, 東京, العربية, 🎉 ❤\ufe0f": "Zoë’s café, 東京, العربية, 🎉 ❤\ufe0f",
 	} {
 		require.Equal(t, want, cert.Line(given, 100), "%q", given)
@@ -108,6 +110,49 @@ func squeeze(s string) string {
 		}
 		return r
 	}, s)
+}
+
+func TestF24_JSONHasNoCharacterThatATerminalObeys(t *testing.T) {
+	t.Parallel()
+	given := map[string]string{"a": "del\x7f c1\u009b bidi\u202e bom\ufeff tag\U000e0041 \u2028 東京 \x00\x1b <b>", "b": "plain"}
+	encoded, err := json.Marshal(given)
+	require.NoError(t, err)
+	escaped := cert.EscapeJSON(encoded)
+	require.True(t, cert.IsLine(string(escaped)), "%s", escaped)
+	require.NotContains(t, string(escaped), "\ufeff")
+	require.Contains(t, string(escaped), "東京")
+	var back map[string]string
+	require.NoError(t, json.Unmarshal(escaped, &back))
+	require.Equal(t, given, back)
+	require.Equal(t, []byte("{\"a\":\"b\"}\n"), cert.EscapeJSON([]byte("{\"a\":\"b\"}\n")))
+}
+
+func TestF24_ADiagnosisHasNoTextThatServersCanHarmWith(t *testing.T) {
+	t.Parallel()
+	const bad = "x\x00\x1b[31m\u202e\xff\n" // becomes x[31m and U+FFFD
+	const good = "x[31m\ufffd"
+	many := slices.Repeat([]string{bad}, cert.MaxFound+3)
+	d := cert.Diagnosis{
+		Reasons:  map[string]string{"a.example": bad},
+		Problems: []cert.Problem{{Message: bad, Remediation: bad, Found: strings.Repeat("y", 1<<20), Record: &cert.Record{Name: "a.example"}}},
+		Records:  []cert.RecordState{{Found: many, Seen: []cert.Sighting{{Server: bad, Found: []string{bad}, Error: bad}}}},
+		Servers:  []cert.Nameserver{{Zone: bad, Name: bad, Address: bad, Detail: bad}},
+	}
+	clean := d.Clean()
+	require.Equal(t, cert.MaxText, utf8.RuneCountInString(clean.Problems[0].Found))
+	clean.Problems[0].Found = ""
+	require.Len(t, clean.Records[0].Found, cert.MaxFound+1)
+	require.Equal(t, "… and 3 more", clean.Records[0].Found[cert.MaxFound])
+	clean.Records[0].Found = clean.Records[0].Found[:1]
+	require.Equal(t, cert.Diagnosis{
+		Reasons:  map[string]string{"a.example": good},
+		Problems: []cert.Problem{{Message: good, Remediation: good, Record: &cert.Record{Name: "a.example"}}},
+		Records:  []cert.RecordState{{Found: []string{good}, Seen: []cert.Sighting{{Server: good, Found: []string{good}, Error: good}}}},
+		Servers:  []cert.Nameserver{{Zone: good, Name: good, Address: good, Detail: good}},
+	}, clean)
+	require.Equal(t, bad, d.Servers[0].Detail, "the given one is not changed")
+	require.Equal(t, bad, d.Records[0].Seen[0].Error)
+	require.Equal(t, cert.Diagnosis{}, cert.Diagnosis{}.Clean())
 }
 
 func FuzzLine(f *testing.F) {

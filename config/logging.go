@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/evercert/evercert/cert"
 )
 
 // Logging is how a process writes its log.
@@ -26,5 +28,17 @@ func (l Logging) Logger(w io.Writer) *slog.Logger {
 	if l.Format == "text" {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(slog.NewJSONHandler(terminalJSON{w}, options))
+}
+
+// terminalJSON escapes what slog's JSON leaves as it is (DEL, C1, changes of direction): logs are full of other people's texts, such as paths and
+// the names in TLS handshakes, and are read in terminals. The text format quotes all of it.
+type terminalJSON struct{ w io.Writer }
+
+// Write gets a whole line from slog.
+func (t terminalJSON) Write(line []byte) (int, error) {
+	if _, err := t.w.Write(cert.EscapeJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }

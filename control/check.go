@@ -23,6 +23,10 @@ const (
 // The answer has no Diagnosis when the check is not made at once, because the domain is paused or a certificate is being ordered, or
 // when it takes longer than people wait. It will be made all the same.
 func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
+	r, err := r.checked()
+	if err != nil {
+		return Answer{}, err
+	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
 		return Answer{}, err

@@ -49,7 +49,12 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Domain: newDomain(view), Records: withStates(expected, view.Diagnosis), Created: d.Created, Hint: c.hint(d.Domain)}, nil
+	seen := view.Diagnosis
+	if seen != nil {
+		clean := seen.Clean()
+		seen = &clean
+	}
+	return Result{Domain: newDomain(view), Records: withStates(expected, seen), Created: d.Created, Hint: c.hint(d.Domain)}, nil
 }
 
 // claim checks what was asked and writes the claim, in one transaction.

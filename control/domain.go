@@ -45,22 +45,23 @@ func newDomain(v store.View) Domain {
 	d := Domain{
 		Hostname: v.Hostname, UnicodeName: cert.Unicode(v.Hostname), Names: v.Names, Tenant: v.Tenant,
 		Headline: v.Headline, Status: v.Status, Failures: v.Failures, Paused: v.Paused, Problems: listed(v.Problems),
-		NextAction: v.NextAction, NextActionAt: v.NextActionAt, Deadline: v.Deadline,
+		NextAction: cert.Line(v.NextAction, cert.MaxText), NextActionAt: v.NextActionAt, Deadline: v.Deadline,
 		HTTPSRedirect: v.HTTPSRedirect, ConnectedAt: v.ConnectedAt, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Seq == 0 {
 		d.NextAction = "the first DNS check"
 	}
 	if v.Serial != "" {
-		d.Certificate = &Certificate{Serial: v.Serial, Issuer: v.Issuer, NotAfter: v.NotAfter, RenewAt: v.RenewAt}
+		d.Certificate = &Certificate{Serial: v.Serial, Issuer: cert.Line(v.Issuer, cert.MaxIssuer), NotAfter: v.NotAfter, RenewAt: v.RenewAt}
 	}
 	return d
 }
 
-// listed makes an empty list of none: in JSON [], not null.
+// listed returns problems as they are shown. It makes an empty list of none: in JSON [], not null.
 func listed(problems []cert.Problem) []cert.Problem {
-	if problems == nil {
-		return []cert.Problem{}
+	shown := make([]cert.Problem, len(problems))
+	for i, p := range problems {
+		shown[i] = p.Clean()
 	}
-	return problems
+	return shown
 }

@@ -57,6 +57,10 @@ func checked(f store.Filter) (store.Filter, error) {
 	if f.Limit < 1 || f.Limit > MaxPage {
 		return f, Malformed(fmt.Sprintf("a page can't have %d domains", f.Limit), fmt.Sprintf("ask for 1 to %d", MaxPage))
 	}
+	f, err := searched(f)
+	if err != nil {
+		return f, err
+	}
 	f.Contains = strings.ToLower(f.Contains)
 	if f.Headline == "" {
 		return f, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/store"
@@ -34,6 +35,7 @@ func (c *Control) Timeline(ctx context.Context, name string) ([]Event, error) {
 	}
 	events := make([]Event, len(entries))
 	for i, e := range entries {
+		e.Detail = cert.Line(e.Detail, cert.MaxText)
 		events[i] = Event{At: e.At, Event: e.Event}
 	}
 	return events, nil
@@ -55,10 +57,22 @@ func (c *Control) Cases(ctx context.Context, openOnly bool, name string) ([]cert
 	}
 	cases := make([]cert.Case, len(found))
 	for i, each := range found {
-		each.Problems = listed(each.Problems)
-		cases[i] = each
+		cases[i] = shownCase(each)
 	}
 	return cases, nil
+}
+
+// shownCase is a case with its texts fit to be shown, however they were written.
+func shownCase(c cert.Case) cert.Case {
+	c.Reason, c.Problems = cert.Line(c.Reason, cert.MaxText), listed(c.Problems)
+	c.Records = cert.Diagnosis{Records: c.Records}.Clean().Records
+	c.Notes = slices.Clone(c.Notes)
+	for i, n := range c.Notes {
+		n.Author, n.Text = cert.Line(n.Author, cert.MaxBy), cert.Line(n.Text, cert.MaxText)
+		c.Notes[i] = n
+	}
+	c.Assignee, c.Resolution = cert.Line(c.Assignee, cert.MaxBy), cert.Line(c.Resolution, cert.MaxText)
+	return c
 }
 
 // Chain returns the live certificate with its chain, leaf first, in PEM, as the CA gave it.

@@ -72,10 +72,12 @@ func (c *Control) Changes(ctx context.Context, name string) ([]cert.RecordChange
 	if err != nil {
 		return nil, fmt.Errorf("read the changes of %s: %w", view.Hostname, err)
 	}
-	if changes == nil {
-		changes = []cert.RecordChange{}
+	shown := make([]cert.RecordChange, len(changes))
+	for i, change := range changes {
+		change.Server, change.Found = cert.Line(change.Server, cert.MaxDetail), cert.Values(change.Found)
+		shown[i] = change
 	}
-	return changes, nil
+	return shown, nil
 }
 
 // newestCheck returns the whole of the newest check. Where it could not be kept, the snapshot has it without each
@@ -87,9 +89,9 @@ func (c *Control) newestCheck(ctx context.Context, view store.View) (cert.Diagno
 		return cert.Diagnosis{}, fmt.Errorf("read the newest check of %s: %w", view.Hostname, err)
 	}
 	if short := view.Diagnosis; short != nil && (none || short.CheckedAt.After(d.CheckedAt)) {
-		return *short, nil
+		return short.Clean(), nil
 	}
-	return d, nil
+	return d.Clean(), nil
 }
 
 func (c *Control) expected(ctx context.Context, d cert.Domain) ([]cert.Record, error) {

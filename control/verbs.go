@@ -20,22 +20,22 @@ type Request struct {
 
 // RequestCertificate starts an attempt at a certificate now (rows A4 and B4). It is refused after the third failure (row A5).
 func (c *Control) RequestCertificate(ctx context.Context, r Request) (Answer, error) {
-	return c.ask(ctx, r, workflows.RequestCertificate, workflows.Request{By: r.By, Reason: r.Reason})
+	return c.ask(ctx, r, workflows.RequestCertificate)
 }
 
 // Pause stops everything that evercert would do by itself for the domain, until Resume.
 func (c *Control) Pause(ctx context.Context, r Request) (Answer, error) {
-	return c.ask(ctx, r, workflows.Pause, workflows.Request{By: r.By, Reason: r.Reason})
+	return c.ask(ctx, r, workflows.Pause)
 }
 
 // Resume ends a pause.
 func (c *Control) Resume(ctx context.Context, r Request) (Answer, error) {
-	return c.ask(ctx, r, workflows.Resume, workflows.Request{By: r.By, Reason: r.Reason})
+	return c.ask(ctx, r, workflows.Resume)
 }
 
 // Remove ends evercert's care for the domain: its names are no longer served, and free after a quarantine. Removing twice is removing once.
 func (c *Control) Remove(ctx context.Context, r Request) (Answer, error) {
-	answer, err := c.ask(ctx, r, workflows.Remove, workflows.Request{By: r.By, Reason: r.Reason})
+	answer, err := c.ask(ctx, r, workflows.Remove)
 	if gone, ok := errors.AsType[removed](err); ok {
 		return Answer{Hostname: gone.hostname, Headline: cert.Removed, Message: cert.Unicode(gone.hostname) + " was removed before"}, nil
 	}
@@ -44,11 +44,23 @@ func (c *Control) Remove(ctx context.Context, r Request) (Answer, error) {
 
 // SetRedirect switches the redirect from HTTP to HTTPS on or off. On is refused before the installation is complete (row A3).
 func (c *Control) SetRedirect(ctx context.Context, r Request, on bool) (Answer, error) {
-	return c.ask(ctx, r, workflows.SetRedirect, workflows.RedirectRequest{On: on, Request: workflows.Request{By: r.By, Reason: r.Reason}})
+	r, err := r.checked()
+	if err != nil {
+		return Answer{}, err
+	}
+	view, err := c.live(ctx, r.Name)
+	if err != nil {
+		return Answer{}, err
+	}
+	return c.put(ctx, view, workflows.SetRedirect, workflows.RedirectRequest{On: on, Request: workflows.Request{By: r.By, Reason: r.Reason}})
 }
 
 // HandBack is support's word that a domain's case is settled: automatic attempts begin again, and every wait begins anew.
 func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
+	r, err := r.checkedAs("note")
+	if err != nil {
+		return Answer{}, err
+	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
 		return Answer{}, err
@@ -65,12 +77,16 @@ func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
 }
 
 // ask finds the domain that a name belongs to and puts a verb to its workflow.
-func (c *Control) ask(ctx context.Context, r Request, verb string, argument any) (Answer, error) {
+func (c *Control) ask(ctx context.Context, r Request, verb string) (Answer, error) {
+	r, err := r.checked()
+	if err != nil {
+		return Answer{}, err
+	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
 		return Answer{}, err
 	}
-	return c.put(ctx, view, verb, argument)
+	return c.put(ctx, view, verb, workflows.Request{By: r.By, Reason: r.Reason})
 }
 
 // put asks a domain's workflow, which is started first if that was not done yet.
@@ -89,6 +105,7 @@ func (c *Control) put(ctx context.Context, view store.View, verb string, argumen
 		return Answer{}, fmt.Errorf("%s %s: %w", verb, view.Hostname, err)
 	}
 	answer.Hostname = view.Hostname
+	answer.Message, answer.NextAction = cert.Line(answer.Message, cert.MaxText), cert.Line(answer.NextAction, cert.MaxText)
 	return answer, nil
 }
 
@@ -128,6 +145,9 @@ func (c *Control) find(ctx context.Context, input string) (store.View, error) {
 	name, unusable := c.rules.Parse(input)
 	if unusable != nil {
 		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(input), "."))
+	}
+	if unusable != nil && (len(name) > cert.MaxHostname || !cert.IsLine(strings.TrimSpace(input))) { // nobody could connect it, and PostgreSQL can't be asked for it
+		return store.View{}, unusable
 	}
 	view, err := c.store.Domain(ctx, name)
 	var p cert.Problem

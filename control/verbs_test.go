@@ -32,7 +32,7 @@ func TestE3_VerbsReachTheWorkflowOfTheDomainThatHasTheName(t *testing.T) {
 		if err != nil || answer.Hostname != "shop.example.com" || answer.Message != "done" {
 			t.Errorf("%s: %+v, %v", v.verb, answer, err)
 		}
-		want = append(want, v.verb+" shop.example.com {By:ann Reason:asked by phone}")
+		want = append(want, v.verb+" shop.example.com {ID: By:ann Reason:asked by phone}")
 	}
 	if got := b.workflows.Asked(); !slices.Equal(got, want) {
 		t.Errorf("asked %q", got)
@@ -121,11 +121,11 @@ func TestA5_SupportHandsBackADomainWithAnOpenCaseOnly(t *testing.T) {
 	if _, err := b.HandBack(t.Context(), request); code(t, err) != cert.RequestRefused || !strings.Contains(err.Error(), "no open case") {
 		t.Errorf("without a case: %v", err)
 	}
-	b.workflows.Cases = []string{"shop.example.com"}
+	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
 	if answer, err := b.HandBack(t.Context(), request); err != nil || answer.Hostname != "shop.example.com" {
 		t.Errorf("with a case: %+v, %v", answer, err)
 	}
-	if got := b.workflows.Asked(); !slices.Equal(got, []string{"hand-back shop.example.com by sue: CAA fixed"}) {
+	if got := b.workflows.Asked(); !slices.Equal(got, []string{"handed-back shop.example.com {ID: By:sue Reason:CAA fixed}"}) {
 		t.Errorf("asked %q", got)
 	}
 }

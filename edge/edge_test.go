@@ -177,7 +177,7 @@ func TestServingOutlivesTheDatabase(t *testing.T) {
 	}
 	// The edge may still be waiting to connect again; Verify's patience is for one that listens.
 	for end := time.Now().Add(deadline); ; {
-		err := b.prober.Verify(t.Context(), d.Names, second.Serial)
+		err := b.prober.Verify(t.Context(), b.prober.Edges()[0], d.Names, second.Serial)
 		if err == nil {
 			return
 		}

@@ -151,7 +151,7 @@ func (b *bundle) installed(t *testing.T, d cert.Domain, n int) cert.Certificate 
 	if err := b.install.Install(t.Context(), d.Names, c.Serial); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.prober.Verify(t.Context(), d.Names, c.Serial); err != nil {
+	if err := b.prober.Verify(t.Context(), b.prober.Edges()[0], d.Names, c.Serial); err != nil {
 		t.Fatalf("%v\n%s", err, cert.AsProblem(err).Found)
 	}
 	return c

@@ -101,7 +101,7 @@ func TestD2_TLSALPN01AgainstARealCA(t *testing.T) {
 	second, err := order(t, authority, names...)
 	require.NoError(t, err)
 	require.NotEqual(t, first.Serial, second.Serial)
-	require.NoError(t, b.prober.Verify(t.Context(), names, installed.Serial))
+	require.NoError(t, b.prober.Verify(t.Context(), b.prober.Edges()[0], names, installed.Serial))
 	for _, name := range names {
 		_, err := b.store.TLSChallenge(t.Context(), name)
 		require.ErrorIs(t, err, store.ErrNotFound, "the challenge is taken back")

@@ -81,8 +81,13 @@ func TestA1_AnInstallationIsVerifiedOnEveryEdgeForEveryName(t *testing.T) {
 	f := setup(t, 3)
 	c := f.ca.Issue(t, "shop.test", "www.shop.test")
 	f.source.Install(c)
-	if err := f.prober().Verify(t.Context(), c.Names, c.Serial); err != nil {
-		t.Error(err)
+	if edges := f.prober().Edges(); len(edges) != 3 {
+		t.Fatal(edges)
+	}
+	for _, edge := range f.prober().Edges() {
+		if err := f.prober().Verify(t.Context(), edge, c.Names, c.Serial); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -91,7 +96,7 @@ func TestVerifyWaitsForAnEdgeThatHearsLate(t *testing.T) {
 	ca := edgetest.NewCA(t)
 	before, after := ca.Issue(t, "shop.test"), ca.Issue(t, "shop.test")
 	address := serve(t, before.TLS(t), before.TLS(t), after.TLS(t))
-	if err := install.NewPatientProber([]string{address}, time.Minute).Verify(t.Context(), after.Names, after.Serial); err != nil {
+	if err := install.NewPatientProber(time.Minute).Verify(t.Context(), address, after.Names, after.Serial); err != nil {
 		t.Error(err)
 	}
 }
@@ -111,7 +116,7 @@ func TestVerifyLooksAtMoreThanTheSerial(t *testing.T) {
 		"with a stranger's chain": {broken, shop.Serial, "the certificate without the chain to its CA"},
 	} {
 		address := serve(t, c.served)
-		err := install.NewPatientProber([]string{address}, 0).Verify(t.Context(), []string{"shop.test"}, c.serial)
+		err := install.NewPatientProber(0).Verify(t.Context(), address, []string{"shop.test"}, c.serial)
 		if p := problem(t, err, cert.ServedCertificateWrong); p.Found != address+", shop.test: "+c.found {
 			t.Errorf("a certificate %s: %q", what, p.Found)
 		}
@@ -159,9 +164,9 @@ func TestVerifySaysWhatIsWrongWhere(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			err := install.NewPatientProber(f.addresses, 0).Verify(t.Context(), []string{c.name}, c.serial)
-			p := problem(t, err, cert.ServedCertificateWrong)
 			for _, address := range f.addresses {
+				err := install.NewPatientProber(0).Verify(t.Context(), address, []string{c.name}, c.serial)
+				p := problem(t, err, cert.ServedCertificateWrong)
 				if !strings.Contains(p.Found, address+", "+c.found) {
 					t.Errorf("%q does not say %q of %s", p.Found, c.found, address)
 				}
@@ -191,15 +196,23 @@ func TestVerifyTellsAnEdgeThatIsDown(t *testing.T) {
 		}
 	}()
 	for _, address := range []string{gone.Addr().String(), notTLS.Addr().String()} {
-		err := install.NewPatientProber(append([]string{address}, f.addresses...), 0).Verify(t.Context(), c.Names, c.Serial)
+		err := install.NewPatientProber(0).Verify(t.Context(), address, []string{"shop.test", "www.shop.test"}, c.Serial)
 		p := problem(t, err, cert.HTTPSUnreachable)
-		if !strings.HasPrefix(p.Found, address+", shop.test: no answer: ") || strings.Contains(p.Found, f.addresses[0]) {
+		if !strings.HasPrefix(p.Found, address+", shop.test: no answer: ") || strings.Count(p.Found, "\n") != 1 {
 			t.Errorf("found %q", p.Found)
 		}
-		err = install.NewPatientProber(append([]string{address}, f.addresses...), 0).Verify(t.Context(), c.Names, "another")
-		if p := problem(t, err, cert.ServedCertificateWrong); strings.Count(p.Found, "\n") != 1 {
-			t.Errorf("of two edges that are wrong this is found: %q", p.Found)
-		}
+	}
+}
+
+// TestF21_AnEdgeWithoutItsDatabaseIsNoRefusal: it answers with the alert internal_error, and is waited for.
+func TestF21_AnEdgeWithoutItsDatabaseIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	f := setup(t, 1)
+	c := f.ca.Issue(t, "shop.test")
+	f.source.Break(errors.New("the database is away"))
+	err := install.NewPatientProber(0).Verify(t.Context(), f.addresses[0], c.Names, c.Serial)
+	if p := problem(t, err, cert.InstallFailed); !strings.Contains(p.Found, "internal_error") {
+		t.Errorf("found %q", p.Found)
 	}
 }
 
@@ -208,7 +221,7 @@ func TestVerifyEndsWithItsContext(t *testing.T) {
 	f := setup(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.prober().Verify(ctx, []string{"shop.test"}, "01"); !errors.Is(err, context.Canceled) {
+	if err := f.prober().Verify(ctx, f.addresses[0], []string{"shop.test"}, "01"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

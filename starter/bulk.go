@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -70,7 +68,7 @@ const tellEvery = 5 * time.Second
 func newProgress(a *app, rows int) *progress {
 	p := &progress{Rows: rows, app: a, told: a.now()}
 	if a.terminal {
-		p.bar = progressbar.NewOptions(rows, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription("connecting"),
+		p.bar = progressbar.NewOptions(rows, progressbar.OptionSetWriter(a.bar), progressbar.OptionSetDescription("connecting"),
 			progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
 	return p
@@ -115,7 +113,7 @@ func (p *progress) finish() {
 		p.note(p.bar.Finish())
 	}
 	if p.app.json {
-		p.encode(p.app.out, p)
+		p.app.encode(p.app.out, p, "")
 		return
 	}
 	fmt.Fprintf(p.app.out, "%d rows: %d connected, %d connected before, %d refused\n", p.Rows, p.Created, p.Existing, p.Refused)
@@ -133,10 +131,8 @@ func (p *progress) writeLine(r control.RowResult) {
 	if r.Problem == nil {
 		line.Hostname = r.Domain.Hostname
 	}
-	p.encode(p.app.out, line)
+	p.app.encode(p.app.out, line, "")
 }
-
-func (p *progress) encode(w io.Writer, v any) { p.note(json.NewEncoder(w).Encode(v)) }
 
 // note tells of an output that can't be written; the rows matter more.
 func (p *progress) note(err error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,6 +42,10 @@ func (c carriedOut) Unwrap() error { return c.error }
 
 // run executes a command line and returns the exit code.
 func (a *app) run(ctx context.Context, arguments []string) int {
+	if _, done := a.err.(*terminal); !done {
+		a.bar = a.err // its cursor movements are our own
+		a.out, a.err = &terminal{to: a.out}, &terminal{to: a.err}
+	}
 	root := &cobra.Command{Use: "evercert", Short: "Connect domains and keep them on HTTPS", Long: about, SilenceErrors: true, SilenceUsage: true}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
 	root.PersistentFlags().StringVar(&a.stackFile, "stack", "", "the stack.json of a development stack to talk to")
@@ -113,6 +116,7 @@ func (a *app) explain(err error) {
 		understood carriedOut
 	)
 	isProblem := errors.As(err, &problem)
+	problem = problem.Clean()
 	if a.json && isProblem {
 		a.printJSON(a.err, problem)
 		return
@@ -130,14 +134,5 @@ func (a *app) explain(err error) {
 	}
 	if isProblem && control.IsFault(err) {
 		fmt.Fprintln(a.err, "Cause:", strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
-}
-
-// printJSON writes one value, indented for people's eyes as well.
-func (a *app) printJSON(w interface{ Write([]byte) (int, error) }, v any) {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
-		fmt.Fprintln(a.err, "evercert: write JSON:", err)
 	}
 }

@@ -49,6 +49,8 @@ type app struct {
 	diagnose func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error)  // what doctor looks by
 	visit    func(context.Context, doctorSettings, cert.Question) ([]resolver.Visit, error) // what doctor and check visit names by
 
+	bar io.Writer // where a progress bar is drawn; run sets it
+
 	// Flags of every command.
 	json      bool
 	stackFile string
@@ -80,7 +82,7 @@ func open(ctx context.Context, environ map[string]string, stackFile string, log 
 
 // author is who asks, for the timeline.
 func (a *app) author() string {
-	if user := a.environ["USER"]; user != "" {
+	if user := cert.Line(a.environ["USER"], cert.MaxBy); user != "" {
 		return user
 	}
 	return "the CLI"

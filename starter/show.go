@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -58,11 +57,8 @@ func (a *app) listCommand() *cobra.Command {
 
 func (a *app) showPage(page control.Page, first bool) error {
 	if a.json {
-		encoder := json.NewEncoder(a.out)
 		for _, d := range page.Domains {
-			if err := encoder.Encode(d); err != nil {
-				return err
-			}
+			a.encode(a.out, d, "")
 		}
 		return nil
 	}

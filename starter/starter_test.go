@@ -135,10 +135,11 @@ Connected: 2026-03-02 12:00 (in 0 s)
 func TestEveryCommandAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.connected("shop.example.com", func(s *cert.Snapshot) { s.Serial, s.Status.HasLive = "0a", true })
+	b.connected("shop.example.com", func(s *cert.Snapshot) {
+		s.Serial, s.Status.HasLive, s.Status.Escalated = "0a", true, true
+	})
 	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("chain")}}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
-	b.workflows.Cases = []string{"shop.example.com"}
 	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
 		return control.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil

@@ -29,7 +29,7 @@ func (a *app) removeCommand() *cobra.Command {
 		if !yes {
 			return control.Answer{}, cert.Problem{
 				Code: cert.RequestRefused, WhoActs: cert.TenantActs,
-				Message:     fmt.Sprintf("removing %s ends HTTPS for all its names at once; nothing was done", r.Name),
+				Message:     fmt.Sprintf("removing %s ends HTTPS for all its names at once; nothing was done", cert.Line(r.Name, cert.MaxHostname)),
 				Remediation: "repeat the command with --yes if that is what you want",
 			}
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -104,9 +103,7 @@ func sameProblems(a, b []cert.Problem) bool {
 
 func (a *app) showChange(d control.Domain) {
 	if a.json {
-		if err := json.NewEncoder(a.out).Encode(d); err != nil {
-			fmt.Fprintln(a.err, "evercert:", err)
-		}
+		a.encode(a.out, d, "")
 		return
 	}
 	line := a.now().In(a.local).Format("15:04:05") + "  " + string(d.Headline)

@@ -19,8 +19,6 @@ type Workflows struct {
 	asked   []string
 	// Reply answers the verbs of running workflows; nil agrees to everything.
 	Reply func(hostname, verb string, argument any) (control.Answer, error)
-	// Cases are the hostnames with an open case.
-	Cases []string
 }
 
 // SetDown makes every call fail as if Temporal could not be reached.
@@ -93,16 +91,28 @@ func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any
 	return control.Answer{Headline: cert.Pending, Message: "done"}, nil
 }
 
-// HandBack closes the case of a hostname.
-func (w *Workflows) HandBack(ctx context.Context, hostname, by, note string) error {
+// StartCase notes the case.
+func (w *Workflows) StartCase(ctx context.Context, c cert.Case) error { return w.see(ctx, "start case "+c.ID) }
+
+// ResolveCase notes that the case is closed. A case runs from its StartCase on.
+func (w *Workflows) ResolveCase(ctx context.Context, caseID string) error {
+	if err := w.see(ctx, "resolve case "+caseID); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.asked, "start case "+caseID) {
+		return control.ErrNotRunning
+	}
+	return nil
+}
+
+func (w *Workflows) see(ctx context.Context, what string) error {
 	if err := w.Ready(ctx); err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !slices.Contains(w.Cases, hostname) {
-		return control.ErrNotRunning
-	}
-	w.asked = append(w.asked, fmt.Sprintf("hand-back %s by %s: %s", hostname, by, note))
+	w.asked = append(w.asked, what)
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
@@ -148,7 +147,9 @@ func (noBudget) Settle(context.Context, []string, bool, bool) error             
 type goodEdge struct{}
 
 func (goodEdge) Install(context.Context, []string, string) error { return nil }
-func (goodEdge) Verify(context.Context, []string, string) error  { return nil }
+func (goodEdge) Edges() []string                                 { return []string{"edge:443"} }
+
+func (goodEdge) Verify(context.Context, string, []string, string) error { return nil }
 
 // life is a row's domain from connected to removed. It is also what its activities ask: the resolver, about the row's own
 // question where that is not what follows from the domain; the tenant; and who the CA is, which CAA records name.
@@ -231,16 +232,14 @@ func (l *life) run(p parts, now time.Time, state workflows.State, removed time.T
 	l.env = env
 	env.SetStartTime(now)
 	env.SetTestTimeout(2 * time.Minute)
-	env.RegisterWorkflowWithOptions(workflows.Domain, workflow.RegisterOptions{Name: workflows.DomainWorkflow})
-	env.RegisterWorkflowWithOptions(func(workflow.Context, cert.Case) error { return nil }, workflow.RegisterOptions{Name: workflows.EscalationWorkflow})
-	env.OnSignalExternalWorkflow(mock.Anything, workflows.EscalationID(l.domain.Hostname), mock.Anything, workflows.Resolved, mock.Anything).Return(nil).Maybe()
+	workflows.Register(env)
 	activities.Set{
 		DNS: &activities.DNS{
 			Resolver: l, Tenants: l, CA: l, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
 		},
 		Issuance:     &activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
 		Installation: &activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}},
-		Records:      &activities.Records{Store: p.db, Policy: cert.DefaultPolicy()},
+		Records:      &activities.Records{Store: p.db, Policy: cert.DefaultPolicy(), Log: quiet},
 	}.Register(env)
 	env.RegisterDelayedCallback(func() {
 		if !env.IsWorkflowCompleted() {
