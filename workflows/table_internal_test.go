@@ -199,17 +199,23 @@ func drawTable() string {
 	}
 	for _, p := range Phases {
 		for _, e := range eventsOf(p) {
-			if _, common := anywhere[e]; !common {
+			if own(p, e) {
 				row(string(p), e, transitions[p][e].To, transitions[p][e].Effects)
 			}
 		}
 	}
 	for _, e := range Events {
 		if t, common := anywhere[e]; common {
-			row("every one but removed", e, Phase(orSame(t.To)), t.Effects)
+			row("any other but removed", e, Phase(orSame(t.To)), t.Effects)
 		}
 	}
 	return b.String()
+}
+
+// own reports whether a row of a phase is not the one that all phases have.
+func own(p Phase, e Event) bool {
+	common, ok := anywhere[e]
+	return !ok || !slices.Equal(common.Effects, transitions[p][e].Effects)
 }
 
 func orSame(p Phase) string {
@@ -231,7 +237,7 @@ func drawDiagram() string {
 	for _, p := range Phases {
 		arrows := map[Phase][]string{}
 		for _, e := range eventsOf(p) {
-			if _, common := anywhere[e]; !common {
+			if own(p, e) {
 				arrows[transitions[p][e].To] = append(arrows[transitions[p][e].To], string(e))
 			}
 		}
