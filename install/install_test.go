@@ -197,7 +197,7 @@ func TestVerifyTellsAnEdgeThatIsDown(t *testing.T) {
 			t.Errorf("found %q", p.Found)
 		}
 		err = install.NewPatientProber(append([]string{address}, f.addresses...), 0).Verify(t.Context(), c.Names, "another")
-		if p := problem(t, err, cert.ServedCertificateWrong); strings.Count(p.Found, "\n") != 1 {
+		if p := problem(t, err, cert.ServedCertificateWrong); strings.Count(p.Found, "; ") != 1 {
 			t.Errorf("of two edges that are wrong this is found: %q", p.Found)
 		}
 	}

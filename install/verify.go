@@ -82,7 +82,7 @@ func (s sight) fault(serial string) string {
 	case errors.Is(s.err, errUnreachable):
 		return "no answer: " + strings.TrimPrefix(s.err.Error(), errUnreachable.Error()+": ")
 	case s.err != nil:
-		return "no certificate: " + s.err.Error()
+		return "no certificate: " + cert.Line(s.err.Error(), cert.MaxDetail)
 	case s.served.Serial != serial:
 		return fmt.Sprintf("certificate %s of %s for %s", s.served.Serial, s.served.Issuer, strings.Join(s.served.Names, ", "))
 	case !s.served.CoversName:
@@ -112,6 +112,6 @@ func verdict(wrong []sight, serial string) cert.Problem {
 		}
 		found = append(found, fmt.Sprintf("%s, %s: %s", s.address, s.name, s.fault(serial)))
 	}
-	p.Found = strings.Join(found, "\n")
+	p.Found = cert.Line(strings.Join(found, "; "), cert.MaxText)
 	return p
 }
