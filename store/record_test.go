@@ -18,7 +18,7 @@ import (
 func full(d cert.Domain, seq int64) cert.Snapshot {
 	at := time.Date(2026, 11, 22, 7, 0, 0, 123456000, time.UTC)
 	return cert.Snapshot{
-		Domain: d, Seq: seq, Failures: 2, Paused: true, At: at,
+		Domain: d, Run: firstRun, Seq: seq, Failures: 2, Paused: true, At: at,
 		Status: cert.Status{Domain: cert.DomainMoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalOnHold, HasLive: true, Escalated: true},
 		Problems: []cert.Problem{{
 			Code: cert.DNSWrongTarget, Message: "m", Remediation: "r", WhoActs: cert.TenantActs, Found: "CNAME x",
@@ -28,7 +28,7 @@ func full(d cert.Domain, seq int64) cert.Snapshot {
 			CheckedAt: at, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
 			Methods: map[string]cert.Method{"www.example.com": cert.DNS01},
 		},
-		NextAction: "check DNS", NextActionAt: at.Add(time.Hour), Deadline: at.Add(72 * time.Hour),
+		NextAction: "check DNS", NextActionAt: at.Add(time.Hour), NextActor: cert.TenantActs, Deadline: at.Add(72 * time.Hour),
 		Serial: "00ab", Issuer: "Test CA", NotAfter: at.Add(90 * 24 * time.Hour), RenewAt: at.Add(60 * 24 * time.Hour), HTTPSRedirect: true,
 	}
 }
