@@ -153,3 +153,11 @@ func TestF24_AHostileRequestIsRefusedByTheFieldsName(t *testing.T) {
 		t.Errorf("a megabyte: %d", w.Code)
 	}
 }
+
+func TestF24_JSONIsSafeToLookAt(t *testing.T) {
+	t.Parallel()
+	encoded, err := encode(map[string]string{"a": "\u009b\x7f\u202e"})
+	if want := `{"a":"\u009b\u007f\u202e"}` + "\n"; err != nil || string(encoded) != want {
+		t.Errorf("got %q, %v", encoded, err)
+	}
+}
