@@ -66,7 +66,6 @@ type PolicyConfig struct {
 	DormantInterval    time.Duration   `env:"DNS_DORMANT_INTERVAL" envDefault:"168h" doc:"between DNS checks of such a domain"`
 	MaxFailures        int             `env:"MAX_FAILURES" envDefault:"3" doc:"failed attempts in a row after which attempts stop and people get the case"`
 	RetryAfterFailures []time.Duration `env:"RETRY_AFTER_FAILURES" envDefault:"2h,8h,24h" doc:"wait after the first, second, … failure; the last one repeats. CAs count failures: Let's Encrypt pauses a name that fails for months"`
-	SettleAfter        time.Duration   `env:"RUN_SETTLE_AFTER" envDefault:"1h" doc:"how long a workflow run goes on after it has installed a certificate: its whole story is then in one place for people who look, and the tidying up is kept out of a rush of new domains"`
 	HoldInterval       time.Duration   `env:"RENEWAL_HOLD_INTERVAL" envDefault:"24h" doc:"between looks at a renewal that is on hold; looks get denser when the certificate nears its end"`
 }
 
@@ -98,6 +97,6 @@ func (p PolicyConfig) policy() cert.Policy {
 	return cert.Policy{
 		FirstChecks: p.FirstChecks, CheckInterval: p.CheckInterval, LateAfter: p.LateAfter, EscalateDNSAfter: p.EscalateAfter, EscalatedInterval: p.EscalatedInterval,
 		DormantAfter: p.DormantAfter, DormantInterval: p.DormantInterval, MaxFailures: p.MaxFailures,
-		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval, SettleAfter: p.SettleAfter,
+		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval,
 	}
 }
