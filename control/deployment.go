@@ -98,8 +98,8 @@ func (d *Deployment) SetCurrent(ctx context.Context, build, by string) error {
 	}
 }
 
-// Polled returns when a worker of each build was last seen to ask for work. Workers ask at least once a minute; one that stopped in order is not
-// in there, one that was killed is, for some minutes.
+// Polled returns when a worker of each build was last seen to ask for work. Workers ask at least once a minute; one that has stopped, in order or
+// not, is in there for some minutes more.
 func (d *Deployment) Polled(ctx context.Context) (map[string]time.Time, error) {
 	last := map[string]time.Time{}
 	err := d.pollers(ctx, func(build string, p *taskqueue.PollerInfo) {
