@@ -30,8 +30,27 @@ func leave(err error) error {
 	case err == nil || errors.Is(err, context.Canceled):
 		return err
 	}
-	return temporal.NewApplicationErrorWithOptions(err.Error(), FaultType, temporal.ApplicationErrorOptions{Cause: errors.Unwrap(err)})
+	return temporal.NewApplicationErrorWithOptions(plain(err).Error(), FaultType, temporal.ApplicationErrorOptions{Cause: plain(errors.Unwrap(err))})
 }
+
+// plainError is an error and its causes as Temporal can keep them. Errors quote other people's texts, and one byte that is not UTF-8 keeps an
+// activity's failure from ever arriving: gRPC refuses the message, again at every retry.
+type plainError struct{ error }
+
+// plain returns err in plain text, and nil of nil.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return plainError{err}
+}
+
+// maxFault bounds an error in a history.
+const maxFault = 2000
+
+func (p plainError) Error() string { return cert.Line(p.error.Error(), maxFault) }
+
+func (p plainError) Unwrap() error { return plain(errors.Unwrap(p.error)) }
 
 const (
 	final     = true
@@ -40,8 +59,9 @@ const (
 
 // verdict carries a failure to the workflow, at once or after Temporal's retries.
 func verdict(f *cert.Failure, nonRetryable bool) error {
-	return temporal.NewApplicationErrorWithOptions(f.Problem.Message, string(f.Outcome), temporal.ApplicationErrorOptions{
-		NonRetryable: nonRetryable, Cause: f.Err, Details: []any{Verdict{Outcome: f.Outcome, Problem: f.Problem, RetryAfter: f.RetryAfter}},
+	p := f.Problem.Clean()
+	return temporal.NewApplicationErrorWithOptions(p.Message, string(f.Outcome), temporal.ApplicationErrorOptions{
+		NonRetryable: nonRetryable, Cause: plain(f.Err), Details: []any{Verdict{Outcome: f.Outcome, Problem: p, RetryAfter: f.RetryAfter}},
 	})
 }
 
@@ -56,7 +76,7 @@ func ReadVerdict(err error) Verdict {
 		}
 	}
 	return Verdict{Outcome: cert.Wait, Problem: cert.Problem{
-		Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: "a step failed on evercert's side and was retried without success: " + cause(err),
+		Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: "a step failed on evercert's side and was retried without success: " + cert.Line(cause(err), cert.MaxDetail),
 		Remediation: "evercert tries again by itself",
 	}}
 }

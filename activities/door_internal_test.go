@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -78,14 +80,35 @@ func TestAFaultIsRetriedAndThenAWait(t *testing.T) {
 		require.ErrorAs(t, arrived, &app)
 		require.Equal(t, FaultType, app.Type())
 		require.False(t, app.NonRetryable())
-		require.Equal(t, err.Error(), app.Message())
+		require.Equal(t, strings.ReplaceAll(err.Error(), "\n", " "), app.Message())
 		v := ReadVerdict(arrived)
 		require.Equal(t, cert.Wait, v.Outcome, "never a failure of the tenant's")
-		require.Positive(t, v.RetryAfter)
+		require.Zero(t, v.RetryAfter, "the workflow lets its waits grow")
 		require.Equal(t, cert.InternalError, v.Problem.Code)
 		require.Equal(t, cert.PlatformActs, v.Problem.WhoActs)
 		require.NotEmpty(t, v.Problem.Remediation)
 		require.Contains(t, v.Problem.Message, io.ErrUnexpectedEOF.Error(), "the innermost cause is named")
+	}
+}
+
+// TestF24_AFaultWithBytesThatAreNoTextArrives: gRPC refuses a message with a byte that isn't UTF-8, and the activity would never end.
+func TestF24_AFaultWithBytesThatAreNoTextArrives(t *testing.T) {
+	t.Parallel()
+	bad := errors.New("x\x00\x1b[31m\u202e\xff\n" + strings.Repeat("y", 1<<20))
+	p := cert.Problem{Code: cert.CARejected, Message: bad.Error(), Remediation: bad.Error(), Found: bad.Error()}
+	for _, err := range []error{
+		bad, fmt.Errorf("a: %w", fmt.Errorf("b: %w", bad)), &cert.Failure{Outcome: cert.Refused, Problem: p, Err: fmt.Errorf("a: %w", bad)},
+	} {
+		failure := temporal.GetDefaultFailureConverter().ErrorToFailure(leave(err))
+		encoded, marshalling := proto.Marshal(failure)
+		require.NoError(t, marshalling)
+		require.Less(t, len(encoded), 20_000)
+		for f := failure; f != nil; f = f.GetCause() {
+			require.True(t, cert.IsLine(f.GetMessage()), "%.100q", f.GetMessage())
+		}
+		v := ReadVerdict(arrive(leave(err)))
+		require.Equal(t, v.Problem.Clean(), v.Problem)
+		require.Contains(t, v.Problem.Message, "x[31m")
 	}
 }
 
@@ -103,7 +126,7 @@ func TestWhatIsNoVerdictIsAWait(t *testing.T) {
 		v := ReadVerdict(arrive(err))
 		require.Equal(t, cert.Wait, v.Outcome, what)
 		require.Equal(t, cert.InternalError, v.Problem.Code, what)
-		require.Positive(t, v.RetryAfter, what)
+		require.Zero(t, v.RetryAfter, what)
 	}
 }
 

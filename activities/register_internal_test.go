@@ -30,7 +30,7 @@ func TestE1_ActivityNamesArePinned(t *testing.T) {
 		"CreateCSR":          "activities.(*Issuance).CreateCSR",
 		"OrderCertificate":   "activities.(*Issuance).OrderCertificate",
 		"InstallCertificate": "activities.(*Installation).InstallCertificate",
-		"VerifyInstallation": "activities.(*Installation).VerifyInstallation",
+		"VerifyEdge":         "activities.(*Installation).VerifyEdge",
 		"ReadPolicy":         "activities.(*Records).ReadPolicy",
 		"RecordStatus":       "activities.(*Records).RecordStatus",
 		"RecordCase":         "activities.(*Records).RecordCase",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -139,4 +140,28 @@ func jsonFields(t reflect.Type) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// TestF24_OpenAPITellsWhichTextsAreTaken: the pattern and the bounds are those that the API checks.
+func TestF24_OpenAPITellsWhichTextsAreTaken(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	for name, bound := range map[string]int{"By": cert.MaxBy, "Reason": cert.MaxReason} {
+		var schema struct {
+			MaxLength int
+			Pattern   string
+		}
+		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
+			t.Fatal(err)
+		}
+		if schema.MaxLength != bound {
+			t.Errorf("%s: %d characters, and %d are taken", name, schema.MaxLength, bound)
+		}
+		pattern := regexp.MustCompile(regexp.MustCompile(`\\u([0-9a-f]{4})`).ReplaceAllString(schema.Pattern, `\x{$1}`))
+		for r := range rune(0x3000) {
+			if text := "a" + string(r); pattern.MatchString(text) != cert.IsLine(text) {
+				t.Errorf("%s: %q fits the pattern: %v; it is taken: %v", name, text, pattern.MatchString(text), cert.IsLine(text))
+			}
+		}
+	}
 }

@@ -161,7 +161,7 @@ func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 		return err
 	})
 	switch status, _ := refusal(err); {
-	case status == 0 && account.Location != "": // the URL stands in the header: a body that was cut off takes nothing from us
+	case status == 0 && usableURL(account.Location): // the URL stands in the header: a body that was cut off takes nothing from us
 		return account.Location, nil
 	case err == nil:
 		return "", errors.New("register: the CA's answer names no account")
@@ -183,6 +183,14 @@ func (a *Authority) forget(ctx context.Context, s *session) error {
 	}
 	return nil
 }
+
+// usableURL reports whether a URL that the CA gave can be kept: the database and Temporal refuse some characters.
+func usableURL(url string) bool {
+	return url != "" && len(url) <= maxURL && cert.IsLine(url)
+}
+
+// maxURL is far above what CAs use; it bounds a history and an index.
+const maxURL = 1000
 
 func (a *Authority) keyID() string { return "account:" + a.cfg.Directory }
 

@@ -135,7 +135,7 @@ func (c *completion) choose(authorization acme.Authorization) (acme.Challenge, e
 	}
 	return acme.Challenge{}, &cert.Failure{Outcome: cert.Refused, Problem: cert.Problem{
 		Code: cert.CARejected, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("%s offers no %s validation for %s, only %s", c.session.name, method, cert.Unicode(name(authorization)), strings.Join(offered, ", ")),
+		Message:     fmt.Sprintf("%s offers no %s validation for %s, only %s", c.session.name, method, cert.Unicode(name(authorization)), cert.Line(strings.Join(offered, ", "), cert.MaxDetail)),
 		Remediation: "contact support: another validation method or another CA is needed",
 	}}
 }

@@ -109,12 +109,12 @@ func (c *completion) check(order acme.Order) error {
 	if !sameNames(identifiers(order), c.csr.DNSNames) {
 		return &cert.Failure{Outcome: cert.Refused, Problem: cert.Problem{
 			Code: cert.CARejected, WhoActs: cert.PlatformActs,
-			Message:     fmt.Sprintf("the order at %s is for %v, the CSR for %v", c.session.name, identifiers(order), c.csr.DNSNames),
+			Message:     fmt.Sprintf("the order at %s is for %s, the CSR for %v", c.session.name, cert.Line(fmt.Sprint(identifiers(order)), cert.MaxDetail), c.csr.DNSNames),
 			Remediation: "request a certificate, which places a new order; if it happens again, contact support",
 		}}
 	}
 	if (order.Status == acme.StatusPending || order.Status == acme.StatusReady) && expired(order.Expires) {
-		return c.session.orderGone("it expired at "+order.Expires, nil)
+		return c.session.orderGone("it expired at "+cert.Line(order.Expires, cert.MaxBy), nil)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (c *completion) download(ctx context.Context, url string) (cert.Certificate
 	certificate, err := readCertificate(chain, c.csr, time.Now())
 	if err != nil {
 		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
-			Code: cert.CARejected, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s issued a certificate that can't be used: %v", c.session.name, err),
+			Code: cert.CARejected, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s issued a certificate that can't be used: %s", c.session.name, cert.Line(err.Error(), cert.MaxDetail)),
 			Remediation: "request a certificate, which places a new order; if it happens again, contact support",
 		}}
 	}
@@ -53,9 +53,19 @@ func readCertificate(chain []byte, csr *x509.CertificateRequest, now time.Time) 
 		issuer = leaf.Issuer.Organization[0]
 	}
 	return cert.Certificate{
-		Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Names: leaf.DNSNames, Issuer: issuer,
-		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: chain,
+		Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Names: leaf.DNSNames, Issuer: cert.Line(issuer, cert.MaxIssuer),
+		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: encodeChain(certificates),
 	}, nil
+}
+
+// encodeChain writes a chain in PEM without what stood around its certificates: explanatory text and PEM headers are not allowed
+// (RFC 8555 §9.1), and would go on to people's terminals.
+func encodeChain(certificates []*x509.Certificate) []byte {
+	var chain []byte
+	for _, c := range certificates {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return chain
 }
 
 // parseChain reads a certificate and its issuers (RFC 8555 §9.1), the certificate first.

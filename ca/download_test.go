@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/evercert/evercert/cert"
 )
 
 func TestUnusableCertificatesAreRefused(t *testing.T) {
@@ -54,6 +56,23 @@ func TestUnusableCertificatesAreRefused(t *testing.T) {
 		if _, err := readCertificate([]byte(chain), request, now); err == nil {
 			t.Errorf("%q passes for a chain", chain)
 		}
+	}
+}
+
+func TestF24_ACertificatesTextsAreFitToBeShown(t *testing.T) {
+	t.Parallel()
+	key, now := newKey(t), time.Now()
+	request := &x509.CertificateRequest{DNSNames: []string{"a.test"}, PublicKey: key.Public()}
+	chain := issued(t, x509.Certificate{
+		SerialNumber: big.NewInt(1), Issuer: pkix.Name{CommonName: "Good\x00\x1b[31m\u202e CA" + strings.Repeat("x", 1000)},
+		DNSNames: []string{"a.test"}, NotBefore: now, NotAfter: now.Add(time.Hour),
+	}, key)
+	c, err := readCertificate(append([]byte("text \x1b[31m of the CA's\n"), chain...), request, now)
+	if err != nil || !strings.HasPrefix(c.Issuer, "Good[31m CAx") || c.Issuer != cert.Line(c.Issuer, cert.MaxIssuer) {
+		t.Errorf("issuer %q, %v", c.Issuer, err)
+	}
+	if string(c.ChainPEM) != string(chain) {
+		t.Errorf("the chain is kept with what stood around it: %q", c.ChainPEM)
 	}
 }
 

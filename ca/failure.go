@@ -141,7 +141,7 @@ func (s *session) accountFailure(problem *acme.ProblemDetails, err error) error 
 	remedy := "mend the account with the CA, then request a certificate"
 	switch kindOf(problem.Type) {
 	case userActionRequired:
-		remedy = "read and accept the CA's new terms, then request a certificate: " + problem.Instance
+		remedy = "read and accept the CA's new terms, then request a certificate: " + cert.Line(problem.Instance, cert.MaxLink)
 	case externalAccountRequired:
 		remedy = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you"
 	case invalidContact, unsupportedContact:
@@ -171,7 +171,7 @@ func (s *session) limited(problem *acme.ProblemDetails, header http.Header, err 
 	if problem != nil && wait == 0 && pausedText.MatchString(problem.Detail) {
 		remedy := "ask the CA to lift the pause, then request a certificate"
 		if link := address.FindString(problem.Detail); link != "" {
-			remedy = "mend what made the validations fail, lift the pause at the address, then request a certificate: " + strings.TrimRight(link, ".,")
+			remedy = "mend what made the validations fail, lift the pause at the address, then request a certificate: " + cert.Line(strings.TrimRight(link, ".,"), cert.MaxLink)
 		}
 		return &cert.Failure{Outcome: cert.Parked, Err: err, Problem: cert.Problem{
 			Code: cert.IdentifierPaused, WhoActs: cert.PlatformActs, Remediation: remedy,

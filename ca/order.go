@@ -64,7 +64,7 @@ func (a *Authority) postOrder(ctx context.Context, s *session, names []string, r
 	switch status, _ := refusal(err); {
 	case err != nil && (status != 0 || location == ""):
 		return "", err
-	case location == "":
+	case !usableURL(location):
 		return "", errors.New("the CA's answer names no order")
 	case err != nil: // the order is made, and its address came through before the answer was cut off; Complete reads the rest
 		a.log.Warn("the answer to a new order was cut off after its address", "order", location, "error", err)

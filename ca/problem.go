@@ -39,7 +39,7 @@ func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
 			kind = kindOf(p.SubProblems[0].Type)
 		}
 		if name == "" && len(p.SubProblems) == 1 {
-			name = p.SubProblems[0].Identifier.Value
+			name = cert.Line(p.SubProblems[0].Identifier.Value, cert.MaxHostname)
 		}
 	}
 	message := fmt.Sprintf("%s refused the order: %s", s.name, detail(p))
@@ -73,7 +73,7 @@ func (s *session) caaRemedy() string {
 	return fmt.Sprintf("add a CAA record that allows this CA (0 issue %q), or remove those that forbid it", s.issuers[0])
 }
 
-// detail is what the CA said, of each name if it said that. It is shortened, since it ends up in pages
+// detail is what the CA said, of each name if it said that, in one line. It is shortened, since it ends up in pages
 // and logs: a CA may quote a whole web page that it found in place of its token.
 func detail(p *acme.ProblemDetails) string {
 	said := []string{p.Detail}
@@ -84,9 +84,8 @@ func detail(p *acme.ProblemDetails) string {
 	if text == "" {
 		text = p.Type
 	}
-	const enough = 300
-	if r := []rune(text); len(r) > enough {
-		text = string(r[:enough]) + "…"
-	}
-	return text
+	return cert.Line(text, maxDetail)
 }
+
+// maxDetail is shorter than cert.MaxDetail, since a sentence stands around it.
+const maxDetail = 300

@@ -17,7 +17,6 @@ type Policy struct {
 	MaxFailures        int             `json:"max_failures"`         // the failure that escalates
 	RetryAfterFailures []time.Duration `json:"retry_after_failures"` // wait after the 1st, 2nd … failure; the last repeats
 	HoldInterval       time.Duration   `json:"hold_interval"`        // between looks at a renewal that is on hold
-	SettleAfter        time.Duration   `json:"settle_after"`         // since an installation: then its workflow run ends
 }
 
 // DefaultPolicy is the schedule of a public platform.
@@ -33,7 +32,6 @@ func DefaultPolicy() Policy {
 		MaxFailures:        3,
 		RetryAfterFailures: []time.Duration{2 * time.Hour, 8 * time.Hour, 24 * time.Hour},
 		HoldInterval:       24 * time.Hour,
-		SettleAfter:        time.Hour,
 	}
 }
 

@@ -45,14 +45,15 @@ func Line(s string, maxRunes int) string {
 }
 
 // IsLine reports whether s is text that Line would keep as it is, but for its length, spaces around it, and invisible characters that do no
-// harm, such as the joiners inside an emoji: it is valid UTF-8 and has no line break, no tab, no control character and no change of direction.
+// harm, such as the joiners inside an emoji: it is valid UTF-8 and has no line break, no tab, no control character
+// and no change of direction. The marks of direction that Arabic and Hebrew texts need (U+200E, U+200F, U+061C) are none.
 func IsLine(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, harmful) < 0
 }
 
 // harmful reports whether a person who writes r in a line made an error or an attack.
 func harmful(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+	return unicode.IsControl(r) || r >= '\u2028' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }
 
 // visible returns s without what Line leaves out, at any length.

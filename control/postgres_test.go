@@ -52,7 +52,7 @@ func TestA1_ConnectingOnPostgres(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control.Starting{Queue: db, Workflows: w, Log: slog.New(slog.DiscardHandler)}.Run(running)
+		control.Starting{Queue: db, Cases: db, Workflows: w, Log: slog.New(slog.DiscardHandler)}.Run(running)
 	}()
 	for deadline := time.Now().Add(10 * time.Second); len(w.Running()) == 0; {
 		if time.Now().After(deadline) {

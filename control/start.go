@@ -42,7 +42,10 @@ type Starting struct {
 	Cases     Cases
 	Workflows Workflows
 	Room      func(ctx context.Context) error // blocks until this process has room for the first task of one more workflow; nil is always
-	Log       *slog.Logger
+	// Allowed reports whether this process may start workflows, and returns a channel that is closed when that changes (Rollout.Starts); nil
+	// is always. Domains that are connected meanwhile are left to processes that may.
+	Allowed func() (allowed bool, changed <-chan struct{})
+	Log     *slog.Logger
 }
 
 // Run starts workflows until ctx ends: at once when domains are connected, and at every startInterval those that nobody was told of.
@@ -61,6 +64,7 @@ func (s Starting) Run(ctx context.Context) {
 	ticker := time.NewTicker(startInterval)
 	defer ticker.Stop()
 	for {
+		_, changed := s.allowed() // before the look, so that no change is missed
 		if err := s.startAll(ctx); err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "connected domains wait for their workflows", "error", err)
 		}
@@ -70,15 +74,27 @@ func (s Starting) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-changed:
 		case <-woken:
 		case <-ticker.C:
 		}
 	}
 }
 
-// startAll starts what waits, batch by batch, two workers never the same. It takes nothing while Temporal does not answer.
+func (s Starting) allowed() (bool, <-chan struct{}) {
+	if s.Allowed == nil {
+		return true, nil
+	}
+	return s.Allowed()
+}
+
+// startAll starts what waits, batch by batch, two workers never the same. It takes nothing while Temporal does not answer, and no more once this
+// process may not start workflows.
 func (s Starting) startAll(ctx context.Context) error {
 	for {
+		if allowed, _ := s.allowed(); !allowed {
+			return nil
+		}
 		if err := s.Workflows.Ready(ctx); err != nil {
 			return fmt.Errorf("reach Temporal: %w", err)
 		}

@@ -20,7 +20,7 @@ func starting(t *testing.T, b bundle, room func(context.Context) error) (stop fu
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		control.Starting{Queue: b.store, Workflows: b.workflows, Room: room, Log: slog.New(slog.DiscardHandler)}.Run(ctx)
+		control.Starting{Queue: b.store, Cases: b.store, Workflows: b.workflows, Room: room, Log: slog.New(slog.DiscardHandler)}.Run(ctx)
 	}()
 	synctest.Wait()
 	return func() {
@@ -233,4 +233,35 @@ func TestCancellingStopsTheRows(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || reported > 3 {
 		t.Errorf("%d rows, %v", reported, err)
 	}
+}
+
+// TestF22_TheWorkflowOfACaseIsStartedAndToldByAWorker: the domain's record is all that opens and closes a case.
+func TestF22_TheWorkflowOfACaseIsStartedAndToldByAWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t)
+		defer starting(t, b, nil)()
+		requireAsked := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			if got := b.workflows.Asked(); !slices.Equal(got, want) {
+				t.Errorf("asked %q, want %q", got, want)
+			}
+		}
+		b.workflows.SetDown(true)
+		b.store.Owe(cert.Case{ID: "1/1"}) // Temporal does not answer: nothing is lost
+		requireAsked()
+		b.workflows.SetDown(false)
+		time.Sleep(90 * time.Second) // of the bubble's clock: the lease is over
+		requireAsked("start case 1/1")
+		b.store.Heard("1/1")
+		b.store.Owe(cert.Case{ID: "1/1", ClosedAt: time.Now()})
+		requireAsked("start case 1/1", "resolve case 1/1")
+		b.store.Heard("1/1")
+		b.store.Owe(cert.Case{ID: "2/1", ClosedAt: time.Now()}) // its workflow was ended by hand
+		requireAsked("start case 1/1", "resolve case 1/1", "resolve case 2/1")
+		if ended := b.store.Ended(); !slices.Equal(ended, []string{"2/1"}) {
+			t.Errorf("ended %q", ended)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,16 @@ import (
 type TemporalConfig struct {
 	Address   string `env:"TEMPORAL_ADDRESS" envDefault:"127.0.0.1:7233" doc:"host and port of the Temporal frontend"`
 	Namespace string `env:"TEMPORAL_NAMESPACE" envDefault:"default" doc:"Temporal namespace of the domains' workflows; the same for every process"`
+
+	Deployment string `env:"WORKER_DEPLOYMENT" envDefault:"evercert-worker" doc:"Temporal's name for all builds of the worker in the namespace, without dots and colons; the same for every worker and the CLI"`
+}
+
+// Validate reports a deployment name that Temporal refuses.
+func (t TemporalConfig) Validate() error {
+	if t.Deployment == "" || strings.ContainsAny(t.Deployment, ".:") {
+		return fmt.Errorf("WORKER_DEPLOYMENT is %q; it expects a name without dots and colons, such as evercert-worker", t.Deployment)
+	}
+	return nil
 }
 
 // Dial returns a client that connects at its first use: a process may start before Temporal does.

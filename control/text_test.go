@@ -59,7 +59,7 @@ func TestF24_WhatAPersonMayWriteArrivesAsItIs(t *testing.T) {
 		_, err := b.Pause(t.Context(), control.Request{Name: "shop.example.com", By: " ann ", Reason: text})
 		require.NoError(t, err)
 		asked := b.workflows.Asked()
-		require.Contains(t, asked[len(asked)-1], "{By:ann Reason:"+text+"}")
+		require.Contains(t, asked[len(asked)-1], "{ID: By:ann Reason:"+text+"}")
 	}
 }
 

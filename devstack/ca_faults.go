@@ -156,7 +156,8 @@ func (f *caFront) refuse(a *answer, r *http.Request, action *fault) {
 			"Your account is temporarily prevented from requesting certificates for "+strings.Join(orderNames(r), ", ")+
 				" and possibly others. Please visit: https://portal.test/sfe/v1/unpause?jwt=test")
 	case "problem":
-		writeProblem(a, http.StatusForbidden, action.argument, "problem ordered by `ca fault`")
+		kind, detail := problemOf(action.argument)
+		writeProblem(a, http.StatusForbidden, kind, detail)
 	}
 }
 
@@ -164,6 +165,18 @@ func (f *caFront) freshNonce(r *http.Request) string {
 	ask := r.Clone(r.Context())
 	ask.Method, ask.URL.Path, ask.Body = http.MethodHead, noncePath, http.NoBody
 	return f.gate.serve(ask).header.Get("Replay-Nonce")
+}
+
+// problemOf reads TYPE or TYPE:DETAIL. Of a detail, \u escapes and the like are read as in a Go string, so that any text can be ordered.
+func problemOf(argument string) (kind, detail string) {
+	kind, detail, given := strings.Cut(argument, ":")
+	if !given {
+		return kind, "problem ordered by `ca fault`"
+	}
+	if text, err := strconv.Unquote(`"` + strings.ReplaceAll(detail, `"`, `\"`) + `"`); err == nil {
+		return kind, text
+	}
+	return kind, detail
 }
 
 func writeProblem(w http.ResponseWriter, code int, kind, detail string) {
@@ -217,10 +230,10 @@ func checkAction(action, argument string) error {
 		_, err = strconv.ParseUint(argument, 10, 31)
 	case "problem":
 		if argument == "" {
-			err = errors.New("want a type, as in problem:caa")
+			err = errors.New("want a type, and a detail if you like, as in problem:caa or problem:caa:TEXT")
 		}
 	default:
-		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE or html-503:SECONDS")
+		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL] or html-503:SECONDS")
 	}
 	if err != nil {
 		return fmt.Errorf("action %q: %w", action, err)

@@ -235,6 +235,8 @@ func TestFaultActionsOverHTTP2(t *testing.T) {
 		{"rate-limit:90", "urn:ietf:params:acme:error:rateLimited", "90", 429},
 		{"paused", "temporarily prevented from requesting certificates", "", 429},
 		{"problem:caa", "urn:ietf:params:acme:error:caa", "", 403},
+		{`problem:caa:nul\x00 esc\u001b: "x"`, `"detail":"nul\u0000 esc\u001b: \"x\""`, "", 403},
+		{`problem:caa:plain "x" \q`, `"detail":"plain \"x\" \\q"`, "", 403},
 		{"html-503:30", "<html>", "30", 503},
 	} {
 		order(c.action, 2)

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 
 	"github.com/evercert/evercert/cert"
@@ -21,7 +23,7 @@ import (
 // TestA1_ConnectingIsAllThatATenantDoes goes from the CLI to a visitor's browser, and shows D1's records on the way.
 func TestA1_ConnectingIsAllThatATenantDoes(t *testing.T) {
 	t.Parallel()
-	p := newPlatform(t, stack.Options{Env: map[string]string{"RUN_SETTLE_AFTER": "1s"}})
+	p := newPlatform(t, stack.Options{})
 	out, stderr, code := p.cli("connect", "Shop.Ready.test.", "--tenant", "acme", "--also", "www.shop.ready.test")
 	require.Zero(t, code, "%s%s", out, stderr)
 	require.Contains(t, out, "_acme-challenge.shop.ready.test", "the records to add are shown (D1)")
@@ -39,7 +41,7 @@ func TestA1_ConnectingIsAllThatATenantDoes(t *testing.T) {
 	require.ErrorContains(t, err, "unrecognized name", "an unknown name gets the alert of RFC 6066, not a wrong certificate")
 
 	t.Run("A3_redirect", func(t *testing.T) { redirects(t, p) })
-	t.Run("figure6_actions", func(t *testing.T) { costsAtMostTwelveActions(t, p) })
+	t.Run("figure6_actions", func(t *testing.T) { costsFewActions(t, p) })
 	t.Run("B1_csr", func(t *testing.T) {
 		out, _, code := p.cli("csr", "shop.ready.test")
 		require.Zero(t, code)
@@ -69,20 +71,31 @@ func redirects(t *testing.T, p *platform) {
 	require.Equal(t, cert.RequestRefused, problem.Code)
 }
 
-func costsAtMostTwelveActions(t *testing.T, p *platform) {
+func costsFewActions(t *testing.T, p *platform) {
 	c := p.temporal()
 	p.connect("cost.ready.test")
 	p.awaitHeadline("cost.ready.test", cert.InstallationComplete)
 	var runs [][]*history.HistoryEvent
-	p.eventually("the next run rests on its timer", func() bool {
+	p.eventually("the domain rests on the timer of its renewal", func() bool {
 		runs = p.histories(c, workflows.DomainID("cost.ready.test"))
-		return len(runs) == 2 && len(runs[1]) >= 5
-	}, func() any { return runs })
-	n, what := actions(slices.Concat(runs...))
-	t.Logf("connect to complete, with the timer of the renewal: %d actions: %s", n, strings.Join(what, " "))
-	require.LessOrEqual(t, n, 12)
-	rest, _ := actions(runs[1])
-	require.Equal(t, 1, rest, "at rest a domain has one timer, set once: 0 actions a day")
+		last := runs[0][len(runs[0])-1]
+		return last.GetEventType() == enums.EVENT_TYPE_TIMER_STARTED && last.GetTimerStartedEventAttributes().GetStartToFireTimeout().AsDuration() > 24*time.Hour
+	}, func() any { return len(runs[0]) })
+	require.Len(t, runs, 1, "the run goes on until the renewal begins")
+	n, what := actions(runs[0])
+	t.Logf("connect to complete, with the timer of the renewal: %d actions, %d events: %s", n, len(runs[0]), strings.Join(what, " "))
+	require.LessOrEqual(t, n, 9)
+
+	_, stderr, code := p.cli("request", "cost.ready.test")
+	require.Zero(t, code, stderr)
+	p.eventually("the renewed domain rests", func() bool {
+		runs = p.histories(c, workflows.DomainID("cost.ready.test"))
+		newest := runs[len(runs)-1]
+		return len(runs) == 2 && newest[len(newest)-1].GetEventType() == enums.EVENT_TYPE_TIMER_STARTED
+	}, func() any { return len(runs) })
+	n, what = actions(runs[1])
+	t.Logf("a renewal, with the timer of the next: %d actions and its continue-as-new, %d events: %s", n, len(runs[1]), strings.Join(what, " "))
+	require.LessOrEqual(t, n+1, 7)
 }
 
 func removes(t *testing.T, p *platform) {

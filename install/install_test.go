@@ -198,7 +198,7 @@ func TestVerifyTellsAnEdgeThatIsDown(t *testing.T) {
 	for _, address := range []string{gone.Addr().String(), notTLS.Addr().String()} {
 		err := install.NewPatientProber(0).Verify(t.Context(), address, []string{"shop.test", "www.shop.test"}, c.Serial)
 		p := problem(t, err, cert.HTTPSUnreachable)
-		if !strings.HasPrefix(p.Found, address+", shop.test: no answer: ") || strings.Count(p.Found, "\n") != 1 {
+		if !strings.HasPrefix(p.Found, address+", shop.test: no answer: ") || strings.Count(p.Found, "; ") != 1 {
 			t.Errorf("found %q", p.Found)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/evercert/evercert/cert"
 )
 
 // probeTimeout is for one connection and handshake, with an edge that may be on another continent.
@@ -78,12 +80,16 @@ func describe(chain []*x509.Certificate, name string) Served {
 	if issuer == "" && len(leaf.Issuer.Organization) > 0 {
 		issuer = leaf.Issuer.Organization[0]
 	}
+	names := make([]string, len(leaf.DNSNames))
+	for i, n := range leaf.DNSNames {
+		names[i] = cert.Line(n, cert.MaxHostname)
+	}
 	return Served{
 		Serial:        fmt.Sprintf("%x", leaf.SerialNumber.Bytes()),
-		Names:         leaf.DNSNames,
+		Names:         names,
 		NotBefore:     leaf.NotBefore,
 		NotAfter:      leaf.NotAfter,
-		Issuer:        issuer,
+		Issuer:        cert.Line(issuer, cert.MaxIssuer),
 		CoversName:    leaf.VerifyHostname(name) == nil,
 		ChainComplete: chainComplete(chain),
 	}

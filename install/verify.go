@@ -90,7 +90,7 @@ func (s sight) fault(serial string) string {
 	case errors.Is(s.err, errCannotTell):
 		return "the edge cannot tell (TLS alert internal_error)"
 	case s.err != nil:
-		return "no certificate: " + s.err.Error()
+		return "no certificate: " + cert.Line(s.err.Error(), cert.MaxDetail)
 	case s.served.Serial != serial:
 		return fmt.Sprintf("certificate %s of %s for %s", s.served.Serial, s.served.Issuer, strings.Join(s.served.Names, ", "))
 	case !s.served.CoversName:
@@ -112,7 +112,7 @@ func verdict(edge string, wrong []sight, serial string) cert.Problem {
 		refused = refused || !errors.Is(s.err, errUnreachable) && !errors.Is(s.err, errCannotTell)
 		found = append(found, fmt.Sprintf("%s, %s: %s", edge, s.name, s.fault(serial)))
 	}
-	p := cert.Problem{WhoActs: cert.PlatformActs, Found: strings.Join(found, "\n")}
+	p := cert.Problem{WhoActs: cert.PlatformActs, Found: cert.Line(strings.Join(found, "; "), cert.MaxText)}
 	switch {
 	case refused:
 		p.Code = cert.ServedCertificateWrong

@@ -71,12 +71,16 @@ func (r *Resolver) HTTPS(ctx context.Context, q cert.Question, roots *x509.CertP
 }
 
 func visitOf(name string, result reach.AddressResult) Visit {
-	v := Visit{Name: name, Address: result.Address, OK: result.Verdict == cert.OK, Verdict: result.Verdict, Problem: result.Problem}
+	v := Visit{Name: name, Address: result.Address, OK: result.Verdict == cert.OK, Verdict: result.Verdict}
+	if result.Problem != nil {
+		p := result.Problem.Clean()
+		v.Problem = &p
+	}
 	if result.Response != nil {
 		v.Status = result.Response.Status
 	}
 	if result.TLS != nil && result.TLS.Served != nil {
-		v.Issuer, v.NotAfter = result.TLS.Served.Issuer, result.TLS.Served.NotAfter
+		v.Issuer, v.NotAfter = cert.Line(result.TLS.Served.Issuer, cert.MaxIssuer), result.TLS.Served.NotAfter
 	}
 	return v
 }
@@ -91,5 +95,6 @@ func nowhere(name string, err error) Visit {
 		f.problem.Remediation = "Look again in a minute, and from another machine: from this one it can't be told."
 	}
 	f.problem.Severity = cert.Warns
-	return Visit{Name: name, Verdict: f.usable, Problem: &f.problem}
+	p := f.problem.Clean()
+	return Visit{Name: name, Verdict: f.usable, Problem: &p}
 }

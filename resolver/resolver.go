@@ -72,7 +72,7 @@ func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosi
 	if err := ctx.Err(); err != nil {
 		return cert.Diagnosis{}, fmt.Errorf("diagnose %s: %w", strings.Join(q.Names, " "), err)
 	}
-	d := e.diagnosis(r.config.RequireOwnership)
+	d := e.diagnosis(r.config.RequireOwnership).Clean() // what servers show is anybody's text
 	r.log.DebugContext(ctx, "diagnosed", "names", q.Names, "verdict", d.Verdict, "ownership", d.Ownership, "pointed", d.Pointed, "problems", d.Problems)
 	return d, nil
 }

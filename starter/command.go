@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ const about = `evercert connects your customers' domains and keeps them on HTTPS
 It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION_ZONE …), or by .dev/stack.json
 in this folder or one above it if the environment names neither database nor Temporal.
 
-Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch, check) ·
+Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch, check, deploy drain) ·
 4 something is wrong with the domain · 5 could not tell, because answers did not come (both: doctor, check)`
 
 // incomplete is what watch returns when it stops before the certificate is installed.
@@ -58,17 +59,33 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 		a.removeCommand(), a.handBackCommand(), a.redirectCommand(), a.casesCommand(), a.timelineCommand(),
 		a.fileCommand("csr", "Print the CSR of the live certificate", (*control.Control).CSR),
 		a.fileCommand("certificate", "Print the live certificate and its chain", (*control.Control).Chain),
-		a.keyringCommand(),
+		a.deployCommand(), a.keyringCommand(),
 	)
 	root.SetArgs(arguments)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	err := plainArguments(arguments)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	} else {
+		a.json = slices.Contains(arguments, "--json") // nothing is parsed yet
+	}
 	if told := new(judged); err != nil && !errors.As(err, told) {
 		a.explain(err)
 	}
 	return exitCode(err)
+}
+
+// plainArguments refuses arguments with characters that no name, text or file name here needs, before anything repeats them.
+func plainArguments(arguments []string) error {
+	for i, argument := range arguments {
+		if !cert.IsLine(argument) {
+			return carriedOut{control.Malformed(
+				fmt.Sprintf("argument %d has a line break, a control character or is not UTF-8: %q", i+1, cert.Line(argument, cert.MaxBy)), "write it in one line, as plain text")}
+		}
+	}
+	return nil
 }
 
 // command makes a subcommand that talks to evercert.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,7 @@ func (a *app) keyringFileCommand(verb, short string, do func(path string) error,
 			switch {
 			case errors.Is(err, fs.ErrExist):
 				return carriedOut{control.Malformed(err.Error(), whenExists)}
-			case errors.Is(err, fs.ErrNotExist):
+			case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR):
 				return carriedOut{control.Malformed(err.Error(), "name a file in a folder that exists")}
 			case err != nil:
 				return carriedOut{err}

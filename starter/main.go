@@ -32,6 +32,7 @@ func main() {
 	a.open = func(ctx context.Context) (*control.Control, func(), error) {
 		return open(ctx, a.environ, a.stackFile, log)
 	}
+	a.deployment = func() (deployments, func(), error) { return openDeployment(a.environ, a.stackFile, log) }
 	code := a.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -46,8 +47,10 @@ type app struct {
 	now      func() time.Time
 	local    *time.Location
 	open     func(ctx context.Context) (c *control.Control, closeAll func(), err error)
-	diagnose func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error)  // what doctor looks by
-	visit    func(context.Context, doctorSettings, cert.Question) ([]resolver.Visit, error) // what doctor and check visit names by
+	// deployment is what deploy asks by.
+	deployment func() (d deployments, closeAll func(), err error)
+	diagnose   func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error)  // what doctor looks by
+	visit      func(context.Context, doctorSettings, cert.Question) ([]resolver.Visit, error) // what doctor and check visit names by
 
 	bar io.Writer // where a progress bar is drawn; run sets it
 

@@ -131,7 +131,7 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	doctor := setup(t)
 	doctor.app.showDiagnosis([]string{"shop.example.com"}, d)
 	equal(t, told, doctor.out.String())
-	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {By:ann Reason:they called")
+	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {ID: By:ann Reason:they called")
 
 	out, _ = b.run(exitWrong, "check", "shop.example.com", "--json")
 	var answer control.Answer

@@ -45,6 +45,15 @@ func loadSettings(environ map[string]string, stackFile string) (settings, error)
 	return config.LoadFrom[settings](environ)
 }
 
+// loadTemporalSettings are what deploy needs, which asks nobody but Temporal.
+func loadTemporalSettings(environ map[string]string, stackFile string) (control.TemporalConfig, error) {
+	environ, err := withFoundStack(environ, stackFile, namesServers(environ))
+	if err != nil {
+		return control.TemporalConfig{}, err
+	}
+	return config.LoadFrom[control.TemporalConfig](environ)
+}
+
 // loadVisitSettings are those by which check visits the domain that loadSettings led it to.
 func loadVisitSettings(environ map[string]string, stackFile string) (doctorSettings, error) {
 	environ, err := withFoundStack(environ, stackFile, namesServers(environ))
@@ -137,6 +146,9 @@ func readStackFile(path string) (map[string]string, error) {
 	environ := map[string]string{"DATABASE_URL": stack.Postgres, "TEMPORAL_ADDRESS": stack.Temporal, "TEMPORAL_NAMESPACE": stack.Namespace}
 	for _, s := range slices.Concat(config.Describe(control.Config{}), config.Describe(doctorSettings{})) {
 		environ[s.Name] = stack.Env[s.Name]
+	}
+	if name := stack.Env["WORKER_DEPLOYMENT"]; name != "" {
+		environ["WORKER_DEPLOYMENT"] = name
 	}
 	return environ, nil
 }

@@ -136,10 +136,11 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com", func(s *cert.Snapshot) {
-		s.Serial, s.Status.HasLive, s.Status.Escalated = "0a", true, true
+		s.Serial, s.Status.HasLive = "0a", true
 	})
 	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("chain")}}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
+	b.connected("case.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
 	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
 		return control.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil
@@ -155,7 +156,7 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 		{"request", "shop.example.com"},
 		{"pause", "shop.example.com"},
 		{"resume", "shop.example.com"},
-		{"hand-back", "shop.example.com", "--note", "x"},
+		{"hand-back", "case.example.com", "--note", "x"},
 		{"redirect", "shop.example.com", "on"},
 		{"cases"},
 		{"timeline", "shop.example.com"},
@@ -186,7 +187,7 @@ func TestE3_VerbsAnswerInSentences(t *testing.T) {
 	}
 	out, _ := b.run(exitOK, "request", "shop.example.com", "--reason", "in a hurry")
 	equal(t, out, "Pending: shop.example.com – the records are checked now\nNext: DNS check, 2026-03-02 12:00 (in 42 s)\n")
-	if got := b.workflows.Asked(); got[0] != "request-certificate shop.example.com {By:ann Reason:in a hurry}" {
+	if got := b.workflows.Asked(); got[0] != "request-certificate shop.example.com {ID: By:ann Reason:in a hurry}" {
 		t.Errorf("asked %q", got)
 	}
 }

@@ -120,7 +120,9 @@ func TestF22_OfTwoCasesOfADomainOneIsOpen(t *testing.T) {
 	first, second := newCase("www.example.com", time.Now()), newCase("www.example.com", time.Now())
 	first.DomainID, second.DomainID = d.ID, d.ID
 	db.record(d, 1, func(s *cert.Snapshot) { s.Case, s.Status.Escalated = &first, true })
-	db.record(d, 2, func(s *cert.Snapshot) { s.Case, s.Status.Escalated, s.Resolution = &second, true, "another case takes its place" })
+	db.record(d, 2, func(s *cert.Snapshot) {
+		s.Case, s.Status.Escalated, s.Resolution = &second, true, "another case takes its place"
+	})
 	require.Equal(t, []cert.Case{second}, db.cases(true, ""))
 	_, err := db.raw.Exec(t.Context(), `DELETE FROM cases WHERE id = $1`, first.ID)
 	require.NoError(t, err)

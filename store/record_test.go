@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -17,7 +18,7 @@ import (
 func full(d cert.Domain, seq int64) cert.Snapshot {
 	at := time.Date(2026, 11, 22, 7, 0, 0, 123456000, time.UTC)
 	return cert.Snapshot{
-		Domain: d, Seq: seq, Failures: 2, Paused: true, At: at,
+		Domain: d, Run: firstRun, Seq: seq, Failures: 2, Paused: true, At: at,
 		Status: cert.Status{Domain: cert.DomainMoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalOnHold, HasLive: true, Escalated: true},
 		Problems: []cert.Problem{{
 			Code: cert.DNSWrongTarget, Message: "m", Remediation: "r", WhoActs: cert.TenantActs, Found: "CNAME x",
@@ -27,7 +28,7 @@ func full(d cert.Domain, seq int64) cert.Snapshot {
 			CheckedAt: at, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
 			Methods: map[string]cert.Method{"www.example.com": cert.DNS01},
 		},
-		NextAction: "check DNS", NextActionAt: at.Add(time.Hour), Deadline: at.Add(72 * time.Hour),
+		NextAction: "check DNS", NextActionAt: at.Add(time.Hour), NextActor: cert.TenantActs, Deadline: at.Add(72 * time.Hour),
 		Serial: "00ab", Issuer: "Test CA", NotAfter: at.Add(90 * 24 * time.Hour), RenewAt: at.Add(60 * 24 * time.Hour), HTTPSRedirect: true,
 	}
 }
@@ -306,4 +307,92 @@ func TestRemovedDomainStaysRemoved(t *testing.T) {
 	view, err := db.Domain(t.Context(), "www.example.com")
 	require.NoError(t, err)
 	require.Equal(t, cert.Removed, view.Headline)
+}
+
+const (
+	firstRun  = "aaaaaaaa-0000-0000-0000-000000000001"
+	secondRun = "bbbbbbbb-0000-0000-0000-000000000002"
+)
+
+// TestF22_ARunAfterAResetWins: an operator resets a workflow to an earlier point. The new run counts from there, and what it says is newer all the same.
+// A late write of the run before never wins.
+func TestF22_ARunAfterAResetWins(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	d := db.connect("acme", "www.example.com")
+	at := time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC)
+	write := func(run string, seq int64, age time.Duration, change ...func(*cert.Snapshot)) {
+		t.Helper()
+		db.record(d, seq, append(change, func(s *cert.Snapshot) {
+			s.Run, s.At = run, at.Add(age)
+			s.NextAction = fmt.Sprintf("%s %d", run[:1], seq)
+			s.Events = []cert.Event{{Type: cert.RequestMade, Detail: s.NextAction}}
+		})...)
+	}
+	requireNow := func(want string) {
+		t.Helper()
+		view, err := db.Domain(t.Context(), d.Hostname)
+		require.NoError(t, err)
+		require.Equal(t, want, view.NextAction)
+	}
+	write(firstRun, 4, time.Hour)
+	write(firstRun, 9, 2*time.Hour)
+	write(secondRun, 5, 3*time.Hour)
+	requireNow("b 5")
+	write(firstRun, 9, 2*time.Hour) // written twice, the second time late
+	write(firstRun, 10, 2*time.Hour)
+	requireNow("b 5")
+	write(secondRun, 6, 3*time.Hour)
+	requireNow("b 6")
+	write(secondRun, 5, 4*time.Hour) // a task that was done again, late
+	requireNow("b 6")
+
+	timeline, err := db.Timeline(t.Context(), d.ID, 10)
+	require.NoError(t, err)
+	var told []string
+	for _, e := range timeline {
+		told = append(told, e.Detail)
+	}
+	require.Equal(t, []string{"b 6", "b 5", "a 9", "a 4"}, told, "events of the run before the reset stay")
+
+	write(secondRun, 7, 5*time.Hour, removed)
+	require.Zero(t, db.count(`SELECT count(*) FROM domain_names`), "a removal after a reset frees the names")
+}
+
+// TestF22_TheStateOfTheWorkflowIsKeptWithEachRecord: a workflow that is lost goes on from it.
+func TestF22_TheStateOfTheWorkflowIsKeptWithEachRecord(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	d := db.connect("acme", "www.example.com")
+	for seq, state := range []string{`{"phase":"issuing"}`, ``, `{"phase":"active", "note":"a \u0000 is no text for jsonb"}`} {
+		db.record(d, int64(seq)+1, func(s *cert.Snapshot) { s.State = []byte(state) })
+		var kept string
+		require.NoError(t, db.raw.QueryRow(t.Context(), `SELECT state FROM domains WHERE id = $1`, d.ID).Scan(&kept))
+		if state == "" {
+			state = `{"phase":"issuing"}` // a snapshot that brings none leaves the one that is there
+		}
+		require.Equal(t, state, kept)
+	}
+}
+
+// TestF22_APermanentErrorIsKnownAsOne: everything else may pass by itself, and is waited for.
+func TestF22_APermanentErrorIsKnownAsOne(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	d := db.connect("acme", "www.example.com")
+	snap := pending(d, 1)
+	for what, text := range map[string]string{"a NUL": "a\x00b", "no UTF-8": "a\xffb"} {
+		snap.NextAction = text
+		require.True(t, db.IsPermanent(db.RecordStatus(t.Context(), snap)), what)
+	}
+	snap = pending(d, 1)
+	snap.Failures = -1
+	require.True(t, db.IsPermanent(db.RecordStatus(t.Context(), snap)), "a constraint")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.False(t, db.IsPermanent(db.RecordStatus(gone, pending(d, 1))), "a time-out")
+	_, err := db.raw.Exec(t.Context(), `BEGIN READ ONLY; UPDATE domains SET paused = true`)
+	require.Error(t, err)
+	require.False(t, db.IsPermanent(err), "a database that is read-only for a while")
+	require.False(t, db.IsPermanent(nil))
 }

@@ -106,7 +106,7 @@ func (db *database) record(d cert.Domain, seq int64, change ...func(*cert.Snapsh
 
 func pending(d cert.Domain, seq int64) cert.Snapshot {
 	return cert.Snapshot{
-		Domain: d, Seq: seq, At: time.Now().UTC().Truncate(time.Microsecond),
+		Domain: d, Run: firstRun, Seq: seq, At: time.Now().UTC().Truncate(time.Microsecond),
 		Status: cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone},
 	}
 }

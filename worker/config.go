@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/evercert/evercert/ca"
@@ -32,6 +33,9 @@ type Config struct {
 	Methods       []cert.Method `env:"VALIDATION_METHODS" envDefault:"dns-01,http-01,tls-alpn-01" doc:"how control over a name may be shown to the CA, best first; dns-01 needs one more record from the tenant and none ever after, the others work only while the name leads to the platform"`
 	ActivitySlots int           `env:"WORKER_ACTIVITY_SLOTS" envDefault:"200" doc:"activities, and local ones, that this process runs at once; an order holds its slot until it is done, mostly waiting for the CA"`
 	WorkflowSlots int           `env:"WORKER_WORKFLOW_SLOTS" envDefault:"100" doc:"workflow tasks that this process runs at once, new domains begin while fewer than half of the slots are taken, or after a second; a task that looks at DNS holds its slot for the look"`
+	WorkflowCache int           `env:"WORKER_WORKFLOW_CACHE" envDefault:"500" doc:"workflows that this process keeps in memory, some 180 kB each; another one that wakes is read from Temporal and replayed, which takes some milliseconds"`
+	BuildID       string        `env:"WORKER_BUILD_ID" doc:"name of this build, for worker deployments; two builds whose workflow code differs need different ones. Empty: made of the program file, or of the commit where the build knows it"`
+	Deploy        string        `env:"WORKER_DEPLOY" envDefault:"auto" doc:"auto: a newer build takes new domains as soon as it runs, and moves what builds without workers left behind; manual: it waits for evercert deploy"`
 	StopTimeout   time.Duration `env:"WORKER_STOP_TIMEOUT" envDefault:"10s" doc:"how long running activities may take to end when the process is told to stop; what is cut off goes on elsewhere"`
 }
 
@@ -52,8 +56,23 @@ func (c Config) Validate() error {
 	if c.WorkflowSlots < 2 { // the SDK needs one for new work and one for the work it knows
 		errs = append(errs, fmt.Errorf("WORKER_WORKFLOW_SLOTS is %d; it expects at least 2", c.WorkflowSlots))
 	}
+	if c.WorkflowCache < 1 {
+		errs = append(errs, fmt.Errorf("WORKER_WORKFLOW_CACHE is %d; it expects at least 1", c.WorkflowCache))
+	}
+	if strings.ContainsAny(c.BuildID, ":\"\\") { // it stands in names and queries of Temporal's
+		errs = append(errs, fmt.Errorf(`WORKER_BUILD_ID is %q; it expects a name without colons, quotes and backslashes`, c.BuildID))
+	}
+	if c.Deploy != deployAuto && c.Deploy != deployManual {
+		errs = append(errs, fmt.Errorf("WORKER_DEPLOY is %q; it expects auto or manual", c.Deploy))
+	}
 	return errors.Join(errs...)
 }
+
+// The values of WORKER_DEPLOY.
+const (
+	deployAuto   = "auto"
+	deployManual = "manual"
+)
 
 // PolicyConfig is the platform's choice of times and counts; workflows read it at each look (cert.Policy).
 type PolicyConfig struct {
@@ -66,7 +85,6 @@ type PolicyConfig struct {
 	DormantInterval    time.Duration   `env:"DNS_DORMANT_INTERVAL" envDefault:"168h" doc:"between DNS checks of such a domain"`
 	MaxFailures        int             `env:"MAX_FAILURES" envDefault:"3" doc:"failed attempts in a row after which attempts stop and people get the case"`
 	RetryAfterFailures []time.Duration `env:"RETRY_AFTER_FAILURES" envDefault:"2h,8h,24h" doc:"wait after the first, second, … failure; the last one repeats. CAs count failures: Let's Encrypt pauses a name that fails for months"`
-	SettleAfter        time.Duration   `env:"RUN_SETTLE_AFTER" envDefault:"1h" doc:"how long a workflow run goes on after it has installed a certificate: its whole story is then in one place for people who look, and the tidying up is kept out of a rush of new domains"`
 	HoldInterval       time.Duration   `env:"RENEWAL_HOLD_INTERVAL" envDefault:"24h" doc:"between looks at a renewal that is on hold; looks get denser when the certificate nears its end"`
 }
 
@@ -98,6 +116,6 @@ func (p PolicyConfig) policy() cert.Policy {
 	return cert.Policy{
 		FirstChecks: p.FirstChecks, CheckInterval: p.CheckInterval, LateAfter: p.LateAfter, EscalateDNSAfter: p.EscalateAfter, EscalatedInterval: p.EscalatedInterval,
 		DormantAfter: p.DormantAfter, DormantInterval: p.DormantInterval, MaxFailures: p.MaxFailures,
-		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval, SettleAfter: p.SettleAfter,
+		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval,
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/evercert/evercert/activities"
@@ -80,14 +82,11 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
-		Tuner:             tuner,
-		WorkerStopTimeout: c.StopTimeout,
-		// A task that finds a poller waiting is never written to the matching service's tables.
-		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
-		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
-	})
-	workflows.Register(w)
+	build, err := buildID(c.BuildID)
+	if err != nil {
+		return err
+	}
+	w := newWorker(temporal, c, build, tuner)
 	activities.Set{
 		DNS: &activities.DNS{
 			Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
@@ -100,9 +99,35 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
-	log.Info("worker is ready", "task_queue", workflows.TaskQueue)
-	control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Log: log}.Run(ctx)
+	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
+	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
+	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Allowed: rollout.Starts, Log: log})
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil
+}
+
+// work starts the workflows of connected domains, and watches the builds meanwhile, until ctx ends.
+func work(ctx context.Context, rollout *control.Rollout, starting control.Starting) {
+	var watching sync.WaitGroup
+	watching.Go(func() { rollout.Run(ctx) })
+	starting.Run(ctx)
+	watching.Wait()
+}
+
+// newWorker returns the worker of a build with its workflows.
+func newWorker(temporal client.Client, c Config, build string, tuner worker.WorkerTuner) worker.Worker {
+	worker.SetStickyWorkflowCacheSize(c.WorkflowCache) // of the process
+	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
+		Tuner:             tuner,
+		WorkerStopTimeout: c.StopTimeout,
+		DeploymentOptions: worker.DeploymentOptions{
+			UseVersioning: true, Version: worker.WorkerDeploymentVersion{DeploymentName: c.Temporal.Deployment, BuildID: build},
+		},
+		// A task that finds a poller waiting is never written to the matching service's tables.
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+	})
+	workflows.Register(w)
+	return w
 }

@@ -29,6 +29,8 @@ type Store struct {
 	OpenCases     []cert.Case
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
+	owed          []owedCase
+	ended         []string // ids given to EndCase
 }
 
 // NewStore returns an empty store whose clock stands at 2 March 2026, noon UTC.
@@ -197,6 +199,58 @@ func (s *Store) Cases(_ context.Context, _ bool, hostname string) ([]cert.Case, 
 		}
 	}
 	return cases, s.failure()
+}
+
+// Owe makes the workflow of a case owed, and wakes those who listen.
+func (s *Store) Owe(c cert.Case) {
+	s.mu.Lock()
+	s.owed = append(s.owed, owedCase{c, time.Now()})
+	wake := s.wake
+	s.mu.Unlock()
+	if wake != nil {
+		wake()
+	}
+}
+
+// Ended are the ids of the cases whose workflow was found not running.
+func (s *Store) Ended() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ended)
+}
+
+type owedCase struct {
+	cert.Case
+	at time.Time
+}
+
+// Heard ends the debt: the workflow of the case has said something.
+func (s *Store) Heard(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed = slices.DeleteFunc(s.owed, func(c owedCase) bool { return c.ID == id })
+}
+
+// TakeOwedCases leases the cases that are owed.
+func (s *Store) TakeOwedCases(_ context.Context, lease time.Duration, _ int) (taken []cert.Case, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.owed {
+		if c := &s.owed[i]; !c.at.After(time.Now()) {
+			c.at = time.Now().Add(lease)
+			taken = append(taken, c.Case)
+		}
+	}
+	return taken, s.Err
+}
+
+// EndCase notes the id; nothing is owed any more.
+func (s *Store) EndCase(_ context.Context, id string) error {
+	s.Heard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, id)
+	return s.Err
 }
 
 // Issuance looks in Issuances.

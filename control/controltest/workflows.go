@@ -92,7 +92,9 @@ func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any
 }
 
 // StartCase notes the case.
-func (w *Workflows) StartCase(ctx context.Context, c cert.Case) error { return w.see(ctx, "start case "+c.ID) }
+func (w *Workflows) StartCase(ctx context.Context, c cert.Case) error {
+	return w.see(ctx, "start case "+c.ID)
+}
 
 // ResolveCase notes that the case is closed. A case runs from its StartCase on.
 func (w *Workflows) ResolveCase(ctx context.Context, caseID string) error {

@@ -35,6 +35,8 @@ type Info struct {
 	EdgeHTTP      string         `json:"edge_http"`
 	DNSControl    string         `json:"dns_control"`
 	PIDs          map[string]int `json:"pids"`
+
+	Env map[string]string `json:"env"` // of worker, api and edge; a test that starts one more process of them gives it the same
 }
 
 // Options chooses what runs.

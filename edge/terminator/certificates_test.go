@@ -72,7 +72,7 @@ func TestAWrongCertificateIsNeverServed(t *testing.T) {
 		"that is garbled":  {Serial: shop.Serial, ChainPEM: []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Key: shop.Key},
 	} {
 		b.source.Put("shop.test", m)
-		if code := b.alert(t, &tls.Config{ServerName: "shop.test"}); code != internalError {
+		if code := b.alert(t, &tls.Config{ServerName: "shop.test"}); code != unrecognizedName {
 			t.Errorf("a certificate %s got alert %d", what, code)
 		}
 	}

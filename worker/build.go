@@ -1,0 +1,62 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+)
+
+// buildIDLength is how much of a digest names a build: enough that two builds never meet, and short enough to read aloud.
+const buildIDLength = 12
+
+// buildID is the name of this build: the configured one, the commit where the build knows it and nothing was changed since, or else the digest
+// of the program file. The same program has the same name wherever it runs.
+func buildID(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	if revision, ok := commit(); ok {
+		return revision[:min(buildIDLength, len(revision))], nil
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program's own file, or set WORKER_BUILD_ID: %w", err)
+	}
+	return digest(path)
+}
+
+// commit returns the revision that was built, unless its files were changed.
+func commit() (revision string, ok bool) {
+	info, known := debug.ReadBuildInfo()
+	if !known {
+		return "", false
+	}
+	modified := ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			revision = s.Value
+		case "vcs.modified":
+			modified = s.Value
+		}
+	}
+	return revision, revision != "" && modified == "false"
+}
+
+// digest is the SHA-256 of a file, shortened.
+func digest(path string) (sum string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read this program's own file, or set WORKER_BUILD_ID: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", fmt.Errorf("read this program's own file, or set WORKER_BUILD_ID: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:buildIDLength], nil
+}
