@@ -35,6 +35,7 @@ type caseWorld struct {
 	domain   error     // what a signal to the domain meets
 	closed   cert.Case // what the row says of the end
 	recorded []cert.Case
+	database func() error // if set: what the database says to each record
 	signals  []signalled
 }
 
@@ -52,6 +53,11 @@ func newCase(t *testing.T) *caseWorld {
 	w.env.SetTestTimeout(10 * time.Second)
 	workflows.Register(w.env)
 	w.env.RegisterActivityWithOptions(func(_ context.Context, c cert.Case) (cert.Case, error) {
+		if w.database != nil {
+			if err := w.database(); err != nil {
+				return cert.Case{}, err
+			}
+		}
 		w.recorded = append(w.recorded, c)
 		c.ClosedAt, c.Resolution = w.closed.ClosedAt, w.closed.Resolution
 		return c, nil

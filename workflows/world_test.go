@@ -35,6 +35,7 @@ type world struct {
 	policy                  cert.Policy
 
 	recorded  func(cert.Snapshot) // if set: called while a snapshot is written
+	database  func() error        // if set: what the database says to each activity that needs it
 	effects   []string            // what the outside saw, with its time
 	checked   []activities.CheckRequest
 	snapshots []cert.Snapshot
@@ -76,7 +77,18 @@ func (w *world) step() {
 	}
 }
 
+// stored is what the database says to an activity.
+func (w *world) stored() error {
+	if w.database == nil {
+		return nil
+	}
+	return w.database()
+}
+
 func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Diagnosis, error) {
+	if err := w.stored(); err != nil {
+		return cert.Diagnosis{}, err
+	}
 	w.step()
 	w.looks++
 	w.saw("look")
@@ -87,6 +99,9 @@ func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Dia
 }
 
 func (w *world) CreateCSR(_ context.Context, r activities.CSRRequest) (activities.CSRResult, error) {
+	if err := w.stored(); err != nil {
+		return activities.CSRResult{}, err
+	}
 	w.step()
 	w.saw("csr %s", r.IssuanceID[len(shop.ID):])
 	return activities.CSRResult{SHA256: "00"}, nil
@@ -100,6 +115,9 @@ func (w *world) OrderCertificate(_ context.Context, r activities.OrderRequest) (
 }
 
 func (w *world) InstallCertificate(_ context.Context, r activities.InstallRequest) (activities.Installed, error) {
+	if err := w.stored(); err != nil {
+		return activities.Installed{}, err
+	}
 	w.step()
 	w.installs++
 	w.saw("install %s", r.Serial)
@@ -114,6 +132,9 @@ func (w *world) VerifyEdge(_ context.Context, r activities.EdgeRequest) error {
 func (w *world) ReadPolicy(context.Context) (cert.Policy, error) { return w.policy, nil }
 
 func (w *world) record(_ context.Context, s cert.Snapshot) error {
+	if err := w.stored(); err != nil {
+		return err
+	}
 	if w.recorded != nil {
 		w.recorded(s)
 	}
