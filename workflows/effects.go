@@ -106,7 +106,9 @@ func (d *domain) noteLate(h happening) {
 // planCheck sets the time of the next check; no sleep goes past the moments at which records are late, or a case.
 func (d *domain) planCheck(h happening) {
 	r, p := &d.state.Records, d.state.Policy
-	d.state.Attempt.Since = time.Time{} // no attempt can begin now
+	if h.at.Sub(r.Since) >= p.EscalateDNSAfter { // else one look that is wrong or unknown would hide that the CA has kept us waiting for days
+		d.state.Attempt.Since = time.Time{}
+	}
 	r.NextCheckAt = h.at.Add(p.NextCheck(r.Checks, h.at.Sub(r.Since), d.state.Case != nil))
 	for _, at := range d.state.milestones() {
 		if at.After(h.at) && r.NextCheckAt.After(at) {

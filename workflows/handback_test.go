@@ -177,3 +177,19 @@ func TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun(t *testing.T) {
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Len(t, w.signals, 1)
 }
+
+// TestB2_RecordsThatComeAndGoHideNoWaitForTheCA: every other look is unknown, and the CA is away.
+func TestB2_RecordsThatComeAndGoHideNoWaitForTheCA(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = func(n int) cert.Diagnosis {
+		if n%2 == 0 {
+			return cert.Diagnosis{Verdict: cert.Unknown, Problems: []cert.Problem{{Code: cert.NameserverUnreachable, Message: "no answer"}}}
+		}
+		return ready
+	}
+	w.order = func(int) (cert.Certificate, error) { return cert.Certificate{}, verdict(cert.Wait, cert.CAUnavailable, 0) }
+	w.live(5 * day)
+	require.Len(t, w.cases, 1)
+	require.Equal(t, cert.CannotFinish, w.cases[0].Kind)
+}

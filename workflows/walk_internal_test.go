@@ -191,11 +191,15 @@ func (w *walk) live() {
 		inputs = append(inputs, state)
 		err := w.run(now, state)
 		now = w.env.Now()
-		if err == nil {
+		if err == nil && !w.killed {
 			w.ended(now)
 			return
 		}
 		var next *workflow.ContinueAsNewError
+		if err == nil { // it was removed, and terminated before anybody heard of it
+			now, state = w.between(now, state, inputs)
+			continue
+		}
 		if !errors.As(err, &next) {
 			w.breaks("ends by removal only", "%v", err)
 			return

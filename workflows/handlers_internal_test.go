@@ -1,0 +1,87 @@
+package workflows
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+)
+
+func quiet(t *testing.T) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartTime(tableTime)
+	env.SetTestTimeout(time.Minute)
+	return env
+}
+
+// TestWhoWasPromisedAnAnswerGetsIt before the run ends, whether another one follows or not.
+func TestWhoWasPromisedAnAnswerGetsIt(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*domain, workflow.Context) error{
+		"the next run begins":   (*domain).continueAsNew,
+		"the domain is removed": func(d *domain, ctx workflow.Context) error { d.retire(ctx); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := quiet(t)
+			env.RegisterActivityWithOptions(func(context.Context, cert.Snapshot) error { return nil }, activity.RegisterOptions{Name: activities.RecordStatusName})
+			env.RegisterWorkflowWithOptions(func(ctx workflow.Context, s State) error {
+				d, ctx := newDomain(ctx, s)
+				asked := false
+				must(workflow.SetUpdateHandler(ctx, "slow", func(ctx workflow.Context) (string, error) {
+					asked = true
+					return "done", workflow.Sleep(ctx, time.Hour)
+				}))
+				must(workflow.Await(ctx, func() bool { return asked }))
+				return end(d, ctx)
+			}, workflow.RegisterOptions{Name: DomainWorkflow})
+			answered := false
+			env.RegisterDelayedCallback(func() {
+				env.UpdateWorkflow("slow", "1", &testsuite.TestUpdateCallback{
+					OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(any, error) { answered = !env.IsWorkflowCompleted() },
+				})
+			}, time.Minute)
+			env.ExecuteWorkflow(DomainWorkflow, legal(Active))
+			require.True(t, env.IsWorkflowCompleted())
+			require.True(t, answered)
+		})
+	}
+}
+
+// TestASignalThatComesAsTheRunEndsIsTakenAlong: it is in the same workflow task, and the next run would not see it.
+func TestASignalThatComesAsTheRunEndsIsTakenAlong(t *testing.T) {
+	t.Parallel()
+	env := quiet(t)
+	Register(env)
+	recorded := 0
+	env.RegisterActivityWithOptions(func(context.Context, cert.Snapshot) error {
+		if recorded++; recorded == 1 {
+			env.SetContinueAsNewSuggested(true)
+			env.SignalWorkflowSkippingWorkflowTask(Pause, Request{By: "kim"})
+		}
+		return nil
+	}, activity.RegisterOptions{Name: activities.RecordStatusName})
+	state := legal(Active)
+	state.Serving.Live = tableCertificate("01", tableTime.Add(-24*time.Hour))
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(Wake, WakeRequest{Cause: "because"}) }, time.Minute)
+	env.ExecuteWorkflow(DomainWorkflow, state)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, env.GetWorkflowError(), &next)
+	var passed State
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &passed))
+	require.NotNil(t, passed.Pause)
+	require.Equal(t, 2, recorded, "and is recorded")
+}
