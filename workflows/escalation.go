@@ -75,7 +75,7 @@ func newEscalation(ctx workflow.Context, s CaseState) (*escalation, workflow.Con
 		e.signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
 			var r CaseRequest
 			if channel.ReceiveAsync(&r) { // what can't be read is dropped, and the case goes on
-				do(ctx, CaseRequest{By: cert.Line(requester(r.By), cert.MaxBy), Text: cert.Line(r.Text, cert.MaxReason)})
+				do(ctx, CaseRequest{By: requester(cert.Line(r.By, cert.MaxBy)), Text: cert.Line(r.Text, cert.MaxReason)})
 			}
 		})
 	}

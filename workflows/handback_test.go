@@ -188,7 +188,9 @@ func TestB2_RecordsThatComeAndGoHideNoWaitForTheCA(t *testing.T) {
 		}
 		return ready
 	}
-	w.order = func(int) (cert.Certificate, error) { return cert.Certificate{}, verdict(cert.Wait, cert.CAUnavailable, 0) }
+	w.order = func(int) (cert.Certificate, error) {
+		return cert.Certificate{}, verdict(cert.Wait, cert.CAUnavailable, 0)
+	}
 	w.live(5 * day)
 	require.Len(t, w.cases, 1)
 	require.Equal(t, cert.CannotFinish, w.cases[0].Kind)

@@ -31,7 +31,7 @@ var mutations = []mutation{
 	one("record limited in time", "options.go", "ScheduleToCloseTimeout: unlimited", "ScheduleToCloseTimeout: time.Minute"),
 	one("ScheduleToClose unset in localOptions", "options.go", "StartToCloseTimeout: within, ScheduleToCloseTimeout: within,", "StartToCloseTimeout: within,"),
 	one("cancellation reaches the domain", "domain.go", "\tctx, _ = workflow.NewDisconnectedContext(ctx)\n\td.handle", "\td.handle"),
-	one("cancellation is not told", "messages.go", "\t\t\t\td.tell(cert.RequestIgnored", "\t\t\t\td.log.Info(string(cert.RequestIgnored), "),
+	one("cancellation is not told", "messages.go", "\t\t\t\td.tell(cert.RequestIgnored", "\t\t\t\td.log.Info(string(cert.RequestIgnored), \"cause\""),
 	one("cancellation reaches the case", "escalation.go", "\tctx, _ = workflow.NewDisconnectedContext(ctx)\n", "\tctx, _ = workflow.WithCancel(ctx)\n"),
 	one("Excused ignored", "recording.go", "|| s.Attempt.Since.IsZero() || !s.Attempt.Excused.IsZero()", "|| s.Attempt.Since.IsZero()"),
 	one("an excused wait counts afterwards", "effects.go", "\t\ta.Since = a.Since.Add(h.at.Sub(a.Excused))\n", ""),
