@@ -49,3 +49,17 @@ func TestB3_AHoldEndsWithItsReasonAndIsToldOnce(t *testing.T) {
 		{Type: cert.RenewalResumed, Detail: "what held the renewal back is gone"},
 	}, d.events)
 }
+
+// TestB2_ACertificateThatSomeEdgesServeIsRenewedInTime: no wait for the others goes past its renewal.
+func TestB2_ACertificateThatSomeEdgesServeIsRenewedInTime(t *testing.T) {
+	t.Parallel()
+	s := legal(Installing)
+	s.Serving.Live = nil
+	s.Serving.Issued.RenewAt = tableTime.Add(time.Hour)
+	for _, e := range []Event{ServedInPart, RefusedInPart, MustWait, Refused} {
+		d, h := tableDomain(t, s), happeningOf(e)
+		h.wait = 2 * time.Hour
+		d.happens(e, h)
+		require.Equal(t, tableTime.Add(time.Hour), d.state.Attempt.NextAt, e)
+	}
+}
