@@ -173,6 +173,7 @@ func TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun(t *testing.T) {
 	w := newCase(t)
 	w.closes(hour, "handed back by kim")
 	state := workflows.CaseState{Case: opened, HandBack: &workflows.CaseRequest{By: "kim"}}
+	w.env.RegisterDelayedCallback(func() { require.Len(t, w.signals, 1, "before anybody says anything") }, time.Minute)
 	require.NotPanics(t, func() { w.env.ExecuteWorkflow(workflows.EscalationWorkflow, state) })
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Len(t, w.signals, 1)
