@@ -46,6 +46,7 @@ const (
 	NameInvalid            Code = "name_invalid"
 	CSRRejected            Code = "csr_rejected"
 	RateLimited            Code = "rate_limited"
+	WaitingForBudget       Code = "waiting_for_budget" // has a place in line for the CA's limits: nobody's fault
 	IdentifierPaused       Code = "identifier_paused"
 	CAUnavailable          Code = "ca_unavailable"
 	CARejected             Code = "ca_rejected"

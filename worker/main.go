@@ -100,6 +100,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
+	go authority.Watch(ctx)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue)
 	control.Starting{Queue: db, Workflows: control.Temporal(temporal), Room: slots.Room, Log: log}.Run(ctx)
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
