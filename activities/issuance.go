@@ -199,7 +199,9 @@ func (a *Issuance) settle(ctx context.Context, i cert.Issuance, issued bool) {
 // then looks for an order whose answer was lost before making another.
 func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, r OrderRequest, by cert.CAIdentity) (string, error) {
 	if i.OrderTries == 0 { // a retry has paid already
-		place, err := a.Budgets.Reserve(ctx, cert.Reservation{IssuanceID: i.ID, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter})
+		place, err := a.Budgets.Reserve(ctx, cert.Reservation{
+			IssuanceID: i.ID, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter,
+		})
 		if err != nil {
 			return "", fmt.Errorf("reserve budget: %w", err)
 		}

@@ -149,7 +149,8 @@ func (a *Authority) block(ctx context.Context, s *session, kind string, f *cert.
 	if err != nil {
 		return fmt.Errorf("note that the CA refuses the account (%s): %w", f.Problem.Message, err)
 	}
-	a.log.Error("the CA refuses the account: every domain waits", "account", block.AccountURL, "kind", kind, "problem", f.Problem.Message, "next_probe", kept.Wait)
+	a.log.Error("the CA refuses the account: every domain waits",
+		"account", block.AccountURL, "kind", kind, "problem", f.Problem.Message, "next_probe", kept.Wait)
 	a.breaker.mu.Lock()
 	defer a.breaker.mu.Unlock()
 	a.breaker.block, a.breaker.blocked, a.breaker.read, a.breaker.trial = kept, true, time.Now(), false

@@ -108,6 +108,19 @@ func TestF3_OneDomainProbesAndTheOthersWait(t *testing.T) {
 	}
 }
 
+func TestF3_AProcessThatIsTooLateForTheProbeWaits(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.server.Answer("/new-order", 1, http.StatusForbidden, nil, newTerms)
+	want(t, s.order(t, name)(), cert.Wait, cert.AccountProblem)
+	s.accounts.due, s.accounts.leased = true, true
+	s.restart(t)
+	want(t, s.order(t, name)(), cert.Wait, cert.AccountProblem)
+	if n := s.server.Requests("/new-order"); n != 1 {
+		t.Errorf("%d orders were asked for", n)
+	}
+}
+
 func TestF3_ARefusedNameShowsThatTheAccountWorks(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)

@@ -160,7 +160,10 @@ func (s *session) accountFailure(problem *acme.ProblemDetails, err error) error 
 	remedy := "mend the account with the CA; evercert tries it by itself and goes on"
 	switch kindOf(problem.Type) {
 	case userActionRequired:
-		remedy = "read and accept the CA's new terms; evercert tries the account by itself and goes on: " + problem.Instance
+		remedy = "read and accept the CA's new terms; evercert tries the account by itself and goes on"
+		if problem.Instance != "" {
+			remedy += ": " + problem.Instance
+		}
 	case externalAccountRequired:
 		remedy = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you, and restart the workers"
 	case invalidContact, unsupportedContact:

@@ -27,6 +27,7 @@ type memoryAccounts struct {
 	retired []string              // URLs
 	blocks  map[string]cert.AccountBlock
 	due     bool // the time of the next probe has come
+	leased  bool // another process was faster to take that probe
 	cases   int  // that were opened
 }
 
@@ -86,6 +87,9 @@ func (m *memoryAccounts) LeaseProbe(_ context.Context, directory, settings strin
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b := m.blocks[directory]
+	if m.leased {
+		return false, nil
+	}
 	leased := m.due || b.Settings != settings
 	b.Settings, m.due = settings, false
 	m.blocks[directory] = b

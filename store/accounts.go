@@ -107,7 +107,8 @@ func (s *Store) BlockAccount(ctx context.Context, b cert.AccountBlock) (cert.Acc
 		})
 	batch.Queue(`
 		INSERT INTO cases (id, domain_id, hostname, tenant, reason, failures, problems, opened_at, assignee, notes, resolution)
-		VALUES (@id, NULL, '', '', 'the CA refuses the account: no domain can be issued or renewed', 0, jsonb_build_array(@problem::jsonb), now(), '', '[]', '')
+		VALUES (@id, NULL, '', '', 'the CA refuses the account: no domain can be issued or renewed', 0,
+		        jsonb_build_array(@problem::jsonb), now(), '', '[]', '')
 		ON CONFLICT (id) DO UPDATE
 		SET problems = excluded.problems, closed_at = NULL, resolution = '',
 		    opened_at = CASE WHEN cases.closed_at IS NULL THEN cases.opened_at ELSE excluded.opened_at END`,
@@ -158,7 +159,9 @@ func (s *Store) UnblockAccount(ctx context.Context, directory, resolution string
 			return err
 		}
 		was = true
-		_, err = tx.Exec(ctx, `UPDATE cases SET closed_at = now(), resolution = $2 WHERE id = $1 AND closed_at IS NULL`, accountCase(directory, url), resolution)
+		_, err = tx.Exec(ctx, `
+			UPDATE cases SET closed_at = now(), resolution = $2
+			WHERE id = $1 AND closed_at IS NULL`, accountCase(directory, url), resolution)
 		return err
 	})
 	if err != nil {
