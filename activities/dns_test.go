@@ -43,7 +43,7 @@ func (z *zone) TenantSecret(context.Context, string) ([]byte, error) {
 }
 
 func (z *zone) Identity(context.Context) (cert.CAIdentity, error) {
-	return cert.CAIdentity{Name: "test-ca"}, z.fails["Identity"]
+	return cert.CAIdentity{Name: "test-ca", Directory: "https://ca.example/directory"}, z.fails["Identity"]
 }
 
 func (z *zone) KeepCheck(_ context.Context, id string, d cert.Diagnosis) (cert.Diagnosis, error) {
@@ -112,6 +112,7 @@ func TestTheWholeCheckIsKeptAndTheWorkflowGetsWhatItDecidesBy(t *testing.T) {
 	require.NoError(t, err)
 
 	want := whole
+	want.Directory = "https://ca.example/directory"
 	want.CheckedAt = noon.Truncate(time.Microsecond)
 	require.Equal(t, []cert.Diagnosis{want}, z.kept, "the sightings are still there: what was returned is a copy")
 	want.CAA, want.Servers = nil, nil

@@ -99,6 +99,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
+	go authority.Watch(ctx)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
 	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Allowed: rollout.Starts, Log: log})
