@@ -87,6 +87,10 @@ fuzz: ## Run every fuzz target for FUZZTIME each; what fails is kept in testdata
 bench: build ## Measure issuance beside the CA client alone, and diagnoses beside dead zones, as ratios
 	@go run ./bench
 
+.PHONY: mutate
+mutate: ## Break the workflows, one rule at a time, and see that a test notices each: about 10 minutes
+	@go run ./e2e/mutate
+
 .PHONY: replay-record
 replay-record: build ## Record workflow histories for the replay tests; do it from a released commit
 	@go run ./e2e/replayrecord

@@ -164,10 +164,15 @@ func must(err error) {
 // eventsRecorded is how many events one record holds. A flood of requests between two records is summed up.
 const eventsRecorded = 50
 
+// onRequest are the events of which anybody can make any number between two records.
+var onRequest = map[cert.EventType]bool{
+	cert.RequestMade: true, cert.RenewalOnHoldEvent: true, cert.RenewalResumed: true, cert.DomainRepaired: true,
+}
+
 // tell puts an entry on the timeline.
 func (d *domain) tell(t cert.EventType, detail string) {
 	d.changed = true
-	if len(d.events) == eventsRecorded && t == cert.RequestMade {
+	if len(d.events) >= eventsRecorded && onRequest[t] {
 		d.omitted++
 		return
 	}

@@ -170,6 +170,9 @@ func (d *domain) planRetry(h happening) {
 	if wait > 0 {
 		a.NextAt = h.at.Add(s.Policy.BeforeExpiry(wait, s.Serving.remaining(h.at)))
 	}
+	if c := s.Serving.candidate(); c != nil && c.RenewAt.After(h.at) && c.RenewAt.Before(a.NextAt) {
+		a.NextAt = c.RenewAt // not on every edge, and renewed in time all the same
+	}
 }
 
 // beginAttempt notes nothing that people read: a look or an installation follows at once, and is recorded.
@@ -295,10 +298,13 @@ func (d *domain) beginPause(h happening) {
 
 // endPause moves the beginnings of all waits on by the time of the pause.
 func (d *domain) endPause(h happening) {
-	paused := h.at.Sub(d.state.Pause.Since)
 	for _, since := range []*time.Time{&d.state.Records.Since, &d.state.Attempt.Since, &d.state.Attempt.Excused} {
-		if !since.IsZero() {
-			*since = since.Add(paused)
+		switch {
+		case since.IsZero():
+		case since.After(d.state.Pause.Since): // handed back meanwhile
+			*since = h.at
+		default:
+			*since = since.Add(h.at.Sub(d.state.Pause.Since))
 		}
 	}
 	d.state.Pause = nil
@@ -337,7 +343,9 @@ func (d *domain) closeCase(h happening) {
 func (d *domain) beginWaitsAnew(h happening) {
 	s := &d.state
 	s.Attempt.Failures, s.Attempt.Tries, s.Attempt.OrdersGone, s.Attempt.Excused = 0, 0, 0, time.Time{}
-	s.Attempt.Since = time.Time{}
+	if !s.Attempt.Since.IsZero() {
+		s.Attempt.Since = h.at
+	}
 	s.Records.Late, s.Records.Checks = false, 0
 	if s.Phase == AwaitingRetry && s.Attempt.NextAt.After(h.at) {
 		s.Attempt.NextAt = h.at

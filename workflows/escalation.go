@@ -43,6 +43,7 @@ type CaseState struct {
 func Escalation(ctx workflow.Context, s CaseState) error {
 	e, ctx := newEscalation(ctx, s)
 	for {
+		e.tellDomain(ctx) // also what the run before could not
 		if e.record(ctx); !e.s.ClosedAt.IsZero() {
 			return nil
 		}
@@ -52,7 +53,6 @@ func Escalation(ctx workflow.Context, s CaseState) error {
 			}, EscalationWorkflow, e.s)
 		}
 		e.rest(ctx)
-		e.tellDomain(ctx)
 	}
 }
 

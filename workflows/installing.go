@@ -27,7 +27,7 @@ func (d *domain) install(ctx workflow.Context) {
 	}
 	verdict, lacking := d.verify(ctx, c.Serial, installed.Edges)
 	if len(lacking) == 0 {
-		d.happens(Served, happening{at: workflow.Now(ctx)})
+		d.happens(Served, happening{at: workflow.Now(ctx), text: "every edge serves the certificate"})
 		return
 	}
 	if len(lacking) == len(installed.Edges) {

@@ -30,7 +30,15 @@ func (d *domain) issue(ctx workflow.Context) {
 		d.issuanceFailed(workflow.Now(ctx), activities.ReadVerdict(err))
 		return
 	}
-	d.happens(Issued, happening{at: workflow.Now(ctx), issued: issued})
+	now := workflow.Now(ctx)
+	if !now.Before(newCertificate(issued).RenewAt) {
+		d.issuanceFailed(now, activities.Verdict{Outcome: cert.OrderGone, Problem: cert.Problem{
+			Code: cert.CARejected, WhoActs: cert.PlatformActs, Message: "serial " + issued.Serial + " was due for renewal when it came",
+			Remediation: "evercert orders another one by itself; if that comes late too, compare the clocks",
+		}})
+		return
+	}
+	d.happens(Issued, happening{at: now, issued: issued})
 }
 
 // issuanceFailed decides what a failed step means. Only a refusal counts.
@@ -93,9 +101,6 @@ func (d *domain) grown(first time.Duration, tries int) time.Duration {
 // awaitRetry waits for the time of the next attempt, or for somebody who wants one now (row A4).
 func (d *domain) awaitRetry(ctx workflow.Context) {
 	now, due := workflow.Now(ctx), d.state.Attempt.NextAt
-	if l := d.state.Serving.Live; len(d.state.Serving.Lacking) > 0 && l.RenewAt.Before(due) {
-		due = l.RenewAt // live on some edges only, and renewed in time all the same
-	}
 	switch {
 	case d.state.Asked.Certificate != "", !now.Before(due):
 		d.begin(now)
@@ -121,12 +126,9 @@ func (d *domain) begin(now time.Time) {
 
 // awaitHandBack leaves the domain to people. A live certificate is still watched to its end.
 func (d *domain) awaitHandBack(ctx workflow.Context) {
-	switch {
-	case d.state.Case == nil: // handed back
-		d.begin(workflow.Now(ctx))
-	case d.state.Asked.Check != "":
+	if d.state.Asked.Check != "" {
 		d.lookOnly(ctx)
-	default:
-		d.rest(ctx, time.Time{}, "")
+		return
 	}
+	d.rest(ctx, time.Time{}, "")
 }

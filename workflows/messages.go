@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"time"
 
@@ -100,13 +102,14 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) {
 	take := func(ctx workflow.Context, r R) (Answer, error) {
 		request := v.request(&r)
 		request.clean()
-		if request.ID != "" && d.state.Asked.knows(request.ID) {
+		if d.state.Asked.did(request.ID) {
 			return d.answer("it was done when it was asked for the first time"), nil
 		}
 		if err := v.check(r); err != nil {
 			d.log.Info("refused", "verb", v.name, "reason", err)
 			return Answer{}, err
 		}
+		d.state.Asked.remember(request.ID)
 		message, did := v.apply(r, workflow.Now(ctx))
 		if did {
 			d.tell(cert.RequestMade, v.name+" by "+requester(request.By)+reason(*request))
@@ -121,7 +124,7 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) {
 			return take(ctx, r)
 		},
 		workflow.UpdateHandlerOptions{Validator: func(ctx workflow.Context, r R) error {
-			if d.state.Asked.did(workflow.GetCurrentUpdateInfo(ctx).ID) {
+			if d.state.Asked.did(requestID(workflow.GetCurrentUpdateInfo(ctx).ID)) {
 				return nil
 			}
 			return v.check(r)
@@ -156,11 +159,19 @@ func (d *domain) drainSignals(ctx workflow.Context) {
 
 // clean makes what people wrote safe to keep. The API and the CLI refuse such text; a signal has nobody to tell.
 func (r *Request) clean() {
-	r.ID, r.By, r.Reason = cert.Line(r.ID, maxRequestID), cert.Line(r.By, cert.MaxBy), cert.Line(r.Reason, cert.MaxReason)
+	r.ID, r.By, r.Reason = requestID(r.ID), cert.Line(r.By, cert.MaxBy), cert.Line(r.Reason, cert.MaxReason)
 }
 
 // maxRequestID is enough for any identifier in use; the state keeps many.
 const maxRequestID = 64
+
+// requestID returns an id as it is kept: itself, or the hash of one that is long or no line of text.
+func requestID(id string) string {
+	if len(id) <= maxRequestID && cert.IsLine(id) {
+		return id
+	}
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(id)))
+}
 
 // wake does what the caretaker asks for, and records anew.
 func (d *domain) wake(r WakeRequest) {

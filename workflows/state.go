@@ -126,7 +126,7 @@ func newCertificate(c cert.Certificate) *Certificate {
 	h := fnv.New32a()
 	h.Write([]byte(c.Serial))
 	return &Certificate{
-		Serial: c.Serial, Issuer: c.Issuer, NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		Serial: c.Serial, Issuer: cert.Line(c.Issuer, cert.MaxIssuer), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 		RenewAt: cert.RenewAt(c.NotBefore, c.NotAfter, float64(h.Sum32())/(1<<32)),
 	}
 }
@@ -161,16 +161,15 @@ func (s *Serving) remaining(now time.Time) time.Duration {
 // did reports whether a request was carried out before.
 func (a *Asked) did(id string) bool { return id != "" && slices.Contains(a.Requests, id) }
 
-// knows is did; a request that is new is remembered.
-func (a *Asked) knows(id string) bool {
-	if a.did(id) {
-		return true
+// remember keeps the id of a request that is carried out now.
+func (a *Asked) remember(id string) {
+	if id == "" {
+		return
 	}
 	a.Requests = append(a.Requests, id)
 	if extra := len(a.Requests) - requestsKept; extra > 0 {
 		a.Requests = slices.Delete(a.Requests, 0, extra)
 	}
-	return false
 }
 
 // status derives where the domain stands on the three axes.

@@ -54,7 +54,7 @@ type Transition struct {
 	Effects []Effect // in this order
 }
 
-// anywhere holds what may happen in every phase but Removed; it leaves the phase as it is unless To says otherwise.
+// anywhere holds what may happen in every phase but Removed, unless the phase has its own; it leaves the phase as it is unless To says otherwise.
 var anywhere = map[Event]Transition{
 	NearlyExpired: {Effects: []Effect{TellNearlyExpired, OpenCase}},
 	Expired:       {Effects: []Effect{TellExpired, OpenCase}},
@@ -105,9 +105,7 @@ var transitions = everywhere(map[Phase]map[Event]Transition{
 		TakesTooLong:    {AwaitingRetry, []Effect{OpenCase}},
 	},
 	AwaitingHandBack: {
-		BeginFirst:      {AwaitingDNS, []Effect{BeginAttempt}},
-		BeginRenewal:    {RenewalDue, []Effect{BeginAttempt}},
-		BeginInstalling: {Installing, []Effect{BeginAttempt}},
+		BackToCare: {AwaitingRetry, []Effect{CloseCase, BeginWaitsAnew, RetryAtOnce}},
 	},
 	Removed: {},
 })
@@ -119,7 +117,8 @@ func everywhere(table map[Phase]map[Event]Transition) map[Phase]map[Event]Transi
 			continue
 		}
 		for _, event := range Events {
-			if t, ok := anywhere[event]; ok {
+			t, ok := anywhere[event]
+			if _, own := table[phase][event]; ok && !own {
 				if t.To == "" {
 					t.To = phase
 				}

@@ -1,0 +1,179 @@
+package workflows_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// away is what is said of an edge that nobody reaches.
+func away() error {
+	return temporal.NewApplicationErrorWithOptions("no answer", string(cert.Wait), temporal.ApplicationErrorOptions{
+		Details: []any{activities.Verdict{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.HTTPSUnreachable, Message: "no answer"}}},
+	})
+}
+
+// TestB2_AHandBackWithACertificateAtHandBeginsItsWaitAnew: the edge stays away, so people get the domain again, and not before 72 hours.
+func TestB2_AHandBackWithACertificateAtHandBeginsItsWaitAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.verify = func(int, string) error { return away() }
+	w.live(12*day, message{at: 5 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "kim"}})
+	opened := moments(t, w, "event escalation.opened")
+	require.Len(t, opened, 2)
+	require.Equal(t, start.Add(8*day), opened[1])
+}
+
+func TestB2_AHandBackDuringAPauseBeginsItsWaitWhenTheDomainIsResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = never
+	w.live(40*day, message{at: 4 * day, verb: workflows.Pause, arg: workflows.Request{By: "kim"}},
+		message{at: 14 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "kim"}},
+		message{at: 24 * day, verb: workflows.Resume, arg: workflows.Request{By: "kim"}})
+	opened := moments(t, w, "event escalation.opened")
+	require.Len(t, opened, 2)
+	require.Equal(t, start.Add(27*day), opened[1])
+}
+
+// TestA5_AHandBackOfADomainWhoseCertificateEndsMeanwhileIsNotLost: both are seen in the same turn.
+func TestA5_AHandBackOfADomainWhoseCertificateEndsMeanwhileIsNotLost(t *testing.T) {
+	t.Parallel()
+	state := active(t, shop)
+	state.Phase, state.Attempt.Failures, state.Cases = workflows.AwaitingHandBack, 3, 1
+	state.Case = &cert.Case{ID: shop.ID + "/1", Kind: cert.TooManyFailures}
+	state.Serving.Endangered = true
+	v := newVisit(t, state.Serving.Live.NotAfter)
+	v.env.RegisterDelayedCallback(func() { v.env.SignalWorkflow(workflows.HandedBack, workflows.Request{By: "kim"}) }, 0)
+	v.later(day, func() {})
+	v.run(state)
+	require.Equal(t, 1, v.orders, "attempts went on")
+	for _, s := range v.snapshots {
+		require.False(t, s.Case == nil && strings.Contains(s.NextAction, "support looks"), "nobody has it: %+v", s)
+	}
+}
+
+func TestA5_TheAnswerToAHandBackSaysThatTheNextAttemptBegins(t *testing.T) {
+	t.Parallel()
+	state := active(t, shop)
+	state.Serving, state.Phase = workflows.Serving{}, workflows.AwaitingHandBack
+	state.Case = &cert.Case{ID: shop.ID + "/1", Kind: cert.TooManyFailures}
+	v := newVisit(t, start)
+	var got *asked
+	v.later(day, func() { got = v.ask(workflows.HandedBack, workflows.Request{By: "kim"}) })
+	v.run(state)
+	require.NoError(t, got.err)
+	require.Equal(t, "the next attempt begins", got.answer.NextAction)
+	require.True(t, start.Add(day).Equal(got.answer.NextActionAt))
+}
+
+// TestB3_ACertificateThatSomeEdgesServeIsRenewedWithPausesBetweenTheTries: its renewal was due long ago, and the CA is away.
+func TestB3_ACertificateThatSomeEdgesServeIsRenewedWithPausesBetweenTheTries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.edges = []string{"edge-1:443", "edge-2:443"}
+	w.verify = func(_ int, edge string) error {
+		if edge == "edge-2:443" {
+			return away()
+		}
+		return nil
+	}
+	w.order = func(n int) (cert.Certificate, error) {
+		if n == 1 {
+			return w.certificate(n, 6*day), nil
+		}
+		return cert.Certificate{}, verdict(cert.Wait, cert.CAUnavailable, 0)
+	}
+	w.live(4 * day)
+	require.Greater(t, w.orders, 5)
+	require.Less(t, w.orders, 30, "10 minutes at first, then up to two hours")
+}
+
+// TestA4_ACAWhoseCertificatesAreDueWhenTheyComeIsAskedWithPauses: one that was stored for long may be; the next one comes at once.
+func TestA4_ACAWhoseCertificatesAreDueWhenTheyComeIsAskedWithPauses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order = func(n int) (cert.Certificate, error) {
+		c := w.certificate(n, 6*day)
+		c.NotBefore, c.NotAfter = c.NotBefore.Add(-4*day), c.NotAfter.Add(-4*day)
+		return c, nil
+	}
+	w.live(day)
+	require.Greater(t, w.orders, 5)
+	require.Less(t, w.orders, 25)
+	require.Zero(t, w.installs)
+}
+
+// TestE1_AFloodOfRequestsMakesNoRecordThatTemporalRefuses: what one record tells is bounded, also while the database is away.
+func TestE1_AFloodOfRequestsMakesNoRecordThatTemporalRefuses(t *testing.T) {
+	t.Parallel()
+	state := active(t, shop)
+	v := newVisit(t, start)
+	v.later(day, func() {
+		for i := range 500 {
+			verb := []string{workflows.Pause, workflows.Resume, workflows.Wake}[i%3]
+			v.env.SignalWorkflow(verb, workflows.Request{By: "kim", Reason: fmt.Sprint(i)})
+		}
+	})
+	v.run(state)
+	for _, s := range v.snapshots {
+		require.LessOrEqual(t, len(s.Events), 60)
+	}
+}
+
+// TestE1_ARefusedRequestIsNoDoneOne: sent again when it fits, it is carried out.
+func TestE1_ARefusedRequestIsNoDoneOne(t *testing.T) {
+	t.Parallel()
+	pause := workflows.Request{ID: "p", By: "kim"}
+	wish := message{verb: workflows.RequestCertificate, arg: workflows.Request{ID: "w", By: "kim"}}
+	first, again := wish, wish
+	first.at, again.at = 2*day, 4*day
+	w := newWorld(t)
+	w.live(6*day, message{at: day, verb: workflows.Pause, arg: pause}, first, message{at: 3 * day, verb: workflows.Resume, arg: workflows.Request{By: "kim"}}, again)
+	require.Equal(t, 2, w.orders, "the first was refused: the domain was paused")
+}
+
+// TestE1_LongRequestIDsThatBeginAlikeAreTwo and the same one sent twice is one.
+func TestE1_LongRequestIDsThatBeginAlikeAreTwo(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 100)
+	wish := func(at time.Duration, id string) message {
+		return message{at: at, verb: workflows.RequestCertificate, arg: workflows.Request{ID: id, By: "kim"}}
+	}
+	w := newWorld(t)
+	w.live(6*day, wish(day, long+"1"), wish(2*day, long+"2"), wish(3*day, long+"1"))
+	require.Equal(t, 3, w.orders, "the first certificate and two renewals")
+}
+
+func TestF24_AnIssuerIsOneLineInTheState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order = func(n int) (cert.Certificate, error) {
+		c := w.certificate(n, 90*day)
+		c.Issuer = "Test \x1b[2J\u202eCA"
+		return c, nil
+	}
+	w.live(hour)
+	for _, s := range w.snapshots {
+		require.True(t, cert.IsLine(s.Issuer), "%q", s.Issuer)
+	}
+}
+
+// TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun of the case.
+func TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun(t *testing.T) {
+	t.Parallel()
+	w := newCase(t)
+	w.closes(hour, "handed back by kim")
+	state := workflows.CaseState{Case: opened, HandBack: &workflows.CaseRequest{By: "kim"}}
+	require.NotPanics(t, func() { w.env.ExecuteWorkflow(workflows.EscalationWorkflow, state) })
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Len(t, w.signals, 1)
+}
