@@ -131,7 +131,7 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 	q := z.questions[0]
 	require.Equal(t, names, q.Names)
 	require.Len(t, q.Expected, 5)
-	require.Equal(t, []cert.CAIdentity{{Name: "test-ca"}}, q.CAs)
+	require.Equal(t, []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}}, q.CAs)
 	require.Equal(t, []cert.Method{cert.HTTP01}, q.Methods)
 	require.False(t, q.Registration)
 
