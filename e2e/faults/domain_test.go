@@ -86,9 +86,6 @@ func (d *domain) shows(h cert.Headline) func() error {
 	return func() error { return d.is(string(h), func(v control.Domain) bool { return v.Headline == h }) }
 }
 
-// errLost is not worth waiting for.
-var errLost = errors.New("the domain's workflow has ended")
-
 // reach is await with the patience of these tests. It gives up early when the domain's workflow has ended in another way than by its own return.
 func (d *domain) reach(done func() error) error {
 	const looks = 20 // for one at the workflow
@@ -96,7 +93,7 @@ func (d *domain) reach(done func() error) error {
 	return await(d.name, patience, func() error {
 		err := done()
 		if n++; err != nil && n%looks == 0 && d.failed(workflows.DomainID(d.name)) {
-			return errors.Join(errLost, err)
+			return fmt.Errorf("%w: %w", errLost, err)
 		}
 		return err
 	})

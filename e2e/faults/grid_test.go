@@ -17,15 +17,15 @@ import (
 )
 
 // faultTime is how long a fault lasts at each step.
-func faultTime(t *testing.T) time.Duration { return soak(t, 2*time.Second, 30*time.Second) }
+var faultTime = long(2*time.Second, 30*time.Second)
 
 // column is a kind of fault. Its domains have a stack of their own, so that what goes wrong there is the work of this fault.
 type column struct {
 	name string
 	// database is the fault of the gate that the trigger orders itself.
 	database string
-	// strike makes another fault happen while the statement is held, and lasts as long as the fault.
-	strike func(w *world, length time.Duration) error
+	// strike makes another fault happen. The statement is held until it returns.
+	strike func(w *world) error
 	// odd columns have the CA's own faults, at the steps at which it is asked.
 	odd bool
 	// share of Temporal's own database calls that fail, at every step.
@@ -72,7 +72,7 @@ func TestF22_FaultsAtEachStep(t *testing.T) {
 func (c column) run(t *testing.T, grid *table) {
 	options := stack.Options{CA: []string{"minutes=24s", "retry-after=0"}, Env: hasty(nil), TemporalFaults: c.share}
 	w := newWorld(t, options)
-	s := &striker{world: w, column: c, length: faultTime(t)}
+	s := &striker{world: w, column: c}
 	var all sync.WaitGroup
 	for _, row := range steps() {
 		if c.odd && row.odd == "" {
@@ -104,8 +104,7 @@ func (d *domain) alive() error {
 type striker struct {
 	*world
 	column column
-	length time.Duration
-	one    sync.Mutex // a strike that comes during another one waits for it
+	one    sync.Mutex // held during a strike
 }
 
 // live connects a domain, sees that the fault happens at its step, and returns what it did not reach.
@@ -140,7 +139,7 @@ func (s *striker) arm(row step, d *domain) (int, error) {
 		return 0, d.caFault(row.ca, caPause, 1, d.name)
 	}
 	o := row.at
-	o.Action, o.For = s.column.database, s.length.Seconds()
+	o.Action, o.For = s.column.database, faultTime.Seconds()
 	if o.Action == "" {
 		o.Action, o.For = "hold", heldFor.Seconds()
 	}
@@ -167,7 +166,7 @@ func (s *striker) atStep(row step, d *domain, at int) error {
 			return err
 		}
 		if s.column.database != "" {
-			return s.dbFault(s.length.Seconds(), s.column.database)
+			return s.dbFault(faultTime.Seconds(), s.column.database)
 		}
 	default:
 		if err := d.reach(func() error { return s.fired(at) }); err != nil {
@@ -182,14 +181,16 @@ func (s *striker) atStep(row step, d *domain, at int) error {
 			}
 		}()
 	}
-	s.one.Lock()
+	if !s.one.TryLock() {
+		return nil // the part is away already, because of another domain's step
+	}
 	defer s.one.Unlock()
-	return s.column.strike(s.world, s.length)
+	return s.column.strike(s.world)
 }
 
 // kills is kill -9 of a part that comes back. One that is being started is down already.
-func kills(part string) func(*world, time.Duration) error {
-	return func(w *world, _ time.Duration) error {
+func kills(part string) func(*world) error {
+	return func(w *world) error {
 		if _, err := w.Devstack("kill", part); err != nil && !strings.Contains(err.Error(), "isn't running now") {
 			return err
 		}
@@ -198,12 +199,12 @@ func kills(part string) func(*world, time.Duration) error {
 }
 
 // stops keeps a part away.
-func stops(part string) func(*world, time.Duration) error {
-	return func(w *world, length time.Duration) error {
+func stops(part string) func(*world) error {
+	return func(w *world) error {
 		if _, err := w.Devstack("stop", part); err != nil {
 			return fmt.Errorf("stop %s: %w", part, err)
 		}
-		<-time.After(length)
+		<-time.After(faultTime)
 		_, err := w.Devstack("start", part)
 		return err
 	}

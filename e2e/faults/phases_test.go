@@ -2,8 +2,6 @@ package faults
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,20 +14,11 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// outage is how long the database is away, and lockTime how long each of its tables is held. `make soak` takes longer.
-func outage(t *testing.T) time.Duration   { return soak(t, 90*time.Second, 10*time.Minute) }
-func lockTime(t *testing.T) time.Duration { return soak(t, 60*time.Second, 5*time.Minute) }
-
-// soak chooses between the time of `make test` and that of `make soak`, which sets EVERCERT_SOAK=1.
-func soak(t *testing.T, short, long time.Duration) time.Duration {
-	t.Helper()
-	on, err := strconv.ParseBool(os.Getenv("EVERCERT_SOAK"))
-	require.True(t, err == nil || os.Getenv("EVERCERT_SOAK") == "", "EVERCERT_SOAK is 1 or 0")
-	if on {
-		return long
-	}
-	return short
-}
+// outage is how long the database is away, and lockTime how long its tables are held.
+var (
+	outage   = long(90*time.Second, 10*time.Minute)
+	lockTime = long(60*time.Second, 5*time.Minute)
+)
 
 // TestF22_DatabaseGoneEndsNoDomain: evercert's database alone refuses connections while Temporal goes on; a domain in every phase, and every case, goes
 // on by itself afterwards (figure 1).
@@ -37,7 +26,7 @@ func TestF22_DatabaseGoneEndsNoDomain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.must(f.dbFault(0, "refuse"))
-	f.during(outage(t))
+	f.during(outage)
 	f.must(f.dbFault(0, "none"))
 	f.after()
 }
@@ -46,11 +35,10 @@ func TestF22_DatabaseGoneEndsNoDomain(t *testing.T) {
 func TestF22_LockedTablesEndNoDomain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	length := lockTime(t)
 	var locked []string
-	f.must(f.send("POST", f.info.DBControl+"/lock", map[string]any{"table": "all", "seconds": length.Seconds()}, &locked))
+	f.must(f.send("POST", f.info.DBControl+"/lock", map[string]any{"table": "all", "seconds": lockTime.Seconds()}, &locked))
 	require.Contains(t, locked, "domains")
-	f.during(length)
+	f.during(lockTime)
 	f.must(f.send("POST", f.info.DBControl+"/reset", struct{}{}, nil))
 	f.after()
 }
@@ -66,6 +54,7 @@ type fleet struct {
 
 const (
 	refusal = "problem:caa"
+	goesOn  = "goes on"
 	newNote = "a note that was written during the fault"
 )
 
@@ -195,17 +184,17 @@ func (f *fleet) after() {
 				err = errLost
 			}
 		}
-		report.add(d.name, "workflow after the fault", err)
+		report.add(d.name, "workflow runs", err)
 	}
 	for _, d := range []*domain{f.escalated, f.support} {
-		report.add(d.name, "workflow of the case", f.running(workflows.EscalationID(d.name)))
+		report.add(d.name, "case runs", f.running(workflows.EscalationID(d.name)))
 	}
 	f.goals(report)
 	failed, err := f.failedWorkflows()
 	if failed > 0 {
-		err = fmt.Errorf("%d workflows failed", failed)
+		err = fmt.Errorf("%d workflows failed: %w", failed, errLost)
 	}
-	report.add("all", "workflows that ended", err)
+	report.add("all", "workflow runs", err)
 	report.add("all", "orders", await("orders", time.Minute, f.orders))
 	f.t.Log(report)
 	require.Empty(f.t, report.lost())
@@ -246,12 +235,12 @@ func (f *fleet) goals(report *table) {
 	} {
 		all.Go(func() {
 			for _, g := range goals {
-				err := d.reach(g.done)
-				report.add(d.name, g.what, err)
-				if err != nil {
+				if err := d.reach(g.done); err != nil {
+					report.add(d.name, goesOn, fmt.Errorf("%s: %w", g.what, err))
 					return
 				}
 			}
+			report.add(d.name, goesOn, nil)
 		})
 	}
 	all.Wait()

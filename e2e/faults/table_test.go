@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -74,15 +75,22 @@ func (t *table) String() string {
 	for _, row := range t.rows {
 		fmt.Fprintf(&b, "\n%-*.*s", first, first, row)
 		for _, column := range t.columns {
-			cell := "-"
-			if err, tried := t.cells[[2]string{row, column}]; tried {
-				cell = "ok"
-				if err != nil {
-					cell = "LOST"
-				}
-			}
-			fmt.Fprintf(&b, " %-*s", width, cell)
+			err, tried := t.cells[[2]string{row, column}]
+			fmt.Fprintf(&b, " %-*s", width, cell(err, tried))
 		}
 	}
 	return b.String()
+}
+
+func cell(err error, tried bool) string {
+	switch {
+	case !tried:
+		return "-"
+	case err == nil:
+		return "ok"
+	case errors.Is(err, errLost):
+		return "LOST"
+	default:
+		return "late" // or with an order too many; the error says
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,13 +28,22 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-const (
-	// patience is how long a domain may take to go on by itself when everything is healthy again. A claim whose start was lost is
-	// taken again after a minute, and these machines are shared.
-	patience = 4 * time.Minute
+// soaking is set by `make soak`: longer faults.
+var soaking = os.Getenv("EVERCERT_SOAK") == "1"
 
-	glance = 100 * time.Millisecond // between two looks
-)
+// long chooses between the time of `make test` and that of `make soak`.
+func long(short, soak time.Duration) time.Duration {
+	if soaking {
+		return soak
+	}
+	return short
+}
+
+// patience is how long a domain may take to go on by itself. A claim whose start was lost is taken again after a minute, and these machines
+// are shared. In a column of the grid the faults of all steps come one after the other.
+var patience = long(4*time.Minute, 40*time.Minute)
+
+const glance = 100 * time.Millisecond // between two looks
 
 // hasty makes a life of days pass in seconds. It is the environment of all stacks here; budgets are on, so that there is something to lock.
 func hasty(more map[string]string) map[string]string {
@@ -116,6 +126,9 @@ func (w *world) insist(what string, call func() error) {
 	w.must(await(what, patience, call))
 }
 
+// errLost is not worth waiting for.
+var errLost = errors.New("the workflow has ended")
+
 // await calls done until it returns nil, or errLost.
 func await(what string, limit time.Duration, done func() error) error {
 	deadline, tick := time.After(limit), time.NewTicker(glance)
@@ -142,7 +155,7 @@ func (w *world) running(id string) error {
 		return err
 	}
 	if status := answer.GetWorkflowExecutionInfo().GetStatus(); status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return fmt.Errorf("workflow %s is %s", id, status)
+		return fmt.Errorf("%w: %s is %s", errLost, id, status)
 	}
 	return nil
 }
