@@ -47,6 +47,9 @@ type faultOrder struct {
 	Name   string `json:"name,omitempty"` // only requests about orders for this host
 }
 
+// noCAFault takes back what was ordered for a path and a name.
+const noCAFault = "none"
+
 type fault struct {
 	faultDone
 	prefix, action, argument string
@@ -210,6 +213,10 @@ func (f *caFront) addFault(o faultOrder) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if action == noCAFault {
+		f.faults = slices.DeleteFunc(f.faults, func(ordered *fault) bool { return ordered.prefix == prefix && ordered.Name == o.Name })
+		return nil
+	}
 	f.faults = append(f.faults, &fault{faultDone{faultOrder: o}, prefix, action, argument})
 	return nil
 }
@@ -217,7 +224,7 @@ func (f *caFront) addFault(o faultOrder) error {
 func checkAction(action, argument string) error {
 	var err error
 	switch action {
-	case "drop-request", "drop-response", "truncate", "paused":
+	case "drop-request", "drop-response", "truncate", "paused", noCAFault:
 		if argument != "" {
 			err = errors.New("it takes no argument")
 		}
@@ -235,7 +242,7 @@ func checkAction(action, argument string) error {
 			err = errors.New("want a type, as in problem:caa")
 		}
 	default:
-		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE or html-503:SECONDS")
+		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE, html-503:SECONDS or none")
 	}
 	if err != nil {
 		return fmt.Errorf("action %q: %w", action, err)

@@ -316,7 +316,15 @@ func TestNamedFaultsMeetEachStepOfOneOrder(t *testing.T) {
 	if _, err := b.issue(core, "mine.empty.test"); err != nil {
 		t.Errorf("when each fault is used up: %v", err)
 	}
-	if orders := b.ca.front.ordersByName(); orders["other.empty.test"] != 1 || orders["mine.empty.test"] != 6 { // the first of seven was refused
+	for _, action := range []string{"status:503", "none"} {
+		if err := b.ca.front.addFault(faultOrder{Path: "finalize", Action: action, Name: "other.empty.test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.issue(core, "other.empty.test"); err != nil {
+		t.Errorf("when the fault was taken back: %v", err)
+	}
+	if orders := b.ca.front.ordersByName(); orders["other.empty.test"] != 2 || orders["mine.empty.test"] != 6 { // the first of seven was refused
 		t.Errorf("orders: %v", orders)
 	}
 	for _, f := range b.ca.front.ordered() {

@@ -48,7 +48,8 @@ const usage = `usage: devstack COMMAND
   ca orders                        newOrder requests that it accepted, by names
   ca fault PATH ACTION [N] [--name HOST]
                                    order a fault, N times (1; 0 = until reset),
-                                   for one host's orders only
+                                   for one host's orders only; none takes back
+                                   what was ordered for PATH and HOST
   ca faults                        show the faults ordered and how often each
                                    was done
   ca reset                         forget all faults, set the counts to zero

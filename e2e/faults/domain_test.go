@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -77,7 +78,8 @@ func (d *domain) is(what string, wanted func(control.Domain) bool) error {
 		return err
 	}
 	if !wanted(view) {
-		return fmt.Errorf("%s is %q, next: %s, not yet: %s", d.name, view.Headline, view.NextAction, what)
+		return fmt.Errorf("%s is %q, next: %s at %s, not yet: %s; problems: %v",
+			d.name, view.Headline, view.NextAction, view.NextActionAt.Format(time.TimeOnly), what, view.Problems)
 	}
 	return nil
 }

@@ -119,7 +119,8 @@ func refusedOnce(d *domain) error {
 }
 
 func refusedThrice(d *domain) error {
-	if err := errors.Join(d.caFault("finalize", refusal, 3, d.name), d.point()); err != nil {
+	// Until it is taken back: a refusal whose report is lost does not count as one.
+	if err := errors.Join(d.caFault("finalize", refusal, 0, d.name), d.point()); err != nil {
 		return err
 	}
 	if err := d.reach(d.shows(cert.ContactSupport)); err != nil {
@@ -130,6 +131,9 @@ func refusedThrice(d *domain) error {
 
 func handedBack(d *domain) error {
 	if err := refusedThrice(d); err != nil {
+		return err
+	}
+	if err := d.caFault("finalize", "none", 0, d.name); err != nil {
 		return err
 	}
 	if err := d.reach(func() error { return d.verb("hand-back") }); err != nil {
