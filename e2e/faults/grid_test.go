@@ -85,6 +85,9 @@ func (c column) run(t *testing.T, grid *table) {
 				err = d.alive()
 			}
 			grid.add(row.name, c.name, err)
+			if err != nil {
+				t.Logf("%s: %v", row.name, err) // at once: others may take minutes more
+			}
 		})
 	}
 	all.Wait()
