@@ -20,6 +20,7 @@ type domain struct {
 	name    string
 	id      string
 	records []cert.Record
+	caseID  string // workflow id of its open case, once openCase has seen it
 }
 
 // connect claims a name, again and again if need be.
@@ -124,14 +125,16 @@ func (d *domain) renewed(before string) func() error {
 	}
 }
 
-// openCase returns nil when people have the domain's case.
+// openCase returns nil when people have the domain's case, and can work on it.
 func (d *domain) openCase() error {
 	var list struct{ Cases []cert.Case }
 	if err := d.api("GET", "/v1/cases", nil, &list); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(list.Cases, func(c cert.Case) bool { return c.Hostname == d.name && c.ClosedAt.IsZero() }) {
+	i := slices.IndexFunc(list.Cases, func(c cert.Case) bool { return c.Hostname == d.name && c.ClosedAt.IsZero() })
+	if i < 0 {
 		return fmt.Errorf("no case of %s is open", d.name)
 	}
-	return nil
+	d.caseID = workflows.EscalationID(list.Cases[i].ID)
+	return d.running(d.caseID)
 }

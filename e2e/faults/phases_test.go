@@ -163,8 +163,8 @@ func (f *fleet) during(length time.Duration) {
 		f.must(f.tell(message.id, message.verb, request))
 	}
 	for _, d := range []*domain{f.escalated, f.support} {
-		f.must(f.tell(workflows.EscalationID(d.name), workflows.AddNote, workflows.CaseRequest{By: "sue", Text: newNote}))
-		f.must(f.tell(workflows.EscalationID(d.name), workflows.Acknowledge, workflows.CaseRequest{By: "sue"}))
+		f.must(f.tell(d.caseID, workflows.AddNote, workflows.CaseRequest{By: "sue", Text: newNote}))
+		f.must(f.tell(d.caseID, workflows.Acknowledge, workflows.CaseRequest{By: "sue"}))
 	}
 	for _, d := range []*domain{f.active, f.waiting, f.held} {
 		f.ask(id(d.name), workflows.CheckNow)
@@ -187,7 +187,7 @@ func (f *fleet) after() {
 		report.add(d.name, "workflow runs", err)
 	}
 	for _, d := range []*domain{f.escalated, f.support} {
-		report.add(d.name, "case runs", f.running(workflows.EscalationID(d.name)))
+		report.add(d.name, "case runs", f.running(d.caseID))
 	}
 	f.goals(report)
 	failed, err := f.failedWorkflows()

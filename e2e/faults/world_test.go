@@ -48,7 +48,7 @@ const glance = 100 * time.Millisecond // between two looks
 // hasty makes a life of days pass in seconds. It is the environment of all stacks here; budgets are on, so that there is something to lock.
 func hasty(more map[string]string) map[string]string {
 	env := map[string]string{
-		"ACME_PROFILE": "minutes", "RUN_SETTLE_AFTER": "1s", "RETRY_AFTER_FAILURES": "3s", "RENEWAL_HOLD_INTERVAL": "2s",
+		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "3s", "RENEWAL_HOLD_INTERVAL": "2s",
 		"DNS_FIRST_CHECKS": "1s,1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "20s", "DNS_ESCALATE_AFTER": "5m", "DNS_ESCALATED_INTERVAL": "2s",
 		"ACME_FAILURES_PER_NAME_HOUR": "1000", "LOG_LEVEL": "warn",
 	}
