@@ -97,10 +97,13 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	w.RegisterActivity(&activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log})
 	w.RegisterActivity(&activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)})
 	w.RegisterActivity(&activities.Records{Store: db, Policy: c.Policy.policy()})
+	w.RegisterWorkflowWithOptions(workflows.Caretaker, workflow.RegisterOptions{Name: workflows.CaretakerWorkflow})
+	w.RegisterActivity(&activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Log: log}})
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue)
+	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), log)
 	control.Starting{Queue: db, Workflows: control.Temporal(temporal), Room: slots.Room, Log: log}.Run(ctx)
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
 	w.Stop()
