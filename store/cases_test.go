@@ -19,7 +19,8 @@ func newCase(hostname string, opened time.Time) cert.Case {
 
 func (db *database) save(c cert.Case) {
 	db.t.Helper()
-	require.NoError(db.t, db.SaveCase(db.t.Context(), c))
+	_, err := db.SaveCase(db.t.Context(), c, !c.ClosedAt.IsZero())
+	require.NoError(db.t, err)
 }
 
 func (db *database) cases(openOnly bool, hostname string) []cert.Case {

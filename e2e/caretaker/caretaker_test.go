@@ -1,0 +1,244 @@
+package caretaker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/workflows"
+)
+
+// fault is one that somebody plants, what the caretaker calls it, and how it is seen that it is gone.
+type fault struct {
+	name     string
+	hostname string
+	kind     cert.FindingKind
+	plant    func(h *house, hostname string)
+	gone     func(h *house, hostname string) bool
+}
+
+func runs(h *house, hostname string) bool {
+	return h.running(workflows.DomainID(hostname)) && h.repaired(hostname)
+}
+
+func served(h *house, hostname string) bool {
+	return h.served(hostname) != "" && h.served(hostname) == h.serial(hostname) && h.repaired(hostname)
+}
+
+// caseOf is the id of a domain's newest case in the tables; empty without one.
+func (h *house) caseOf(hostname string) string {
+	return h.value(`SELECT id FROM cases WHERE hostname = $1 ORDER BY opened_at DESC LIMIT 1`, hostname)
+}
+
+// faults are the ten of figure 5.
+func faults() []fault {
+	var caseID string // of the domain whose case's row is deleted
+	return []fault{
+		{"terminated", "f0.ready.test", cert.WorkflowEnded, func(h *house, d string) { h.terminate(workflows.DomainID(d)) }, runs},
+		{"cancelled", "f1.ready.test", cert.WorkflowEnded, func(h *house, d string) { h.endAs(d, enums.WORKFLOW_EXECUTION_STATUS_CANCELED) }, runs},
+		{"failed", "f2.ready.test", cert.WorkflowEnded, func(h *house, d string) { h.endAs(d, enums.WORKFLOW_EXECUTION_STATUS_FAILED) }, runs},
+		{"reset", "f3.ready.test", cert.WorkflowReset, (*house).reset, func(h *house, d string) bool {
+			run, _ := h.run(workflows.DomainID(d))
+			return run == h.value(`SELECT run::text FROM domains WHERE hostname = $1`, d) && h.repaired(d)
+		}},
+		{"row deleted", "f4.ready.test", cert.RowMissing, (*house).deleteRow, func(h *house, d string) bool {
+			return h.value(`SELECT headline FROM domains WHERE hostname = $1`, d) == string(cert.InstallationComplete) && served(h, d)
+		}},
+		{"served name deleted", "f5.ready.test", cert.NotServed, func(h *house, d string) {
+			h.sql(`DELETE FROM served_names WHERE name = $1`, d)
+		}, served},
+		{"wrong serial", "f6.ready.test", cert.ServedOtherwise, func(h *house, d string) {
+			h.sql(`UPDATE served_names SET serial = $2 WHERE name = $1`, d, h.serial("healthy00.ready.test"))
+		}, served},
+		{"timer in the past", "f7.ready.test", cert.TimerPast, func(h *house, d string) {
+			h.sql(`UPDATE domains SET next_action_at = now() - interval '2 hours' WHERE hostname = $1`, d)
+		}, func(h *house, d string) bool {
+			return h.value(`SELECT 'yes' FROM domains WHERE hostname = $1 AND next_action_at > now()`, d) == "yes" && h.repaired(d)
+		}},
+		{"case without workflow", "f8.empty.test", cert.CaseEnded, func(h *house, d string) {
+			h.terminate(workflows.EscalationID(h.caseOf(d)))
+		}, func(h *house, d string) bool { return h.running(workflows.EscalationID(h.caseOf(d))) }},
+		{"workflow without row", "f9.empty.test", cert.CaseRowMissing, func(h *house, d string) {
+			caseID = h.caseOf(d)
+			h.sql(`DELETE FROM cases WHERE id = $1`, caseID)
+		}, func(h *house, d string) bool { return h.caseOf(d) == caseID }},
+	}
+}
+
+// reset does what "Reset to Last Workflow Task" of the Temporal Web UI does.
+func (h *house) reset(hostname string) {
+	id := workflows.DomainID(hostname)
+	run, _ := h.run(id)
+	var last int64
+	for it := h.temporal.GetWorkflowHistory(h.t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
+		e, err := it.Next()
+		require.NoError(h.t, err)
+		if e.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			last = e.GetEventId()
+		}
+	}
+	_, err := h.temporal.ResetWorkflowExecution(h.t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: h.Info().Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
+		Reason: "a planted fault", WorkflowTaskFinishEventId: last, RequestId: uuid.NewString(),
+	})
+	require.NoError(h.t, err)
+}
+
+func (h *house) deleteRow(hostname string) {
+	id := h.value(`SELECT id::text FROM domains WHERE hostname = $1`, hostname)
+	h.sql(`DELETE FROM events WHERE domain_id = $1`, id)
+	h.sql(`DELETE FROM domain_names WHERE domain_id = $1`, id)
+	h.sql(`DELETE FROM domains WHERE id = $1`, id)
+}
+
+const healthyDomains = 100
+
+// TestF22_TheCaretakerRepairsTenOfTenPlantedFaults is figure 5. Before and after them it changes nothing on a hundred healthy domains.
+func TestF22_TheCaretakerRepairsTenOfTenPlantedFaults(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, map[string]string{"DNS_ESCALATE_AFTER": "2s", "RUN_SETTLE_AFTER": "1s"})
+	h.startStubs()
+	var healthy, complete, escalated []string
+	for i := range healthyDomains {
+		healthy = append(healthy, fmt.Sprintf("healthy%02d.ready.test", i))
+	}
+	planted := faults()
+	for _, f := range planted {
+		if strings.HasSuffix(f.hostname, ".ready.test") {
+			complete = append(complete, f.hostname)
+		} else {
+			escalated = append(escalated, f.hostname)
+		}
+	}
+	h.connectFile(healthy)
+	h.connect(cert.InstallationComplete, complete...)
+	h.await(cert.InstallationComplete, healthy...)
+	h.connect(cert.ContactSupport, escalated...)
+	for _, d := range escalated {
+		h.eventually("the case of "+d, func() bool {
+			return h.value(`SELECT 'yes' FROM cases WHERE hostname = $1 AND started`, d) == "yes"
+		})
+	}
+
+	findings, sum, code := h.audit()
+	require.Zero(t, code, "%+v", findings)
+	require.Equal(t, healthyDomains+len(planted), sum.Domains)
+	require.Empty(t, findings, "a healthy fleet")
+
+	for _, f := range planted {
+		f.plant(h, f.hostname)
+	}
+	h.eventually("list says which workflows are not running", func() bool {
+		out, _, code := h.cli("list", "--contains", "ready.test")
+		return code == 0 && strings.Count(out, "its workflow is not running") == 3
+	})
+	out, _, code := h.cli("status", "f0.ready.test")
+	require.Zero(t, code)
+	require.Contains(t, out, "is not running")
+
+	findings, sum, code = h.audit("--dry-run")
+	require.Equal(t, 4, code)
+	require.Equal(t, len(planted), sum.Total().Found, "%+v", findings)
+	require.False(t, h.running(workflows.DomainID("f0.ready.test")), "a dry run repairs nothing")
+
+	findings, sum, code = h.audit()
+	require.Zero(t, code, "%+v", findings)
+	require.Equal(t, len(planted), sum.Total().Repaired, "%+v", findings)
+	for _, f := range planted {
+		subject := f.hostname
+		if f.kind == cert.CaseRowMissing {
+			continue // its subject is the case; its effect is seen below
+		}
+		require.Condition(t, func() bool {
+			for _, found := range findings {
+				if found.Subject == subject && found.Kind == f.kind && found.Repair == cert.Repaired {
+					return true
+				}
+			}
+			return false
+		}, "%s: %+v", f.name, findings)
+	}
+	for _, f := range planted {
+		h.eventually(f.name+" is repaired", func() bool { return f.gone(h, f.hostname) })
+		t.Logf("%-22s %-20s repaired", f.name, f.kind)
+	}
+	h.await(cert.InstallationComplete, complete...)
+
+	h.eventually("a second audit finds nothing", func() bool {
+		findings, _, code = h.audit()
+		return code == 0 && len(findings) == 0
+	})
+	for _, d := range healthy {
+		require.False(t, h.repaired(d), d)
+	}
+}
+
+// TestF22_TheCaretakerWalksBySchedule: nobody has to ask.
+func TestF22_TheCaretakerWalksBySchedule(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	h.connect(cert.InstallationComplete, "shop.ready.test")
+	id := workflows.DomainID("shop.ready.test")
+	h.terminate(id)
+	handle := h.temporal.ScheduleClient().GetHandle(t.Context(), workflows.CaretakerID)
+	h.eventually("the schedule is there", func() bool { _, err := handle.Describe(t.Context()); return err == nil })
+	require.NoError(t, handle.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+	h.eventually("its workflow runs again", func() bool { return h.running(id) })
+
+	var walked cert.Audit
+	var walk string
+	h.eventually("the walk is over", func() bool {
+		d, err := handle.Describe(t.Context())
+		require.NoError(t, err)
+		if len(d.Info.RecentActions) == 0 {
+			return false
+		}
+		walk = d.Info.RecentActions[0].StartWorkflowResult.WorkflowID
+		return true
+	})
+	require.NoError(t, h.temporal.GetWorkflow(t.Context(), walk, "").Get(t.Context(), &walked))
+	require.Equal(t, cert.Audit{Domains: 1, Counts: []cert.AuditCount{{Kind: cert.WorkflowEnded, Found: 1, Repaired: 1}}}, walked)
+	activities := 0
+	for it := h.temporal.GetWorkflowHistory(t.Context(), walk, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
+		e, err := it.Next()
+		require.NoError(t, err)
+		if e.GetEventType() == enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED {
+			activities++
+		}
+	}
+	require.Equal(t, 1, activities, "a page of up to 500 domains is one action, and the start of the walk is another")
+}
+
+// TestF22_VerbsStartALostWorkflowAgain: check, remove and connect work on a domain whose workflow somebody ended.
+func TestF22_VerbsStartALostWorkflowAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	h.connect(cert.InstallationComplete, "shop.ready.test")
+	id := workflows.DomainID("shop.ready.test")
+	for _, verb := range []string{"check", "connect"} {
+		h.terminate(id)
+		args := []string{verb, "shop.ready.test"}
+		if verb == "connect" {
+			args = append(args, "--tenant", "acme")
+		}
+		out, stderr, code := h.cli(args...)
+		require.Zero(t, code, "%s: %s%s", verb, out, stderr)
+		require.True(t, h.running(id), verb)
+		h.eventually(verb+" stands on the timeline", func() bool { return h.repaired("shop.ready.test") })
+	}
+	h.terminate(id)
+	out, stderr, code := h.cli("remove", "shop.ready.test", "--yes")
+	require.Zero(t, code, "%s%s", out, stderr)
+	h.eventually("it is removed", func() bool {
+		return h.value(`SELECT headline FROM domains WHERE hostname = 'shop.ready.test'`) == string(cert.Removed)
+	})
+	require.Empty(t, h.served("shop.ready.test"))
+}
