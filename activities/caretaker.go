@@ -6,6 +6,9 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
+// InspectDomainsName is the name under which the workflow calls InspectDomains.
+const InspectDomainsName = "InspectDomains"
+
 // Caretaker looks after all domains, page by page (row F22).
 type Caretaker struct {
 	Inspector interface {

@@ -41,6 +41,8 @@ type CaretakerWorkflows interface {
 	Resume(ctx context.Context, d cert.Domain, kept json.RawMessage, cause string) error
 	// Wake asks the workflow of an id to look again. It returns ErrNotRunning.
 	Wake(ctx context.Context, id string, w workflows.WakeRequest) error
+	// WakeCase asks the workflow of a case to record it anew, and to see whether it is closed. It returns ErrNotRunning.
+	WakeCase(ctx context.Context, caseID string) error
 	// Forget asks the workflow of a domain that was removed to end.
 	Forget(ctx context.Context, hostname, cause string) error
 	// EachRunning calls each with the ids of the running workflows of a type, as far as Temporal's lists know them, which lag behind.

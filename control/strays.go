@@ -63,8 +63,7 @@ func (p *page) inspectCases(ctx context.Context, ids []string) error {
 		return err
 	}
 	for _, c := range unheard {
-		id := workflows.EscalationID(c.ID)
-		running, err := p.runs(ctx, id)
+		running, err := p.runs(ctx, workflows.EscalationID(c.ID))
 		if err != nil {
 			return err
 		}
@@ -72,7 +71,7 @@ func (p *page) inspectCases(ctx context.Context, ids []string) error {
 			continue
 		}
 		f := diagnosis{cert.CaseRowMissing, "the case was not in the tables, and its workflow was running", wake}
-		repair := func() error { return p.Workflows.Wake(ctx, id, workflows.WakeRequest{Cause: f.detail}) }
+		repair := func() error { return p.Workflows.WakeCase(ctx, c.ID) }
 		if c.Ended {
 			f.detail = "the case was closed, and its workflow was running"
 			repair = func() error { return p.Store.OweCase(ctx, c.ID) }

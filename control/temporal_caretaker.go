@@ -43,6 +43,10 @@ func (t temporalWorkflows) Wake(ctx context.Context, id string, w workflows.Wake
 	return t.signal(ctx, id, workflows.Wake, w)
 }
 
+func (t temporalWorkflows) WakeCase(ctx context.Context, caseID string) error {
+	return t.signal(ctx, workflows.EscalationID(caseID), workflows.Resolved, workflows.CaseRequest{By: "the caretaker"})
+}
+
 func (t temporalWorkflows) Forget(ctx context.Context, hostname, cause string) error {
 	return t.signal(ctx, workflows.DomainID(hostname), workflows.Remove, workflows.Request{By: "the caretaker", Reason: cause})
 }

@@ -67,7 +67,7 @@ func (a *app) showAudit(sum cert.Audit) {
 		}
 		t.show()
 	}
-	fmt.Fprintf(a.out, "%d domains looked at, %d differences found, %d repaired, %d not repaired\n", sum.Domains, total.Found, total.Repaired, total.Unrepaired)
+	fmt.Fprintf(a.out, "%d domains looked at; differences: %d found, %d repaired, %d not repaired\n", sum.Domains, total.Found, total.Repaired, total.Unrepaired)
 }
 
 // auditProgress shows how far an audit is, and what it finds.

@@ -157,8 +157,8 @@ func TestF22_ACaseWithoutWorkflowIsOwedOne(t *testing.T) {
 	d := db.connect("acme", "www.example.com")
 	c := newCase(d.Hostname, noon)
 	c.ID, c.DomainID = d.ID+"/1", d.ID
-	_, err := db.SaveCase(t.Context(), c, false) // its workflow has said something
-	require.NoError(t, err)
+	db.record(d, 1, func(s *cert.Snapshot) { s.Case = &c })
+	db.sql(`UPDATE cases SET started = true`) // its workflow has said something
 	owed := func() int {
 		cases, err := db.TakeOwedCases(t.Context(), time.Hour, 10)
 		require.NoError(t, err)

@@ -18,9 +18,6 @@ const CaretakerWorkflow = "Caretaker"
 // CaretakerID is the id of the schedule that starts the caretaker, and of the workflows that it starts.
 const CaretakerID = "caretaker"
 
-// Nil on purpose, as in domain.go.
-var caretaker *activities.Caretaker
-
 const (
 	// pagesPerRun bounds a run's history: 600 events, 50,000 domains.
 	pagesPerRun = 100
@@ -46,7 +43,9 @@ func Caretaker(ctx workflow.Context, s CaretakerState) (cert.Audit, error) {
 	for range pagesPerRun {
 		workflow.SetCurrentDetails(ctx, s.story())
 		var page activities.InspectResult
-		err := workflow.ExecuteActivity(summarized(ctx, pageOptions, s.summary()), caretaker.InspectDomains, activities.InspectRequest{After: s.After}).Get(ctx, &page)
+		options := pageOptions
+		options.Summary = s.summary()
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.InspectDomainsName, activities.InspectRequest{After: s.After}).Get(ctx, &page)
 		if err != nil {
 			return s.Sum, err
 		}

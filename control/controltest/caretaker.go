@@ -144,6 +144,9 @@ func (w *Workflows) Wake(ctx context.Context, id string, r workflows.WakeRequest
 	return nil
 }
 
+// WakeCase finds none running.
+func (w *Workflows) WakeCase(ctx context.Context, _ string) error { return errOr(w.Ready(ctx)) }
+
 // Forget notes the request.
 func (w *Workflows) Forget(ctx context.Context, hostname, cause string) error {
 	if err := w.Ready(ctx); err != nil {

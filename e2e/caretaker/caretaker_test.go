@@ -2,6 +2,7 @@ package caretaker
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,18 +67,35 @@ func faults() []fault {
 		{"case without workflow", "f8.empty.test", cert.CaseEnded, func(h *house, d string) {
 			h.terminate(workflows.EscalationID(h.caseOf(d)))
 		}, func(h *house, d string) bool { return h.running(workflows.EscalationID(h.caseOf(d))) }},
-		{"workflow without row", "f9.empty.test", cert.CaseRowMissing, func(h *house, d string) {
+		{"workflow without row", "f9.empty.test", cert.CaseNotOpen, func(h *house, d string) {
 			caseID = h.caseOf(d)
 			h.sql(`DELETE FROM cases WHERE id = $1`, caseID)
 		}, func(h *house, d string) bool { return h.caseOf(d) == caseID }},
 	}
 }
 
-// reset does what "Reset to Last Workflow Task" of the Temporal Web UI does.
+// reset does what "Reset to Last Workflow Task" of the Temporal Web UI does, when that task had nothing to record: a run whose last task is done
+// again with its record needs no caretaker.
 func (h *house) reset(hostname string) {
 	id := workflows.DomainID(hostname)
 	run, _ := h.run(id)
-	var last int64
+	before := h.lastTask(id, run)
+	require.NoError(h.t, h.temporal.SignalWorkflow(h.t.Context(), id, run, "of-no-meaning", nil))
+	h.eventually("the signal is taken", func() bool { return h.lastTask(id, run) > before })
+	_, err := h.temporal.ResetWorkflowExecution(h.t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: h.Info().Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
+		Reason: "a planted fault", WorkflowTaskFinishEventId: h.lastTask(id, run), RequestId: uuid.NewString(),
+	})
+	require.NoError(h.t, err)
+	h.eventually("the new run is at rest", func() bool {
+		d, err := h.temporal.DescribeWorkflowExecution(h.t.Context(), id, "")
+		require.NoError(h.t, err)
+		return d.GetPendingWorkflowTask() == nil
+	})
+}
+
+// lastTask is the number of the event with which the newest workflow task of a run was completed.
+func (h *house) lastTask(id, run string) (last int64) {
 	for it := h.temporal.GetWorkflowHistory(h.t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
 		e, err := it.Next()
 		require.NoError(h.t, err)
@@ -85,11 +103,7 @@ func (h *house) reset(hostname string) {
 			last = e.GetEventId()
 		}
 	}
-	_, err := h.temporal.ResetWorkflowExecution(h.t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
-		Namespace: h.Info().Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
-		Reason: "a planted fault", WorkflowTaskFinishEventId: last, RequestId: uuid.NewString(),
-	})
-	require.NoError(h.t, err)
+	return last
 }
 
 func (h *house) deleteRow(hostname string) {
@@ -97,6 +111,16 @@ func (h *house) deleteRow(hostname string) {
 	h.sql(`DELETE FROM events WHERE domain_id = $1`, id)
 	h.sql(`DELETE FROM domain_names WHERE domain_id = $1`, id)
 	h.sql(`DELETE FROM domains WHERE id = $1`, id)
+}
+
+// requireFound compares what was planted with what was found. A fault may be found from two sides.
+func requireFound(t *testing.T, planted []fault, findings []cert.Finding, repair cert.Repair) {
+	t.Helper()
+	for _, f := range planted {
+		require.True(t, slices.ContainsFunc(findings, func(found cert.Finding) bool {
+			return found.Subject == f.hostname && found.Kind == f.kind && found.Repair == repair
+		}), "%s: %+v", f.name, findings)
+	}
 }
 
 const healthyDomains = 100
@@ -144,28 +168,15 @@ func TestF22_TheCaretakerRepairsTenOfTenPlantedFaults(t *testing.T) {
 	require.Zero(t, code)
 	require.Contains(t, out, "is not running")
 
-	findings, sum, code = h.audit("--dry-run")
+	findings, _, code = h.audit("--dry-run")
 	require.Equal(t, 4, code)
-	require.Equal(t, len(planted), sum.Total().Found, "%+v", findings)
+	requireFound(t, planted, findings, cert.NotTouched)
 	require.False(t, h.running(workflows.DomainID("f0.ready.test")), "a dry run repairs nothing")
 
 	findings, sum, code = h.audit()
 	require.Zero(t, code, "%+v", findings)
-	require.Equal(t, len(planted), sum.Total().Repaired, "%+v", findings)
-	for _, f := range planted {
-		subject := f.hostname
-		if f.kind == cert.CaseRowMissing {
-			continue // its subject is the case; its effect is seen below
-		}
-		require.Condition(t, func() bool {
-			for _, found := range findings {
-				if found.Subject == subject && found.Kind == f.kind && found.Repair == cert.Repaired {
-					return true
-				}
-			}
-			return false
-		}, "%s: %+v", f.name, findings)
-	}
+	require.Zero(t, sum.Total().Unrepaired, "%+v", findings)
+	requireFound(t, planted, findings, cert.Repaired)
 	for _, f := range planted {
 		h.eventually(f.name+" is repaired", func() bool { return f.gone(h, f.hostname) })
 		t.Logf("%-22s %-20s repaired", f.name, f.kind)
