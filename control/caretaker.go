@@ -63,8 +63,8 @@ const (
 type Caretaker struct {
 	Store     CaretakerStore
 	Workflows CaretakerWorkflows
-	Now       func() time.Time // nil is time.Now
-	Report    func(cert.Finding)
+	Now       func() time.Time   // nil is time.Now
+	Report    func(cert.Finding) // is told each finding, one at a time; nil: they are logged
 	Log       *slog.Logger
 	// DryRun repairs nothing.
 	DryRun bool
@@ -288,8 +288,9 @@ func (p *page) note(f diagnosis, subject string, r cert.Repair) {
 	defer p.mu.Unlock()
 	finding := cert.Finding{Kind: f.kind, Subject: subject, Detail: f.detail, Repair: r}
 	p.sum.Note(finding)
-	p.Log.Warn("the caretaker found something", "kind", f.kind, "subject", subject, "detail", f.detail, "repair", r)
 	if p.Report != nil {
 		p.Report(finding)
+		return
 	}
+	p.Log.Warn("the caretaker found something", "kind", f.kind, "subject", subject, "detail", f.detail, "repair", r)
 }

@@ -83,7 +83,7 @@ func (c *Control) restart(ctx context.Context, view store.View, cause string) er
 type AuditOptions struct {
 	DryRun bool               // repair nothing
 	Sure   bool               // start workflows again even if most seem to be gone
-	Report func(cert.Finding) // is told each finding; may be nil
+	Report func(cert.Finding) // is told each finding; nil: they are logged
 	Paged  func(cert.Audit)   // is told the sum so far after each page; may be nil
 }
 
