@@ -253,3 +253,38 @@ func TestF22_VerbsStartALostWorkflowAgain(t *testing.T) {
 	})
 	require.Empty(t, h.served("shop.ready.test"))
 }
+
+// TestF22_WhatTheCaretakerCannotRepairBecomesACase: a workflow whose code panics waits for a worker with better code.
+func TestF22_WhatTheCaretakerCannotRepairBecomesACase(t *testing.T) {
+	t.Parallel()
+	const name = "stuck.ready.test"
+	h := newHouse(t, nil)
+	h.connect(cert.InstallationComplete, name)
+	id := workflows.DomainID(name)
+	h.terminate(id)
+	state := workflows.State{
+		Domain: cert.Domain{ID: h.value(`SELECT id::text FROM domains`), Hostname: name, Names: []string{name}, Tenant: "acme"},
+		Phase:  "of-a-later-version",
+	}
+	_, err := h.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: workflows.TaskQueue}, workflows.DomainWorkflow, state)
+	require.NoError(t, err)
+	openCases := func() string {
+		return h.value(`SELECT count(*)::text FROM cases WHERE closed_at IS NULL AND kind = $1`, cert.NotRepaired)
+	}
+	h.eventually("audit says that it can't be repaired", func() bool {
+		findings, _, code := h.audit()
+		return code == 4 && findings[0].Kind == cert.WorkflowStuck
+	})
+	require.Equal(t, "1", openCases())
+	out, _, _ := h.cli("cases")
+	require.Contains(t, out, name)
+
+	h.terminate(id)
+	_, sum, code := h.audit()
+	require.Zero(t, code)
+	require.Equal(t, 1, sum.Total().Repaired)
+	h.eventually("it runs, and its case is closed", func() bool {
+		_, sum, code := h.audit()
+		return code == 0 && len(sum.Counts) == 0 && openCases() == "0" && h.running(id)
+	})
+}
