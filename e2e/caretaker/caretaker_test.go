@@ -125,11 +125,30 @@ func requireFound(t *testing.T, planted []fault, findings []cert.Finding, repair
 
 const healthyDomains = 100
 
-// TestF22_TheCaretakerRepairsTenOfTenPlantedFaults is figure 5. Before and after them it changes nothing on a hundred healthy domains.
-func TestF22_TheCaretakerRepairsTenOfTenPlantedFaults(t *testing.T) {
+// TestF22_TheCaretaker is figure 5, and what else is promised of it, one after the other on one evercert.
+func TestF22_TheCaretaker(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, map[string]string{"DNS_ESCALATE_AFTER": "2s", "RUN_SETTLE_AFTER": "1s"})
 	h.startStubs()
+	for _, part := range []struct {
+		name string
+		run  func(t *testing.T, h *house)
+	}{
+		{"repairs ten of ten planted faults", repairsTenOfTen},
+		{"walks by schedule", walksBySchedule},
+		{"leaves to people what it cannot repair", leavesToPeople},
+		{"is not waited for by verbs", verbsStartALostWorkflow},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			here := *h
+			here.t = t
+			part.run(t, &here)
+		})
+	}
+}
+
+// repairsTenOfTen plants the faults among a hundred healthy domains, on which nothing is changed.
+func repairsTenOfTen(t *testing.T, h *house) {
 	var healthy, complete, escalated []string
 	for i := range healthyDomains {
 		healthy = append(healthy, fmt.Sprintf("healthy%02d.ready.test", i))
@@ -192,12 +211,10 @@ func TestF22_TheCaretakerRepairsTenOfTenPlantedFaults(t *testing.T) {
 	}
 }
 
-// TestF22_TheCaretakerWalksBySchedule: nobody has to ask.
-func TestF22_TheCaretakerWalksBySchedule(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, nil)
-	h.connect(cert.InstallationComplete, "shop.ready.test")
-	id := workflows.DomainID("shop.ready.test")
+// walksBySchedule: nobody has to ask.
+func walksBySchedule(t *testing.T, h *house) {
+	h.connect(cert.InstallationComplete, "scheduled.ready.test")
+	id := workflows.DomainID("scheduled.ready.test")
 	h.terminate(id)
 	handle := h.temporal.ScheduleClient().GetHandle(t.Context(), workflows.CaretakerID)
 	h.eventually("the schedule is there", func() bool { _, err := handle.Describe(t.Context()); return err == nil })
@@ -216,7 +233,8 @@ func TestF22_TheCaretakerWalksBySchedule(t *testing.T) {
 		return true
 	})
 	require.NoError(t, h.temporal.GetWorkflow(t.Context(), walk, "").Get(t.Context(), &walked))
-	require.Equal(t, cert.Audit{Domains: 1, Counts: []cert.AuditCount{{Kind: cert.WorkflowEnded, Found: 1, Repaired: 1}}}, walked)
+	require.Equal(t, []cert.AuditCount{{Kind: cert.WorkflowEnded, Found: 1, Repaired: 1}}, walked.Counts)
+	require.Greater(t, walked.Domains, healthyDomains)
 	activities := 0
 	for it := h.temporal.GetWorkflowHistory(t.Context(), walk, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); it.HasNext(); {
 		e, err := it.Next()
@@ -228,10 +246,8 @@ func TestF22_TheCaretakerWalksBySchedule(t *testing.T) {
 	require.Equal(t, 1, activities, "a page of up to 500 domains is one action, and the start of the walk is another")
 }
 
-// TestF22_VerbsStartALostWorkflowAgain: check, remove and connect work on a domain whose workflow somebody ended.
-func TestF22_VerbsStartALostWorkflowAgain(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, nil)
+// verbsStartALostWorkflow: check, remove and connect work on a domain whose workflow somebody ended.
+func verbsStartALostWorkflow(t *testing.T, h *house) {
 	h.connect(cert.InstallationComplete, "shop.ready.test")
 	id := workflows.DomainID("shop.ready.test")
 	for _, verb := range []string{"check", "connect"} {
@@ -254,16 +270,14 @@ func TestF22_VerbsStartALostWorkflowAgain(t *testing.T) {
 	require.Empty(t, h.served("shop.ready.test"))
 }
 
-// TestF22_WhatTheCaretakerCannotRepairBecomesACase: a workflow whose code panics waits for a worker with better code.
-func TestF22_WhatTheCaretakerCannotRepairBecomesACase(t *testing.T) {
-	t.Parallel()
+// leavesToPeople: a workflow whose code panics waits for a worker with better code, and is a case meanwhile.
+func leavesToPeople(t *testing.T, h *house) {
 	const name = "stuck.ready.test"
-	h := newHouse(t, nil)
 	h.connect(cert.InstallationComplete, name)
 	id := workflows.DomainID(name)
 	h.terminate(id)
 	state := workflows.State{
-		Domain: cert.Domain{ID: h.value(`SELECT id::text FROM domains`), Hostname: name, Names: []string{name}, Tenant: "acme"},
+		Domain: cert.Domain{ID: h.value(`SELECT id::text FROM domains WHERE hostname = $1`, name), Hostname: name, Names: []string{name}, Tenant: "acme"},
 		Phase:  "of-a-later-version",
 	}
 	_, err := h.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: workflows.TaskQueue}, workflows.DomainWorkflow, state)
