@@ -70,6 +70,7 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
 	}
+	diagnosis.Directory = authority.Directory
 	diagnosis.CheckedAt = diagnosis.CheckedAt.UTC().Truncate(time.Microsecond) // as the store keeps it, by which the two are matched
 	a.keep(ctx, r.Domain, diagnosis)
 	return compact(diagnosis), nil

@@ -43,7 +43,7 @@ func (z *zone) TenantSecret(context.Context, string) ([]byte, error) {
 }
 
 func (z *zone) Identity(context.Context) (cert.CAIdentity, error) {
-	return cert.CAIdentity{Name: "test-ca"}, z.fails["Identity"]
+	return cert.CAIdentity{Name: "test-ca", Directory: "https://ca.example/directory"}, z.fails["Identity"]
 }
 
 func (z *zone) KeepCheck(_ context.Context, id string, d cert.Diagnosis) (cert.Diagnosis, error) {
@@ -112,6 +112,7 @@ func TestTheWholeCheckIsKeptAndTheWorkflowGetsWhatItDecidesBy(t *testing.T) {
 	require.NoError(t, err)
 
 	want := whole
+	want.Directory = "https://ca.example/directory"
 	want.CheckedAt = noon.Truncate(time.Microsecond)
 	require.Equal(t, []cert.Diagnosis{want}, z.kept, "the sightings are still there: what was returned is a copy")
 	want.CAA, want.Servers = nil, nil
@@ -130,7 +131,7 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 	q := z.questions[0]
 	require.Equal(t, names, q.Names)
 	require.Len(t, q.Expected, 5)
-	require.Equal(t, []cert.CAIdentity{{Name: "test-ca"}}, q.CAs)
+	require.Equal(t, []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}}, q.CAs)
 	require.Equal(t, []cert.Method{cert.HTTP01}, q.Methods)
 	require.False(t, q.Registration)
 

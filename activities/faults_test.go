@@ -19,7 +19,7 @@ import (
 
 // orderCalls are the calls that OrderCertificate makes in any of its runs. KeepOrder is the commit inside PlaceOrder.
 var orderCalls = []string{
-	"Issuance", "Identity", "Reserve", "MarkOrderTried", "PlaceOrder", "FindOrder", "KnownOrders", "NewOrder", "KeepOrder", "Complete", "SaveCertificate",
+	"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "FindOrder", "KnownOrders", "NewOrder", "KeepOrder", "Complete", "SaveCertificate",
 	"Certificate", "Settle",
 }
 

@@ -33,7 +33,7 @@ type Issuance struct {
 type IssuanceStore interface {
 	CreateIssuance(ctx context.Context, i cert.Issuance, sealedKey []byte) (cert.Issuance, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
-	MarkOrderTried(ctx context.Context, id, ca, accountURL string) error
+	MarkOrderTried(ctx context.Context, id string, by cert.CAIdentity) error
 	PlaceOrder(ctx context.Context, id string, place func(context.Context, cert.Issuance) (string, error)) (string, error)
 	KnownOrders(ctx context.Context, orderURLs []string) ([]string, error)
 	SaveCertificate(ctx context.Context, c cert.Certificate) error
@@ -43,6 +43,8 @@ type IssuanceStore interface {
 // CertificateAuthority is one account at one CA, step by step.
 type CertificateAuthority interface {
 	Identity(ctx context.Context) (cert.CAIdentity, error)
+	// Admit returns a cert.Failure while the CA refuses the account, without asking it.
+	Admit(ctx context.Context) error
 	NewOrder(ctx context.Context, names []string, replaces string) (orderURL string, err error)
 	FindOrder(ctx context.Context, names []string, known func(context.Context, []string) ([]string, error)) (orderURL string, err error)
 	Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error)
@@ -50,10 +52,11 @@ type CertificateAuthority interface {
 
 // Budgets hold back what a CA's rate limits would refuse.
 type Budgets interface {
-	// Reserve takes what one order for the names costs from the budgets of the CA's account, or says how long until it can.
-	Reserve(ctx context.Context, names []string, renewal bool) (wait time.Duration, err error)
-	// Settle gives back what the order turned out not to cost.
-	Settle(ctx context.Context, names []string, renewal, issued bool) error
+	// Reserve gives the issuance its place in line for what one order costs of the budgets of the CA's account. A repeated call takes
+	// nothing twice.
+	Reserve(ctx context.Context, r cert.Reservation) (cert.Place, error)
+	// Settle ends the reservation and gives back what the order turned out not to cost. A second call changes nothing.
+	Settle(ctx context.Context, issuanceID string, issued bool) error
 }
 
 // CSRRequest asks for the key and the CSR of one issuance.
@@ -111,6 +114,8 @@ type OrderRequest struct {
 	IssuanceID string                 `json:"issuance_id"`
 	Methods    map[string]cert.Method `json:"methods"`
 	Renewal    bool                   `json:"renewal,omitempty"`
+	Tenant     string                 `json:"tenant,omitempty"`   // whose share of the CA's limits the order is
+	NotAfter   time.Time              `json:"not_after,omitzero"` // end of the live certificate; zero without one
 }
 
 // OrderCertificate takes an issuance from its CSR to a stored certificate. Each step is stored before the next, and a second run
@@ -129,7 +134,7 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.C
 	c, err := a.order(ctx, issuance, r)
 	if err != nil {
 		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone) {
-			a.settle(ctx, issuance, r.Renewal, false) // this order ends without a certificate
+			a.settle(ctx, issuance, false) // this order ends without a certificate
 		}
 		return cert.Certificate{}, leave(err)
 	}
@@ -138,49 +143,73 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.C
 	if err := a.Store.SaveCertificate(ctx, c); err != nil {
 		return cert.Certificate{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
 	}
-	a.settle(ctx, issuance, r.Renewal, true)
+	a.settle(ctx, issuance, true)
 	return c, nil
 }
 
 // order places the order of an issuance, unless it is placed, and takes it to its certificate.
 func (a *Issuance) order(ctx context.Context, i cert.Issuance, r OrderRequest) (cert.Certificate, error) {
+	authority, err := a.CA.Identity(ctx)
+	if err != nil {
+		return cert.Certificate{}, fmt.Errorf("ask the CA who it is: %w", err)
+	}
+	if err := placedElsewhere(i, authority); err != nil {
+		return cert.Certificate{}, err
+	}
+	if err := a.CA.Admit(ctx); err != nil {
+		return cert.Certificate{}, fmt.Errorf("ask whether the CA accepts the account: %w", err)
+	}
 	if i.OrderURL == "" {
-		var err error
-		if i.OrderURL, err = a.placeOrder(ctx, i, r.Renewal); err != nil {
+		if i.OrderURL, err = a.placeOrder(ctx, i, r, authority); err != nil {
 			return cert.Certificate{}, err
 		}
 	}
 	progress := func(step string) { a.Log.Debug("order", "issuance", i.ID, "order", i.OrderURL, "step", step) }
-	return a.CA.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
+	c, err := a.CA.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
+	c.Directory = authority.Directory
+	return c, err
 }
 
-// settle balances the budgets. What a crash leaves unbalanced grows back with time, so an error here is only told.
-func (a *Issuance) settle(ctx context.Context, i cert.Issuance, renewal, issued bool) {
-	if err := a.Budgets.Settle(ctx, i.Names, renewal, issued); err != nil {
+// placedElsewhere returns a failure when an order was placed, or may have been, at another CA, or was placed by another account. It can be
+// continued only there: this CA must not be asked for it, because what it answers says nothing about this account. An issuance without a
+// directory was stored before directories were; its account tells then.
+func placedElsewhere(i cert.Issuance, now cert.CAIdentity) error {
+	otherCA := i.OrderTries > 0 && i.Directory != "" && i.Directory != now.Directory
+	otherAccount := i.OrderURL != "" && i.AccountURL != now.AccountURI
+	if !otherCA && !otherAccount {
+		return nil
+	}
+	why := "the order was placed by an account that is not used any more"
+	if otherCA {
+		why = "the order was placed at another CA"
+	}
+	return &cert.Failure{Outcome: cert.OrderGone, Problem: cert.Problem{
+		Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: why, Remediation: "evercert places another order by itself",
+	}}
+}
+
+// settle balances the budgets. What a crash leaves unbalanced grows back with time, so an error here is only logged.
+func (a *Issuance) settle(ctx context.Context, i cert.Issuance, issued bool) {
+	if err := a.Budgets.Settle(ctx, i.ID, issued); err != nil {
 		a.Log.Warn("budgets were not settled", "issuance", i.ID, "error", err)
 	}
 }
 
 // placeOrder makes the one order of an issuance. "Tried" is stored before the CA is asked: whoever comes after a crash
 // then looks for an order whose answer was lost before making another.
-func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, renewal bool) (string, error) {
-	authority, err := a.CA.Identity(ctx)
-	if err != nil {
-		return "", fmt.Errorf("ask the CA who it is: %w", err)
-	}
+func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, r OrderRequest, by cert.CAIdentity) (string, error) {
 	if i.OrderTries == 0 { // a retry has paid already
-		wait, err := a.Budgets.Reserve(ctx, i.Names, renewal)
+		place, err := a.Budgets.Reserve(ctx, cert.Reservation{
+			IssuanceID: i.ID, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter,
+		})
 		if err != nil {
 			return "", fmt.Errorf("reserve budget: %w", err)
 		}
-		if wait > 0 {
-			return "", &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Problem: cert.Problem{
-				Code: cert.RateLimited, WhoActs: cert.PlatformActs,
-				Message: "the CA's limits leave no room for another order now", Remediation: "evercert orders by itself as soon as there is room",
-			}}
+		if place.Wait > 0 {
+			return "", waitFor(place)
 		}
 	}
-	if err := a.Store.MarkOrderTried(ctx, i.ID, authority.Name, authority.AccountURI); err != nil {
+	if err := a.Store.MarkOrderTried(ctx, i.ID, by); err != nil {
 		return "", fmt.Errorf("note the order: %w", err)
 	}
 	return a.Store.PlaceOrder(ctx, i.ID, func(ctx context.Context, locked cert.Issuance) (string, error) {
@@ -192,6 +221,15 @@ func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, renewal bool
 		}
 		return a.CA.NewOrder(ctx, i.Names, i.Replaces)
 	})
+}
+
+// waitFor is the wait for a place in line. It is nobody's failure.
+func waitFor(p cert.Place) error {
+	return &cert.Failure{Outcome: cert.Wait, RetryAfter: p.Wait, Problem: cert.Problem{
+		Code: cert.WaitingForBudget, WhoActs: cert.PlatformActs,
+		Message:     fmt.Sprintf("the CA's limits leave no room for another order now; place %d in line, at %s", p.N, p.At.UTC().Format("2006-01-02T15:04Z")),
+		Remediation: "evercert orders by itself at that time",
+	}}
 }
 
 // quietFor is how long an order may take before the activity says that it lives. Most orders take less, and each heartbeat is a billed action.

@@ -41,12 +41,14 @@ func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
 	o := withCSR(t)
 	c, err := o.orderCertificate()
 	require.NoError(t, err)
-	require.Equal(t, []string{"Issuance", "Identity", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate", "Settle"}, o.calls,
+	require.Equal(t, []string{"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate", "Settle"}, o.calls,
 		"each step is stored before the next, and the CA isn't asked for a lost order where none can be")
-	require.Equal(t, cert.Certificate{Serial: "01", IssuanceID: issuanceID, DomainID: domainID, Names: names, Issuer: "Test CA", NotAfter: c.NotAfter}, c)
+	require.Equal(t, cert.Certificate{Serial: "01", IssuanceID: issuanceID, DomainID: domainID, Names: names, Issuer: "Test CA", NotAfter: c.NotAfter, Directory: "https://ca.example/directory"}, c)
 	require.Equal(t, c, o.certificates["01"])
 	require.Equal(t, "https://ca.example/account/1", o.issuances[issuanceID].AccountURL)
-	require.Equal(t, []bool{true}, o.settled)
+	require.Equal(t, "https://ca.example/directory", o.issuances[issuanceID].Directory)
+	require.Equal(t, []settled{{issuanceID, true}}, o.settled)
+	require.Equal(t, cert.Reservation{IssuanceID: issuanceID, Tenant: "acme", Names: names, Renewal: true, NotAfter: liveUntil}, o.reserved)
 }
 
 func TestFailedBeforeTheOrderWasSentTheNextRunLooksThenOrdersOnce(t *testing.T) {
@@ -104,7 +106,7 @@ func TestAPlacedOrderIsCompletedFromItsStoredURL(t *testing.T) {
 		o.calls = nil
 		_, err = o.orderCertificate()
 		require.NoError(t, err)
-		require.Equal(t, []string{"Issuance", "Complete", "SaveCertificate", "Settle"}, o.calls, "%+v", f)
+		require.Equal(t, []string{"Issuance", "Identity", "Admit", "Complete", "SaveCertificate", "Settle"}, o.calls, "%+v", f)
 		require.Len(t, o.orders, 1)
 	}
 }
@@ -122,7 +124,7 @@ func TestACertificateThatWasNotStoredIsDownloadedAgain(t *testing.T) {
 	require.Equal(t, issued, c.Serial)
 	require.Equal(t, 2, o.count("Complete"))
 	require.Equal(t, 1, o.count("NewOrder"))
-	require.Equal(t, []bool{true}, o.settled, "the budgets are settled once")
+	require.Equal(t, []settled{{issuanceID, true}}, o.settled, "the budgets are settled once")
 }
 
 func TestAStoredCertificateIsReturnedWithoutTheCA(t *testing.T) {
@@ -141,20 +143,84 @@ func TestAStoredCertificateIsReturnedWithoutTheCA(t *testing.T) {
 func TestWithoutBudgetNothingIsOrderedOrMarked(t *testing.T) {
 	t.Parallel()
 	o := withCSR(t)
-	o.wait = 42 * time.Minute
+	o.place = cert.Place{N: 70, At: time.Date(2026, 1, 5, 13, 37, 59, 0, time.FixedZone("", 3600)), Wait: 42 * time.Minute}
 	_, err := o.orderCertificate()
 	v := activities.ReadVerdict(err)
 	require.Equal(t, cert.Wait, v.Outcome)
-	require.Equal(t, cert.RateLimited, v.Problem.Code)
+	require.Equal(t, cert.WaitingForBudget, v.Problem.Code)
+	require.Equal(t, cert.PlatformActs, v.Problem.WhoActs)
+	require.Contains(t, v.Problem.Message, "place 70 in line, at 2026-01-05T12:37Z")
 	require.Equal(t, 42*time.Minute, v.RetryAfter)
 	require.NotEmpty(t, v.Problem.Remediation)
-	require.Equal(t, []string{"Issuance", "Identity", "Reserve"}, o.calls)
+	require.Equal(t, []string{"Issuance", "Identity", "Admit", "Reserve"}, o.calls)
 	require.Zero(t, o.issuances[issuanceID].OrderTries)
 
-	o.wait = 0
+	o.place = cert.Place{}
 	_, err = o.orderCertificate()
 	require.NoError(t, err, "the same issuance goes on when there is room")
 	require.Zero(t, o.count("FindOrder"))
+}
+
+// TestF3_WhileTheCARefusesTheAccountNothingIsReservedOrAskedFor: neither for a new order nor for one that is placed.
+func TestF3_WhileTheCARefusesTheAccountNothingIsReservedOrAskedFor(t *testing.T) {
+	t.Parallel()
+	blocked := &cert.Failure{Outcome: cert.Wait, RetryAfter: 5 * time.Minute, Problem: cert.Problem{Code: cert.AccountProblem, Message: "new terms", WhoActs: cert.PlatformActs}}
+	for _, placed := range []string{"", "https://ca.example/order/1"} {
+		o := withCSR(t)
+		i := o.issuances[issuanceID]
+		if placed != "" {
+			i.OrderURL, i.OrderTries, i.Directory, i.AccountURL = placed, 1, o.identity.Directory, o.identity.AccountURI
+			o.issuances[issuanceID] = i
+		}
+		o.breaks(fault{call: "Admit", err: blocked})
+		_, err := o.orderCertificate()
+		v := activities.ReadVerdict(err)
+		require.Equal(t, activities.Verdict{Outcome: cert.Wait, Problem: blocked.Problem, RetryAfter: blocked.RetryAfter}, v)
+		require.Equal(t, []string{"Issuance", "Identity", "Admit"}, o.calls)
+		require.Equal(t, i, o.issuances[issuanceID])
+	}
+}
+
+// TestAnOrderIsContinuedOnlyWhereItWasPlaced: the CA that is configured now is asked for nothing.
+func TestAnOrderIsContinuedOnlyWhereItWasPlaced(t *testing.T) {
+	t.Parallel()
+	const here, staging, account = "https://ca.example/directory", "https://staging.example/directory", "https://ca.example/account/1"
+	for what, test := range map[string]struct {
+		change func(*cert.Issuance)
+		gone   string // in the message; the order is continued without it
+	}{
+		"the same CA and account": {func(i *cert.Issuance) {
+			i.OrderURL, i.Directory, i.AccountURL = "https://ca.example/order/1", here, account
+		}, ""},
+		"stored before directories were": {func(i *cert.Issuance) { i.OrderURL, i.AccountURL = "https://ca.example/order/1", account }, ""},
+		"stored before, at another CA": {func(i *cert.Issuance) {
+			i.OrderURL, i.AccountURL = "https://staging.example/order/1", "https://staging.example/account/1"
+		}, "not used any more"},
+		"another CA": {func(i *cert.Issuance) {
+			i.OrderURL, i.Directory, i.AccountURL = "https://staging.example/order/1", staging, "https://staging.example/account/1"
+		}, "at another CA"},
+		"another CA, and its answer was lost": {func(i *cert.Issuance) { i.Directory, i.AccountURL = staging, "https://staging.example/account/1" }, "at another CA"},
+		"an account that was replaced": {func(i *cert.Issuance) {
+			i.OrderURL, i.Directory, i.AccountURL = "https://ca.example/order/1", here, "https://ca.example/account/0"
+		}, "not used any more"},
+		"an account that was replaced, not yet placed": {func(i *cert.Issuance) { i.Directory, i.AccountURL = here, "https://ca.example/account/0" }, ""},
+	} {
+		o := withCSR(t)
+		i := o.issuances[issuanceID]
+		i.OrderTries = 1
+		test.change(&i)
+		o.issuances[issuanceID] = i
+		o.orders = []order{{url: i.OrderURL, names: names}}
+		_, err := o.orderCertificate()
+		if test.gone == "" {
+			require.NoError(t, err, what)
+			continue
+		}
+		v := activities.ReadVerdict(err)
+		require.Equal(t, cert.OrderGone, v.Outcome, what)
+		require.Contains(t, v.Problem.Message, test.gone, what)
+		require.Equal(t, []string{"Issuance", "Identity", "Settle"}, o.calls, what)
+	}
 }
 
 // TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack: what the CA counts per certificate was not used up.
@@ -174,7 +240,7 @@ func TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack(t *testing.T) {
 			o.breaks(fault{call: c.call, err: refusal(c.outcome, cert.CARejected)})
 			_, err := o.orderCertificate()
 			require.Equal(t, c.outcome, activities.ReadVerdict(err).Outcome)
-			require.Equal(t, []bool{false}, o.settled)
+			require.Equal(t, []settled{{issuanceID, false}}, o.settled)
 			require.Empty(t, o.certificates)
 		})
 	}

@@ -23,6 +23,9 @@ const (
 	domainID   = "11111111-1111-1111-1111-111111111111"
 )
 
+// liveUntil is the end of the certificate that the issuance renews.
+var liveUntil = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+
 var names = []string{"shop.example.com", "www.shop.example.com"}
 
 // errLost is what a caller sees of a call that broke off, whether its effect came about or not.
@@ -48,15 +51,23 @@ type outside struct {
 	row          sync.Mutex // the lock that PlaceOrder holds
 	read         func()     // if set: called when an issuance was read
 
-	orders  []order
-	takes   time.Duration // how long Complete takes
-	beats   int           // heartbeats that reached Temporal
-	wait    time.Duration // what Reserve answers
-	settled []bool        // issued, for each Settle
+	identity cert.CAIdentity // of the CA that is configured
+	orders   []order
+	takes    time.Duration // how long Complete takes
+	beats    int           // heartbeats that reached Temporal
+	place    cert.Place    // what Reserve answers
+	reserved cert.Reservation
+	settled  []settled
 
 	keys [][]byte     // every private key that was given to Seal
 	log  *slog.Logger // writes to text
 	text bytes.Buffer
+}
+
+// settled is a call of Settle.
+type settled struct {
+	id     string
+	issued bool
 }
 
 // order is an order at the CA.
@@ -69,6 +80,7 @@ type order struct {
 
 func newOutside() *outside {
 	o := &outside{issuances: map[string]cert.Issuance{}, sealed: map[string][]byte{}, certificates: map[string]cert.Certificate{}}
+	o.identity = cert.CAIdentity{Name: "test-ca", AccountURI: "https://ca.example/account/1", Directory: "https://ca.example/directory"}
 	o.log = slog.New(slog.NewTextHandler(&o.text, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return o
 }
@@ -136,6 +148,7 @@ func (o *outside) createCSR() (activities.CSRResult, error) {
 func (o *outside) orderCertificate() (cert.Certificate, error) {
 	return run[cert.Certificate](o, "OrderCertificate", activities.OrderRequest{
 		IssuanceID: issuanceID, Methods: map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01},
+		Renewal: true, Tenant: "acme", NotAfter: liveUntil,
 	})
 }
 

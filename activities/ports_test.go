@@ -39,10 +39,10 @@ func (o *outside) Issuance(ctx context.Context, id string) (i cert.Issuance, err
 	return i, err
 }
 
-func (o *outside) MarkOrderTried(ctx context.Context, id, ca, accountURL string) error {
+func (o *outside) MarkOrderTried(ctx context.Context, id string, by cert.CAIdentity) error {
 	return o.do(ctx, "MarkOrderTried", func() error {
 		i := o.issuances[id]
-		i.OrderTries, i.CA, i.AccountURL = i.OrderTries+1, ca, accountURL
+		i.OrderTries, i.CA, i.Directory, i.AccountURL = i.OrderTries+1, by.Name, by.Directory, by.AccountURI
 		o.issuances[id] = i
 		return nil
 	})
@@ -108,7 +108,11 @@ func (o *outside) Certificate(ctx context.Context, serial string) (c cert.Certif
 // The CA: it keeps a list of orders, and a second newOrder is a second order (as at Pebble, not as at Boulder).
 
 func (o *outside) Identity(ctx context.Context) (cert.CAIdentity, error) {
-	return cert.CAIdentity{Name: "test-ca", AccountURI: "https://ca.example/account/1"}, o.do(ctx, "Identity", func() error { return nil })
+	return o.identity, o.do(ctx, "Identity", func() error { return nil })
+}
+
+func (o *outside) Admit(ctx context.Context) error {
+	return o.do(ctx, "Admit", func() error { return nil })
 }
 
 func (o *outside) NewOrder(ctx context.Context, names []string, _ string) (url string, err error) {
@@ -170,13 +174,16 @@ func (o *outside) Complete(ctx context.Context, url string, csr []byte, methods 
 
 // The budgets.
 
-func (o *outside) Reserve(ctx context.Context, _ []string, _ bool) (wait time.Duration, err error) {
-	return o.wait, o.do(ctx, "Reserve", func() error { return nil })
+func (o *outside) Reserve(ctx context.Context, r cert.Reservation) (cert.Place, error) {
+	return o.place, o.do(ctx, "Reserve", func() error {
+		o.reserved = r
+		return nil
+	})
 }
 
-func (o *outside) Settle(ctx context.Context, _ []string, _, issued bool) error {
+func (o *outside) Settle(ctx context.Context, id string, issued bool) error {
 	return o.do(ctx, "Settle", func() error {
-		o.settled = append(o.settled, issued)
+		o.settled = append(o.settled, settled{id, issued})
 		return nil
 	})
 }

@@ -13,6 +13,7 @@ const (
 	ReadPolicyName         = "ReadPolicy"
 	RecordStatusName       = "RecordStatus"
 	RecordCaseName         = "RecordCase"
+	InspectDomainsName     = "InspectDomains"
 )
 
 // Set is what a worker offers to the workflows. A test may leave out what its workflows do not call.
@@ -21,6 +22,7 @@ type Set struct {
 	Issuance     *Issuance
 	Installation *Installation
 	Records      *Records
+	Caretaker    *Caretaker
 }
 
 // named is an activity and the name that workflows call it by.
@@ -40,6 +42,7 @@ func (s Set) list() []named {
 		{ReadPolicyName, s.Records.ReadPolicy},
 		{RecordStatusName, s.Records.RecordStatus},
 		{RecordCaseName, s.Records.RecordCase},
+		{InspectDomainsName, s.Caretaker.InspectDomains},
 	}
 }
 

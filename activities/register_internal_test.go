@@ -29,6 +29,7 @@ func TestE1_ActivityNamesArePinned(t *testing.T) {
 		"CheckDNS":           "activities.(*DNS).CheckDNS",
 		"CreateCSR":          "activities.(*Issuance).CreateCSR",
 		"OrderCertificate":   "activities.(*Issuance).OrderCertificate",
+		"InspectDomains":     "activities.(*Caretaker).InspectDomains",
 		"InstallCertificate": "activities.(*Installation).InstallCertificate",
 		"VerifyEdge":         "activities.(*Installation).VerifyEdge",
 		"ReadPolicy":         "activities.(*Records).ReadPolicy",

@@ -104,6 +104,9 @@ func (a *Authority) open(ctx context.Context) (*session, error) {
 // register makes an account at the CA and keeps it. When two processes do so at once, both go on with the one that was
 // kept first; the other stays at the CA unused.
 func (a *Authority) register(ctx context.Context) (Account, error) {
+	if err := a.admit(ctx); err != nil {
+		return Account{}, err
+	}
 	if a.unregistered == nil {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -120,7 +123,7 @@ func (a *Authority) register(ctx context.Context) (Account, error) {
 		return Account{}, fmt.Errorf("seal its key: %w", err)
 	}
 	url, err := a.newAccount(ctx)
-	if err != nil {
+	if err = a.heard(ctx, nil, err); err != nil {
 		return Account{}, err
 	}
 	// If we die here, the account is lost and the next process registers another. LE allows 10 registrations in 3 hours for an IP address.
@@ -141,7 +144,7 @@ func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 		return "", s.failure("read the directory", err)
 	}
 	if directory.Meta.ExternalAccountRequired && a.cfg.EABKeyID == "" {
-		return "", &cert.Failure{Outcome: cert.Parked, Problem: cert.Problem{
+		return "", &cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{
 			Code: cert.AccountProblem, WhoActs: cert.PlatformActs,
 			Message:     s.name + " registers only accounts that are bound to one that its customers have with it",
 			Remediation: "get a key for external account binding from the CA and set ACME_EAB_KID and ACME_EAB_HMAC",
@@ -170,7 +173,7 @@ func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 	}
 }
 
-// forget drops an account that the CA doesn't know any more, so that the next call registers anew.
+// forget retires an account that the CA doesn't know any more, so that the next call registers anew.
 func (a *Authority) forget(ctx context.Context, s *session) error {
 	a.mu.Lock()
 	if a.current == s {
@@ -178,8 +181,8 @@ func (a *Authority) forget(ctx context.Context, s *session) error {
 	}
 	a.mu.Unlock()
 	a.log.Warn("the CA has forgotten the account; the next call registers a new one", "account", s.accountURL)
-	if err := a.accounts.DeleteAccount(context.WithoutCancel(ctx), a.cfg.Directory, s.accountURL); err != nil {
-		return fmt.Errorf("drop the account that the CA has forgotten: %w", err)
+	if err := a.accounts.RetireAccount(context.WithoutCancel(ctx), a.cfg.Directory, s.accountURL, "the CA does not know it any more"); err != nil {
+		return fmt.Errorf("retire the account that the CA has forgotten: %w", err)
 	}
 	return nil
 }

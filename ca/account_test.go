@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -116,12 +117,12 @@ func TestAccountIsBoundWhenTheCADemandsIt(t *testing.T) {
 	s.server.DemandBinding("customer-1", key)
 
 	_, err := s.Account(t.Context())
-	want(t, err, cert.Parked, cert.AccountProblem)
+	want(t, err, cert.Wait, cert.AccountProblem)
 
 	s.config.EABKeyID, s.config.EABKey = "customer-1", config.Secret(base64.RawURLEncoding.EncodeToString([]byte("fedcba9876543210fedcba9876543210")))
 	s.restart(t)
 	_, err = s.Account(t.Context())
-	want(t, err, cert.Parked, cert.AccountProblem)
+	want(t, err, cert.Wait, cert.AccountProblem)
 
 	s.config.EABKey = config.Secret(base64.RawURLEncoding.EncodeToString(key))
 	s.restart(t)
@@ -136,7 +137,7 @@ func TestNewTermsOfServiceAreLeftToPeople(t *testing.T) {
 	s.server.Answer("/new-order", 1, http.StatusForbidden, nil,
 		`{"type":"urn:ietf:params:acme:error:userActionRequired","detail":"terms have changed","instance":"https://ca.test/terms"}`)
 	_, err := s.NewOrder(t.Context(), []string{"shop.example.com"}, "")
-	f := want(t, err, cert.Parked, cert.AccountProblem)
+	f := want(t, err, cert.Wait, cert.AccountProblem)
 	if want := "https://ca.test/terms"; !bytes.Contains([]byte(f.Problem.Remediation), []byte(want)) {
 		t.Errorf("remedy %q does not name %s", f.Problem.Remediation, want)
 	}
@@ -185,12 +186,17 @@ func TestForgottenAccountIsReplacedBeforeAnOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.server.Forget()
+	_, err = s.NewOrder(t.Context(), []string{"shop.example.com"}, "")
+	wantPlain(t, err) // so that the next run notes the order under the new account
 	if _, err := s.NewOrder(t.Context(), []string{"shop.example.com"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	kept, _, err := s.accounts.Account(t.Context(), s.config.Directory)
 	if err != nil || kept.URL == old || s.server.Accounts() != 1 {
 		t.Errorf("account %s kept after %s was forgotten (%v); the CA has %d", kept.URL, old, err, s.server.Accounts())
+	}
+	if !slices.Equal(s.accounts.retired, []string{old}) {
+		t.Errorf("retired %q; want %s, kept for ever", s.accounts.retired, old)
 	}
 }
 

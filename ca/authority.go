@@ -28,13 +28,14 @@ type Account struct {
 	SealedKey []byte
 }
 
-// Accounts keeps one account for each CA.
+// Accounts keeps one active account for each CA, and what the CA has against it.
 type Accounts interface {
+	Blocks
 	Account(ctx context.Context, directory string) (account Account, found bool, err error)
 	// SaveAccount keeps the first account that is saved for a directory and returns the one kept: two processes may register at once.
 	SaveAccount(ctx context.Context, a Account) (Account, error)
-	// DeleteAccount drops an account that the CA has forgotten, if it is still the one kept.
-	DeleteAccount(ctx context.Context, directory, url string) error
+	// RetireAccount takes an account that the CA has forgotten out of use, if it is still the active one. Its key is kept.
+	RetireAccount(ctx context.Context, directory, url, because string) error
 }
 
 // Sealer encrypts keys at rest. The id is bound to what is sealed under it.
@@ -64,6 +65,8 @@ type Authority struct {
 
 	mu      sync.Mutex
 	current *session // nil until the account is loaded or registered
+
+	breaker breaker
 }
 
 // lego writes to a logger of its whole process, by default to standard error.
@@ -89,7 +92,7 @@ func (a *Authority) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	if err != nil {
 		return cert.CAIdentity{}, err
 	}
-	return cert.CAIdentity{Name: s.name, Domains: s.issuers, AccountURI: s.accountURL}, nil
+	return cert.CAIdentity{Name: s.name, Domains: s.issuers, AccountURI: s.accountURL, Directory: a.cfg.Directory}, nil
 }
 
 // newTransport carries all requests to the CA. HTTP/2 and idle connections save a TLS handshake for each request.

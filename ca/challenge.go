@@ -173,11 +173,15 @@ func (s *session) validationFailure(authorization acme.Authorization) error {
 	return s.orderGone(fmt.Sprintf("the authorization of %s failed, and the CA gives no reason", name(authorization)), nil)
 }
 
-// refused is the verdict on a name or an order. A fault of the CA's own is nobody's failure.
+// refused is the verdict on a name or an order. A fault of the CA's own, and an order that failed for a reason that evercert doesn't know,
+// are nobody's failure.
 func (s *session) refused(name string, problem *acme.ProblemDetails) error {
-	outcome := cert.Refused
-	if kindOf(problem.Type) == serverInternal {
+	outcome, wait := cert.Refused, time.Duration(0)
+	switch kind := decidingKind(problem); {
+	case kind == serverInternal:
 		outcome = cert.OrderGone
+	case name == "" && !isRefusal(kind):
+		outcome, wait = cert.OrderGone, unknownRetry
 	}
-	return &cert.Failure{Outcome: outcome, Problem: s.problem(name, problem), Err: problem}
+	return &cert.Failure{Outcome: outcome, RetryAfter: wait, Problem: s.problem(name, problem), Err: problem}
 }

@@ -2,11 +2,12 @@ package ca
 
 import (
 	"context"
-	"slices"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 
-	"github.com/evercert/evercert/cert"
+	"github.com/weppos/publicsuffix-go/publicsuffix"
 )
 
 // Charge is one token to take from a bucket of the account before an order is placed.
@@ -14,9 +15,13 @@ type Charge struct {
 	CA       string
 	Account  string // URL
 	Bucket   string
-	Key      string // what the bucket is for: a registered domain, a name, a set of names
+	Key      string // what the bucket is for: a registered domain, a name, the hash of a set of names
 	Capacity int
 	Refill   time.Duration // for one token
+
+	Shared       bool // all tenants draw from the bucket
+	BackIfIssued bool // given back when the order has become a certificate
+	BackIfFailed bool // given back when the order has failed
 }
 
 // The buckets, after Let's Encrypt's rate limits.
@@ -29,7 +34,7 @@ const (
 
 const week = 7 * 24 * time.Hour
 
-// Charges is what one order for the names may cost of the CA's rate limits: spend it before NewOrder. A renewal is an order for names
+// Charges is what one order for the names may cost of the CA's rate limits: reserve it before NewOrder. A renewal is an order for names
 // that have had a certificate from the account; it is counted neither per account nor per domain, but per set of names.
 // With RFC 9773's replaces the CA would count it nowhere. The set is charged all the same, which ends a loop of ours.
 func (a *Authority) Charges(ctx context.Context, names []string, renewal bool) ([]Charge, error) {
@@ -38,40 +43,41 @@ func (a *Authority) Charges(ctx context.Context, names []string, renewal bool) (
 		return nil, err
 	}
 	var charges []Charge
-	charge := func(bucket, key string, capacity int, window time.Duration) {
+	charge := func(c Charge, capacity int, window time.Duration) {
 		if capacity > 0 {
-			charges = append(charges, Charge{CA: s.name, Account: s.accountURL, Bucket: bucket, Key: key, Capacity: capacity, Refill: window / time.Duration(capacity)})
+			c.CA, c.Account, c.Capacity, c.Refill = s.name, s.accountURL, capacity, window/time.Duration(capacity)
+			charges = append(charges, c)
 		}
 	}
 	set := nameSet(names)
 	if !renewal {
-		charge(bucketOrders, "", a.cfg.OrdersPer3Hours, 3*time.Hour)
+		charge(Charge{Bucket: bucketOrders, Shared: true}, a.cfg.OrdersPer3Hours, 3*time.Hour) // spent, whatever becomes of the order
 		for _, domain := range registeredDomains(set) {
-			charge(bucketDomain, domain, a.cfg.OrdersPerDomainWeek, week)
+			charge(Charge{Bucket: bucketDomain, Key: domain, BackIfFailed: true}, a.cfg.OrdersPerDomainWeek, week)
 		}
 	}
-	charge(bucketSet, strings.Join(set, ","), a.cfg.OrdersPerSetWeek, week)
+	charge(Charge{Bucket: bucketSet, Key: setKey(set), BackIfFailed: true}, a.cfg.OrdersPerSetWeek, week)
 	for _, name := range set {
-		charge(bucketFailures, name, a.cfg.FailuresPerNameHour, time.Hour)
+		charge(Charge{Bucket: bucketFailures, Key: name, BackIfIssued: true}, a.cfg.FailuresPerNameHour, time.Hour)
 	}
 	return charges, nil
 }
 
-// Unspent is what an order turned out not to cost, to be given back when it has come to its end: an issued certificate is no failure,
-// and an order that failed has issued none. The order itself is spent in either case.
-func Unspent(charges []Charge, issued bool) []Charge {
-	return slices.DeleteFunc(slices.Clone(charges), func(c Charge) bool {
-		if issued {
-			return c.Bucket != bucketFailures
-		}
-		return c.Bucket != bucketDomain && c.Bucket != bucketSet
-	})
+// setKey names a set of names. It is a hash, because 100 names do not fit into an index.
+func setKey(set []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(set, ",")))
+	return hex.EncodeToString(sum[:])
 }
 
-func registeredDomains(names []string) []string {
-	domains := make([]string, len(names))
-	for i, name := range names {
-		domains[i] = cert.RegisteredDomain(name)
+// registeredDomains returns what Let's Encrypt counts the names by (boulder ratelimits.coveringIdentifiers, with the same library and
+// list): the public suffix, of the list's ICANN or private section, and one label more; of a name that is a public suffix the name itself.
+func registeredDomains(set []string) []string {
+	domains := make([]string, len(set))
+	for i, name := range set {
+		domains[i] = name
+		if domain, err := publicsuffix.Domain(strings.TrimPrefix(name, "*.")); err == nil {
+			domains[i] = domain
+		}
 	}
 	return nameSet(domains)
 }

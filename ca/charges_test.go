@@ -1,8 +1,10 @@
 package ca_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/evercert/evercert/ca"
@@ -22,13 +24,13 @@ func TestChargesFollowTheCAsLimits(t *testing.T) {
 			"orders  300 36s",
 			"domain example.co.uk 50 3h21m36s",
 			"domain example.com 50 3h21m36s",
-			"set example.co.uk,shop.example.com,www.example.co.uk 5 33h36m0s",
+			"set d7e1a1a85355cf58230f8f7f46779ad32a50501b9237b0c809a3451ef2e7cb42 5 33h36m0s",
 			"failures example.co.uk 5 12m0s",
 			"failures shop.example.com 5 12m0s",
 			"failures www.example.co.uk 5 12m0s",
 		}},
 		{true, []string{
-			"set example.co.uk,shop.example.com,www.example.co.uk 5 33h36m0s",
+			"set d7e1a1a85355cf58230f8f7f46779ad32a50501b9237b0c809a3451ef2e7cb42 5 33h36m0s",
 			"failures example.co.uk 5 12m0s",
 			"failures shop.example.com 5 12m0s",
 			"failures www.example.co.uk 5 12m0s",
@@ -63,12 +65,66 @@ func TestZeroIsNoLimit(t *testing.T) {
 
 func TestOrdersGiveBackWhatTheyDidNotCost(t *testing.T) {
 	t.Parallel()
-	charges := []ca.Charge{{Bucket: "orders"}, {Bucket: "domain"}, {Bucket: "set"}, {Bucket: "failures"}}
-	if got := describe(ca.Unspent(charges, true)); !slices.Equal(got, []string{"failures  0 0s"}) {
-		t.Errorf("issued: %q", got)
+	s := newSetup(t)
+	s.config.OrdersPer3Hours, s.config.OrdersPerDomainWeek, s.config.OrdersPerSetWeek, s.config.FailuresPerNameHour = 300, 50, 5, 5
+	s.restart(t)
+	charges, err := s.Charges(t.Context(), []string{name}, false)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := describe(ca.Unspent(charges, false)); !slices.Equal(got, []string{"domain  0 0s", "set  0 0s"}) {
-		t.Errorf("failed: %q", got)
+	for _, c := range charges {
+		want := map[string][3]bool{"orders": {true, false, false}, "domain": {false, false, true}, "set": {false, false, true}, "failures": {false, true, false}}[c.Bucket]
+		if got := [3]bool{c.Shared, c.BackIfIssued, c.BackIfFailed}; got != want {
+			t.Errorf("%s: shared, back if issued, back if failed: %t; want %t", c.Bucket, got, want)
+		}
+	}
+}
+
+// TestRegisteredDomainsAreCountedAsLetsEncryptCountsThem: by the whole list, its private section included.
+func TestRegisteredDomainsAreCountedAsLetsEncryptCountsThem(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.config.OrdersPerDomainWeek = 50
+	s.restart(t)
+	for name, want := range map[string]string{
+		"www.example.co.uk":         "example.co.uk",
+		"*.example.com":             "example.com",
+		"shop.someone.github.io":    "someone.github.io", // private section
+		"github.io":                 "github.io",         // a suffix is counted by itself
+		"www.city.kawasaki.jp":      "city.kawasaki.jp",  // an exception to a wildcard
+		"a.b.c.kawasaki.jp":         "b.c.kawasaki.jp",
+		"shop.example.nosuchtld":    "example.nosuchtld", // the list's default rule
+		"www.xn--85x722f.com.cn":    "xn--85x722f.com.cn",
+		"xn--85x722f.xn--55qx5d.cn": "xn--85x722f.xn--55qx5d.cn",
+	} {
+		charges, err := s.Charges(t.Context(), []string{name}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(charges) != 1 || charges[0].Key != want {
+			t.Errorf("%s is counted by %q; want %s", name, describe(charges), want)
+		}
+	}
+}
+
+// TestTheKeyOfASetIsShort: 100 names, the most that Let's Encrypt takes, are longer than an index of PostgreSQL allows (2,704 bytes).
+func TestTheKeyOfASetIsShort(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.config.OrdersPerSetWeek = 5
+	s.restart(t)
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = strings.ToLower(rand.Text()) + ".example.com"
+	}
+	first, err := s.Charges(t.Context(), names, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(names)
+	again, err := s.Charges(t.Context(), append(names, strings.ToUpper(names[0])), false)
+	if err != nil || len(first[0].Key) != 64 || first[0].Key != again[0].Key {
+		t.Errorf("keys %q and %q (%v); want one of 64 characters", first[0].Key, again[0].Key, err)
 	}
 }
 

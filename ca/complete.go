@@ -52,6 +52,9 @@ func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte
 	limited, cancel := context.WithTimeout(ctx, completeWithin)
 	defer cancel()
 	s, err := a.session(limited)
+	if err == nil {
+		err = a.admit(limited)
+	}
 	if err != nil {
 		return cert.Certificate{}, err
 	}
@@ -63,7 +66,7 @@ func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte
 			Remediation: "evercert goes on with the same order by itself",
 		}}
 	}
-	return done, err
+	return done, a.heard(ctx, s, err)
 }
 
 // run does what the order's state asks for, until it is valid (RFC 8555 §7.1.6).

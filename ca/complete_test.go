@@ -220,12 +220,12 @@ func TestChallengeThatAnotherRunPostedIsNoFailure(t *testing.T) {
 	}
 }
 
-func TestRepeatedRefusalOfAChallengeIsAFailure(t *testing.T) {
+func TestARefusedChallengeOfUnknownCauseIsAWait(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
 	s.server.Answer("/challenge/", 1, http.StatusBadRequest, nil, catest.Problem("malformed", "this challenge is not for you"))
 	_, err := newIssuance(t, s.Authority, name).attempt(t.Context())
-	if f := want(t, err, cert.Refused, cert.CARejected); !strings.Contains(f.Problem.Message, "not for you") {
+	if f := want(t, err, cert.Wait, cert.CARejected); !strings.Contains(f.Problem.Message, "not for you") {
 		t.Errorf("message %q", f.Problem.Message)
 	}
 }

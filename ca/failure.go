@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-acme/lego/v4/acme"
 
@@ -95,14 +96,32 @@ func (s *session) failure(step string, err error) error {
 	case status >= http.StatusInternalServerError || problem == nil:
 		return wrapped
 	}
-	switch kind := kindOf(problem.Type); kind {
+	switch kindOf(problem.Type) {
 	case badNonce, orderNotReady, serverInternal: // the next run reads the order anew and sees how it stands
 		return wrapped
 	case unauthorized, userActionRequired, externalAccountRequired, invalidContact, unsupportedContact, invalidProfile:
 		return s.accountFailure(problem, wrapped)
-	default:
-		return &cert.Failure{Outcome: cert.Refused, Problem: s.problem("", problem), Err: wrapped}
 	}
+	f := &cert.Failure{Outcome: cert.Refused, Problem: s.problem("", problem), Err: wrapped}
+	if !isRefusal(decidingKind(problem)) { // not counted against the tenant: people have to find out what it means
+		f.Outcome, f.RetryAfter = cert.Wait, unknownRetry
+	}
+	return f
+}
+
+// unknownRetry is when something is tried again that a CA refused for a reason that evercert doesn't know.
+const unknownRetry = time.Hour
+
+// isRefusal reports whether an error type is a verdict on the names or the CSR, and so counts as a failure.
+func isRefusal(kind string) bool {
+	switch kind {
+	case rateLimited, serverInternal:
+		return false
+	case caaForbids:
+		return true
+	}
+	_, known := meanings[kind]
+	return known
 }
 
 // orderFailure is failure for a request about an order that exists. An order that the CA doesn't know, or that is not this account's, is gone.
@@ -138,18 +157,21 @@ func (s *session) orderGone(why string, err error) error {
 }
 
 func (s *session) accountFailure(problem *acme.ProblemDetails, err error) error {
-	remedy := "mend the account with the CA, then request a certificate"
+	remedy := "mend the account with the CA; evercert tries it by itself and goes on"
 	switch kindOf(problem.Type) {
 	case userActionRequired:
-		remedy = "read and accept the CA's new terms, then request a certificate: " + cert.Line(problem.Instance, cert.MaxLink)
+		remedy = "read and accept the CA's new terms; evercert tries the account by itself and goes on"
+		if problem.Instance != "" {
+			remedy += ": " + cert.Line(problem.Instance, cert.MaxLink)
+		}
 	case externalAccountRequired:
-		remedy = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you"
+		remedy = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you, and restart the workers"
 	case invalidContact, unsupportedContact:
-		remedy = "set ACME_CONTACT to an e-mail address that the CA accepts"
+		remedy = "set ACME_CONTACT to an e-mail address that the CA accepts, and restart the workers"
 	case invalidProfile:
-		remedy = "set ACME_PROFILE to a profile that the CA offers"
+		remedy = "set ACME_PROFILE to a profile that the CA offers, and restart the workers"
 	}
-	return &cert.Failure{Outcome: cert.Parked, Err: err, Problem: cert.Problem{
+	return &cert.Failure{Outcome: cert.Wait, Err: err, Problem: cert.Problem{
 		Code: cert.AccountProblem, WhoActs: cert.PlatformActs, Remediation: remedy,
 		Message: fmt.Sprintf("%s refuses evercert's account: %s", s.name, detail(problem)),
 	}}

@@ -3,6 +3,7 @@ package ca
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -32,11 +33,11 @@ func (a *Authority) FindOrder(ctx context.Context, names []string, known func(ct
 		return "", err
 	}
 	urls, err := a.listOrders(ctx, s)
-	if refusedAs(err, accountDoesNotExist) { // its orders are gone with it
-		return "", a.forget(ctx, s)
+	if refusedAs(err, accountDoesNotExist) { // its orders are gone with it; the next run registers
+		return "", errors.Join(fmt.Errorf("list orders: %w", err), a.forget(ctx, s))
 	}
 	if err != nil {
-		return "", s.failure("list orders", err)
+		return "", a.heard(ctx, s, s.failure("list orders", err))
 	}
 	if len(urls) == 0 {
 		return "", nil

@@ -18,19 +18,17 @@ import (
 //
 // If the answer is lost there may be an order that nobody knows the address of: call FindOrder before trying again.
 // The request is sent to its end even if ctx ends, because to cut it off is to lose the answer.
+//
+// When the CA doesn't know the account any more, nothing was ordered, and the account is retired: the error has no cert.Failure, and the
+// next try registers anew. The caller tries again from Identity, so that the order is noted under the account that places it.
 func (a *Authority) NewOrder(ctx context.Context, names []string, replaces string) (orderURL string, err error) {
-	orderURL, err = a.newOrder(ctx, names, replaces)
-	if refusedAs(err, accountDoesNotExist) { // so nothing was ordered; the account has been forgotten, and the next try registers
-		orderURL, err = a.newOrder(ctx, names, "") // a new account may not replace the old one's certificates
-	}
-	return orderURL, err
-}
-
-func (a *Authority) newOrder(ctx context.Context, names []string, replaces string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	s, err := a.session(ctx)
+	if err == nil {
+		err = a.admit(ctx)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -39,18 +37,18 @@ func (a *Authority) newOrder(ctx context.Context, names []string, replaces strin
 		replaces = ""
 	}
 	ctx = context.WithoutCancel(ctx)
-	orderURL, err := a.postOrder(ctx, s, names, replaces)
+	orderURL, err = a.postOrder(ctx, s, names, replaces)
 	if replaces != "" && replacementRefused(err) {
 		a.log.Warn("the CA takes no order that replaces this certificate; ordering without", "replaces", replaces, "names", names, "reason", err)
 		orderURL, err = a.postOrder(ctx, s, names, "")
 	}
 	switch {
 	case err == nil:
-		return orderURL, nil
+		return orderURL, a.heard(ctx, s, nil)
 	case refusedAs(err, accountDoesNotExist):
 		return "", errors.Join(fmt.Errorf("place order: %w", err), a.forget(ctx, s))
 	default:
-		return "", s.failure("place order", err)
+		return "", a.heard(ctx, s, s.failure("place order", err))
 	}
 }
 

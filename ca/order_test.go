@@ -68,9 +68,13 @@ func TestRefusedOrders(t *testing.T) {
 		{"forbidden by something in between", 403, nil, "<html>", "", "", 0, 0, ""},
 		{"name refused", 400, nil, catest.Problem("rejectedIdentifier", "forbidden by policy"), cert.Refused, cert.DomainNotAllowed, 0, 0, "forbidden by policy"},
 		{"CAA", 403, nil, catest.Problem("caa", "CAA record for example.com prevents issuance"), cert.Refused, cert.CAAForbids, 0, 0, "ca.test"},
-		{"malformed", 400, nil, catest.Problem("malformed", "redundant with a wildcard"), cert.Refused, cert.CARejected, 0, 0, "redundant with a wildcard"},
-		{"account deactivated", 403, nil, catest.Problem("unauthorized", "account is deactivated"), cert.Parked, cert.AccountProblem, 0, 0, "account is deactivated"},
-		{"unknown profile", 400, nil, catest.Problem("invalidProfile", "no such profile"), cert.Parked, cert.AccountProblem, 0, 0, "ACME_PROFILE"},
+		{"malformed", 400, nil, catest.Problem("malformed", "redundant with a wildcard"), cert.Wait, cert.CARejected, time.Hour, time.Hour, "redundant with a wildcard"},
+		{"unknown type", 403, nil, catest.Problem("tooFullMoon", "not tonight"), cert.Wait, cert.CARejected, time.Hour, time.Hour, "not tonight"},
+		{"unknown type of one name", 400, nil, `{"type":"urn:ietf:params:acme:error:compound","subproblems":[{"type":"urn:ietf:params:acme:error:tooFullMoon","detail":"not tonight"}]}`, cert.Wait, cert.CARejected, time.Hour, time.Hour, "not tonight"},
+		{"one name refused", 400, nil, `{"type":"urn:ietf:params:acme:error:malformed","subproblems":[{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"never"}]}`, cert.Refused, cert.DomainNotAllowed, 0, 0, "never"},
+		{"CSR refused", 400, nil, catest.Problem("badCSR", "weak key"), cert.Refused, cert.CSRRejected, 0, 0, "weak key"},
+		{"unauthorized for this name", 403, nil, catest.Problem("unauthorized", "not your domain"), cert.Wait, cert.CARejected, time.Hour, time.Hour, "not your domain"}, // the account itself answers
+		{"unknown profile", 400, nil, catest.Problem("invalidProfile", "no such profile"), cert.Wait, cert.AccountProblem, 5 * time.Minute, 7 * time.Minute, "ACME_PROFILE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -273,13 +273,17 @@ func TestRefusalsOfTheCAAreSorted(t *testing.T) {
 		{"paused", cert.Parked, cert.IdentifierPaused, 0},
 		{"problem:caa", cert.Refused, cert.CAAForbids, 0},
 		{"problem:rejectedIdentifier", cert.Refused, cert.DomainNotAllowed, 0},
-		{"problem:userActionRequired", cert.Parked, cert.AccountProblem, 0},
 	} {
 		p.devstack("ca", "fault", "newOrder", test.fault)
 		_, err := a.NewOrder(t.Context(), []string{"refused.empty.test"}, "")
 		if f := want(t, err, test.outcome, test.code); f.RetryAfter != test.retryAfter {
 			t.Errorf("%s: retry after %s, want %s", test.fault, f.RetryAfter, test.retryAfter)
 		}
+	}
+	p.devstack("ca", "fault", "newOrder", "problem:userActionRequired")
+	for range 2 { // the CA is asked the first time only
+		_, err := a.NewOrder(t.Context(), []string{"refused.empty.test"}, "")
+		want(t, err, cert.Wait, cert.AccountProblem)
 	}
 	if got := p.stats(); got.Orders != 0 {
 		t.Errorf("the CA counted %+v", got)

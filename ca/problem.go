@@ -33,21 +33,24 @@ var meanings = map[string]meaning{
 
 // problem tells people what the CA refused, in its own words. name is the one concerned, if it is only one.
 func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
-	kind := kindOf(p.Type)
-	if len(p.SubProblems) > 0 { // of many names, the first that failed decides (RFC 8555 §6.7.1)
-		if kind == compound || kind == malformed {
-			kind = kindOf(p.SubProblems[0].Type)
-		}
-		if name == "" && len(p.SubProblems) == 1 {
-			name = cert.Line(p.SubProblems[0].Identifier.Value, cert.MaxHostname)
-		}
+	if name == "" && len(p.SubProblems) == 1 {
+		name = cert.Line(p.SubProblems[0].Identifier.Value, cert.MaxHostname)
 	}
 	message := fmt.Sprintf("%s refused the order: %s", s.name, detail(p))
 	if name != "" {
 		message = fmt.Sprintf("%s could not accept %s: %s", s.name, cert.Unicode(name), detail(p))
 	}
-	m := s.meaningOf(kind, p.Detail)
+	m := s.meaningOf(decidingKind(p), p.Detail)
 	return cert.Problem{Code: m.code, WhoActs: m.acts, Message: message, Remediation: m.remedy}
+}
+
+// decidingKind is the error type that says what to do: of many names, the first that failed decides (RFC 8555 §6.7.1).
+func decidingKind(p *acme.ProblemDetails) string {
+	kind := kindOf(p.Type)
+	if len(p.SubProblems) > 0 && (kind == compound || kind == malformed) {
+		return kindOf(p.SubProblems[0].Type)
+	}
+	return kind
 }
 
 func (s *session) meaningOf(kind, said string) meaning {

@@ -28,6 +28,13 @@ func neverDone(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, r.Context().Err()
 }
 
+// noBlock keeps no account, and knows of nothing against it.
+type noBlock struct{ Accounts }
+
+func (noBlock) AccountBlock(context.Context, string) (cert.AccountBlock, bool, error) {
+	return cert.AccountBlock{}, false, nil
+}
+
 func TestSlowCAIsAWaitNotAFailure(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)
@@ -37,7 +44,7 @@ func TestSlowCAIsAWaitNotAFailure(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := &session{name: "Slow CA", directoryURL: "https://ca.test/directory", key: newKey(t), timeout: time.Minute, transport: transportFunc(neverDone)}
-		a := &Authority{current: s}
+		a := &Authority{current: s, accounts: noBlock{}}
 		start := time.Now()
 		_, err := a.Complete(t.Context(), "https://ca.test/order/1", csr, nil, nil)
 		var f *cert.Failure

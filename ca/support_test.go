@@ -22,11 +22,18 @@ import (
 
 // memoryAccounts keeps accounts in memory. It does not simulate a database that fails or is slow.
 type memoryAccounts struct {
-	mu   sync.Mutex
-	kept map[string]ca.Account
+	mu      sync.Mutex
+	kept    map[string]ca.Account // the active ones
+	retired []string              // URLs
+	blocks  map[string]cert.AccountBlock
+	due     bool // the time of the next probe has come
+	leased  bool // another process was faster to take that probe
+	cases   int  // that were opened
 }
 
-func newAccounts() *memoryAccounts { return &memoryAccounts{kept: map[string]ca.Account{}} }
+func newAccounts() *memoryAccounts {
+	return &memoryAccounts{kept: map[string]ca.Account{}, blocks: map[string]cert.AccountBlock{}}
+}
 
 func (m *memoryAccounts) Account(_ context.Context, directory string) (ca.Account, bool, error) {
 	m.mu.Lock()
@@ -45,13 +52,63 @@ func (m *memoryAccounts) SaveAccount(_ context.Context, a ca.Account) (ca.Accoun
 	return a, nil
 }
 
-func (m *memoryAccounts) DeleteAccount(_ context.Context, directory, url string) error {
+func (m *memoryAccounts) RetireAccount(_ context.Context, directory, url, _ string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.kept[directory].URL == url {
+		m.retired = append(m.retired, url)
 		delete(m.kept, directory)
 	}
 	return nil
+}
+
+func (m *memoryAccounts) AccountBlock(_ context.Context, directory string) (cert.AccountBlock, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ok := m.blocks[directory]
+	if b.Wait = 5 * time.Minute; m.due {
+		b.Wait = 0
+	}
+	return b, ok, nil
+}
+
+func (m *memoryAccounts) BlockAccount(_ context.Context, b cert.AccountBlock) (cert.AccountBlock, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.blocks[b.Directory]; !ok {
+		m.cases++
+	}
+	m.blocks[b.Directory] = b
+	b.Wait = 5 * time.Minute
+	return b, nil
+}
+
+func (m *memoryAccounts) LeaseProbe(_ context.Context, directory, settings string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b := m.blocks[directory]
+	if m.leased {
+		return false, nil
+	}
+	leased := m.due || b.Settings != settings
+	b.Settings, m.due = settings, false
+	m.blocks[directory] = b
+	return leased, nil
+}
+
+func (m *memoryAccounts) UnblockAccount(_ context.Context, directory, _ string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, was := m.blocks[directory]
+	delete(m.blocks, directory)
+	return was, nil
+}
+
+// probeIsDue lets the next probe through.
+func (m *memoryAccounts) probeIsDue() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.due = true
 }
 
 // sealer is real encryption with a key of its own; it does not simulate rotation of that key.

@@ -150,16 +150,18 @@ type CAIdentity struct {
 	Name       string   // as in evercert's configuration
 	Domains    []string // issuer domain names, e.g. letsencrypt.org
 	AccountURI string
+	Directory  string `json:"directory,omitempty"` // URL of its ACME directory
 }
 
 // Diagnosis is what a CA would see now, and what is wrong with it.
 type Diagnosis struct {
 	CheckedAt time.Time         `json:"checked_at"`
-	Verdict   Verdict           `json:"verdict"`           // ok: an order placed now is expected to succeed
-	Ownership Verdict           `json:"ownership"`         // of the ownership records
-	Pointed   Verdict           `json:"pointed"`           // do the names lead visitors to the platform
-	Methods   map[string]Method `json:"methods,omitempty"` // by name, when Verdict is ok
-	Reasons   map[string]string `json:"reasons,omitempty"` // by name: why this method, or what is waited for, in words
+	Directory string            `json:"directory,omitempty"` // of the CA that an order would be placed at now
+	Verdict   Verdict           `json:"verdict"`             // ok: an order placed now is expected to succeed
+	Ownership Verdict           `json:"ownership"`           // of the ownership records
+	Pointed   Verdict           `json:"pointed"`             // do the names lead visitors to the platform
+	Methods   map[string]Method `json:"methods,omitempty"`   // by name, when Verdict is ok
+	Reasons   map[string]string `json:"reasons,omitempty"`   // by name: why this method, or what is waited for, in words
 	Problems  []Problem         `json:"problems,omitempty"`
 	Records   []RecordState     `json:"records,omitempty"`
 	CAA       []CAAState        `json:"caa,omitempty"`     // of every CA asked about

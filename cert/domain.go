@@ -61,6 +61,7 @@ type Issuance struct {
 	CSR        []byte   `json:"csr"` // PKCS#10, DER (RFC 2986)
 	Replaces   string   `json:"replaces,omitempty"`
 	CA         string   `json:"ca,omitempty"`
+	Directory  string   `json:"directory,omitempty"` // of the CA that the order is placed at
 	AccountURL string   `json:"account_url,omitempty"`
 	OrderURL   string   `json:"order_url,omitempty"`
 	Serial     string   `json:"serial,omitempty"`      // once issued
@@ -76,7 +77,8 @@ type Certificate struct {
 	Issuer     string    `json:"issuer"` // common name of the issuing CA, organisation if it has none
 	NotBefore  time.Time `json:"not_before"`
 	NotAfter   time.Time `json:"not_after"`
-	ChainPEM   []byte    `json:"-"` // leaf first, as the CA gave it, stored verbatim
+	Directory  string    `json:"directory,omitempty"` // of the CA that it was ordered from
+	ChainPEM   []byte    `json:"-"`                   // leaf first, as the CA gave it, stored verbatim
 }
 
 // Challenge is what a CA asks to be shown for one name (RFC 8555 §8).
@@ -101,6 +103,10 @@ const (
 
 // Stops reports whether attempts wait until support hands the domain back.
 func (k CaseKind) Stops() bool { return k == TooManyFailures }
+
+// AccountCasePrefix begins the id of a case about evercert's account at a CA. What follows is the account's URL, or the directory's
+// while there is no account. Such a case belongs to no domain: its DomainID, Hostname and Tenant are empty.
+const AccountCasePrefix = "account:"
 
 // Case is an escalation: a domain handed to people, with its evidence.
 type Case struct {

@@ -49,6 +49,11 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
+	if !d.Created && c.withoutWorkflow(ctx, view) {
+		if err := c.restart(ctx, view, "its workflow was not running when somebody connected it again"); err != nil {
+			c.log.WarnContext(ctx, "the workflow of a connected domain is not running, and could not be started again", "hostname", view.Hostname, "error", err)
+		}
+	}
 	seen := view.Diagnosis
 	if seen != nil {
 		clean := seen.Clean()

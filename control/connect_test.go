@@ -110,13 +110,27 @@ func TestConnectingTwiceIsConnectingOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
-	b.workflows.Stop("shop.example.com") // whatever ended it, a fresh start would forget the domain's history
-	r, err := b.Connect(t.Context(), control.Connection{Hostname: "shop.example.com", Tenant: "acme"})
-	if err != nil || r.Created {
+	want := control.Connection{Hostname: "shop.example.com", Tenant: "acme"}
+	if r, err := b.Connect(t.Context(), want); err != nil || r.Created {
 		t.Errorf("the second time: created %t, %v", r.Created, err)
 	}
-	if n, running := b.store.Len(), b.workflows.Running(); n != 1 || len(running) != 0 {
-		t.Errorf("%d domains; workflows started anew: %v", n, running)
+	if n, asked := b.store.Len(), b.workflows.Asked(); n != 1 || len(asked) != 0 {
+		t.Errorf("%d domains; asked of its workflow: %q", n, asked)
+	}
+
+	b.workflows.Stop("shop.example.com")
+	if r, err := b.Connect(t.Context(), want); err != nil || r.Created {
+		t.Errorf("the third time: created %t, %v", r.Created, err)
+	}
+	resumed := []string{"resume shop.example.com: its workflow was not running when somebody connected it again"}
+	if running, asked := b.workflows.Running(), b.workflows.Asked(); len(running) != 1 || !slices.Equal(asked, resumed) {
+		t.Errorf("F22: running %v after %q", running, asked)
+	}
+
+	b.workflows.Stop("shop.example.com")
+	b.workflows.SetDown(true)
+	if _, err := b.Connect(t.Context(), want); err != nil {
+		t.Errorf("connecting needs no Temporal: %v", err)
 	}
 }
 

@@ -25,6 +25,7 @@ type Store interface {
 	Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
+	CaretakerStore
 }
 
 // Workflows is how control reaches the domains' workflows; Temporal returns one.
@@ -39,6 +40,9 @@ type Workflows interface {
 	StartCase(ctx context.Context, c cert.Case) error
 	// ResolveCase tells the workflow of a case that the case is closed. It returns ErrNotRunning when none runs.
 	ResolveCase(ctx context.Context, caseID string) error
+	// Ended returns the hostnames whose workflow was ended from outside or failed in the last days, as far as Temporal's lists know it. Some may run again.
+	Ended(ctx context.Context) ([]string, error)
+	CaretakerWorkflows
 }
 
 // Answer is what a domain's workflow replies to a verb: where the domain stands now and what comes next.

@@ -28,6 +28,7 @@ type Page struct {
 }
 
 // List returns the domains that a filter lets through, by hostname. Limit 0 means DefaultPage. Removed domains are listed only by their headline.
+// Those whose workflow was ended within the last days have the problem WorkflowMissing.
 func (c *Control) List(ctx context.Context, f store.Filter) (Page, error) {
 	f, err := checked(f)
 	if err != nil {
@@ -47,6 +48,7 @@ func (c *Control) List(ctx context.Context, f store.Filter) (Page, error) {
 		}
 		page.Domains = append(page.Domains, newDomain(v))
 	}
+	c.markMissing(ctx, views, page.Domains)
 	return page, nil
 }
 

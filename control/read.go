@@ -14,13 +14,18 @@ import (
 // timelineLength is how many entries a timeline shows: several years of a domain that renews every month.
 const timelineLength = 500
 
-// Status returns the domain that has this name, or the newest removed one.
+// Status returns the domain that has this name, or the newest removed one. A connected domain whose workflow is not running has the problem
+// WorkflowMissing.
 func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
 	view, err := c.find(ctx, name)
 	if err != nil {
 		return Domain{}, err
 	}
-	return newDomain(view), nil
+	d := newDomain(view)
+	if c.withoutWorkflow(ctx, view) {
+		d.addMissing()
+	}
+	return d, nil
 }
 
 // Timeline returns what happened to the domain, newest first.

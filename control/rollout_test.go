@@ -266,7 +266,7 @@ func TestE1_AProcessThatIsNoLongerCurrentStartsNoDomain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() {
-			control.Starting{Queue: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler), Allowed: func() (bool, <-chan struct{}) {
+			control.Starting{Queue: b.store, Cases: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler), Allowed: func() (bool, <-chan struct{}) {
 				mu.Lock()
 				defer mu.Unlock()
 				return allowed, changed

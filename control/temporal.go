@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,18 @@ func (t temporalWorkflows) Ready(ctx context.Context) error {
 }
 
 func (t temporalWorkflows) Start(ctx context.Context, d cert.Domain) error {
+	return t.start(ctx, d, workflows.NewState(d))
+}
+
+func (t temporalWorkflows) Resume(ctx context.Context, d cert.Domain, kept json.RawMessage, cause string) error {
+	state, err := workflows.StateFrom(kept, d, cause)
+	if err != nil {
+		return err
+	}
+	return t.start(ctx, d, state)
+}
+
+func (t temporalWorkflows) start(ctx context.Context, d cert.Domain, state workflows.State) error {
 	_, err := t.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       workflows.DomainID(d.Hostname),
 		TaskQueue:                workflows.TaskQueue,
@@ -75,7 +88,7 @@ func (t temporalWorkflows) Start(ctx context.Context, d cert.Domain) error {
 		EnableEagerStart:         true, // where this process is a worker, it gets the first task with the answer
 		TypedSearchAttributes:    workflows.StartAttributes(d),
 		StaticSummary:            workflows.StaticSummary(d),
-	}, workflows.DomainWorkflow, workflows.NewState(d))
+	}, workflows.DomainWorkflow, state)
 	return err
 }
 

@@ -59,7 +59,9 @@ func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop 
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var starting sync.WaitGroup
-	starting.Go(func() { control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Log: log}.Run(ctx) })
+	starting.Go(func() {
+		control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Log: log}.Run(ctx)
+	})
 	t.Cleanup(starting.Wait)
 	t.Cleanup(cancel)
 	return control.New(db, control.Temporal(temporal), rules, platform, log), temporal, w.Stop

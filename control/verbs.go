@@ -89,11 +89,11 @@ func (c *Control) ask(ctx context.Context, r Request, verb string) (Answer, erro
 	return c.put(ctx, view, verb, workflows.Request{By: r.By, Reason: r.Reason})
 }
 
-// put asks a domain's workflow, which is started first if that was not done yet.
+// put asks a domain's workflow, which is started first where it is not running: it was not started yet, or somebody ended it.
 func (c *Control) put(ctx context.Context, view store.View, verb string, argument any) (Answer, error) {
 	answer, err := c.workflows.Ask(ctx, view.Hostname, verb, argument)
-	if errors.Is(err, ErrNotRunning) && view.Seq == 0 { // connected, and its workflow was not started yet
-		if err := start(ctx, c.workflows, view.Domain); err != nil {
+	if errors.Is(err, ErrNotRunning) {
+		if err := c.restart(ctx, view, "its workflow was not running when somebody asked for "+verb); err != nil {
 			return Answer{}, err
 		}
 		answer, err = c.workflows.Ask(ctx, view.Hostname, verb, argument)
@@ -109,7 +109,7 @@ func (c *Control) put(ctx context.Context, view store.View, verb string, argumen
 	return answer, nil
 }
 
-// lost tells why a workflow that should run does not: the domain was removed meanwhile, or somebody ended the workflow by hand.
+// lost tells why a workflow that should run does not: the domain was removed meanwhile, or its workflow ends at once.
 func (c *Control) lost(ctx context.Context, name string) error {
 	view, err := c.live(ctx, name)
 	if err != nil {
@@ -117,8 +117,8 @@ func (c *Control) lost(ctx context.Context, name string) error {
 	}
 	return errors.Join(cert.Problem{
 		Code: cert.InternalError, WhoActs: cert.PlatformActs,
-		Message:     "the workflow " + workflows.DomainID(view.Hostname) + " is not running",
-		Remediation: "look for it in the Temporal Web UI and reset it to its last good point",
+		Message:     "the workflow " + workflows.DomainID(view.Hostname) + " was started again, and is not running",
+		Remediation: "look in the Temporal Web UI why it ended; evercert starts it again by itself within the day",
 	}, ErrNotRunning)
 }
 

@@ -73,17 +73,34 @@ func TestVerbsToARemovedDomainAreRefusedAndRemovingAgainIsNot(t *testing.T) {
 	}
 }
 
-func TestAWorkflowThatSomebodyEndedIsNotStartedAnew(t *testing.T) {
+func TestF22_AVerbStartsAWorkflowThatSomebodyEndedFromWhatItKept(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
-	b.workflows.Stop("shop.example.com")
+	request := control.Request{Name: "shop.example.com", By: "ann"}
+	for verb, ask := range map[string]func(context.Context, control.Request) (control.Answer, error){
+		"check-now": b.Check, "pause": b.Pause, "remove": b.Remove,
+	} {
+		b.workflows.Stop("shop.example.com")
+		if answer, err := ask(t.Context(), request); err != nil || answer.Hostname != "shop.example.com" {
+			t.Errorf("%s: %+v, %v", verb, answer, err)
+		}
+		asked := b.workflows.Asked()
+		if n := len(asked); n < 2 || asked[n-2] != "resume shop.example.com: its workflow was not running when somebody asked for "+verb ||
+			!strings.HasPrefix(asked[n-1], verb) {
+			t.Errorf("%s: asked %q", verb, asked)
+		}
+	}
+}
+
+func TestF22_AWorkflowThatEndsAtOnceIsSaidToBeMissing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected(t, "shop.example.com")
+	b.workflows.Reply = func(string, string, any) (control.Answer, error) { return control.Answer{}, control.ErrNotRunning }
 	_, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
 	if !errors.Is(err, control.ErrNotRunning) || code(t, err) != cert.InternalError || !strings.Contains(err.Error(), "domain:shop.example.com") {
 		t.Errorf("got %v", err)
-	}
-	if got := b.workflows.Running(); len(got) != 0 {
-		t.Errorf("running: %v", got)
 	}
 }
 

@@ -140,6 +140,12 @@ func caControl(c *testCA) http.Handler {
 		}
 		writeAnswer(w, nil, err)
 	})
+	mux.HandleFunc("GET /orders", func(w http.ResponseWriter, _ *http.Request) {
+		writeAnswer(w, c.front.ordersByName(), nil)
+	})
+	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) {
+		writeAnswer(w, c.front.ordered(), nil)
+	})
 	mux.HandleFunc("POST /reset", func(w http.ResponseWriter, _ *http.Request) {
 		c.front.reset()
 		writeAnswer(w, nil, nil)

@@ -20,6 +20,9 @@ const (
 	newOrderPath  = "/order-plz"
 	finalizePath  = "/finalize-order/"
 	challengePath = "/chalZ/"
+	orderPath     = "/my-order/"
+	authzPath     = "/authZ/"
+	certPath      = "/certZ/"
 )
 
 // faultPaths are the words by which `ca fault` names an endpoint.
@@ -28,11 +31,11 @@ var faultPaths = map[string]string{
 	"newNonce":    noncePath,
 	"newAccount":  "/sign-me-up",
 	"newOrder":    newOrderPath,
-	"order":       "/my-order/",
-	"authz":       "/authZ/",
+	"order":       orderPath,
+	"authz":       authzPath,
 	"challenge":   challengePath,
 	"finalize":    finalizePath,
-	"certificate": "/certZ/",
+	"certificate": certPath,
 	"renewalInfo": "/draft-ietf-acme-ari-03/renewalInfo/",
 }
 
@@ -41,14 +44,25 @@ type faultOrder struct {
 	Path   string `json:"path"`
 	Action string `json:"action"`
 	Times  int    `json:"times"`
-	Name   string `json:"name,omitempty"` // only newOrder requests for this host
+	Name   string `json:"name,omitempty"` // only requests about orders for this host
 }
 
+// noCAFault takes back what was ordered for a path and a name.
+const noCAFault = "none"
+
 type fault struct {
-	prefix, action, argument, name string
-	left                           int
-	forever                        bool
+	faultDone
+	prefix, action, argument string
 }
+
+// faultDone is a fault that was ordered, and how often it was done.
+type faultDone struct {
+	faultOrder
+	Done int `json:"done"`
+}
+
+// used reports whether a fault was done as often as it was ordered.
+func (f faultDone) used() bool { return f.Times > 0 && f.Done == f.Times }
 
 // caStats counts what the CA did. Nonce errors are part of the protocol and
 // counted nowhere.
@@ -68,9 +82,12 @@ type caFront struct {
 	faults []*fault
 	counts caStats
 	issued map[string]bool
+	orders map[string]int // accepted newOrder requests by the names in them, with a space between
 }
 
-func newCAFront(g *gate) *caFront { return &caFront{gate: g, issued: map[string]bool{}} }
+func newCAFront(g *gate) *caFront {
+	return &caFront{gate: g, issued: map[string]bool{}, orders: map[string]int{}}
+}
 
 func (f *caFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
@@ -196,9 +213,10 @@ func (f *caFront) addFault(o faultOrder) error {
 	if !known {
 		prefix = o.Path
 	}
-	if o.Name != "" && prefix != newOrderPath {
-		return errors.New("a name can limit only faults of newOrder: other requests don't say which host they are for")
+	if o.Name != "" && !slices.Contains([]string{newOrderPath, orderPath, authzPath, challengePath, finalizePath, certPath}, prefix) {
+		return errors.New("a name can limit only faults of newOrder, order, authz, challenge, finalize and certificate: other requests are for no host")
 	}
+	o.Name = strings.ToLower(o.Name)
 	if o.Times < 0 {
 		return fmt.Errorf("%d times: want 0 (until reset) or more", o.Times)
 	}
@@ -208,14 +226,18 @@ func (f *caFront) addFault(o faultOrder) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.faults = append(f.faults, &fault{prefix, action, argument, strings.ToLower(o.Name), o.Times, o.Times == 0})
+	if action == noCAFault {
+		f.faults = slices.DeleteFunc(f.faults, func(ordered *fault) bool { return ordered.prefix == prefix && ordered.Name == o.Name })
+		return nil
+	}
+	f.faults = append(f.faults, &fault{faultDone{faultOrder: o}, prefix, action, argument})
 	return nil
 }
 
 func checkAction(action, argument string) error {
 	var err error
 	switch action {
-	case "drop-request", "drop-response", "truncate", "paused":
+	case "drop-request", "drop-response", "truncate", "paused", noCAFault:
 		if argument != "" {
 			err = errors.New("it takes no argument")
 		}
@@ -233,7 +255,7 @@ func checkAction(action, argument string) error {
 			err = errors.New("want a type, and a detail if you like, as in problem:caa or problem:caa:TEXT")
 		}
 	default:
-		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL] or html-503:SECONDS")
+		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL], html-503:SECONDS or none")
 	}
 	if err != nil {
 		return fmt.Errorf("action %q: %w", action, err)
@@ -245,21 +267,28 @@ func checkAction(action, argument string) error {
 func (f *caFront) match(r *http.Request) *fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, candidate := range f.faults {
-		if !strings.HasPrefix(r.URL.Path, candidate.prefix) {
+	for _, candidate := range f.faults {
+		if candidate.used() || !strings.HasPrefix(r.URL.Path, candidate.prefix) {
 			continue
 		}
-		if candidate.name != "" && !slices.Contains(orderNames(r), candidate.name) {
+		if candidate.Name != "" && !slices.Contains(f.gate.names(r), candidate.Name) {
 			continue
 		}
-		if !candidate.forever {
-			if candidate.left--; candidate.left == 0 {
-				f.faults = slices.Delete(f.faults, i, i+1)
-			}
-		}
+		candidate.Done++
 		return candidate
 	}
 	return nil
+}
+
+// ordered lists the faults since the last reset, those that were used up included.
+func (f *caFront) ordered() []faultDone {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]faultDone, len(f.faults))
+	for i, ordered := range f.faults {
+		all[i] = ordered.faultDone
+	}
+	return all
 }
 
 // orderNames are the hosts a newOrder request asks for.
@@ -285,6 +314,7 @@ func (f *caFront) count(r *http.Request, a *answer) {
 	switch {
 	case isOrder && a.code == http.StatusCreated:
 		f.counts.Orders++
+		f.orders[strings.Join(orderNames(r), " ")]++
 	case isFinalize && a.code == http.StatusOK:
 		f.counts.Finalizes++
 		if a.certificate != "" && !f.issued[a.certificate] {
@@ -302,8 +332,15 @@ func (f *caFront) stats() caStats {
 	return f.counts
 }
 
+// ordersByName are the newOrder requests that the CA accepted.
+func (f *caFront) ordersByName() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.orders)
+}
+
 func (f *caFront) reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.faults, f.counts, f.issued = nil, caStats{}, map[string]bool{}
+	f.faults, f.counts, f.issued, f.orders = nil, caStats{}, map[string]bool{}, map[string]int{}
 }

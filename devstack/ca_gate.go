@@ -127,6 +127,59 @@ func (g *gate) secondChallenge(r *http.Request) bool {
 	return false
 }
 
+// names are the hosts that a request is about: those of the order, or that of the authorization.
+func (g *gate) names(r *http.Request) []string {
+	if r.URL.Path == newOrderPath {
+		return orderNames(r)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for prefix, find := range map[string]func(id string) []acme.Identifier{
+		orderPath:     g.orderIdentifiers,
+		finalizePath:  g.orderIdentifiers,
+		authzPath:     g.authzIdentifiers,
+		challengePath: g.challengeIdentifiers,
+		certPath:      g.certificateIdentifiers,
+	} {
+		if id, ok := strings.CutPrefix(r.URL.Path, prefix); ok {
+			var names []string
+			for _, identifier := range find(id) {
+				names = append(names, strings.ToLower(identifier.Value))
+			}
+			return names
+		}
+	}
+	return nil
+}
+
+func (g *gate) orderIdentifiers(id string) []acme.Identifier {
+	if order := g.store.GetOrderByID(id); order != nil {
+		return order.Identifiers
+	}
+	return nil
+}
+
+func (g *gate) authzIdentifiers(id string) []acme.Identifier {
+	if authz := g.store.GetAuthorizationByID(id); authz != nil {
+		return []acme.Identifier{authz.Identifier}
+	}
+	return nil
+}
+
+func (g *gate) challengeIdentifiers(id string) []acme.Identifier {
+	if challenge := g.store.GetChallengeByID(id); challenge != nil {
+		return []acme.Identifier{challenge.Authz.Identifier}
+	}
+	return nil
+}
+
+func (g *gate) certificateIdentifiers(id string) []acme.Identifier {
+	if order, err := g.store.GetOrderByIssuedSerial(id); err == nil {
+		return order.Identifiers
+	}
+	return nil
+}
+
 // jwsPayload is the payload of a signed request, unchecked.
 func jwsPayload(r *http.Request) []byte {
 	body, ok := r.Body.(*readBefore)

@@ -298,6 +298,44 @@ func TestLostResponsesAreCountedAndNamesLimitFaults(t *testing.T) {
 	}
 }
 
+func TestNamedFaultsMeetEachStepOfOneOrder(t *testing.T) {
+	t.Parallel()
+	b := newCABench(t)
+	core := b.account(t)
+	for _, path := range []string{"newOrder", "authz", "challenge", "order", "finalize", "certificate"} {
+		if err := b.ca.front.addFault(faultOrder{Path: path, Action: "status:503", Times: 1, Name: "Mine.empty.test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.issue(core, "other.empty.test"); err != nil {
+		t.Errorf("another host: %v", err)
+	}
+	for range len(b.ca.front.ordered()) {
+		if _, err := b.issue(core, "mine.empty.test"); err == nil {
+			t.Error("a step must have failed")
+		}
+	}
+	if _, err := b.issue(core, "mine.empty.test"); err != nil {
+		t.Errorf("when each fault is used up: %v", err)
+	}
+	for _, action := range []string{"status:503", "none"} {
+		if err := b.ca.front.addFault(faultOrder{Path: "finalize", Action: action, Name: "other.empty.test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.issue(core, "other.empty.test"); err != nil {
+		t.Errorf("when the fault was taken back: %v", err)
+	}
+	if orders := b.ca.front.ordersByName(); orders["other.empty.test"] != 2 || orders["mine.empty.test"] != 6 { // the first of seven was refused
+		t.Errorf("orders: %v", orders)
+	}
+	for _, f := range b.ca.front.ordered() {
+		if f.Done != 1 {
+			t.Errorf("%s was done %d times", f.Path, f.Done)
+		}
+	}
+}
+
 func TestWrongFaultsAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newCAFront(nil)
@@ -307,7 +345,7 @@ func TestWrongFaultsAreRefused(t *testing.T) {
 		{Path: "newOrder", Action: "status:200", Times: 1},
 		{Path: "newOrder", Action: "delay:soon", Times: 1},
 		{Path: "newOrder", Action: "paused", Times: -1},
-		{Path: "finalize", Action: "paused", Times: 1, Name: "shop.test"},
+		{Path: "directory", Action: "paused", Times: 1, Name: "shop.test"},
 	} {
 		if err := f.addFault(o); err == nil {
 			t.Errorf("%+v was accepted", o)

@@ -28,20 +28,47 @@ func clientCommand(ctx context.Context, command string, args []string, out io.Wr
 	switch command {
 	case "status":
 		return showStatus(ctx, stack, args, out)
-	case "kill":
-		if len(args) != 1 {
-			return errors.New("usage: devstack kill PART")
-		}
-		var killed struct{ PID int }
-		if err := callControl(ctx, http.MethodPost, stack.SupervisorControl+"/kill", map[string]string{"part": args[0]}, &killed); err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "killed %s (pid %d)\n", args[0], killed.PID)
-		return nil
+	case "kill", "stop", "start":
+		return partCommand(ctx, stack, command, args, out)
 	case "dns":
 		return dnsCommand(ctx, stack, args, out)
+	case "db":
+		return dbCommand(ctx, stack, args, out)
+	case "temporal":
+		return temporalCommand(ctx, stack, args)
 	}
 	return caCommand(ctx, stack, args, out)
+}
+
+// partCommand kills, stops or starts a part.
+func partCommand(ctx context.Context, stack stackFile, command string, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: devstack %s PART", command)
+	}
+	var answer struct{ PID int }
+	if err := callControl(ctx, http.MethodPost, stack.SupervisorControl+"/"+command, map[string]string{"part": args[0]}, &answer); err != nil {
+		return err
+	}
+	switch command {
+	case "kill":
+		fmt.Fprintf(out, "killed %s (pid %d)\n", args[0], answer.PID)
+	case "stop":
+		fmt.Fprintf(out, "stopped %s\n", args[0])
+	default:
+		fmt.Fprintf(out, "%s is being started\n", args[0])
+	}
+	return nil
+}
+
+func temporalCommand(ctx context.Context, stack stackFile, args []string) error {
+	if len(args) != 2 || args[0] != "faults" {
+		return errors.New("usage: devstack temporal faults RATE")
+	}
+	rate, err := strconv.ParseFloat(args[1], 64)
+	if err != nil {
+		return fmt.Errorf("the share of calls that fail: %w", err)
+	}
+	return callControl(ctx, http.MethodPost, stack.SupervisorControl+"/temporal-faults", map[string]float64{"rate": rate}, nil)
 }
 
 // takeFlag removes "NAME VALUE" or "NAME=VALUE" from the arguments.
@@ -117,6 +144,18 @@ func caCommand(ctx context.Context, stack stackFile, args []string, out io.Write
 			return err
 		}
 		return json.NewEncoder(out).Encode(stats)
+	case len(args) == 1 && args[0] == "faults":
+		var faults []faultDone
+		if err := callControl(ctx, http.MethodGet, stack.CAControl+"/faults", nil, &faults); err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(faults)
+	case len(args) == 1 && args[0] == "orders":
+		var orders map[string]int
+		if err := callControl(ctx, http.MethodGet, stack.CAControl+"/orders", nil, &orders); err != nil {
+			return err
+		}
+		return json.NewEncoder(out).Encode(orders)
 	case len(args) == 1 && args[0] == "reset":
 		return callControl(ctx, http.MethodPost, stack.CAControl+"/reset", struct{}{}, nil)
 	case (len(args) == 3 || len(args) == 4) && args[0] == "fault":
@@ -128,5 +167,5 @@ func caCommand(ctx context.Context, stack stackFile, args []string, out io.Write
 		}
 		return callControl(ctx, http.MethodPost, stack.CAControl+"/faults", order, nil)
 	}
-	return errors.New("usage: devstack ca stats | fault PATH ACTION [N] [--name HOST] | reset")
+	return errors.New("usage: devstack ca stats | orders | fault PATH ACTION [N] [--name HOST] | faults | reset")
 }

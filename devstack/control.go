@@ -16,6 +16,9 @@ import (
 // something must carry JSON: no web page can send that to another origin
 // without asking first.
 
+// controlTimeout is enough for the slowest request, a lock on tables that transactions hold.
+const controlTimeout = time.Minute
+
 // serveControl serves until ctx ends.
 func serveControl(ctx context.Context, address string, h http.Handler) error {
 	srv := &http.Server{Addr: address, Handler: requireJSON(h), ReadHeaderTimeout: 5 * time.Second}
@@ -75,7 +78,7 @@ func callControl(ctx context.Context, method, url string, body, out any) error {
 		}
 		content = bytes.NewReader(data)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, content)
 	if err != nil {

@@ -32,7 +32,7 @@ const (
 )
 
 // partOrder is the order of dependence: each part may use those before it.
-var partOrder = []string{"postgres", "temporal", "dns", "ca", "worker", "edge", "api"}
+var partOrder = []string{"postgres", "dbgate", "temporal", "dns", "ca", "worker", "edge", "api"}
 
 // productParts are the product's own binaries, found in the folder of --bin.
 var productParts = []string{"worker", "edge", "api"}
@@ -45,7 +45,12 @@ type stack struct {
 	token     string
 	env       map[string]string // for the product's binaries
 	caOptions []string
-	say       func(format string, args ...any)
+	gated     bool // the product reaches its database through dbgate
+
+	temporalFaults liveShare
+	timeSkipping   bool
+
+	say func(format string, args ...any)
 }
 
 func (s *stack) path(name string) string       { return filepath.Join(s.dir, name) }
@@ -58,8 +63,12 @@ func (s *stack) flag(name, port string) string { return fmt.Sprintf("--%s=%d", n
 // productEnv configures worker, api and edge. All get the same: what one of
 // them doesn't know it doesn't read.
 func (s *stack) productEnv(overrides []string) (map[string]string, error) {
+	database := "postgres"
+	if s.gated {
+		database = "dbgate"
+	}
 	env := map[string]string{
-		"DATABASE_URL":       postgresURL(s.ports["postgres"], productDatabase),
+		"DATABASE_URL":       postgresURL(s.ports[database], productDatabase),
 		"TEMPORAL_ADDRESS":   s.address("temporal"),
 		"TEMPORAL_NAMESPACE": namespace,
 		"LOG_LEVEL":          "info",
@@ -119,11 +128,15 @@ func (s *stack) part(name string, selected []string) (part, error) {
 	switch name {
 	case "postgres":
 		return s.postgresPart()
+	case "dbgate":
+		return part{
+			name: name, waitsFor: "the gate to the product's database", ready: accepts(s.address("dbgate")),
+			command: builtIn("--listen="+s.address("dbgate"), "--control="+s.address("db_control"), s.flag("postgres-port", "postgres")),
+		}, nil
 	case "temporal":
 		return part{
 			name: name, waitsFor: "the Temporal server, its schema and namespace", ready: accepts(s.address("temporal_ui")),
-			command: builtIn(s.flag("port", "temporal"), s.flag("ui-port", "temporal_ui"),
-				s.flag("metrics-port", "temporal_metrics"), s.flag("postgres-port", "postgres"), "--namespace="+namespace),
+			command: func() (*exec.Cmd, error) { return builtIn(s.temporalArgs()...)() },
 		}, nil
 	case "dns":
 		args := []string{
@@ -145,6 +158,31 @@ func (s *stack) part(name string, selected []string) (part, error) {
 		return part{name: name, waitsFor: "the CA's ACME directory", ready: s.caReady, command: builtIn(args...)}, nil
 	}
 	return s.productPart(name)
+}
+
+// temporalArgs are made anew for each start: the rate of faults may have changed.
+func (s *stack) temporalArgs() []string {
+	args := []string{
+		s.flag("port", "temporal"), s.flag("ui-port", "temporal_ui"), s.flag("metrics-port", "temporal_metrics"),
+		s.flag("postgres-port", "postgres"), "--namespace=" + namespace,
+	}
+	if rate := s.temporalFaults.Load(); rate > 0 {
+		args = append(args, fmt.Sprintf("--faults=%g", rate))
+	}
+	if s.timeSkipping {
+		args = append(args, "--time-skipping")
+	}
+	return args
+}
+
+// restartTemporal kills Temporal and lets it come back with another share of failing database calls.
+func (s *stack) restartTemporal(sup *supervisor, share float64) error {
+	if err := checkShare(share); err != nil {
+		return err
+	}
+	s.temporalFaults.Store(share)
+	_, err := sup.kill("temporal")
+	return err
 }
 
 func (s *stack) postgresPart() (part, error) {

@@ -71,6 +71,7 @@ type runningPart struct {
 	status   partStatus
 	process  *os.Process // of the run that status tells of
 	wasReady bool
+	held     chan struct{} // closed when a part that is kept down may start again; nil when it is not kept down
 }
 
 // start runs one part and returns when it is ready.
@@ -130,6 +131,9 @@ func (s *supervisor) keepRunning(ctx context.Context, r *runningPart) {
 	defer close(r.finished)
 	backoff, early := firstBackoff, 0
 	for {
+		if s.awaitRelease(ctx, r) {
+			backoff, early = firstBackoff, 0
+		}
 		began := time.Now()
 		exit := s.runOnce(ctx, r)
 		if ctx.Err() != nil {
@@ -137,8 +141,11 @@ func (s *supervisor) keepRunning(ctx context.Context, r *runningPart) {
 			return
 		}
 		r.mu.Lock()
-		wasReady := r.wasReady
+		wasReady, held := r.wasReady, r.held != nil
 		r.mu.Unlock()
+		if held {
+			continue
+		}
 		if time.Since(began) >= healthyRun {
 			backoff, early = firstBackoff, 0
 		} else if early++; !wasReady && early >= startAttempts {
@@ -160,9 +167,32 @@ func (s *supervisor) keepRunning(ctx context.Context, r *runningPart) {
 	}
 }
 
+// awaitRelease keeps a part down while it is held, and reports whether it was.
+func (s *supervisor) awaitRelease(ctx context.Context, r *runningPart) bool {
+	r.mu.Lock()
+	held := r.held
+	if held != nil {
+		r.status.State, r.status.PID, r.status.Since, r.status.LastExit = "stopped", 0, time.Now(), "stopped by `devstack stop`"
+	}
+	r.mu.Unlock()
+	if held == nil {
+		return false
+	}
+	s.say("%-9s is kept down until `devstack start %s`", r.name, r.name)
+	s.changed(r.name)
+	select {
+	case <-held:
+	case <-ctx.Done():
+	}
+	return true
+}
+
 // runOnce starts the process, waits for its end and tells how it ended. When
 // ctx ends it stops the process.
 func (s *supervisor) runOnce(ctx context.Context, r *runningPart) string {
+	if ctx.Err() != nil {
+		return "" // it was kept down until the stack stops
+	}
 	cmd, err := r.command()
 	if err != nil {
 		return err.Error()
@@ -180,6 +210,9 @@ func (s *supervisor) runOnce(ctx context.Context, r *runningPart) string {
 	r.update(func(st *partStatus) {
 		st.State, st.PID, st.Since = "running", pid, time.Now()
 		r.process = cmd.Process
+		if r.held != nil { // it was to be kept down while it was being started
+			_ = cmd.Process.Kill() // Wait tells how it ended
+		}
 	})
 	if err := s.pids.set(r.name, pid); err != nil {
 		s.say("%-9s its pid could not be saved: %v", r.name, err)
@@ -264,6 +297,42 @@ func (s *supervisor) kill(name string) (pid int, err error) {
 		return 0, fmt.Errorf("kill %s (pid %d): %w", name, r.status.PID, err)
 	}
 	return r.status.PID, nil
+}
+
+// hold sends kill -9 to a part and keeps it down. Holding it twice is the same as once.
+func (s *supervisor) hold(name string) error {
+	r := s.find(name)
+	if r == nil {
+		return fmt.Errorf("there is no part %q in this stack", name)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil {
+		r.held = make(chan struct{})
+	}
+	if r.status.PID == 0 {
+		return nil
+	}
+	if err := r.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s (pid %d): %w", name, r.status.PID, err)
+	}
+	return nil
+}
+
+// release lets a part that is kept down start again. It does not wait until the part is ready.
+func (s *supervisor) release(name string) error {
+	r := s.find(name)
+	if r == nil {
+		return fmt.Errorf("there is no part %q in this stack", name)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held == nil {
+		return fmt.Errorf("%s is not kept down: its state is %q", name, r.status.State)
+	}
+	close(r.held)
+	r.held = nil
+	return nil
 }
 
 func (r *runningPart) isReady(ctx context.Context) error {

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/server/common/metrics"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
+	"google.golang.org/grpc"
 )
 
 const (
@@ -38,6 +39,8 @@ const (
 type temporalOptions struct {
 	port, uiPort, metricsPort, postgresPort int
 	namespace                               string
+	faults                                  float64 // share of calls of the main store that fail
+	timeSkipping                            bool
 }
 
 // runTemporal runs the four Temporal services and the Web UI in one process.
@@ -51,16 +54,26 @@ func runTemporal(ctx context.Context, args []string) error {
 	flags.IntVar(&o.metricsPort, "metrics-port", 9233, "Prometheus `port`")
 	flags.IntVar(&o.postgresPort, "postgres-port", 5432, "PostgreSQL `port` on the loopback")
 	flags.StringVar(&o.namespace, "namespace", "default", "namespace to create")
+	flags.Float64Var(&o.faults, "faults", 0, "`share` of database calls that fail once the server is ready")
+	flags.BoolVar(&o.timeSkipping, "time-skipping", false, "let workflows of the type Domain skip the time that they sleep")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	debug.SetGCPercent(temporalGC)
+	debug.SetMemoryLimit(temporalMemory)
 	logger := tlog.NewZapLogger(tlog.BuildZapLogger(tlog.Config{Level: "warn", Format: "json"}))
 	stores, err := temporalStores(ctx, o, logger)
 	if err != nil {
 		return fmt.Errorf("prepare Temporal's databases: %w", err)
 	}
+	faults := &storageFaults{rate: o.faults}
+	main := stores["main"]
+	main.FaultInjection = faults.config()
+	stores["main"] = main
 	settings := temporalDynamicConfig()
+	if o.timeSkipping {
+		allowTimeSkipping(settings)
+	}
 	srv, err := newTemporalServer(o, stores, settings, logger)
 	if err != nil {
 		return fmt.Errorf("configure the Temporal server: %w", err)
@@ -77,6 +90,7 @@ func runTemporal(ctx context.Context, args []string) error {
 		return err
 	}
 	trustCaches(settings)
+	faults.begin()
 	ui := newTemporalUI(o)
 	failed := make(chan error, 1)
 	go func() { failed <- ui.Start() }()
@@ -117,7 +131,12 @@ func newTemporalServer(o temporalOptions, stores map[string]config.DataStore, se
 		services[string(name)] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: loopback}}
 		hosts[name] = static.SingleLocalHost(hostPort(port))
 	}
+	var interceptors []grpc.UnaryServerInterceptor
+	if o.timeSkipping {
+		interceptors = append(interceptors, skipTime)
+	}
 	return temporal.NewServer(
+		temporal.WithChainedFrontendGrpcInterceptors(interceptors...),
 		temporal.WithConfig(temporalConfig(o, stores, services)),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(hosts),
@@ -178,6 +197,7 @@ func temporalDynamicConfig() *dynamicconfig.MemoryClient {
 		dynamicconfig.MatchingRPS.Key():                                         unlimited,
 		dynamicconfig.MatchingPersistenceMaxQPS.Key():                           unlimited,
 		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():                       visibilityPolls,
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                        cachedWorkflows,
 	} {
 		settings.OverrideValue(key, value)
 	}
@@ -191,6 +211,14 @@ const visibilityPolls = 2
 // temporalGC lets the server's small heap grow to five times what is alive before it is collected: memory for
 // processor time, of which a test machine has less.
 const temporalGC = 400
+
+// temporalMemory is where the collector begins to work more often than that. With ten thousand sleeping domains a heap at five times
+// what is alive took 2 GB.
+const temporalMemory = 900 << 20
+
+// cachedWorkflows is how many workflows the server keeps in memory, for an hour at most; its default is 128,000. Those that
+// work at the moment are a few hundred, and one that sleeps for weeks is read from the database when it wakes.
+const cachedWorkflows = 4096
 
 // cachesFilled is longer than the namespace cache of each Temporal service keeps an entry (10 s).
 const cachesFilled = 15 * time.Second

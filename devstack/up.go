@@ -19,6 +19,8 @@ type upOptions struct {
 	dir, parts, sample, bin string
 	demo, quiet, freePorts  bool
 	env, ca                 listFlag
+	temporalFaults          float64
+	timeSkipping            bool
 }
 
 func parseUp(args []string) (o upOptions, err error) {
@@ -31,12 +33,17 @@ func parseUp(args []string) (o upOptions, err error) {
 	flags.StringVar(&o.bin, "bin", "", "`folder` of the product's binaries (default: that of devstack)")
 	flags.Var(&o.ca, "ca", "`OPTION=VALUE` for the CA: retry-after, orders-per-page, minutes; may be repeated")
 	flags.BoolVar(&o.freePorts, "free-ports", os.Getenv("DEVSTACK_FREE_PORTS") == "1", "leave the usual ports alone")
+	flags.Float64Var(&o.temporalFaults, "temporal-faults", 0, "`share` of Temporal's own database calls that fail, from 0 to 1")
+	flags.BoolVar(&o.timeSkipping, "time-skipping", false, "let domains' workflows skip the time that they sleep")
 	flags.BoolVar(&o.quiet, "quiet", false, "print problems only")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("up: %q isn't expected", flags.Arg(0))
+	}
+	if err := checkShare(o.temporalFaults); err != nil {
+		return o, fmt.Errorf("up: --temporal-faults: %w", err)
 	}
 	if o.demo && o.sample == "" {
 		return o, errors.New("up: --demo needs --sample NAME")
@@ -129,6 +136,9 @@ func newStack(ctx context.Context, dir string, o upOptions, selected []string, s
 	if err = s.ensureToken(); err != nil {
 		return nil, err
 	}
+	s.gated = slices.Contains(selected, "dbgate")
+	s.temporalFaults.Store(o.temporalFaults)
+	s.timeSkipping = o.timeSkipping
 	if s.env, err = s.productEnv(o.env); err != nil {
 		return nil, err
 	}
@@ -161,7 +171,7 @@ func (s *stack) run(ctx context.Context, o upOptions, selected []string, pids *p
 	defer stopControl()
 	controlFailed := make(chan error, 1)
 	go func() {
-		controlFailed <- serveControl(controlCtx, s.address("supervisor_control"), supervisorControl(sup))
+		controlFailed <- serveControl(controlCtx, s.address("supervisor_control"), supervisorControl(sup, s))
 	}()
 	for _, name := range selected {
 		p, err := s.part(name, selected)
@@ -206,7 +216,7 @@ func stopped(ctx context.Context, err error) error {
 }
 
 func (s *stack) describe(sample string) stackFile {
-	return stackFile{
+	file := stackFile{
 		Temporal: s.address("temporal"), TemporalUI: "http://" + s.address("temporal_ui"),
 		TemporalMetrics: "http://" + s.address("temporal_metrics") + "/metrics", Namespace: namespace,
 		Console: s.apiURL(), API: s.apiURL(), APIToken: s.token,
@@ -221,6 +231,10 @@ func (s *stack) describe(sample string) stackFile {
 		SupervisorStart:   processStart(os.Getpid()),
 		Env:               s.env,
 	}
+	if s.gated {
+		file.DBControl = "http://" + s.address("db_control")
+	}
+	return file
 }
 
 func (s *stack) printPlaces(o upOptions, selected []string) {
@@ -288,8 +302,8 @@ func (f *publishedFile) remove() {
 	_ = os.Remove(f.path) // it isn't there when the stack never got ready
 }
 
-// supervisorControl is what `devstack status` and `devstack kill` talk to.
-func supervisorControl(sup *supervisor) http.Handler {
+// supervisorControl is what `devstack status`, kill, stop, start and temporal talk to.
+func supervisorControl(sup *supervisor, s *stack) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		writeAnswer(w, sup.statuses(), nil)
@@ -303,6 +317,22 @@ func supervisorControl(sup *supervisor) http.Handler {
 			killed.PID, err = sup.kill(request.Part)
 		}
 		writeAnswer(w, killed, err)
+	})
+	for path, act := range map[string]func(part string) error{"/stop": sup.hold, "/start": sup.release} {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			request, err := readBody[struct{ Part string }](r)
+			if err == nil {
+				err = act(request.Part)
+			}
+			writeAnswer(w, nil, err)
+		})
+	}
+	mux.HandleFunc("POST /temporal-faults", func(w http.ResponseWriter, r *http.Request) {
+		request, err := readBody[struct{ Rate float64 }](r)
+		if err == nil {
+			err = s.restartTemporal(sup, request.Rate)
+		}
+		writeAnswer(w, nil, err)
 	})
 	return mux
 }

@@ -148,6 +148,56 @@ func TestDNSAndCAComeBackAtTheSameAddress(t *testing.T) {
 	}
 }
 
+func TestStoppedPartStaysDownUntilItIsStarted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	before, _ := startStack(t, dir, "dns")
+	command := func(name string) error {
+		return clientCommand(t.Context(), name, []string{"dns", "--dir", dir}, &bytes.Buffer{})
+	}
+	state := func() (st partStatus) {
+		var out bytes.Buffer
+		var all []partStatus
+		if err := clientCommand(t.Context(), "status", []string{"--json", "--dir", dir}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(out.Bytes(), &all); err != nil || len(all) != 1 {
+			t.Fatalf("status: %s, %v", out.String(), err)
+		}
+		return all[0]
+	}
+	if err := command("start"); err == nil {
+		t.Error("starting a part that runs must be refused")
+	}
+	for range 2 { // twice is the same as once
+		if err := command("stop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, 30*time.Second, func() error {
+		if st := state(); st.State != "stopped" || st.PID != 0 {
+			return fmt.Errorf("%+v", st)
+		}
+		return nil
+	})
+	if (processID{before.PIDs["dns"], processStart(before.PIDs["dns"])}).alive() {
+		t.Error("its process is still there")
+	}
+	if after := must[stackFile](t)(readStackFile(dir)); after.PIDs["dns"] != 0 {
+		t.Errorf("stack.json still shows pid %d", after.PIDs["dns"])
+	}
+	if err := command("kill"); err == nil {
+		t.Error("killing a part that is down must be refused")
+	}
+	if err := command("start"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error { return accepts(before.DNS)(t.Context()) })
+	if err := command("stop"); err != nil { // and the stack stops all the same
+		t.Fatal(err)
+	}
+}
+
 func TestCommandsSayWhenNoStackRuns(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

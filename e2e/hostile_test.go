@@ -59,6 +59,7 @@ type hostile struct {
 	*platform
 	client client.Client
 	names  []string // connected; each of their workflows must run in the end
+	caseID string   // workflow id of the case that the CA's refusals open
 }
 
 // TestF24_HostileTextAtEveryDoor sends texts of every bad kind through the API, the CLI, signals, DNS, the CA and the edge (figure 7): no
@@ -91,7 +92,7 @@ func (p *hostile) allRunning(t *testing.T) {
 	for _, name := range p.names {
 		p.running(t, workflows.DomainID(name))
 	}
-	p.running(t, workflows.EscalationID("case.ready.test"))
+	p.running(t, p.caseID)
 }
 
 // running requires that a workflow runs.
@@ -118,6 +119,7 @@ func (p *hostile) theCA(t *testing.T) {
 		require.Less(t, len(d.Problems[0].Message), 2000)
 	}
 	p.awaitHeadline("case.ready.test", cert.ContactSupport)
+	p.caseID = p.caseWorkflow(p.client, "case.ready.test")
 }
 
 // dns has hostile records where evercert looks.
@@ -292,12 +294,12 @@ func (p *hostile) signals(t *testing.T) {
 			require.Equal(t, http.StatusOK, status, "the workflow answers: %s", answer)
 			p.await(name, "is paused", func(d control.Domain) bool { p.running(t, workflows.DomainID(name)); return d.Paused })
 			for _, verb := range []string{workflows.AddNote, workflows.Acknowledge} {
-				require.NoError(t, c.SignalWorkflow(t.Context(), workflows.EscalationID("case.ready.test"), "", verb, workflows.CaseRequest{By: text, Text: text}))
+				require.NoError(t, c.SignalWorkflow(t.Context(), p.caseID, "", verb, workflows.CaseRequest{By: text, Text: text}))
 			}
 			last := "seen " + h.name
-			require.NoError(t, c.SignalWorkflow(t.Context(), workflows.EscalationID("case.ready.test"), "", workflows.AddNote, workflows.CaseRequest{By: "ann", Text: last}))
+			require.NoError(t, c.SignalWorkflow(t.Context(), p.caseID, "", workflows.AddNote, workflows.CaseRequest{By: "ann", Text: last}))
 			p.eventually("the note is kept", func() bool {
-				p.running(t, workflows.EscalationID("case.ready.test"))
+				p.running(t, p.caseID)
 				return strings.Contains(p.raw("/v1/cases?domain=case.ready.test"), last)
 			}, func() any { return p.raw("/v1/cases?all=true&domain=case.ready.test") })
 		})

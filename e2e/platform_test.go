@@ -195,6 +195,23 @@ func (p *platform) histories(c client.Client, id string) (runs [][]*history.Hist
 	}
 }
 
+// caseWorkflow returns the workflow id of a domain's open case, once it runs.
+func (p *platform) caseWorkflow(c client.Client, hostname string) (id string) {
+	p.t.Helper()
+	var open struct{ Cases []cert.Case }
+	p.eventually("the case of "+hostname+" has a workflow", func() bool {
+		open.Cases = nil
+		p.call("GET", "/v1/cases?domain="+hostname, nil, &open)
+		if len(open.Cases) != 1 {
+			return false
+		}
+		id = workflows.EscalationID(open.Cases[0].ID)
+		_, err := c.DescribeWorkflowExecution(p.t.Context(), id, "")
+		return err == nil
+	}, func() any { return open })
+	return id
+}
+
 func (p *platform) signal(c client.Client, hostname, verb string, arg any) {
 	p.t.Helper()
 	require.NoError(p.t, c.SignalWorkflow(p.t.Context(), workflows.DomainID(hostname), "", verb, arg))

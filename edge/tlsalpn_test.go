@@ -22,10 +22,10 @@ import (
 )
 
 // accounts keeps the CA's account in the store, as a worker does.
-type accounts struct{ db *store.Store }
+type accounts struct{ *store.Store }
 
 func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.db.Account(ctx, directory)
+	account, err := a.Store.Account(ctx, directory)
 	if errors.Is(err, store.ErrNotFound) {
 		return ca.Account{}, false, nil
 	}
@@ -33,12 +33,8 @@ func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bo
 }
 
 func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.db.SaveAccount(ctx, store.Account(account))
+	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
 	return ca.Account(kept), err
-}
-
-func (a accounts) DeleteAccount(ctx context.Context, directory, url string) error {
-	return a.db.DeleteAccount(ctx, directory, url)
 }
 
 // setupTLSALPN starts an edge at the port where a real ACME CA, Pebble, looks for tls-alpn-01. Nothing but an address record leads

@@ -29,7 +29,7 @@ It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION
 in this folder or one above it if the environment names neither database nor Temporal.
 
 Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch, check, deploy drain) ·
-4 something is wrong with the domain · 5 could not tell, because answers did not come (both: doctor, check)`
+4 something is wrong with the domain, or audit could not repair it · 5 could not tell, because answers did not come (both: doctor, check)`
 
 // incomplete is what watch returns when it stops before the certificate is installed.
 type incomplete struct{ message string }
@@ -59,7 +59,7 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 		a.removeCommand(), a.handBackCommand(), a.redirectCommand(), a.casesCommand(), a.timelineCommand(),
 		a.fileCommand("csr", "Print the CSR of the live certificate", (*control.Control).CSR),
 		a.fileCommand("certificate", "Print the live certificate and its chain", (*control.Control).Chain),
-		a.deployCommand(), a.keyringCommand(),
+		a.auditCommand(), a.deployCommand(), a.keyringCommand(),
 	)
 	root.SetArgs(arguments)
 	root.SetIn(a.in)
@@ -111,12 +111,15 @@ func exitCode(err error) int {
 		understood carriedOut
 		unfinished incomplete
 		diagnosis  judged
+		left       unrepaired
 	)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &unfinished):
 		return exitIncomplete
+	case errors.As(err, &left):
+		return exitWrong
 	case errors.As(err, &diagnosis):
 		return map[cert.Verdict]int{cert.Wrong: exitWrong, cert.Unknown: exitUnknown, "": exitIncomplete}[diagnosis.verdict]
 	case errors.As(err, &understood) && control.IsFault(err):

@@ -71,7 +71,11 @@ func (a *app) showPage(page control.Page, first bool) error {
 		fmt.Fprintln(table, "NAME\tTENANT\tHEADLINE\tNEXT")
 	}
 	for _, d := range page.Domains {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", d.UnicodeName, d.Tenant, d.Headline, a.action(d.NextAction, d.NextActionAt))
+		next := a.action(d.NextAction, d.NextActionAt)
+		if d.WorkflowMissing() {
+			next = "its workflow is not running: evercert audit"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", d.UnicodeName, d.Tenant, d.Headline, next)
 	}
 	return table.Flush()
 }

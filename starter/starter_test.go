@@ -256,6 +256,9 @@ func TestListsAndCasesAreTables(t *testing.T) {
 	b.store.OpenCases = []cert.Case{{Hostname: "s001.example.com", Tenant: "acme", Reason: "3 attempts failed", OpenedAt: noon.Add(-26 * time.Hour), Assignee: "sue", Notes: []cert.Note{{Author: "sue", Text: "wrote to them", At: noon}}}}
 	out, _ = b.run(exitOK, "cases")
 	equal(t, out, "s001.example.com of tenant acme: 3 attempts failed\n  open since 2026-03-01 10:00 (1 d 2 h ago); taken by sue\n  2026-03-02 12:00, sue: wrote to them\n")
+	b.store.OpenCases = []cert.Case{{ID: "account:https://ca.example/account/1", Reason: "the CA refuses the account", OpenedAt: noon.Add(-26 * time.Hour)}}
+	out, _ = b.run(exitOK, "cases")
+	equal(t, out, "account https://ca.example/account/1: the CA refuses the account\n  open since 2026-03-01 10:00 (1 d 2 h ago); nobody has taken it\n")
 	b.store.Events = []store.TimelineEntry{{At: noon, Event: cert.Event{Type: cert.DomainConnected, Detail: "by acme"}}}
 	out, _ = b.run(exitOK, "timeline", "s001.example.com")
 	equal(t, out, "2026-03-02 12:00  domain.connected  by acme\n")

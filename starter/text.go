@@ -66,7 +66,11 @@ func (a *app) showCase(c cert.Case) {
 	if !c.ClosedAt.IsZero() {
 		state, who = "closed", c.Resolution
 	}
-	fmt.Fprintf(a.out, "%s of tenant %s: %s\n  %s since %s; %s\n", cert.Unicode(c.Hostname), c.Tenant, c.Reason, state, a.moment(c.OpenedAt), who)
+	about := cert.Unicode(c.Hostname) + " of tenant " + c.Tenant
+	if c.Hostname == "" {
+		about = "account " + strings.TrimPrefix(c.ID, cert.AccountCasePrefix)
+	}
+	fmt.Fprintf(a.out, "%s: %s\n  %s since %s; %s\n", about, c.Reason, state, a.moment(c.OpenedAt), who)
 	for _, p := range c.Problems {
 		fmt.Fprintf(a.out, "  Problem: %s\n", problemLine(p))
 	}

@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/evercert/evercert/cert"
 )
 
 // Charge is one token to take from a bucket: the bucket of one CA and account, named by what it limits and for what
-// ("orders", ""; "certificates per registered domain", "example.com").
+// ("orders", ""; "domain", "example.com").
 type Charge struct {
 	CA       string
 	Account  string
@@ -17,74 +20,188 @@ type Charge struct {
 	Key      string
 	Capacity int           // tokens in a full bucket
 	Refill   time.Duration // for one token to come back; a microsecond at least
+
+	Shared       bool // all tenants draw from the bucket, so that its places are shared fairly; one charge of an order at most
+	BackIfIssued bool // given back when the order has become a certificate
+	BackIfFailed bool // given back when the order has failed
 }
 
 // A bucket is stored as the one instant at which it is full again (the generic cell rate algorithm: ITU-T I.371; Boulder
-// keeps its limits the same way). Taking a token moves the instant later by the time that one token needs to come back,
-// and the bucket is empty when it lies more than the whole capacity's refill ahead. So nothing has to be refilled, a
-// changed capacity holds at once, and all of it is reckoned by the database's clock.
+// keeps its limits the same way). Taking a token moves the instant later by the time that one token needs to come back.
+// The token of a place in line is taken when the place is given: it is there when the instant lies no more than the
+// whole capacity's refill ahead. So a place has a time, nobody else gets its token, and nothing has to be refilled.
 
-// Spend takes a token from each bucket, or none from any. It returns zero when it took them; else how long it is until
-// all of the buckets have one, if nobody else draws from them. A bucket is full when it is used first. The same charge
-// given twice takes two tokens.
-func (s *Store) Spend(ctx context.Context, charges []Charge) (wait time.Duration, err error) {
+// Reserve gives an issuance its place in line for the tokens that its order costs. Without a wait the order may be placed at
+// once. Coming back at the time of the place lets it through; coming back earlier gets the same place again. A place that nobody
+// comes for within unusedFor of its time ends, and gives its tokens back. The rules of sharing stand at placement.
+//
+// All callers of one issuance must give the same charges. A repeated call takes nothing twice.
+func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charge) (cert.Place, error) {
 	if len(charges) == 0 {
-		return 0, nil
+		return cert.Place{}, nil
 	}
-	args, err := chargeArgs(charges)
+	if err := checkCharges(charges); err != nil {
+		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
+	}
+	state, err := s.takeIfFree(ctx, r, charges)
+	if err == nil && state.ended {
+		if err = s.endUnused(ctx); err == nil {
+			state, err = s.takeIfFree(ctx, r, charges)
+		}
+	}
 	if err != nil {
-		return 0, fmt.Errorf("spend: %w", err)
+		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
 	}
-	batch := &pgx.Batch{}
-	batch.Queue(lockBucketsSQL, args)
-	batch.Queue(`
-		WITH charged AS (
-			SELECT ca, account, bucket, key,
-			       greatest(budgets.full_at, now()) + charge.tokens * charge.refill AS full_at,
-			       now() + charge.capacity * charge.refill AS limit_at
-			FROM budgets JOIN `+chargeRows+` USING (ca, account, bucket, key)
-		), lacking AS (
-			SELECT greatest(max(full_at - limit_at), interval '0') AS wait FROM charged
-		), spent AS (
-			UPDATE budgets
-			SET full_at = charged.full_at
-			FROM charged, lacking
-			WHERE lacking.wait = interval '0'
-			  AND (budgets.ca, budgets.account, budgets.bucket, budgets.key) = (charged.ca, charged.account, charged.bucket, charged.key)
-		)
-		SELECT wait FROM lacking`, args).QueryRow(func(row pgx.Row) error { return row.Scan(&wait) })
-	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return 0, fmt.Errorf("spend: %w", err)
+	switch {
+	case state.free || state.held.Stage == stageSpent:
+		return cert.Place{At: state.now}, nil
+	case state.held.Stage != "" && state.now.Before(state.held.At):
+		return state.held.place(state.now), nil
 	}
-	return wait, nil
+	place, err := s.placeInLine(ctx, r, charges)
+	if err != nil {
+		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
+	}
+	return place, nil
 }
 
-// Refund gives back what Spend took, when the CA did not count it.
-func (s *Store) Refund(ctx context.Context, charges []Charge) error {
-	if len(charges) == 0 {
-		return nil
-	}
-	args, err := chargeArgs(charges)
-	if err != nil {
-		return fmt.Errorf("refund: %w", err)
+// unusedFor is how long after its time a place is kept for an issuance that does not come: an outage of the workers may last as
+// long without anybody losing a place.
+const unusedFor = 12 * time.Hour
+
+// spentFor is how long it is remembered that an order may have been placed. An order whose end nobody reported has taken its tokens.
+const spentFor = 30 * 24 * time.Hour
+
+// free is what takeIfFree found.
+type free struct {
+	free  bool // the tokens are taken
+	ended bool // there are places to be given back
+	now   time.Time
+	held  held // the issuance's place; its Stage is empty without one
+}
+
+// takeIfFree is the usual case in one round trip: no place is held, and each bucket has a token, so they are taken.
+func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []Charge) (state free, err error) {
+	args := s.bucketArgs(firstCharges(charges))
+	for name, value := range map[string]any{
+		"id": r.IssuanceID, "tenant": r.Tenant, "spent_for": spentFor, "charges": takenCharges(firstCharges(charges)),
+		"reserved_ca": charges[0].CA, "reserved_account": charges[0].Account,
+	} {
+		args[name] = value
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(lockBucketsSQL, args)
+	batch.Queue(lockBucketsSQL, s.bucketArgs(firstCharges(charges)))
 	batch.Queue(`
-		UPDATE budgets
-		SET full_at = budgets.full_at - charge.tokens * charge.refill
-		FROM `+chargeRows+`
-		WHERE (budgets.ca, budgets.account, budgets.bucket, budgets.key) = (charge.ca, charge.account, charge.bucket, charge.key)`, args)
-	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("refund: %w", err)
+		WITH clock AS (
+			SELECT coalesce(@now::timestamptz, now()) AS now
+		), held AS (
+			SELECT stage, at, place FROM budget_reservations WHERE issuance_id = @id
+		), charged AS (
+			SELECT ca, account, bucket, key,
+			       greatest(budgets.full_at, clock.now) + charge.refill AS full_at,
+			       clock.now + charge.capacity * charge.refill AS limit_at
+			FROM clock, budgets JOIN `+bucketRows+` USING (ca, account, bucket, key)
+		), free AS (
+			SELECT 1 WHERE NOT EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM charged WHERE full_at > limit_at)
+		), taken AS (
+			UPDATE budgets
+			SET full_at = charged.full_at
+			FROM charged, free
+			WHERE (budgets.ca, budgets.account, budgets.bucket, budgets.key) = (charged.ca, charged.account, charged.bucket, charged.key)
+		), reserved AS (
+			INSERT INTO budget_reservations (issuance_id, tenant, ca, account, stage, place, at, ends_at, charges)
+			SELECT @id, @tenant, @reserved_ca, @reserved_account, 'spent', 0, clock.now, clock.now + @spent_for::interval, @charges::jsonb
+			FROM free, clock
+		)
+		SELECT EXISTS (SELECT FROM free), coalesce((SELECT min(ends_at) FROM budget_reservations) <= clock.now, false), -- min: one look at the index
+		       clock.now, coalesce(held.stage, ''), coalesce(held.at, clock.now), coalesce(held.place, 0)
+		FROM clock LEFT JOIN held ON true`, args).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&state.free, &state.ended, &state.now, &state.held.Stage, &state.held.At, &state.held.Place)
+	})
+	return state, s.pool.SendBatch(ctx, batch).Close()
+}
+
+// Settle ends the reservation of an issuance whose order has come to its end, and gives back what the order did not cost. A
+// second call finds no reservation and changes nothing.
+func (s *Store) Settle(ctx context.Context, issuanceID string, issued bool) error {
+	_, err := s.pool.Exec(ctx, `
+		WITH ended AS (
+			DELETE FROM budget_reservations WHERE issuance_id = @id RETURNING ca, account, stage, charges
+		), back AS (
+			SELECT ended.ca, ended.account, charge.bucket, charge.key, charge.refill
+			FROM ended, `+chargesOf("ended")+`
+			WHERE ended.stage <> 'spent' OR CASE WHEN @issued THEN charge.back_if_issued ELSE charge.back_if_failed END
+		)`+giveBackSQL, pgx.StrictNamedArgs{"id": issuanceID, "issued": issued})
+	if err != nil {
+		return fmt.Errorf("settle budget of issuance %s: %w", issuanceID, err)
 	}
 	return nil
 }
 
-// chargeRows makes rows of the arguments that chargeArgs builds.
-const chargeRows = `unnest(@cas::text[], @accounts::text[], @buckets::text[], @keys::text[],
-	@tokens::integer[], @capacities::integer[], @refills::interval[])
-	AS charge (ca, account, bucket, key, tokens, capacity, refill)`
+// endUnused gives back the places that nobody came for, and forgets orders of long ago. Callers that do so at the same time share the work.
+func (s *Store) endUnused(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `
+		WITH ended AS (
+			DELETE FROM budget_reservations WHERE issuance_id IN (
+				SELECT issuance_id FROM budget_reservations
+				WHERE ends_at <= coalesce(@now::timestamptz, now())
+				ORDER BY issuance_id
+				FOR UPDATE SKIP LOCKED
+			)
+			RETURNING ca, account, stage, charges
+		), back AS (
+			SELECT ended.ca, ended.account, charge.bucket, charge.key, sum(charge.refill) AS refill
+			FROM ended, `+chargesOf("ended")+`
+			WHERE ended.stage <> 'spent'
+			GROUP BY ended.ca, ended.account, charge.bucket, charge.key
+		)`+giveBackSQL, pgx.StrictNamedArgs{"now": s.clock()})
+	if err != nil {
+		return fmt.Errorf("end unused reservations: %w", err)
+	}
+	return nil
+}
+
+// giveBackSQL moves the buckets in "back" by what comes back to each. They are locked in the order of lockBucketsSQL.
+const giveBackSQL = `, locked AS (
+			SELECT budgets.ca, budgets.account, budgets.bucket, budgets.key, back.refill
+			FROM budgets JOIN back USING (ca, account, bucket, key)
+			ORDER BY ca, account, bucket, key
+			FOR UPDATE OF budgets
+		)
+		UPDATE budgets
+		SET full_at = budgets.full_at - locked.refill
+		FROM locked
+		WHERE (budgets.ca, budgets.account, budgets.bucket, budgets.key) = (locked.ca, locked.account, locked.bucket, locked.key)`
+
+// chargesOf makes rows of the charges that a reservation keeps.
+func chargesOf(reservation string) string {
+	return `LATERAL (
+				SELECT bucket, key, refill_us * interval '1 microsecond' AS refill, back_if_issued, back_if_failed
+				FROM jsonb_to_recordset(` + reservation + `.charges)
+				     AS taken (bucket text, key text, refill_us bigint, back_if_issued boolean, back_if_failed boolean)
+			) AS charge`
+}
+
+// taken is a charge as a reservation keeps it.
+type taken struct {
+	Bucket       string `json:"bucket"`
+	Key          string `json:"key"`
+	RefillUS     int64  `json:"refill_us"`
+	BackIfIssued bool   `json:"back_if_issued"`
+	BackIfFailed bool   `json:"back_if_failed"`
+}
+
+func takenCharges(charges []Charge) []taken {
+	list := make([]taken, len(charges))
+	for i, c := range charges {
+		list[i] = taken{c.Bucket, c.Key, c.Refill.Microseconds(), c.BackIfIssued, c.BackIfFailed}
+	}
+	return list
+}
+
+// bucketRows makes rows of the arguments that bucketArgs builds.
+const bucketRows = `unnest(@cas::text[], @accounts::text[], @buckets::text[], @keys::text[], @capacities::integer[], @refills::interval[])
+	AS charge (ca, account, bucket, key, capacity, refill)`
 
 // lockBucketsSQL locks the buckets, and makes those that are new. Everybody locks in the same order, so that nobody
 // waits in a circle. WHERE false: a bucket that is there is locked, not written.
@@ -93,37 +210,55 @@ const chargeRows = `unnest(@cas::text[], @accounts::text[], @buckets::text[], @k
 // locks before have left.
 const lockBucketsSQL = `
 	INSERT INTO budgets (ca, account, bucket, key, full_at)
-	SELECT ca, account, bucket, key, now()
-	FROM ` + chargeRows + `
+	SELECT ca, account, bucket, key, coalesce(@now::timestamptz, now())
+	FROM ` + bucketRows + `
 	ORDER BY ca, account, bucket, key
 	ON CONFLICT (ca, account, bucket, key) DO UPDATE SET full_at = budgets.full_at WHERE false`
 
-// chargeArgs sums up the charges to each bucket, and refuses those that could never be met.
-func chargeArgs(charges []Charge) (pgx.StrictNamedArgs, error) {
-	sums, buckets := map[Charge]int{}, map[Charge]Charge{}
-	for _, c := range charges {
-		sums[c]++
-		bucket := Charge{CA: c.CA, Account: c.Account, Bucket: c.Bucket, Key: c.Key}
-		if other, ok := buckets[bucket]; ok && other != c {
-			return nil, fmt.Errorf("bucket %s of %s is charged with two capacities or refills", c.Bucket, c.CA)
-		}
-		buckets[bucket] = c
-		if c.Refill < time.Microsecond {
-			return nil, fmt.Errorf("bucket %s of %s: a refill of %s is below a microsecond", c.Bucket, c.CA, c.Refill)
-		}
-		if sums[c] > c.Capacity {
-			return nil, fmt.Errorf("bucket %s of %s holds %d tokens, fewer than are charged at once", c.Bucket, c.CA, c.Capacity)
-		}
-	}
+func (s *Store) bucketArgs(charges []Charge) pgx.StrictNamedArgs {
 	var cas, accounts, names, keys []string
-	var tokens, capacities []int
+	var capacities []int
 	var refills []time.Duration
-	for c, sum := range sums {
+	for _, c := range charges {
 		cas, accounts, names, keys = append(cas, c.CA), append(accounts, c.Account), append(names, c.Bucket), append(keys, c.Key)
-		tokens, capacities, refills = append(tokens, sum), append(capacities, c.Capacity), append(refills, c.Refill)
+		capacities, refills = append(capacities, c.Capacity), append(refills, c.Refill)
 	}
 	return pgx.StrictNamedArgs{
-		"cas": cas, "accounts": accounts, "buckets": names, "keys": keys,
-		"tokens": tokens, "capacities": capacities, "refills": refills,
-	}, nil
+		"now": s.clock(), "cas": cas, "accounts": accounts, "buckets": names, "keys": keys, "capacities": capacities, "refills": refills,
+	}
+}
+
+// clock is the time that tests set, or NULL, which leaves it to the database.
+func (s *Store) clock() pgtype.Timestamptz {
+	if s.Clock == nil {
+		return pgtype.Timestamptz{}
+	}
+	return pgtype.Timestamptz{Time: s.Clock(), Valid: true}
+}
+
+// checkCharges refuses charges that could never be met, or that could not be told apart.
+func checkCharges(charges []Charge) error {
+	type bucket struct{ name, key string }
+	seen, shared := map[bucket]bool{}, 0
+	for _, c := range charges {
+		b := bucket{c.Bucket, c.Key}
+		switch {
+		case seen[b]:
+			return fmt.Errorf("bucket %s of %s is charged twice", c.Bucket, c.CA)
+		case c.CA != charges[0].CA || c.Account != charges[0].Account:
+			return fmt.Errorf("bucket %s of %s belongs to another account than bucket %s of %s", c.Bucket, c.CA, charges[0].Bucket, charges[0].CA)
+		case c.Refill < time.Microsecond:
+			return fmt.Errorf("bucket %s of %s: a refill of %s is below a microsecond", c.Bucket, c.CA, c.Refill)
+		case c.Capacity < 1:
+			return fmt.Errorf("bucket %s of %s holds no token", c.Bucket, c.CA)
+		}
+		seen[b] = true
+		if c.Shared {
+			shared++
+		}
+	}
+	if shared > 1 {
+		return fmt.Errorf("%d buckets of %s are shared; it expects one at most", shared, charges[0].CA)
+	}
+	return nil
 }

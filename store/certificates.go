@@ -14,13 +14,13 @@ import (
 // changes nothing; a second certificate for one issuance is an error.
 func (s *Store) SaveCertificate(ctx context.Context, c cert.Certificate) error {
 	holder, err := one(ctx, s.pool, pgx.RowTo[string], `
-		INSERT INTO certificates (serial, issuance_id, domain_id, names, issuer, not_before, not_after, chain_pem)
-		VALUES (@serial, @issuance_id, @domain_id, @names, @issuer, @not_before, @not_after, @chain_pem)
+		INSERT INTO certificates (serial, issuance_id, domain_id, names, issuer, not_before, not_after, directory, chain_pem)
+		VALUES (@serial, @issuance_id, @domain_id, @names, @issuer, @not_before, @not_after, @directory, @chain_pem)
 		ON CONFLICT (serial) DO UPDATE SET serial = excluded.serial -- changes nothing, but lets RETURNING see the row
 		RETURNING issuance_id`,
 		pgx.StrictNamedArgs{
 			"serial": c.Serial, "issuance_id": c.IssuanceID, "domain_id": c.DomainID, "names": c.Names,
-			"issuer": c.Issuer, "not_before": c.NotBefore, "not_after": c.NotAfter, "chain_pem": c.ChainPEM,
+			"issuer": c.Issuer, "not_before": c.NotBefore, "not_after": c.NotAfter, "directory": c.Directory, "chain_pem": c.ChainPEM,
 		})
 	if err == nil && holder != c.IssuanceID {
 		err = errors.New("it belongs to issuance " + holder)
@@ -34,7 +34,7 @@ func (s *Store) SaveCertificate(ctx context.Context, c cert.Certificate) error {
 // Certificate returns an issued certificate, or ErrNotFound.
 func (s *Store) Certificate(ctx context.Context, serial string) (cert.Certificate, error) {
 	certificate, err := one(ctx, s.pool, pgx.RowToStructByName[cert.Certificate], `
-		SELECT serial, issuance_id, domain_id, names, issuer, not_before, not_after, chain_pem
+		SELECT serial, issuance_id, domain_id, names, issuer, not_before, not_after, directory, chain_pem
 		FROM certificates
 		WHERE serial = $1`, serial)
 	if err != nil {

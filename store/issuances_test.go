@@ -29,7 +29,7 @@ func newCertificate(i cert.Issuance, serial string) cert.Certificate {
 	now := time.Now().UTC().Truncate(time.Second)
 	return cert.Certificate{
 		Serial: serial, IssuanceID: i.ID, DomainID: i.DomainID, Names: i.Names, Issuer: "Test CA",
-		NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), ChainPEM: []byte("-----BEGIN CERTIFICATE-----"),
+		NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), Directory: directory, ChainPEM: []byte("-----BEGIN CERTIFICATE-----"),
 	}
 }
 

@@ -15,17 +15,18 @@ import (
 // of the database.
 const keepOrderTimeout = 30 * time.Second
 
-// MarkOrderTried notes that one more newOrder for this issuance is about to be sent to a CA by an account. It is committed
+// MarkOrderTried notes that one more newOrder for this issuance is about to be sent to a CA by its account. It is committed
 // when it returns, so that whoever comes after a crash knows that an order may exist without its URL being stored. The
 // CA and the account of an order that is placed do not change any more. ErrNotFound if there is no such issuance.
-func (s *Store) MarkOrderTried(ctx context.Context, id, ca, accountURL string) error {
+func (s *Store) MarkOrderTried(ctx context.Context, id string, by cert.CAIdentity) error {
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE issuances
 		SET order_tries = order_tries + CASE WHEN order_url IS NULL THEN 1 ELSE 0 END,
 		    ca          = CASE WHEN order_url IS NULL THEN @ca ELSE ca END,
+		    directory   = CASE WHEN order_url IS NULL THEN @directory ELSE directory END,
 		    account_url = CASE WHEN order_url IS NULL THEN @account_url ELSE account_url END
 		WHERE id = @id`,
-		pgx.StrictNamedArgs{"id": id, "ca": ca, "account_url": accountURL})
+		pgx.StrictNamedArgs{"id": id, "ca": by.Name, "directory": by.Directory, "account_url": by.AccountURI})
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrNotFound
 	}

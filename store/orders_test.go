@@ -21,7 +21,7 @@ const accountURL = "https://ca.example/account/1"
 func (db *database) tried(hostname string) cert.Issuance {
 	db.t.Helper()
 	issuance := db.issue(newDomain("acme", hostname), 1)
-	require.NoError(db.t, db.MarkOrderTried(db.t.Context(), issuance.ID, "test-ca", accountURL))
+	require.NoError(db.t, db.MarkOrderTried(db.t.Context(), issuance.ID, identity("test-ca", accountURL)))
 	return issuance
 }
 
@@ -33,15 +33,16 @@ func never(context.Context, cert.Issuance) (string, error) {
 func TestOrderIsMarkedBeforeItIsPlaced(t *testing.T) {
 	t.Parallel()
 	db := open(t)
-	require.ErrorIs(t, db.MarkOrderTried(t.Context(), "x/1", "test-ca", accountURL), store.ErrNotFound)
+	require.ErrorIs(t, db.MarkOrderTried(t.Context(), "x/1", identity("test-ca", accountURL)), store.ErrNotFound)
 	issuance := db.issue(newDomain("acme", "www.example.com"), 1)
 	_, err := db.PlaceOrder(t.Context(), issuance.ID, never)
 	require.ErrorContains(t, err, "not marked as tried")
 
-	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, "first-ca", "https://first.example/account"))
-	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, "test-ca", accountURL)) // the first refused: fail-over
+	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, identity("first-ca", "https://first.example/account")))
+	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, identity("test-ca", accountURL))) // the first refused: fail-over
 	want := issuance
 	want.CA, want.AccountURL, want.OrderTries = "test-ca", accountURL, 2
+	want.Directory = directory
 	placed, err := db.PlaceOrder(t.Context(), issuance.ID, func(_ context.Context, i cert.Issuance) (string, error) {
 		require.Equal(t, want, i)
 		return "https://ca.example/order/1", nil
@@ -49,7 +50,7 @@ func TestOrderIsMarkedBeforeItIsPlaced(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "https://ca.example/order/1", placed)
 
-	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, "late-ca", "https://late.example/account"))
+	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, identity("late-ca", "https://late.example/account")))
 	want.OrderURL = placed
 	stored, err := db.Issuance(t.Context(), issuance.ID)
 	require.NoError(t, err)
@@ -222,4 +223,8 @@ func TestKnownOrders(t *testing.T) {
 	known, err = db.KnownOrders(t.Context(), []string{"https://ca.example/order/1", "https://ca.example/order/2"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"https://ca.example/order/1"}, known)
+}
+
+func identity(name, account string) cert.CAIdentity {
+	return cert.CAIdentity{Name: name, Directory: directory, AccountURI: account}
 }

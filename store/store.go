@@ -30,6 +30,9 @@ const connectTimeout = 10 * time.Second
 
 // Store is a pool of connections to the database. It is safe for concurrent use.
 type Store struct {
+	// Clock is the time that reservations of budgets go by; nil is the database's clock, which all processes share. Set it before the first use.
+	Clock func() time.Time
+
 	pool   *pgxpool.Pool
 	orders chan struct{} // a place for each PlaceOrder that may hold a connection
 }

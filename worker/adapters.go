@@ -46,11 +46,11 @@ func (d delegations) DelegationTarget(ctx context.Context, name string) (string,
 	return target, nil
 }
 
-// accounts keeps the CA's account in the store.
-type accounts struct{ db *store.Store }
+// accounts keeps the CA's account, and what the CA has against it, in the store.
+type accounts struct{ *store.Store }
 
 func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.db.Account(ctx, directory)
+	account, err := a.Store.Account(ctx, directory)
 	if errors.Is(err, store.ErrNotFound) {
 		return ca.Account{}, false, nil
 	}
@@ -58,43 +58,24 @@ func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bo
 }
 
 func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.db.SaveAccount(ctx, store.Account(account))
+	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
 	return ca.Account(kept), err
-}
-
-func (a accounts) DeleteAccount(ctx context.Context, directory, url string) error {
-	return a.db.DeleteAccount(ctx, directory, url)
 }
 
 // budgets takes what an order costs at the CA from the buckets in the store.
 type budgets struct {
-	db        *store.Store
+	*store.Store
 	authority *ca.Authority
 }
 
-func (b budgets) Reserve(ctx context.Context, names []string, renewal bool) (time.Duration, error) {
-	charges, err := b.authority.Charges(ctx, names, renewal)
-	if err != nil || len(charges) == 0 {
-		return 0, err
-	}
-	return b.db.Spend(ctx, stored(charges))
-}
-
-func (b budgets) Settle(ctx context.Context, names []string, renewal, issued bool) error {
-	charges, err := b.authority.Charges(ctx, names, renewal)
+func (b budgets) Reserve(ctx context.Context, r cert.Reservation) (cert.Place, error) {
+	charges, err := b.authority.Charges(ctx, r.Names, r.Renewal)
 	if err != nil {
-		return err
+		return cert.Place{}, err
 	}
-	if charges = ca.Unspent(charges, issued); len(charges) == 0 {
-		return nil
-	}
-	return b.db.Refund(ctx, stored(charges))
-}
-
-func stored(charges []ca.Charge) []store.Charge {
 	list := make([]store.Charge, len(charges))
 	for i, c := range charges {
 		list[i] = store.Charge(c)
 	}
-	return list
+	return b.Store.Reserve(ctx, r, list)
 }

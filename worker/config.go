@@ -20,15 +20,16 @@ import (
 // Config is all that a worker is told by its environment (docs/config.md).
 type Config struct {
 	config.Logging
-	Store    store.Config
-	Temporal control.TemporalConfig
-	Keyring  keyring.Config
-	Control  control.Config
-	Resolver resolver.Config
-	Solver   dcv.SolverConfig
-	CA       ca.Config
-	Install  install.Config
-	Policy   PolicyConfig
+	Store     store.Config
+	Temporal  control.TemporalConfig
+	Keyring   keyring.Config
+	Control   control.Config
+	Resolver  resolver.Config
+	Solver    dcv.SolverConfig
+	CA        ca.Config
+	Install   install.Config
+	Policy    PolicyConfig
+	Caretaker CaretakerConfig
 
 	Methods       []cert.Method `env:"VALIDATION_METHODS" envDefault:"dns-01,http-01,tls-alpn-01" doc:"how control over a name may be shown to the CA, best first; dns-01 needs one more record from the tenant and none ever after, the others work only while the name leads to the platform"`
 	ActivitySlots int           `env:"WORKER_ACTIVITY_SLOTS" envDefault:"200" doc:"activities, and local ones, that this process runs at once; an order holds its slot until it is done, mostly waiting for the CA"`

@@ -154,6 +154,35 @@ func TestB2_RenewalBeginsAtTwoThirdsOfTheLifetime(t *testing.T) {
 	require.NotContains(t, w.headlines()[3:], cert.Issuing, "with a live certificate the tenant's headline stays")
 }
 
+// TestF3_ACertificateOfAnotherCAIsReplacedAtOnce: a platform that goes from staging to production. The new order is no renewal for the CA's limits.
+func TestF3_ACertificateOfAnotherCAIsReplacedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	directory := "https://staging.example"
+	w.look = func(int) cert.Diagnosis {
+		d := ready
+		d.Directory = directory
+		return d
+	}
+	w.order = func(n int) (cert.Certificate, error) {
+		c := w.certificate(n, 90*day)
+		c.Directory = directory
+		if n == 3 {
+			c.Directory = "https://staging.example" // by a worker that was not told yet
+		}
+		return c, nil
+	}
+	w.live(20*day,
+		message{at: 5 * day, verb: workflows.CheckNow, do: func() { directory = "https://production.example" }},
+		message{at: 10 * day, verb: workflows.RequestCertificate},
+		message{at: 15 * day, verb: workflows.CheckNow})
+	require.Equal(t, []string{"01-05 09:00", "01-10 09:00", "01-15 09:00", "01-20 09:00"}, times(w, "order"))
+	text := strings.Join(w.effects, "\n")
+	require.Contains(t, text, "order /2 renewal=false")
+	require.Contains(t, text, "order /3 renewal=true")
+	require.Contains(t, text, "order /4 renewal=false")
+}
+
 func TestB3_RenewalIsHeldBackWithItsReasonAndResumesByItself(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

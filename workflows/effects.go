@@ -222,6 +222,7 @@ func (d *domain) goLive(h happening) {
 	s, a := &d.state.Serving, &d.state.Attempt
 	if s.Issued != nil {
 		s.Live, s.Endangered, s.Held = s.Issued, false, false
+		d.state.Records.Directory = s.Live.Directory // while workers differ about the CA, one renewal does not lead to the next
 	}
 	s.Issued, s.Lacking, s.Before = nil, nil, nil
 	s.Expired = !h.at.Before(s.Live.NotAfter)

@@ -22,7 +22,10 @@ func (d *domain) issue(ctx workflow.Context) {
 	err := step(ctx, csrOptions, "key and CSR for "+strings.Join(d.state.Names, ", "), activities.CreateCSRName, csr, nil)
 	var issued cert.Certificate
 	if err == nil {
-		order := activities.OrderRequest{IssuanceID: a.Issuance, Methods: d.state.Records.Methods, Renewal: d.state.Serving.Live != nil}
+		order := activities.OrderRequest{IssuanceID: a.Issuance, Methods: d.state.Records.Methods, Tenant: d.state.Tenant}
+		if l := d.state.Serving.Live; l != nil {
+			order.Renewal, order.NotAfter = !d.state.movesCA(), l.NotAfter
+		}
 		ctx := regular(ctx, orderOptions, "order, validation and download")
 		err = workflow.ExecuteActivity(ctx, activities.OrderCertificateName, order).Get(ctx, &issued)
 	}

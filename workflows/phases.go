@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -60,6 +61,7 @@ func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
 	r.Checks++
 	r.CheckedAt = diagnosis.CheckedAt
 	r.Methods = diagnosis.Methods
+	r.Directory = cmp.Or(diagnosis.Directory, r.Directory)
 	r.Ownership = diagnosis.Verdict == cert.Wrong && onlyOwnership(diagnosis.Problems)
 	d.state.Problems = bounded(diagnosis.Problems)
 	d.diagnosis, d.seen, d.changed = &diagnosis, diagnosis.Records, true

@@ -19,4 +19,5 @@ func Register(r Registry) {
 	}
 	r.RegisterWorkflowWithOptions(Domain, pinned(DomainWorkflow))
 	r.RegisterWorkflowWithOptions(Escalation, pinned(EscalationWorkflow))
+	r.RegisterWorkflowWithOptions(Caretaker, pinned(CaretakerWorkflow))
 }

@@ -54,8 +54,8 @@ type Records struct {
 	Verified  bool                   `json:"verified,omitempty"` // they were all seen once
 	Moved     bool                   `json:"moved,omitempty"`    // the name leads elsewhere now
 	Ownership bool                   `json:"ownership,omitempty"`
-	Methods   map[string]cert.Method `json:"methods,omitempty"` // by which each name is validated
-	Directory string                 `json:"directory,omitempty"`
+	Methods   map[string]cert.Method `json:"methods,omitempty"`   // by which each name is validated
+	Directory string                 `json:"directory,omitempty"` // of the CA that the platform orders from
 
 	Since       time.Time `json:"since,omitzero"` // connected, handed back, or without the records again; zero while they are there
 	Checks      int       `json:"checks"`         // since connected, handed back, or due for renewal
@@ -114,7 +114,8 @@ type Certificate struct {
 	Issuer    string    `json:"issuer"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
-	RenewAt   time.Time `json:"renew_at"` // picked once, when the certificate was issued
+	RenewAt   time.Time `json:"renew_at"`            // picked once, when the certificate was issued
+	Directory string    `json:"directory,omitempty"` // of the CA that it was ordered from
 }
 
 // NewState is the input of a domain's first run.
@@ -126,7 +127,7 @@ func newCertificate(c cert.Certificate) *Certificate {
 	h := fnv.New32a()
 	h.Write([]byte(c.Serial))
 	return &Certificate{
-		Serial: c.Serial, Issuer: cert.Line(c.Issuer, cert.MaxIssuer), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+		Serial: c.Serial, Issuer: cert.Line(c.Issuer, cert.MaxIssuer), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Directory: c.Directory,
 		RenewAt: cert.RenewAt(c.NotBefore, c.NotAfter, float64(h.Sum32())/(1<<32)),
 	}
 }
@@ -156,6 +157,13 @@ func (s *Serving) remaining(now time.Time) time.Duration {
 		return 0
 	}
 	return max(0, s.Live.NotAfter.Sub(now))
+}
+
+// movesCA reports whether the live certificate comes from another CA than the platform orders from now, such as its staging environment. It is replaced at
+// once.
+func (s *State) movesCA() bool {
+	l := s.Serving.Live
+	return l != nil && l.Directory != "" && s.Records.Directory != "" && l.Directory != s.Records.Directory
 }
 
 // did reports whether a request was carried out before.

@@ -167,6 +167,7 @@ type message struct {
 	verb string
 	arg  any
 	sent bool
+	do   func() // if set: what happens in the world just before
 	err  *error // if set: sent as an update, and its refusal stands here afterwards
 }
 
@@ -225,6 +226,9 @@ func (w *world) send(m *message) {
 		return
 	}
 	m.sent = true
+	if m.do != nil {
+		m.do()
+	}
 	if m.err == nil {
 		w.env.SignalWorkflow(m.verb, m.arg)
 		return

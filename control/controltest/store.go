@@ -27,6 +27,8 @@ type Store struct {
 	Checks        map[string]cert.Diagnosis // by hostname; Checked fills it
 	RecordChanges []cert.RecordChange
 	OpenCases     []cert.Case
+	Tended        map[string]store.Tended // by domain id
+	Writes        int                     // of the caretaker
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
 	owed          []owedCase

@@ -16,9 +16,12 @@ type Workflows struct {
 	mu      sync.Mutex
 	down    bool
 	running []string
+	stopped []string // by Stop
 	asked   []string
 	// Reply answers the verbs of running workflows; nil agrees to everything.
 	Reply func(hostname, verb string, argument any) (control.Answer, error)
+	// Executions answers Describe by workflow id, in place of what was started.
+	Executions map[string]control.Execution
 }
 
 // SetDown makes every call fail as if Temporal could not be reached.
@@ -47,6 +50,7 @@ func (w *Workflows) Stop(hostname string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running = slices.DeleteFunc(w.running, func(h string) bool { return h == hostname })
+	w.stopped = append(w.stopped, hostname)
 }
 
 var errDown = errors.Join(cert.Problem{Code: control.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))

@@ -112,10 +112,10 @@ func (c *countedCA) ordersFor(d cert.Domain) int {
 }
 
 // accounts keeps the CA's account in the store, as the worker does.
-type accounts struct{ db *store.Store }
+type accounts struct{ *store.Store }
 
 func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.db.Account(ctx, directory)
+	account, err := a.Store.Account(ctx, directory)
 	if errors.Is(err, store.ErrNotFound) {
 		return ca.Account{}, false, nil
 	}
@@ -123,12 +123,8 @@ func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bo
 }
 
 func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.db.SaveAccount(ctx, store.Account(account))
+	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
 	return ca.Account(kept), err
-}
-
-func (a accounts) DeleteAccount(ctx context.Context, directory, url string) error {
-	return a.db.DeleteAccount(ctx, directory, url)
 }
 
 // noSolver shows nothing: this CA doesn't look.
@@ -140,8 +136,10 @@ func (noSolver) CleanUp(context.Context, cert.Challenge) error { return nil }
 // noBudget never holds an order back.
 type noBudget struct{}
 
-func (noBudget) Reserve(context.Context, []string, bool) (time.Duration, error) { return 0, nil }
-func (noBudget) Settle(context.Context, []string, bool, bool) error             { return nil }
+func (noBudget) Reserve(context.Context, cert.Reservation) (cert.Place, error) {
+	return cert.Place{}, nil
+}
+func (noBudget) Settle(context.Context, string, bool) error { return nil }
 
 // goodEdge serves whatever it is told to.
 type goodEdge struct{}

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -49,7 +50,7 @@ type recorder struct {
 
 func run(ctx context.Context, out string) (err error) {
 	s, err := stack.Start(stack.Options{CA: []string{"minutes=20s", "retry-after=0"}, Env: map[string]string{
-		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "1s", "DNS_FIRST_CHECKS": "1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "2s", "DNS_ESCALATE_AFTER": "4s", "DNS_ESCALATED_INTERVAL": "2s",
+		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "1s", "DNS_FIRST_CHECKS": "1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "2s", "DNS_ESCALATE_AFTER": "4s", "DNS_ESCALATED_INTERVAL": "2s", "RENEWAL_HOLD_INTERVAL": "1s",
 	}})
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func run(ctx context.Context, out string) (err error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	for _, story := range []func(context.Context) error{r.renewed, r.refused, r.late, r.pausedAndRemoved} {
+	for _, story := range []func(context.Context) error{r.renewed, r.refused, r.late, r.pausedAndRemoved, r.held, r.expired, r.parked, r.orderGone, r.edgeAway} {
 		if err := story(ctx); err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ func (r *recorder) renewed(ctx context.Context) error {
 	if err := r.await(ctx, name, func(runs int, _ cert.Headline) bool { return runs >= 3 }); err != nil {
 		return err
 	}
-	return r.save(ctx, workflows.DomainID(name))
+	return r.save(ctx, workflows.DomainID(name), name)
 }
 
 // refused is a domain that the CA refuses three times, that support hands back, and that is complete then.
@@ -96,15 +97,19 @@ func (r *recorder) refused(ctx context.Context) error {
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.ContactSupport }); err != nil {
 		return err
 	}
+	id, err := r.caseOf(ctx, name)
+	if err != nil {
+		return err
+	}
 	for _, verb := range []string{workflows.Acknowledge, workflows.AddNote, workflows.HandBack} {
-		if err := r.temporal.SignalWorkflow(ctx, workflows.EscalationID(name), "", verb, workflows.CaseRequest{By: "sue", Text: verb}); err != nil {
+		if err := r.temporal.SignalWorkflow(ctx, id, "", verb, workflows.CaseRequest{By: "sue", Text: verb}); err != nil {
 			return err
 		}
 	}
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.InstallationComplete }); err != nil {
 		return err
 	}
-	return errors.Join(r.save(ctx, workflows.DomainID(name)), r.save(ctx, workflows.EscalationID(name)))
+	return errors.Join(r.save(ctx, workflows.DomainID(name), name), r.saveCase(ctx, id, name))
 }
 
 // late is a domain whose records come after it was escalated.
@@ -116,19 +121,172 @@ func (r *recorder) late(ctx context.Context) error {
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.ContactSupport }); err != nil {
 		return err
 	}
+	id, err := r.caseOf(ctx, name)
+	if err != nil {
+		return err
+	}
 	var answer struct{ Records []cert.Record }
 	if err := r.call(ctx, "GET", "/v1/domains/"+name+"/records", nil, &answer); err != nil {
 		return err
 	}
-	for _, record := range answer.Records {
-		if _, err := r.Devstack("dns", "set", record.Name, record.Type, record.Value); err != nil {
-			return err
-		}
+	if err := r.set(answer.Records); err != nil {
+		return err
 	}
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.InstallationComplete }); err != nil {
 		return err
 	}
-	return errors.Join(r.save(ctx, workflows.DomainID(name)), r.save(ctx, workflows.EscalationID(name)))
+	return errors.Join(r.save(ctx, workflows.DomainID(name), name), r.saveCase(ctx, id, name))
+}
+
+// held is a domain whose records are gone when its certificate is due, and back later.
+func (r *recorder) held(ctx context.Context) error {
+	const name = "held.empty.test"
+	records, err := r.pointed(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return err
+	}
+	for _, record := range records {
+		if _, err := r.Devstack("dns", "del", record.Name, record.Type); err != nil {
+			return err
+		}
+	}
+	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.RenewalHeld }); err != nil {
+		return err
+	}
+	if err := r.set(records); err != nil {
+		return err
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return err
+	}
+	return r.save(ctx, workflows.DomainID(name), name)
+}
+
+// expired is a domain whose certificate ends while its records are gone.
+func (r *recorder) expired(ctx context.Context) error {
+	const name = "expired.empty.test"
+	records, err := r.pointed(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return err
+	}
+	for _, record := range records {
+		if _, err := r.Devstack("dns", "del", record.Name, record.Type); err != nil {
+			return err
+		}
+	}
+	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.Expired }); err != nil {
+		return err
+	}
+	return r.save(ctx, workflows.DomainID(name), name)
+}
+
+// parked is a domain whose name the CA has paused.
+func (r *recorder) parked(ctx context.Context) error {
+	const name = "parked.ready.test"
+	if _, err := r.Devstack("ca", "fault", "newOrder", "paused", "1"); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, name); err != nil {
+		return err
+	}
+	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.ContactSupport }); err != nil {
+		return err
+	}
+	if err := r.call(ctx, "POST", "/v1/domains/"+name+"/request", map[string]string{"by": "sue"}, nil); err != nil {
+		return err
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return err
+	}
+	return r.save(ctx, workflows.DomainID(name), name)
+}
+
+// orderGone is a domain whose order the CA has forgotten twice.
+func (r *recorder) orderGone(ctx context.Context) error {
+	const name = "order-gone.ready.test"
+	if _, err := r.Devstack("ca", "fault", "order", "status:404", "2"); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, name); err != nil {
+		return err
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return err
+	}
+	return r.save(ctx, workflows.DomainID(name), name)
+}
+
+// edgeAway is a domain whose certificate is issued while the edge is away: its installation goes on as regular activities.
+func (r *recorder) edgeAway(ctx context.Context) error {
+	const name = "edge-away.ready.test"
+	if _, err := r.Devstack("stop", "edge"); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, name); err != nil {
+		return err
+	}
+	err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.Installing })
+	if _, started := r.Devstack("start", "edge"); err != nil || started != nil {
+		return errors.Join(err, started)
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return err
+	}
+	return r.save(ctx, workflows.DomainID(name), name)
+}
+
+func complete(_ int, h cert.Headline) bool { return h == cert.InstallationComplete }
+
+// pointed connects a domain and makes the records that it asks for.
+func (r *recorder) pointed(ctx context.Context, name string) ([]cert.Record, error) {
+	if err := r.connect(ctx, name); err != nil {
+		return nil, err
+	}
+	var answer struct{ Records []cert.Record }
+	if err := r.call(ctx, "GET", "/v1/domains/"+name+"/records", nil, &answer); err != nil {
+		return nil, err
+	}
+	return answer.Records, r.set(answer.Records)
+}
+
+func (r *recorder) set(records []cert.Record) error {
+	for _, record := range records {
+		if _, err := r.Devstack("dns", "set", record.Name, record.Type, record.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// caseOf returns the workflow id of a domain's open case, once it runs.
+func (r *recorder) caseOf(ctx context.Context, name string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var open struct{ Cases []cert.Case }
+		if err := r.call(ctx, "GET", "/v1/cases?domain="+name, nil, &open); err != nil {
+			return "", err
+		}
+		if len(open.Cases) == 1 {
+			id := workflows.EscalationID(open.Cases[0].ID)
+			if _, err := r.temporal.DescribeWorkflowExecution(ctx, id, ""); err == nil {
+				return id, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("the case of %s has no workflow: %w", name, ctx.Err())
+		case <-tick.C:
+		}
+	}
 }
 
 // pausedAndRemoved is a domain that gets each of the other messages.
@@ -148,7 +306,7 @@ func (r *recorder) pausedAndRemoved(ctx context.Context) error {
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.Removed }); err != nil {
 		return err
 	}
-	return r.save(ctx, workflows.DomainID(name))
+	return r.save(ctx, workflows.DomainID(name), name)
 }
 
 func (r *recorder) connect(ctx context.Context, name string) error {
@@ -227,26 +385,33 @@ func (r *recorder) runs(ctx context.Context, id string) (runs []*history.History
 	}
 }
 
-func (r *recorder) save(ctx context.Context, id string) error {
+// saveCase waits until the workflow of a case has seen that the case is closed.
+func (r *recorder) saveCase(ctx context.Context, id, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := r.temporal.GetWorkflow(ctx, id, "").Get(ctx, nil); err != nil {
+		return fmt.Errorf("the case of %s: %w", name, err)
+	}
+	return r.save(ctx, id, name)
+}
+
+// save writes every run of a workflow into a file that is called after its kind and the domain's name.
+func (r *recorder) save(ctx context.Context, id, name string) error {
 	runs, err := r.runs(ctx, id)
 	if err != nil {
 		return err
 	}
+	kind, _, _ := strings.Cut(id, ":")
 	for i, h := range runs {
 		raw, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(h)
 		if err != nil {
 			return err
 		}
-		path := filepath.Join(r.out, fmt.Sprintf("%s-%d.json", sanitize(id), len(runs)-i))
+		path := filepath.Join(r.out, fmt.Sprintf("%s-%s-%d.json", kind, name, len(runs)-i))
 		if err := os.WriteFile(path, raw, 0o644); err != nil {
 			return err
 		}
 		fmt.Println("  ", path, len(h.Events), "events")
 	}
 	return nil
-}
-
-// sanitize makes a workflow id a file name on every system.
-func sanitize(id string) string {
-	return string(bytes.ReplaceAll([]byte(id), []byte(":"), []byte("-")))
 }

@@ -23,17 +23,20 @@ import (
 type Info struct {
 	Temporal      string         `json:"temporal"`
 	TemporalUI    string         `json:"temporal_ui"`
+	Metrics       string         `json:"temporal_metrics"` // URL of Temporal's own
 	Namespace     string         `json:"namespace"`
 	Console       string         `json:"console"`
 	API           string         `json:"api"`
 	APIToken      string         `json:"api_token"`
-	Postgres      string         `json:"postgres"`
+	Postgres      string         `json:"postgres"` // past the gate, which only the product goes through
 	ACMEDirectory string         `json:"acme_directory"`
 	ACMERootPEM   string         `json:"acme_root_pem"`
 	DNS           string         `json:"dns"`
 	EdgeHTTPS     string         `json:"edge_https"`
 	EdgeHTTP      string         `json:"edge_http"`
 	DNSControl    string         `json:"dns_control"`
+	CAControl     string         `json:"ca_control"`
+	DBControl     string         `json:"db_control"`
 	PIDs          map[string]int `json:"pids"`
 
 	Env map[string]string `json:"env"` // of worker, api and edge; a test that starts one more process of them gives it the same
@@ -41,10 +44,13 @@ type Info struct {
 
 // Options chooses what runs.
 type Options struct {
-	Parts []string          // of postgres, temporal, dns, ca, worker, api, edge; all when empty
+	Parts []string          // of postgres, dbgate, temporal, dns, ca, worker, api, edge; all when empty
 	Env   map[string]string // for worker, api and edge, on top of devstack's own
 	CA    []string          // OPTION=VALUE for the test CA: retry-after, minutes (lifetime of the profile of that name)
 	Dir   string            // kept data; a new temporary folder when empty
+
+	TemporalFaults float64 // share of Temporal's own database calls that fail once it is ready; half of the writes among them are carried out
+	TimeSkipping   bool    // workflows of domains skip the time that they sleep; activities, CA and store stay in real time
 }
 
 // Stack is a running set of parts.
@@ -77,6 +83,12 @@ func Start(o Options) (*Stack, error) {
 	args := []string{"up", "--dir", o.Dir, "--free-ports"}
 	if len(o.Parts) > 0 {
 		args = append(args, "--parts", strings.Join(o.Parts, ","))
+	}
+	if o.TemporalFaults > 0 {
+		args = append(args, fmt.Sprintf("--temporal-faults=%g", o.TemporalFaults))
+	}
+	if o.TimeSkipping {
+		args = append(args, "--time-skipping")
 	}
 	for k, v := range o.Env {
 		args = append(args, "--env", k+"="+v)
@@ -126,9 +138,9 @@ func (s *Stack) Info() Info {
 	return info
 }
 
-// Devstack runs a devstack command (dns set …, ca fault …, kill …) against this stack and returns what it printed.
+// Devstack runs a devstack command (dns set …, ca fault …, db fault …, kill …) against this stack and returns what it printed.
 func (s *Stack) Devstack(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, Bin("devstack"), append(args, "--dir", s.Dir)...).CombinedOutput()
 	if err != nil {

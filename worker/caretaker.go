@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/evercert/evercert/workflows"
+)
+
+// CaretakerConfig says when the caretaker walks over all domains.
+type CaretakerConfig struct {
+	Interval time.Duration `env:"CARETAKER_INTERVAL" envDefault:"24h" doc:"between the caretaker's walks over all domains, which repair what differs between tables, workflows, certificates and cases; a walk costs one Temporal action for 500 domains, and three more"`
+}
+
+// Validate reports what no schedule could mean.
+func (c CaretakerConfig) Validate() error {
+	if c.Interval < time.Minute {
+		return fmt.Errorf("CARETAKER_INTERVAL is %s; it expects at least 1m", c.Interval)
+	}
+	return nil
+}
+
+// schedule is when and what the caretaker does. A walk that is late is not followed by a second one, and one that was missed is made up for only within
+// a part of the interval.
+func (c CaretakerConfig) schedule() client.ScheduleOptions {
+	return client.ScheduleOptions{
+		ID: workflows.CaretakerID,
+		Spec: client.ScheduleSpec{
+			Intervals: []client.ScheduleIntervalSpec{{Every: c.Interval}},
+			Jitter:    c.Interval / 10, // platforms that share a Temporal server don't all walk at midnight
+		},
+		Action: &client.ScheduleWorkflowAction{
+			ID: workflows.CaretakerID, Workflow: workflows.CaretakerWorkflow, TaskQueue: workflows.TaskQueue,
+			Args: []any{workflows.CaretakerState{}}, StaticSummary: "compares all domains with what is stored and served, and repairs what differs",
+		},
+		Overlap:       enums.SCHEDULE_OVERLAP_POLICY_SKIP,
+		CatchupWindow: c.Interval / 2,
+	}
+}
+
+// ensure creates the caretaker's schedule, or brings its interval up to date. A schedule that an operator has paused stays so.
+func (c CaretakerConfig) ensure(ctx context.Context, schedules client.ScheduleClient) error {
+	options := c.schedule()
+	_, err := schedules.Create(ctx, options)
+	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return err
+	}
+	handle := schedules.GetHandle(ctx, workflows.CaretakerID)
+	have, err := handle.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	if spec := have.Schedule.Spec; spec != nil && len(spec.Intervals) == 1 && spec.Intervals[0].Every == c.Interval {
+		return nil
+	}
+	return handle.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(now client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		schedule := now.Description.Schedule
+		schedule.Spec, schedule.Policy.CatchupWindow = &options.Spec, options.CatchupWindow
+		return &client.ScheduleUpdate{Schedule: &schedule}, nil
+	}})
+}
+
+// keep ensures the schedule as soon as Temporal answers.
+func (c CaretakerConfig) keep(ctx context.Context, schedules client.ScheduleClient, log *slog.Logger) {
+	const longest = time.Minute
+	for wait := time.Second; ; wait = min(2*wait, longest) {
+		err := c.ensure(ctx, schedules)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		log.WarnContext(ctx, "the caretaker's schedule could not be made; trying again", "in", wait, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/evercert/evercert/activities"
+	"github.com/evercert/evercert/cert"
+)
+
+// CaretakerWorkflow is the type under which Caretaker is registered.
+const CaretakerWorkflow = "Caretaker"
+
+// CaretakerID is the id of the schedule that starts the caretaker, and of the workflows that it starts.
+const CaretakerID = "caretaker"
+
+const (
+	// pagesPerRun bounds a run's history: 600 events, 50,000 domains.
+	pagesPerRun = 100
+	// pagePatience is how long a page waits for a database or a Temporal server that is away. Then the walk ends, and the schedule begins the next.
+	pagePatience = 12 * time.Hour
+)
+
+// A page of 500 takes seconds. A worker that dies is noticed when its heartbeats stop; a page that is done soon sends none (activities.beat).
+var pageOptions = workflow.ActivityOptions{
+	StartToCloseTimeout: 15 * time.Minute, HeartbeatTimeout: 15 * time.Second, ScheduleToCloseTimeout: pagePatience,
+	RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: 5 * time.Minute},
+}
+
+// CaretakerState is how far a walk over all domains is.
+type CaretakerState struct {
+	After string     `json:"after,omitempty"` // the hostname after which it goes on
+	Sum   cert.Audit `json:"sum"`
+}
+
+// Caretaker walks over all domains, page by page, and repairs what differs between a domain's tables, workflow, timer, served certificate and
+// case (row F22). Its result is what it found. Each page is one activity: one Temporal action for 500 domains.
+func Caretaker(ctx workflow.Context, s CaretakerState) (cert.Audit, error) {
+	for range pagesPerRun {
+		workflow.SetCurrentDetails(ctx, s.story())
+		var page activities.InspectResult
+		options := pageOptions
+		options.Summary = s.summary()
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activities.InspectDomainsName, activities.InspectRequest{After: s.After}).Get(ctx, &page)
+		if err != nil {
+			return s.Sum, err
+		}
+		s.Sum.Add(page.Sum)
+		s.After = page.Next
+		if s.After == "" {
+			workflow.SetCurrentDetails(ctx, s.story())
+			return s.Sum, nil
+		}
+	}
+	return s.Sum, workflow.NewContinueAsNewError(ctx, CaretakerWorkflow, s)
+}
+
+func (s CaretakerState) summary() string {
+	if s.After == "" {
+		return "from the first domain on"
+	}
+	return "domains after " + s.After
+}
+
+// story is what the Temporal Web UI shows at the top of a walk.
+func (s CaretakerState) story() string {
+	var b strings.Builder
+	total := s.Sum.Total()
+	fmt.Fprintf(&b, "%d domains looked at, %d differences found, %d repaired, %d not.\n", s.Sum.Domains, total.Found, total.Repaired, total.Unrepaired)
+	for _, c := range s.Sum.Counts {
+		fmt.Fprintf(&b, "\n- `%s`: %d found, %d repaired, %d not", c.Kind, c.Found, c.Repaired, c.Unrepaired)
+	}
+	return b.String()
+}
