@@ -33,7 +33,8 @@ type caseWalk struct {
 	runs                 int
 }
 
-// TestRandomWalksOfACase: it ends when its row is closed and never before, tells the domain of each hand-back, and reminds people on business days.
+// TestRandomWalksOfACase: it ends when its row is closed and never before, tells the domain of each hand-back, and reminds
+// people on business days.
 func TestRandomWalksOfACase(t *testing.T) {
 	t.Parallel()
 	handBacks, runs, reminded := 0, 0, 0
@@ -72,7 +73,10 @@ func newCaseWalk(t *testing.T, seed uint64) *caseWalk {
 		}
 		w.mail = append(w.mail, m)
 	}
-	w.row = cert.Case{ID: tableShop.ID + "/1", DomainID: tableShop.ID, Hostname: tableShop.Hostname, Tenant: tableShop.Tenant, Kind: cert.TooManyFailures, OpenedAt: w.begun}
+	w.row = cert.Case{
+		ID: tableShop.ID + "/1", DomainID: tableShop.ID, Hostname: tableShop.Hostname, Tenant: tableShop.Tenant,
+		Kind: cert.TooManyFailures, OpenedAt: w.begun,
+	}
 	return w
 }
 

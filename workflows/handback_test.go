@@ -137,7 +137,8 @@ func TestE1_ARefusedRequestIsNoDoneOne(t *testing.T) {
 	first, again := wish, wish
 	first.at, again.at = 2*day, 4*day
 	w := newWorld(t)
-	w.live(6*day, message{at: day, verb: workflows.Pause, arg: pause}, first, message{at: 3 * day, verb: workflows.Resume, arg: workflows.Request{By: "kim"}}, again)
+	w.live(6*day, message{at: day, verb: workflows.Pause, arg: pause}, first,
+		message{at: 3 * day, verb: workflows.Resume, arg: workflows.Request{By: "kim"}}, again)
 	require.Equal(t, 2, w.orders, "the first was refused: the domain was paused")
 }
 

@@ -37,7 +37,8 @@ func TestWhoWasPromisedAnAnswerGetsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := quiet(t)
-			env.RegisterActivityWithOptions(func(context.Context, cert.Snapshot) error { return nil }, activity.RegisterOptions{Name: activities.RecordStatusName})
+			record := func(context.Context, cert.Snapshot) error { return nil }
+			env.RegisterActivityWithOptions(record, activity.RegisterOptions{Name: activities.RecordStatusName})
 			env.RegisterWorkflowWithOptions(func(ctx workflow.Context, s State) error {
 				d, ctx := newDomain(ctx, s)
 				asked := false
@@ -66,7 +67,8 @@ func TestASignalThatComesAsTheRunEndsIsTakenAlong(t *testing.T) {
 	t.Parallel()
 	env := quiet(t)
 	recorded := 0
-	env.RegisterActivityWithOptions(func(context.Context, cert.Snapshot) error { recorded++; return nil }, activity.RegisterOptions{Name: activities.RecordStatusName})
+	record := func(context.Context, cert.Snapshot) error { recorded++; return nil }
+	env.RegisterActivityWithOptions(record, activity.RegisterOptions{Name: activities.RecordStatusName})
 	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, s State) error {
 		d, ctx := newDomain(ctx, s)
 		must(workflow.Sleep(ctx, time.Minute))

@@ -33,7 +33,10 @@ func declared(t *testing.T) (files []*ast.File) {
 
 // steps and orders are all options, by the names of their variables. The test below sees that none is missing.
 var (
-	steps  = map[string]stepOptions{"lookOptions": lookOptions, "csrOptions": csrOptions, "installOptions": installOptions, "verifyOptions": verifyOptions, "recordOptions": recordOptions}
+	steps = map[string]stepOptions{
+		"lookOptions": lookOptions, "csrOptions": csrOptions, "installOptions": installOptions, "verifyOptions": verifyOptions,
+		"recordOptions": recordOptions,
+	}
 	orders = map[string]workflow.ActivityOptions{"orderOptions": orderOptions, "pageOptions": pageOptions}
 	briefs = map[string]workflow.LocalActivityOptions{"policyOptions": policyOptions}
 )
@@ -93,7 +96,8 @@ func TestEveryStepHasItsLimits(t *testing.T) {
 			require.LessOrEqual(t, o.HeartbeatTimeout, 30*time.Second, name)
 		}
 	}
-	require.GreaterOrEqual(t, recordOptions.patient.ScheduleToCloseTimeout, 5*365*24*time.Hour, "what people read is written, however long that takes")
+	require.GreaterOrEqual(t, recordOptions.patient.ScheduleToCloseTimeout, 5*365*24*time.Hour,
+		"what people read is written, however long that takes")
 }
 
 func TestLocalOptionsRefuseNoTime(t *testing.T) {

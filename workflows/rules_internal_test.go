@@ -137,7 +137,8 @@ func (r *rules) record(s cert.Snapshot, now time.Time) {
 		r.breaks("state round-trips", "%v", err)
 		return
 	}
-	r.w.say(now, "record %d %s: %s, next %q %s, failures %d, case %v, %v", s.Seq, st.Phase, s.Status.Headline(), s.NextAction, s.NextActionAt, s.Failures, st.Case != nil, s.Events)
+	r.w.say(now, "record %d %s: %s, next %q %s, failures %d, case %v, %v",
+		s.Seq, st.Phase, s.Status.Headline(), s.NextAction, s.NextActionAt, s.Failures, st.Case != nil, s.Events)
 	if again, err := json.Marshal(st); err != nil || string(again) != string(s.State) {
 		r.breaks("state round-trips", "%s\n%s", s.State, again)
 	}
@@ -202,12 +203,14 @@ func (r *rules) projectionIsState(s cert.Snapshot, st *State) {
 		r.breaks("projection is state", "%+v, %+v", s, next)
 	}
 	if s.Status.Domain == cert.DomainRemoved {
-		if s.Status.HasLive || s.Serial != "" || s.Status.Renewal != cert.RenewalNone || s.NextAction != "" || !s.NextActionAt.IsZero() || s.Case != nil || s.Status.Escalated {
+		if s.Status.HasLive || s.Serial != "" || s.Status.Renewal != cert.RenewalNone || s.NextAction != "" || !s.NextActionAt.IsZero() ||
+			s.Case != nil || s.Status.Escalated {
 			r.breaks("removed has nothing", "%+v", s)
 		}
 		return
 	}
-	if (s.Case != nil) != (st.Case != nil) || s.Status.Escalated != (st.Case != nil) || s.Paused != (st.Pause != nil) || s.HTTPSRedirect != st.Serving.Redirect || s.Failures != st.Attempt.Failures {
+	if (s.Case != nil) != (st.Case != nil) || s.Status.Escalated != (st.Case != nil) || s.Paused != (st.Pause != nil) ||
+		s.HTTPSRedirect != st.Serving.Redirect || s.Failures != st.Attempt.Failures {
 		r.breaks("projection is state", "%+v, %+v", s, st)
 	}
 	if l := st.Serving.Live; l != nil && s.Serial != l.Serial || l == nil && s.Serial != "" {
@@ -318,7 +321,8 @@ func (r *rules) peopleHear(s cert.Snapshot, st *State, now time.Time) {
 	if l != nil && !st.Serving.Endangered && !st.Serving.Expired && now.After(l.endangeredAt().Add(slack)) && settled {
 		r.breaks("people hear before a quarter is left", "serial %s at %s", l.Serial, now)
 	}
-	if st.Case != nil || st.Pause != nil || r.last.Pause != nil || l != nil && !st.Serving.Expired && now.Before(l.endangeredAt()) && len(st.Serving.Lacking) == 0 || st.Serving.Held {
+	served := l != nil && !st.Serving.Expired && now.Before(l.endangeredAt()) && len(st.Serving.Lacking) == 0
+	if st.Case != nil || st.Pause != nil || r.last.Pause != nil || served || st.Serving.Held {
 		r.waitsSince = now
 	}
 	if st.Pause != nil || st.Phase == AwaitingHandBack {
@@ -328,7 +332,8 @@ func (r *rules) peopleHear(s cert.Snapshot, st *State, now time.Time) {
 		r.breaks("people hear of a long wait", "%s since %s in %s: %s", now, r.waitsSince, st.Phase, s.Status.Headline())
 		r.waitsSince = now
 	}
-	if st.Serving.Expired && !r.last.Serving.Expired && r.last.Serving.Live != nil && r.stopped.Before(l.RenewAt) && r.disturbed.Before(l.RenewAt) {
+	ended := st.Serving.Expired && !r.last.Serving.Expired && r.last.Serving.Live != nil
+	if ended && r.stopped.Before(l.RenewAt) && r.disturbed.Before(l.RenewAt) {
 		r.breaks("a healthy domain is renewed in time", "serial %s ended at %s, due at %s, disturbed %s", l.Serial, l.NotAfter, l.RenewAt, r.stopped)
 	}
 }
@@ -339,7 +344,8 @@ func (r *rules) passesOn(next State) {
 		return
 	}
 	want, got := r.last, next
-	if want.Seq != got.Seq || !reflect.DeepEqual(want.Serving, got.Serving) || !reflect.DeepEqual(want.Case, got.Case) || !reflect.DeepEqual(want.Pause, got.Pause) ||
+	if want.Seq != got.Seq || !reflect.DeepEqual(want.Serving, got.Serving) || !reflect.DeepEqual(want.Case, got.Case) ||
+		!reflect.DeepEqual(want.Pause, got.Pause) ||
 		want.Attempt.Failures != got.Attempt.Failures || want.RemovedBy != got.RemovedBy || want.Cases != got.Cases {
 		r.breaks("projection is what goes on", "%+v\n%+v", want, got)
 	}

@@ -28,7 +28,9 @@ var _ log.Logger = silentLog{}
 
 var (
 	tableTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	tableShop = cert.Domain{ID: "11111111-1111-1111-1111-111111111111", Hostname: "shop.example.com", Names: []string{"shop.example.com"}, Tenant: "acme"}
+	tableShop = cert.Domain{
+		ID: "11111111-1111-1111-1111-111111111111", Hostname: "shop.example.com", Names: []string{"shop.example.com"}, Tenant: "acme",
+	}
 )
 
 func tableCertificate(serial string, begun time.Time) *Certificate {
@@ -74,7 +76,8 @@ func before(e Event, s State) State {
 }
 
 func happeningOf(e Event) happening {
-	h := happening{at: tableTime, text: "because", by: "kim", wait: time.Minute, problem: cert.Problem{Code: cert.CAUnavailable, Message: "no answer"}}
+	h := happening{at: tableTime, text: "because", by: "kim", wait: time.Minute}
+	h.problem = cert.Problem{Code: cert.CAUnavailable, Message: "no answer"}
 	switch e {
 	case Issued:
 		h.issued = cert.Certificate{Serial: "02", Issuer: "Test CA", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}
@@ -102,7 +105,8 @@ func tableDomain(t *testing.T, s State) *domain {
 	return &domain{state: own, log: silentLog{}}
 }
 
-// TestEveryPhaseMeetsEveryEvent: a pair is in the table, and then its effects are carried out in their order and nothing else is, or it is a fault.
+// TestEveryPhaseMeetsEveryEvent: a pair is in the table, and then its effects are carried out in their order and
+// nothing else is, or it is a fault.
 func TestEveryPhaseMeetsEveryEvent(t *testing.T) {
 	t.Parallel()
 	allowed := 0

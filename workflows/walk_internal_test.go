@@ -168,8 +168,9 @@ type letter struct {
 const walkStart = 1767603600 // 2026-01-05 09:00 UTC
 
 func newWalk(seed uint64) *walk {
-	r := rand.New(rand.NewPCG(seed, 1))                                                                                                  //nolint:gosec // no secret
-	w := &walk{seed: seed, plan: r, luck: rand.New(rand.NewPCG(seed, 2)), begun: time.Unix(walkStart, 0).UTC(), asked: map[string]int{}} //nolint:gosec // no secret
+	r := rand.New(rand.NewPCG(seed, 1))    //nolint:gosec // no secret
+	luck := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // no secret
+	w := &walk{seed: seed, plan: r, luck: luck, begun: time.Unix(walkStart, 0).UTC(), asked: map[string]int{}}
 	length := time.Duration(20+r.IntN(160)) * 24 * time.Hour
 	w.ends = w.begun.Add(length)
 	w.sky = forecast(r, w.begun, 3*length)
@@ -475,7 +476,11 @@ func (w *walk) say(now time.Time, format string, args ...any) {
 // cancel is no verb: it is the button of the Temporal Web UI.
 const cancel = "cancel"
 
-var hostile = []string{"", "kim", "\x00", "\x1b[2Jkim", "‮kim", "a\nb", "<img src=x>[click](http://x)", string([]byte{0xff, 0xfe}), "\u2066x", "long " + fmt.Sprintf("%0600d", 7)}
+// hostile is what people may write.
+var hostile = []string{
+	"", "kim", "\x00", "\x1b[2Jkim", "\u202ekim", "a\nb", "<img src=x>[click](http://x)", string([]byte{0xff, 0xfe}), "\u2066x",
+	"long " + fmt.Sprintf("%0600d", 7),
+}
 
 // letters draws the messages of a walk.
 func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter) {
@@ -506,7 +511,8 @@ func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter)
 		}
 		if m.verb == Pause && r.IntN(3) > 0 { // most are resumed
 			id := fmt.Sprintf("m%d-r", i)
-			all = append(all, &letter{at: m.at.Add(time.Duration(r.ExpFloat64() * float64(5*24*time.Hour))), verb: Resume, id: id, arg: Request{ID: id, By: "kim", Reason: "(" + id + ")"}})
+			later := m.at.Add(time.Duration(r.ExpFloat64() * float64(5*24*time.Hour)))
+			all = append(all, &letter{at: later, verb: Resume, id: id, arg: Request{ID: id, By: "kim", Reason: "(" + id + ")"}})
 		}
 	}
 	return all

@@ -1,5 +1,5 @@
-// Package walks lets domains live for a year on a real Temporal server that skips the time in which they sleep. The workflows are the product's; the world
-// around them is made up, and has the workflows' clock.
+// Package walks lets domains live for a year on a real Temporal server that skips the time in which they sleep. The workflows are the product's;
+// the world around them is made up, and has the workflows' clock.
 package walks
 
 import (
@@ -32,8 +32,8 @@ const (
 	queue   = "walks"
 )
 
-// TestE1_DomainsLiveForAYearOnARealServer, with answers that are bad at random and messages all the time: each is removed at last and ends by nothing else, its
-// runs are short and its state is small.
+// TestE1_DomainsLiveForAYearOnARealServer, with answers that are bad at random and messages all the time: each is removed at last and ends by nothing else,
+// its runs are short and its state is small.
 func TestE1_DomainsLiveForAYearOnARealServer(t *testing.T) {
 	s := stack.New(t, stack.Options{Parts: []string{"postgres", "temporal"}, TimeSkipping: true})
 	info := s.Info()
@@ -125,7 +125,8 @@ func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Dia
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.of(r.ID)
-	answer := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Methods: map[string]cert.Method{r.Hostname: cert.DNS01}, CheckedAt: d.now}
+	answer := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, CheckedAt: d.now}
+	answer.Methods = map[string]cert.Method{r.Hostname: cert.DNS01}
 	switch l := lot(r.ID, "look", d.asked); {
 	case l < 0.1:
 		answer.Verdict, answer.Problems = cert.Wrong, []cert.Problem{{Code: cert.DNSNoRecords, Message: "not there", WhoActs: cert.TenantActs}}
