@@ -197,3 +197,19 @@ func TestB2_RecordsThatComeAndGoHideNoWaitForTheCA(t *testing.T) {
 	require.Len(t, w.cases, 1)
 	require.Equal(t, cert.CannotFinish, w.cases[0].Kind)
 }
+
+// TestB2_ALateRenewalThatIsHandedBackAndGetsNoBetterGoesToPeopleAgain after 72 hours: no look can tell how the records are.
+func TestB2_ALateRenewalThatIsHandedBackAndGetsNoBetterGoesToPeopleAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.look = func(n int) cert.Diagnosis {
+		if n == 1 {
+			return ready
+		}
+		return cert.Diagnosis{Verdict: cert.Unknown, Problems: []cert.Problem{{Code: cert.NameserverUnreachable, Message: "no answer"}}}
+	}
+	w.live(100*day, message{at: 95 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "kim"}})
+	opened := moments(t, w, "event escalation.opened")
+	require.Len(t, opened, 2, "when a quarter is left, and then")
+	require.Equal(t, start.Add(98*day), opened[1])
+}

@@ -31,10 +31,17 @@ func (d *domain) renew(ctx workflow.Context) {
 	diagnosis := d.look(ctx)
 	d.state.Asked.Certificate = ""
 	h := happening{at: workflow.Now(ctx)}
-	switch diagnosis.Verdict {
-	case cert.OK:
+	r, s := &d.state.Records, &d.state.Serving
+	if r.Since.IsZero() {
+		r.Since = h.at
+	}
+	switch late := d.state.Policy.EscalateDNSAfter; {
+	case diagnosis.Verdict == cert.OK:
 		d.happens(RecordsRight, h)
-	case cert.Wrong:
+	case diagnosis.Verdict != cert.Wrong && s.Endangered && d.state.Case == nil && h.at.Sub(r.Since) >= late: // handed back, and no better
+		h.caseKind, h.text = cert.RenewalLate, "no look could tell for "+span(late)+" whether the certificate can be renewed"
+		d.happens(RecordsTooLate, h)
+	case diagnosis.Verdict == cert.Wrong:
 		h.text = firstMessage(blocking(diagnosis.Problems))
 		d.state.Records.Moved = diagnosis.Pointed == cert.Wrong
 		d.happens(RecordsWrong, h)

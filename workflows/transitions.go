@@ -97,6 +97,7 @@ var transitions = everywhere(map[Phase]map[Event]Transition{
 		RecordsRight:   {Issuing, []Effect{NoteRecords, EndHold}},
 		RecordsWrong:   {RenewalDue, []Effect{Hold, PlanLookAtRenewal}},
 		RecordsUnknown: {RenewalDue, []Effect{PlanLookSoon}},
+		RecordsTooLate: {RenewalDue, []Effect{OpenCase, PlanLookSoon}},
 	},
 	AwaitingRetry: {
 		BeginFirst:      {AwaitingDNS, []Effect{BeginAttempt}},
