@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -39,14 +41,59 @@ func (a *app) removeCommand() *cobra.Command {
 	return cmd
 }
 
+// handBackCommand closes the case of one domain, or the cases of all that wait for the same reason, once that is mended.
 func (a *app) handBackCommand() *cobra.Command {
-	var note string
-	cmd := a.command("hand-back NAME", "Close a domain's case; automatic attempts begin again", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		answer, err := c.HandBack(ctx, control.Request{Name: args[0], By: a.author(), Reason: note})
-		return a.showAnswer(answer, err)
-	})
+	var (
+		note, reason string
+		all          bool
+	)
+	arguments := func(_ *cobra.Command, args []string) error {
+		switch {
+		case !all && len(args) != 1:
+			return errors.New("hand-back expects the name of a domain, or --all")
+		case all && len(args) > 0:
+			return errors.New("hand-back takes a name or --all, not both")
+		case !all && reason != "":
+			return errors.New("--reason chooses among all cases: say --all, too")
+		}
+		return nil
+	}
+	cmd := a.command("hand-back NAME | --all [--reason CODE]", "Close a domain's case, or many; automatic attempts begin again", arguments,
+		func(ctx context.Context, c *control.Control, args []string) error {
+			if all {
+				return a.handBackAll(ctx, c, reason, note)
+			}
+			answer, err := c.HandBack(ctx, control.Request{Name: args[0], By: a.author(), Reason: note})
+			return a.showAnswer(answer, err)
+		})
 	cmd.Flags().StringVar(&note, "note", "", "what was done; kept with the case")
+	cmd.Flags().BoolVar(&all, "all", false, "every open case of a domain")
+	cmd.Flags().StringVar(&reason, "reason", "", "only cases of this kind (such as too-many-failures), or about a problem of this code (such as caa_forbids)")
 	return cmd
+}
+
+func (a *app) handBackAll(ctx context.Context, c *control.Control, reason, note string) error {
+	type outcome struct {
+		Hostname string `json:"hostname"`
+		Error    string `json:"error,omitempty"`
+	}
+	outcomes := []outcome{}
+	n, err := c.HandBackAll(ctx, reason, control.Request{By: a.author(), Reason: note}, func(hostname string, err error) {
+		o := outcome{Hostname: hostname}
+		if err != nil {
+			o.Error = cert.AsProblem(err).Message
+		}
+		outcomes = append(outcomes, o)
+		if !a.json {
+			fmt.Fprintf(a.out, "%s: %s\n", cert.Unicode(hostname), cmp.Or(o.Error, "handed back"))
+		}
+	})
+	if a.json {
+		a.printJSON(a.out, outcomes)
+	} else {
+		fmt.Fprintf(a.out, "%d of %d cases handed back\n", n, len(outcomes))
+	}
+	return err
 }
 
 func (a *app) redirectCommand() *cobra.Command {

@@ -21,6 +21,7 @@ func TestE1_WorkflowNamesArePinned(t *testing.T) {
 	t.Parallel()
 	have := registered{}
 	workflows.Register(have)
-	require.Equal(t, registered{"Domain": workflow.VersioningBehaviorPinned, "Escalation": workflow.VersioningBehaviorPinned}, have)
+	const pinned = workflow.VersioningBehaviorPinned
+	require.Equal(t, registered{"Domain": pinned, "Escalation": pinned, "Caretaker": pinned}, have)
 	require.Equal(t, "move-on", workflows.MoveOn)
 }
