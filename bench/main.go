@@ -68,7 +68,7 @@ func run(ctx context.Context, only string, domains, atOnce int) error {
 // issuance measures domains from connected to served, beside raw calls.
 func issuance(ctx context.Context, domains int) (err error) {
 	fmt.Println("starting the stack: PostgreSQL, Temporal, CA, DNS, worker, edge, API")
-	s, err := stack.Start(stack.Options{CA: []string{"retry-after=0"}, Env: map[string]string{"LOG_LEVEL": "warn"}})
+	s, err := stack.Start(stack.Options{CA: []string{"retry-after=0"}, Env: map[string]string{"LOG_LEVEL": "warn"}, Parts: []string{"postgres", "temporal", "dns", "ca", "worker", "edge", "api"}})
 	if err != nil {
 		return err
 	}

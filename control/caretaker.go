@@ -63,6 +63,7 @@ const (
 type Caretaker struct {
 	Store     CaretakerStore
 	Workflows CaretakerWorkflows
+	Directory string             // of the CA that the platform orders from; certificates of another one are replaced. Empty: none is
 	Now       func() time.Time   // nil is time.Now
 	Report    func(cert.Finding) // is told each finding, one at a time; nil: they are logged
 	Log       *slog.Logger
@@ -112,6 +113,20 @@ func (p *page) now() time.Time {
 	return p.Now()
 }
 
+// changeCA asks those domains for a new certificate whose live one comes from another CA than the platform orders from now, such as its staging
+// environment. That is no finding: nothing is wrong, and the CA's limits may let it take days. A domain that is at it already ignores the signal.
+func (p *page) changeCA(ctx context.Context, rows []store.Inspected) {
+	for _, row := range rows {
+		if p.DryRun || p.Directory == "" || row.LiveCA == "" || row.LiveCA == p.Directory {
+			continue
+		}
+		request := workflows.WakeRequest{Cause: "its certificate comes from another CA than the platform orders from now", Renew: true}
+		if err := p.Workflows.Wake(ctx, workflows.DomainID(row.Hostname), request); err != nil {
+			p.Log.WarnContext(ctx, "a certificate of another CA is not replaced yet", "hostname", row.Hostname, "error", err)
+		}
+	}
+}
+
 func (p *page) inspect(ctx context.Context, rows []store.Inspected) error {
 	domains := make([]inspected, len(rows))
 	g, each := errgroup.WithContext(ctx)
@@ -126,6 +141,7 @@ func (p *page) inspect(ctx context.Context, rows []store.Inspected) error {
 		return err
 	}
 	p.sum.Domains = len(rows)
+	p.changeCA(ctx, rows)
 	if err := p.cautious(domains); err != nil {
 		return err
 	}

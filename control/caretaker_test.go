@@ -242,3 +242,28 @@ func TestF22_AnAuditNeedsDatabaseAndTemporal(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestF3_CertificatesOfAnotherCAAreReplacedAndThatIsNoFinding: a platform that goes from staging to production.
+func TestF3_CertificatesOfAnotherCAAreReplacedAndThatIsNoFinding(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, name := range []string{"new.example.com", "old.example.com", "unknown.example.com"} {
+		b.connected(t, name)
+		b.store.Record(name, func(*cert.Snapshot) {})
+	}
+	b.store.LiveCA = map[string]string{"new.example.com": "https://production.example", "old.example.com": "https://staging.example"}
+	c := b.caretaker()
+	c.Directory = "https://production.example"
+	if sum := walk(t, c); len(sum.Counts) != 0 {
+		t.Errorf("found %+v", sum.Counts)
+	}
+	asked := b.workflows.Asked()
+	if len(asked) != 1 || !strings.HasPrefix(asked[0], "renew domain:old.example.com") {
+		t.Errorf("asked %q", asked)
+	}
+	c.DryRun = true
+	walk(t, c)
+	if again := b.workflows.Asked(); len(again) != 1 {
+		t.Errorf("a dry run asked %q", again)
+	}
+}

@@ -23,6 +23,7 @@ type Inspected struct {
 	Serial      string    // of the live certificate
 	LiveNames   []string  // of the live certificate; none when it is not in the tables
 	LiveFrom    time.Time // its notBefore
+	LiveCA      string    // URL of the ACME directory that it was ordered from
 	Served      []ServedName
 	OpenCase    string // id of the domain's open case
 	CaseStarted bool   // its workflow has written something
@@ -53,7 +54,7 @@ func (s *Store) Inspect(ctx context.Context, after string, limit int) ([]Inspect
 	domains, err := list(ctx, s.pool, readInspected, `
 		SELECT d.id, d.hostname, d.names, d.tenant, CASE WHEN d.run = @no_run THEN '' ELSE coalesce(d.run::text, '') END, d.snapshot_at,
 		       d.domain_status, d.certificate_status, d.renewal_status, d.has_live, d.escalated, d.next_action_at,
-		       d.serial, live.names, live.not_before, coalesce(served.names, '[]'),
+		       d.serial, live.names, live.not_before, coalesce(live.directory, ''), coalesce(served.names, '[]'),
 		       coalesce(people.id, ''), coalesce(people.started, false), d.tended_at, d.tended_for, platform.id IS NOT NULL
 		FROM (SELECT * FROM domains WHERE removed_at IS NULL AND recorded AND hostname > @after ORDER BY hostname LIMIT @limit) d
 		LEFT JOIN certificates live ON live.serial = d.serial
@@ -72,11 +73,23 @@ func (s *Store) Inspect(ctx context.Context, after string, limit int) ([]Inspect
 	return domains, nil
 }
 
+// HasOtherCA reports whether a connected domain is served with a certificate that was ordered from another CA's directory than this one.
+func (s *Store) HasOtherCA(ctx context.Context, directory string) (bool, error) {
+	found, err := one(ctx, s.pool, pgx.RowTo[bool], `
+		SELECT EXISTS (
+			SELECT FROM domains d JOIN certificates c ON c.serial = d.serial
+			WHERE d.removed_at IS NULL AND d.serial <> '' AND c.directory NOT IN ('', $1))`, directory)
+	if err != nil {
+		return false, fmt.Errorf("look for certificates of another CA: %w", err)
+	}
+	return found, nil
+}
+
 func readInspected(row pgx.CollectableRow) (Inspected, error) {
 	var d Inspected
 	err := row.Scan(&d.ID, &d.Hostname, &d.Names, &d.Tenant, &d.Run, (*zeronull.Timestamptz)(&d.SnapshotAt),
 		&d.Status.Domain, &d.Status.Certificate, &d.Status.Renewal, &d.Status.HasLive, &d.Status.Escalated, (*zeronull.Timestamptz)(&d.NextActionAt),
-		&d.Serial, &d.LiveNames, (*zeronull.Timestamptz)(&d.LiveFrom), &d.Served,
+		&d.Serial, &d.LiveNames, (*zeronull.Timestamptz)(&d.LiveFrom), &d.LiveCA, &d.Served,
 		&d.OpenCase, &d.CaseStarted, (*zeronull.Timestamptz)(&d.Tended.At), &d.Tended.For, &d.ToldPeople)
 	return d, err
 }

@@ -67,11 +67,15 @@ func (c CaretakerConfig) ensure(ctx context.Context, schedules client.ScheduleCl
 	}})
 }
 
-// keep ensures the schedule as soon as Temporal answers.
-func (c CaretakerConfig) keep(ctx context.Context, schedules client.ScheduleClient, log *slog.Logger) {
+// keep ensures the schedule as soon as Temporal answers. A walk begins at once when the platform has changed its CA since its certificates were
+// ordered: otherCA reports that.
+func (c CaretakerConfig) keep(ctx context.Context, schedules client.ScheduleClient, otherCA func(context.Context) (bool, error), log *slog.Logger) {
 	const longest = time.Minute
 	for wait := time.Second; ; wait = min(2*wait, longest) {
 		err := c.ensure(ctx, schedules)
+		if err == nil {
+			err = walkForNewCA(ctx, schedules, otherCA)
+		}
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -82,4 +86,12 @@ func (c CaretakerConfig) keep(ctx context.Context, schedules client.ScheduleClie
 		case <-time.After(wait):
 		}
 	}
+}
+
+func walkForNewCA(ctx context.Context, schedules client.ScheduleClient, otherCA func(context.Context) (bool, error)) error {
+	found, err := otherCA(ctx)
+	if err != nil || !found {
+		return err
+	}
+	return schedules.GetHandle(ctx, workflows.CaretakerID).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -36,16 +37,27 @@ func TestF22_TheCaretakersScheduleFollowsTheSettingAndKeepsAPause(t *testing.T) 
 
 	daily := CaretakerConfig{Interval: 24 * time.Hour}
 	for range 2 { // each worker does this at its start
-		daily.keep(t.Context(), schedules, log)
+		daily.keep(t.Context(), schedules, sameCA, log)
 		require.Equal(t, 24*time.Hour, described().Spec.Intervals[0].Every)
 	}
 	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{Note: "maintenance"}))
-	CaretakerConfig{Interval: time.Hour}.keep(t.Context(), schedules, log)
+	CaretakerConfig{Interval: time.Hour}.keep(t.Context(), schedules, sameCA, log)
 	s := described()
 	require.Equal(t, time.Hour, s.Spec.Intervals[0].Every)
 	require.Equal(t, 6*time.Minute, s.Spec.Jitter)
 	require.True(t, s.State.Paused)
+
+	walks := func() int {
+		d, err := handle.Describe(t.Context())
+		require.NoError(t, err)
+		return d.Info.NumActions
+	}
+	require.Zero(t, walks())
+	CaretakerConfig{Interval: time.Hour}.keep(t.Context(), schedules, func(context.Context) (bool, error) { return true, nil }, log)
+	require.Eventually(t, func() bool { return walks() == 1 }, time.Minute, 50*time.Millisecond, "certificates of another CA are not left until tomorrow")
 }
+
+func sameCA(context.Context) (bool, error) { return false, nil }
 
 func TestF22_AnIntervalThatNoScheduleCouldMeanIsRefused(t *testing.T) {
 	t.Parallel()

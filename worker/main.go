@@ -95,13 +95,13 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		Issuance:     &activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
 		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
-		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Log: log}},
+		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Directory: c.CA.Directory, Log: log}},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	go authority.Watch(ctx)
-	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), log)
+	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, c.CA.Directory) }, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
 	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Allowed: rollout.Starts, Log: log})

@@ -178,10 +178,14 @@ func (d *domain) wake(r WakeRequest) {
 	if d.state.status().Domain == cert.DomainRemoved {
 		return
 	}
-	d.state.Asked.Reinstall = d.state.Asked.Reinstall || r.Reinstall
-	if r.Renew && d.state.Phase == Active {
-		d.state.Asked.Certificate = "the caretaker"
+	if r.Renew {
+		if d.state.Phase == Active && d.state.Asked.Certificate == "" { // else it is at it already
+			d.state.Asked.Certificate = "the caretaker"
+			d.tell(cert.RequestMade, RequestCertificate+" by the caretaker: "+r.Cause)
+		}
+		return
 	}
+	d.state.Asked.Reinstall = d.state.Asked.Reinstall || r.Reinstall
 	d.tell(cert.DomainRepaired, r.Cause)
 }
 

@@ -25,7 +25,7 @@ func (s *Store) Inspect(_ context.Context, after string, limit int) ([]store.Ins
 		status := v.Status
 		status.HasLive = false // nothing is served here
 		rows = append(rows, store.Inspected{
-			Domain: v.Domain, Run: v.Run, SnapshotAt: v.At, Status: status, NextActionAt: v.NextActionAt, Tended: s.Tended[v.ID],
+			Domain: v.Domain, Run: v.Run, SnapshotAt: v.At, Status: status, LiveCA: s.LiveCA[v.Hostname], NextActionAt: v.NextActionAt, Tended: s.Tended[v.ID],
 			ToldPeople: slices.ContainsFunc(s.OpenCases, func(c cert.Case) bool { return c.ID == store.PlatformCaseID(v.ID) }),
 		})
 	}
@@ -137,8 +137,11 @@ func (w *Workflows) Wake(ctx context.Context, id string, r workflows.WakeRequest
 		return errOr(err)
 	}
 	verb := "wake "
-	if r.Reinstall {
+	switch {
+	case r.Reinstall:
 		verb = "reinstall "
+	case r.Renew:
+		verb = "renew "
 	}
 	w.note(verb + id + ": " + r.Cause)
 	return nil

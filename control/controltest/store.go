@@ -29,6 +29,7 @@ type Store struct {
 	OpenCases     []cert.Case
 	Tended        map[string]store.Tended // by domain id
 	Writes        int                     // of the caretaker
+	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
 	owed          []owedCase

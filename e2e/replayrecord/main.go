@@ -88,7 +88,7 @@ func (r *recorder) renewed(ctx context.Context) error {
 // refused is a domain that the CA refuses three times, that support hands back, and that is complete then.
 func (r *recorder) refused(ctx context.Context) error {
 	const name = "refused.ready.test"
-	if _, err := r.Devstack("ca", "fault", "finalize", "problem:caa", "3"); err != nil {
+	if _, err := r.Devstack("ca", "fault", "finalize", "problem:caa", "3", "--name", name); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, name); err != nil {
@@ -189,7 +189,7 @@ func (r *recorder) expired(ctx context.Context) error {
 // parked is a domain whose name the CA has paused.
 func (r *recorder) parked(ctx context.Context) error {
 	const name = "parked.ready.test"
-	if _, err := r.Devstack("ca", "fault", "newOrder", "paused", "1"); err != nil {
+	if _, err := r.Devstack("ca", "fault", "newOrder", "paused", "1", "--name", name); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, name); err != nil {
@@ -207,10 +207,10 @@ func (r *recorder) parked(ctx context.Context) error {
 	return r.save(ctx, workflows.DomainID(name), name)
 }
 
-// orderGone is a domain whose order the CA has forgotten twice.
+// orderGone is a domain whose order the CA has forgotten.
 func (r *recorder) orderGone(ctx context.Context) error {
 	const name = "order-gone.ready.test"
-	if _, err := r.Devstack("ca", "fault", "order", "status:404", "2"); err != nil {
+	if _, err := r.Devstack("ca", "fault", "order", "status:404", "1", "--name", name); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, name); err != nil {
@@ -222,13 +222,24 @@ func (r *recorder) orderGone(ctx context.Context) error {
 	return r.save(ctx, workflows.DomainID(name), name)
 }
 
-// edgeAway is a domain whose certificate is issued while the edge is away: its installation goes on as regular activities.
+// edgeAway is a domain whose edge goes away when its certificate is issued: its installation goes on as a regular activity. The edge answers the CA's
+// question about the name, too, so that it may not be away before.
 func (r *recorder) edgeAway(ctx context.Context) error {
 	const name = "edge-away.ready.test"
-	if _, err := r.Devstack("stop", "edge"); err != nil {
+	if _, err := r.Devstack("ca", "fault", "certificate", "delay:4s", "1", "--name", name); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, name); err != nil {
+		return err
+	}
+	issued := func(int, cert.Headline) bool {
+		met, err := r.met(name)
+		return err == nil && met
+	}
+	if err := r.await(ctx, name, issued); err != nil {
+		return err
+	}
+	if _, err := r.Devstack("stop", "edge"); err != nil {
 		return err
 	}
 	err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.Installing })
@@ -239,6 +250,27 @@ func (r *recorder) edgeAway(ctx context.Context) error {
 		return err
 	}
 	return r.save(ctx, workflows.DomainID(name), name)
+}
+
+// met reports whether the CA has met the fault that was ordered for a name.
+func (r *recorder) met(name string) (bool, error) {
+	out, err := r.Devstack("ca", "faults")
+	if err != nil {
+		return false, err
+	}
+	var faults []struct {
+		Name string
+		Done int
+	}
+	if err := json.Unmarshal([]byte(out), &faults); err != nil {
+		return false, err
+	}
+	for _, f := range faults {
+		if f.Name == name && f.Done > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func complete(_ int, h cert.Headline) bool { return h == cert.InstallationComplete }
