@@ -20,6 +20,7 @@ type Domain struct {
 	Problems      []cert.Problem `json:"problems"`
 	NextAction    string         `json:"next_action,omitempty"`
 	NextActionAt  time.Time      `json:"next_action_at,omitzero"`
+	NextActor     cert.Actor     `json:"next_actor,omitempty"` // whose turn it is until then
 	Deadline      time.Time      `json:"deadline,omitzero"`     // when the present wait is handed to people
 	Certificate   *Certificate   `json:"certificate,omitempty"` // the live one
 	HTTPSRedirect bool           `json:"https_redirect"`
@@ -45,7 +46,7 @@ func newDomain(v store.View) Domain {
 	d := Domain{
 		Hostname: v.Hostname, UnicodeName: cert.Unicode(v.Hostname), Names: v.Names, Tenant: v.Tenant,
 		Headline: v.Headline, Status: v.Status, Failures: v.Failures, Paused: v.Paused, Problems: listed(v.Problems),
-		NextAction: cert.Line(v.NextAction, cert.MaxText), NextActionAt: v.NextActionAt, Deadline: v.Deadline,
+		NextAction: cert.Line(v.NextAction, cert.MaxText), NextActionAt: v.NextActionAt, NextActor: v.NextActor, Deadline: v.Deadline,
 		HTTPSRedirect: v.HTTPSRedirect, ConnectedAt: v.ConnectedAt, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Seq == 0 {

@@ -42,11 +42,24 @@ func (a *app) showNext(d control.Domain) {
 		fmt.Fprintln(a.out, "Paused: nothing is done by itself until it is resumed")
 	}
 	if d.NextAction != "" {
-		fmt.Fprintf(a.out, "Next: %s\n", a.action(d.NextAction, d.NextActionAt))
+		fmt.Fprintf(a.out, "Next: %s%s\n", a.action(d.NextAction, d.NextActionAt), turn(d))
 	}
 	if !d.Deadline.IsZero() && d.Headline != cert.InstallationComplete { // the end of a live certificate is told beside it
 		fmt.Fprintf(a.out, "Goes to support if nothing changes by %s\n", a.moment(d.Deadline))
 	}
+}
+
+// turn says whose turn it is, where that is somebody else's than evercert's own.
+func turn(d control.Domain) string {
+	if d.NextActor == "" || d.NextActor == cert.PlatformActs && !d.NextActionAt.IsZero() {
+		return ""
+	}
+	return " – " + acts[d.NextActor]
+}
+
+// acts are the actors in words.
+var acts = map[cert.Actor]string{
+	cert.TenantActs: "the tenant acts", cert.PlatformActs: "the platform acts", cert.CAActs: "the CA acts", cert.RegistrarActs: "the registrar acts",
 }
 
 // showRecords is the table to copy into a DNS provider's form.
@@ -81,10 +94,7 @@ func (a *app) showCase(c cert.Case) {
 
 // problemLine is what – who acts – what to do.
 func problemLine(p cert.Problem) string {
-	who := map[cert.Actor]string{
-		cert.TenantActs: "the tenant acts", cert.PlatformActs: "the platform acts", cert.CAActs: "the CA acts", cert.RegistrarActs: "the registrar acts",
-	}[p.WhoActs]
-	parts := []string{strings.TrimSuffix(p.Message, "."), who}
+	parts := []string{strings.TrimSuffix(p.Message, "."), acts[p.WhoActs]}
 	if p.Remediation != "" {
 		parts = append(parts, p.Remediation)
 	}
