@@ -47,8 +47,7 @@ func TestE1_EveryActivityIsRegistered(t *testing.T) {
 	var methods []string
 	for s, i := reflect.TypeFor[Set](), 0; i < s.NumField(); i++ {
 		owner := s.Field(i).Type
-		for m := range owner.NumMethod() {
-			method := owner.Method(m)
+		for method := range owner.Methods() {
 			if method.Type.NumIn() > 1 && method.Type.In(1) == reflect.TypeFor[context.Context]() {
 				methods = append(methods, "activities.(*"+owner.Elem().Name()+")."+method.Name)
 			}

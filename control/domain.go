@@ -20,7 +20,7 @@ type Domain struct {
 	Problems      []cert.Problem `json:"problems"`
 	NextAction    string         `json:"next_action,omitempty"`
 	NextActionAt  time.Time      `json:"next_action_at,omitzero"`
-	NextActor     cert.Actor     `json:"next_actor,omitempty"` // whose turn it is until then
+	NextActor     cert.Actor     `json:"next_actor,omitempty"`  // whose turn it is until then
 	Deadline      time.Time      `json:"deadline,omitzero"`     // when the present wait is handed to people
 	Certificate   *Certificate   `json:"certificate,omitempty"` // the live one
 	HTTPSRedirect bool           `json:"https_redirect"`

@@ -126,7 +126,7 @@ func TestOneCallerProbesABlockedAccountAtATime(t *testing.T) {
 		return leased
 	}
 	require.False(t, lease("profile a"), "not before the time of the first probe")
-	for _, next := range []time.Duration{10, 20, 40, 60, 60} {
+	for _, minutes := range []int{10, 20, 40, 60, 60} {
 		db.probeIsDue()
 		var leased atomic.Int32
 		var wg sync.WaitGroup
@@ -143,7 +143,7 @@ func TestOneCallerProbesABlockedAccountAtATime(t *testing.T) {
 		require.Equal(t, int32(1), leased.Load())
 		again, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")) // it failed
 		require.NoError(t, err)
-		require.InDelta(t, next*time.Minute, again.Wait, float64(time.Minute))
+		require.InDelta(t, time.Duration(minutes)*time.Minute, again.Wait, float64(time.Minute))
 	}
 	require.False(t, lease("profile b"), "just probed")
 	db.sql(`UPDATE acme_blocks SET probed_at = now() - interval '10 seconds'`)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -83,12 +84,10 @@ type free struct {
 // takeIfFree is the usual case in one round trip: no place is held, and each bucket has a token, so they are taken.
 func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []Charge) (state free, err error) {
 	args := s.bucketArgs(firstCharges(charges))
-	for name, value := range map[string]any{
+	maps.Copy(args, map[string]any{
 		"id": r.IssuanceID, "tenant": r.Tenant, "spent_for": spentFor, "charges": takenCharges(firstCharges(charges)),
 		"reserved_ca": charges[0].CA, "reserved_account": charges[0].Account,
-	} {
-		args[name] = value
-	}
+	})
 	batch := &pgx.Batch{}
 	batch.Queue(lockBucketsSQL, s.bucketArgs(firstCharges(charges)))
 	batch.Queue(`

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -114,12 +115,7 @@ func sum(all []*caller, which func(*caller) bool) (s summary) {
 
 func of(tenants ...string) func(*caller) bool {
 	return func(c *caller) bool {
-		for _, tenant := range tenants {
-			if c.Tenant == tenant {
-				return true
-			}
-		}
-		return len(tenants) == 0
+		return len(tenants) == 0 || slices.Contains(tenants, c.Tenant)
 	}
 }
 

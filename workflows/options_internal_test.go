@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,12 +72,8 @@ func TestEveryStepHasItsLimits(t *testing.T) {
 	for name, o := range steps {
 		regular[name], local[name] = o.patient, localOptions(o.brief)
 	}
-	for name, o := range orders {
-		regular[name] = o
-	}
-	for name, o := range briefs {
-		local[name] = o
-	}
+	maps.Copy(regular, orders)
+	maps.Copy(local, briefs)
 	for name, o := range local {
 		require.Positive(t, o.StartToCloseTimeout, name)
 		require.LessOrEqual(t, o.StartToCloseTimeout, 2*time.Second, "%s: a workflow task waits for it", name)

@@ -69,7 +69,7 @@ func TestRandomWalks(t *testing.T) {
 type tally struct {
 	mu                                    sync.Mutex
 	walks, runs, records, orders, largest int
-	certificates, cases, kills, resets    int
+	certificates, kills, resets           int
 	events                                map[cert.EventType]int
 	phases                                map[Phase]int
 	kinds                                 map[cert.CaseKind]int
@@ -178,7 +178,7 @@ func newWalk(seed uint64) *walk {
 		w.names = append(w.names, fmt.Sprintf("edge-%d:443", i+1))
 	}
 	w.mail = letters(r, w.begun, length)
-	w.rules.begin(w)
+	w.begin(w)
 	return w
 }
 

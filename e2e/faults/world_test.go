@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"strconv"
@@ -52,9 +53,7 @@ func hasty(more map[string]string) map[string]string {
 		"DNS_FIRST_CHECKS": "1s,1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "20s", "DNS_ESCALATE_AFTER": "5m", "DNS_ESCALATED_INTERVAL": "2s",
 		"ACME_FAILURES_PER_NAME_HOUR": "1000", "LOG_LEVEL": "warn",
 	}
-	for key, value := range more {
-		env[key] = value
-	}
+	maps.Copy(env, more)
 	return env
 }
 

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -40,7 +42,7 @@ type runner struct {
 // all applies the mutations one after the other. Its error says which survived.
 func (r runner) all(ctx context.Context, only *regexp.Regexp) error {
 	if out, failed, err := r.test(ctx, mutation{}); err != nil || len(failed) > 0 {
-		return fmt.Errorf("the tests fail without any mutation (%v): %v\n%s", err, failed, out)
+		return fmt.Errorf("the tests fail without any mutation (%w): %v\n%s", cmp.Or(err, errors.New("red")), failed, out)
 	}
 	var survived []string
 	for _, m := range mutations {

@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/sdk/client"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/e2e/stack"
 	"github.com/evercert/evercert/workflows"
@@ -242,7 +243,10 @@ func (r *recorder) edgeAway(ctx context.Context) error {
 	if _, err := r.Devstack("stop", "edge"); err != nil {
 		return err
 	}
-	err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.Installing })
+	err := r.await(ctx, name, func(int, cert.Headline) bool {
+		d, err := r.temporal.DescribeWorkflowExecution(ctx, workflows.DomainID(name), "")
+		return err == nil && len(d.GetPendingActivities()) == 1 && d.GetPendingActivities()[0].GetActivityType().GetName() == activities.VerifyEdgeName
+	})
 	if _, started := r.Devstack("start", "edge"); err != nil || started != nil {
 		return errors.Join(err, started)
 	}

@@ -46,7 +46,7 @@ type process struct {
 // worker starts a worker of a build, which ends with the test.
 func (f *fleet) worker(build string) *process {
 	f.t.Helper()
-	p := &process{exec.Command(stack.Bin("worker")), filepath.Join(f.t.TempDir(), "worker.log")} //nolint:noctx // no context ends it, kill does
+	p := &process{exec.Command(stack.Bin("worker")), filepath.Join(f.t.TempDir(), "worker.log")}
 	p.Env = os.Environ()
 	for name, value := range f.Info().Env {
 		p.Env = append(p.Env, name+"="+value)
