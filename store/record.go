@@ -14,10 +14,10 @@ import (
 )
 
 // RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot that is not newer
-// than the stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is, within a run, a higher Seq, which
-// starts at 1, or the same Seq at a later time: a worker that dies after the commit and before it has told Temporal
-// is followed by one that does the same turn again, maybe with a message that has come meanwhile. A snapshot of another run is newer when its time
-// is later: runs of one workflow follow each other, also after a reset, which begins again at a lower Seq.
+// than the stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is a later time, and within a run also a
+// higher Seq, which starts at 1, at the same time. The time is that of the workflow. It decides first, because a worker may die
+// after the commits of a turn and before it has told Temporal: another one does the turn again later, maybe with a message that has come meanwhile,
+// and then in fewer snapshots. Runs of one workflow follow each other, also after a reset, which begins again at a lower Seq.
 //
 // A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
 // are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days
@@ -65,7 +65,7 @@ func gate(snap cert.Snapshot) pgx.NamedArgs {
 
 // newer is the condition on a row of domains under which a snapshot is written.
 const newer = `(run IS NULL
-	OR run = @run AND (seq, snapshot_at) < (@seq::bigint, coalesce(@at::timestamptz, '-infinity'))
+	OR run = @run AND (snapshot_at, seq) < (coalesce(@at::timestamptz, snapshot_at), @seq::bigint)
 	OR run <> @run AND snapshot_at < coalesce(@at::timestamptz, '-infinity'))`
 
 // record writes a snapshot in one statement. It returns false, and has written nothing, unless the domain's row is there

@@ -38,6 +38,7 @@ func TestSnapshotIsReadAsItWasRecorded(t *testing.T) {
 	db := open(t)
 	d := db.connect("acme", "www.example.com", "example.com")
 	for seq, snap := range []cert.Snapshot{full(d, 1), pending(d, 2), full(d, 3)} { // from full to empty and back
+		snap.At = time.Date(2026, 11, 22, 7, seq, 0, 0, time.UTC)
 		require.NoError(t, db.RecordStatus(t.Context(), snap))
 		view, err := db.Domain(t.Context(), "www.example.com")
 		require.NoError(t, err)
@@ -127,7 +128,7 @@ func TestOlderSnapshotNeverWins(t *testing.T) {
 	for _, seq := range []int64{5, 4, 1} {
 		db.record(d, seq, event, func(s *cert.Snapshot) { s.NextAction = "late" })
 	}
-	db.record(d, 4, func(s *cert.Snapshot) { s.Names = []string{"www.example.com", "late.example.com"} })
+	db.record(d, 4, func(s *cert.Snapshot) { s.At, s.Names = at, []string{"www.example.com", "late.example.com"} })
 	db.record(d, 5, removed, func(s *cert.Snapshot) { s.At = at })
 	view, err := db.Domain(t.Context(), "www.example.com")
 	require.NoError(t, err)
@@ -164,6 +165,28 @@ func TestATurnThatIsDoneAgainLaterReplacesItsSnapshot(t *testing.T) {
 	require.Equal(t, cert.DomainRemovedEvent, timeline[0].Type)
 }
 
+// The same, but the first worker had come further than the next one does: two snapshots are followed by one, in which somebody has paused the domain.
+func TestF22_AShorterTurnThatIsDoneAgainReplacesTheLongerOne(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	d := db.connect("acme", "www.example.com")
+	first := db.record(d, 3)
+	lost := db.record(d, 4, func(s *cert.Snapshot) { s.At = first.At.Add(time.Millisecond) })
+	paused := func(s *cert.Snapshot) {
+		s.At, s.Paused = first.At.Add(10*time.Second), true
+		s.Events = []cert.Event{{Type: cert.RequestMade}}
+	}
+	db.record(d, 3, paused)
+	require.NoError(t, db.RecordStatus(t.Context(), lost)) // the first worker was only slow
+	view, err := db.Domain(t.Context(), "www.example.com")
+	require.NoError(t, err)
+	require.True(t, view.Paused)
+	require.Equal(t, int64(3), view.Seq)
+	timeline, err := db.Timeline(t.Context(), d.ID, 1)
+	require.NoError(t, err)
+	require.Equal(t, cert.RequestMade, timeline[0].Type)
+}
+
 func TestSnapshotsRecordedAtOnceLeaveTheNewest(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -171,10 +194,11 @@ func TestSnapshotsRecordedAtOnceLeaveTheNewest(t *testing.T) {
 	const snapshots = 40
 	var wg sync.WaitGroup
 	errs := make([]error, 2*snapshots)
+	at := time.Now()
 	for i, n := range rand.Perm(2 * snapshots) { // each twice, in any order
 		wg.Go(func() {
 			snap := pending(d, int64(n/2)+1)
-			snap.NextAction = fmt.Sprint(snap.Seq)
+			snap.NextAction, snap.At = fmt.Sprint(snap.Seq), at
 			snap.Events = []cert.Event{{Type: cert.DomainVerified}, {Type: cert.IssuanceSucceeded}}
 			errs[i] = db.RecordStatus(t.Context(), snap)
 		})
@@ -344,7 +368,7 @@ func TestF22_ARunAfterAResetWins(t *testing.T) {
 	requireNow("b 5")
 	write(secondRun, 6, 3*time.Hour)
 	requireNow("b 6")
-	write(secondRun, 5, 4*time.Hour) // a task that was done again, late
+	write(secondRun, 5, 2*time.Hour) // a late write of a task that was lost
 	requireNow("b 6")
 
 	timeline, err := db.Timeline(t.Context(), d.ID, 10)

@@ -81,6 +81,7 @@ type domain struct {
 	seen       []cert.RecordState // by the newest look of this run: the evidence of a case
 	resolution string             // of the case that was closed since the last record
 	changed    bool               // something that people read differs from what was recorded
+	updated    bool               // an update was accepted, and Temporal may not have stored it yet
 	woken      bool               // a message has something for the main loop to do
 	over       bool               // the story of this run's certificate has come to its end
 	cancelled  bool               // a cancellation from outside was noted

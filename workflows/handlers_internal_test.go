@@ -83,3 +83,36 @@ func TestASignalThatComesAsTheRunEndsIsTakenAlong(t *testing.T) {
 	require.NotNil(t, passed.Pause)
 	require.Equal(t, 1, recorded, "and is recorded")
 }
+
+// TestE3_AnUpdateIsStoredBeforeItIsRecorded: what is recorded in the same workflow task stands in the tables also when Temporal loses the update.
+func TestE3_AnUpdateIsStoredBeforeItIsRecorded(t *testing.T) {
+	t.Parallel()
+	for how, want := range map[string][]string{"update": {"accepted", "task completed", "recorded"}, "signal": {"recorded"}} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			env := quiet(t)
+			var got []string
+			record := func(context.Context, cert.Snapshot) error { got = append(got, "recorded"); return nil }
+			env.RegisterActivityWithOptions(record, activity.RegisterOptions{Name: activities.RecordStatusName})
+			env.SetOnTimerFiredListener(func(string) { got = append(got, "task completed") }) // a task with a timer in it waits for nothing else
+			env.RegisterWorkflowWithOptions(func(ctx workflow.Context, s State) error {
+				d, ctx := newDomain(ctx, s)
+				must(workflow.Await(ctx, func() bool { return d.woken }))
+				d.record(ctx)
+				return nil
+			}, workflow.RegisterOptions{Name: DomainWorkflow})
+			env.RegisterDelayedCallback(func() {
+				if how == "signal" {
+					env.SignalWorkflow(Pause, Request{By: "kim"})
+					return
+				}
+				env.UpdateWorkflow(Pause, "1", &testsuite.TestUpdateCallback{
+					OnAccept: func() { got = append(got, "accepted") }, OnReject: func(error) {}, OnComplete: func(any, error) {},
+				}, Request{By: "kim"})
+			}, time.Minute)
+			env.ExecuteWorkflow(DomainWorkflow, legal(Active))
+			require.NoError(t, env.GetWorkflowError())
+			require.Equal(t, want, got)
+		})
+	}
+}

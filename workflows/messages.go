@@ -121,6 +121,7 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) {
 	must(workflow.SetUpdateHandlerWithOptions(ctx, v.name,
 		func(ctx workflow.Context, r R) (Answer, error) {
 			v.request(&r).ID = workflow.GetCurrentUpdateInfo(ctx).ID
+			d.updated = true
 			return take(ctx, r)
 		},
 		workflow.UpdateHandlerOptions{Validator: func(ctx workflow.Context, r R) error {

@@ -16,12 +16,23 @@ import (
 // database as long as that takes.
 func (d *domain) record(ctx workflow.Context) {
 	for d.changed { // again, if a message came while it was written
+		d.keepUpdates(ctx)
 		d.state.Seq++
 		snap := d.snapshot(workflow.Now(ctx))
 		d.changed, d.events, d.omitted, d.diagnosis, d.resolution = false, nil, 0, nil, ""
 		workflow.SetCurrentDetails(ctx, d.story())
 		must(step(ctx, recordOptions, string(snap.Status.Headline()), activities.RecordStatusName, snap, nil))
 		d.showAttributes(ctx, snap)
+	}
+}
+
+// keepUpdates returns when Temporal has stored the updates that were accepted. Until a workflow task is completed, an update is in the memory of
+// Temporal alone. A snapshot that is written in the same task can therefore tell of a hand-back that never was: when Temporal dies before the
+// task is completed, nothing brings the update again. A timer ends the task; it costs one action for each update.
+func (d *domain) keepUpdates(ctx workflow.Context) {
+	for d.updated {
+		d.updated = false
+		must(workflow.NewTimerWithOptions(ctx, time.Millisecond, workflow.TimerOptions{Summary: "the request is stored first"}).Get(ctx, nil))
 	}
 }
 
