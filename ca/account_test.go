@@ -6,8 +6,8 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/evercert/evercert/cert"
