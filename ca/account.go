@@ -78,6 +78,39 @@ func (a *Authority) open(ctx context.Context) (*session, error) {
 			return nil, err
 		}
 	}
+	key, err := a.unseal(account)
+	if err != nil {
+		return nil, err
+	}
+	s := a.newSession(key, account.URL)
+	directory, err := s.directory(ctx)
+	if err != nil {
+		return nil, s.failure("read the directory", err)
+	}
+	if len(s.issuers) == 0 {
+		s.issuers = directory.Meta.CaaIdentities
+	}
+	return s, nil
+}
+
+// CheckKey returns an error if the key of the account that is kept can't be opened: this process has another keyring than the one that
+// sealed it, and what it seals would be closed to the others. It asks nobody but the store. Without an account there is nothing to check.
+func (a *Authority) CheckKey(ctx context.Context) error {
+	account, found, err := a.accounts.Account(ctx, a.cfg.Directory)
+	if err != nil {
+		return fmt.Errorf("load the account at %s: %w", a.cfg.name(), err)
+	}
+	if !found {
+		return nil
+	}
+	if _, err := a.unseal(account); err != nil {
+		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.name(), err)
+	}
+	return nil
+}
+
+// unseal returns the account's private key.
+func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
 	der, err := a.sealer.Unseal(account.SealedKey, a.keyID())
 	if err != nil {
 		return nil, fmt.Errorf("unseal its key: %w", err)
@@ -90,15 +123,7 @@ func (a *Authority) open(ctx context.Context) (*session, error) {
 	if !ok {
 		return nil, fmt.Errorf("read its key: it is a %T; P-256 was expected", parsed)
 	}
-	s := a.newSession(key, account.URL)
-	directory, err := s.directory(ctx)
-	if err != nil {
-		return nil, s.failure("read the directory", err)
-	}
-	if len(s.issuers) == 0 {
-		s.issuers = directory.Meta.CaaIdentities
-	}
-	return s, nil
+	return key, nil
 }
 
 // register makes an account at the CA and keeps it. When two processes do so at once, both go on with the one that was

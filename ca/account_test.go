@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -73,6 +74,25 @@ func TestAccountKeyIsKeptSealedOnly(t *testing.T) {
 	}
 	if bytes.Contains(kept.SealedKey, key) {
 		t.Error("the key can be read without the sealer")
+	}
+}
+
+// TestF24_AnotherKeyringIsNoticedAtTheStart: such a worker would seal keys that no edge can open.
+func TestF24_AnotherKeyringIsNoticedAtTheStart(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	stranger := newAuthority(t, s.config, s.accounts, newSealer(t), s.solver)
+	if err := stranger.CheckKey(t.Context()); err != nil {
+		t.Errorf("without an account any keyring will do: %v", err)
+	}
+	if _, err := s.Account(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := stranger.CheckKey(t.Context()); err == nil || !strings.Contains(err.Error(), "KEYRING_FILE") {
+		t.Errorf("with another keyring: %v", err)
+	}
+	if err := newAuthority(t, s.config, s.accounts, s.sealer, s.solver).CheckKey(t.Context()); err != nil {
+		t.Errorf("with the same keyring: %v", err)
 	}
 }
 

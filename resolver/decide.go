@@ -156,7 +156,7 @@ func (e evidence) provable(i int, m cert.Method) cert.Verdict {
 	case m == cert.HTTP01 && len(e.reached[i].http) > 0:
 		return e.pointed[i].usable.Worse(e.reached[i].http.Verdict())
 	case m == cert.TLSALPN01 && (e.bare() || e.pointed[i].usable == cert.OK) && len(e.reached[i].alpn) > 0:
-		if v := e.reached[i].alpn.Verdict(); v == cert.Wrong || e.bare() {
+		if v := e.reached[i].alpn.Verdict(); v == cert.Wrong || e.bare() || !e.reached[i].alpn.AnswersTLS() {
 			return v
 		}
 		return cert.OK // the platform's edge answers the protocol once a challenge is open, not before

@@ -26,7 +26,7 @@ func (r reached) cdn() string {
 	return ""
 }
 
-// reachAll asks the addresses of the names for which dns-01 won't do. The CA, too, connects to them only then.
+// reachAll asks the addresses of the names for which dns-01 won't do, or can't be known to. The CA, too, connects to them only then.
 func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*view) {
 	if r.config.ProbeTimeout <= 0 || len(views) == 0 {
 		return
@@ -73,7 +73,8 @@ func (e evidence) asksFor(i int, best plan) bool {
 		return true // doctor: nobody knows which method will be used
 	}
 	dns01 := e.provable(i, cert.DNS01).Worse(e.permitted(i, best.request(name, cert.DNS01)))
-	return !e.allows(cert.DNS01) || dns01 == cert.Wrong
+	// Unknown as well: mostly the validation zone is silent because the edges are down, which answer http-01 and tls-alpn-01, too.
+	return !e.allows(cert.DNS01) || dns01 != cert.OK
 }
 
 // noteCDN puts "a CDN stands in front" in the place of "leads somewhere else".

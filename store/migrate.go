@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -22,8 +23,13 @@ const migrationLock = 0x65766572 // "ever"
 
 // migrate brings the tables up to date. Each migration is a transaction of its own, with its line in schema_migrations:
 // a crash leaves the database between two migrations, never inside one, and the next start goes on from there.
+// On a database that is up to date it only reads, so that edges start, and status can be read, while it takes no writes.
 func migrate(ctx context.Context, conn *pgx.Conn) error {
-	err := underMigrationLock(ctx, conn, func(tx pgx.Tx) error {
+	names, err := pending(ctx, conn)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	err = underMigrationLock(ctx, conn, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			CREATE TABLE IF NOT EXISTS schema_migrations (
 				name       text PRIMARY KEY,
@@ -34,16 +40,40 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("create schema_migrations: %w", err)
 	}
-	entries, err := migrations.ReadDir("migrations")
-	if err != nil {
-		return fmt.Errorf("list migrations: %w", err)
-	}
-	for _, entry := range entries {
-		if err := apply(ctx, conn, entry.Name()); err != nil {
-			return fmt.Errorf("migration %s: %w", entry.Name(), err)
+	for _, name := range names {
+		if err := apply(ctx, conn, name); err != nil {
+			return fmt.Errorf("migration %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// pending returns the names of the migrations that the database has not seen yet, in their order.
+func pending(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	entries, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return nil, fmt.Errorf("list migrations: %w", err)
+	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	var made bool
+	if err := conn.QueryRow(ctx, `SELECT to_regclass('schema_migrations') IS NOT NULL`).Scan(&made); err != nil {
+		return nil, fmt.Errorf("look for schema_migrations: %w", err)
+	}
+	if !made {
+		return names, nil
+	}
+	rows, err := conn.Query(ctx, `SELECT name FROM schema_migrations`)
+	if err != nil {
+		return nil, fmt.Errorf("read schema_migrations: %w", err)
+	}
+	applied, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read schema_migrations: %w", err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(applied, name) }), nil
 }
 
 // apply runs one migration, unless it was run before. That is looked up under the lock: another process may have run it

@@ -50,6 +50,23 @@ func TestOpeningAgainKeepsWhatIsThere(t *testing.T) {
 	require.Equal(t, d, view.Domain)
 }
 
+// TestF22_ADatabaseWithoutWritesOpens: edges start and status can be read while the database is read-only, as after a fail-over to a standby.
+func TestF22_ADatabaseWithoutWritesOpens(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	db.connect("acme", "www.example.com")
+	raw, err := pgxpool.New(t.Context(), db.url)
+	require.NoError(t, err)
+	defer raw.Close()
+	_, err = raw.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+	require.NoError(t, err)
+	again := openAt(t, db.url)
+	view, err := again.Domain(t.Context(), "www.example.com")
+	require.NoError(t, err)
+	require.Equal(t, "acme", view.Tenant)
+	require.ErrorContains(t, again.SetTenantState(t.Context(), "acme", store.TenantActive), "read-only", "the database takes no writes")
+}
+
 // A migration that fails leaves nothing of itself, not even its line: the next start tries it as a whole.
 func TestFailedMigrationLeavesNothing(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,9 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := authority.CheckKey(ctx); err != nil {
+		return err
+	}
 	dns, err := resolver.New(c.Resolver, log)
 	if err != nil {
 		return err

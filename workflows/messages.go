@@ -34,10 +34,20 @@ type Request struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// what is asked for, as the timeline says it.
+func (Request) what(verb string) string { return verb }
+
 // RedirectRequest switches the HTTP to HTTPS redirect of a domain.
 type RedirectRequest struct {
 	Request
 	On bool `json:"on"`
+}
+
+func (r RedirectRequest) what(verb string) string {
+	if r.On {
+		return verb + " on"
+	}
+	return verb + " off"
 }
 
 // WakeRequest is what the caretaker found.
@@ -98,7 +108,7 @@ func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() boo
 
 // handle puts one verb behind a signal and an update of its name. The check runs again when the verb is carried out: the state may have moved on since. A
 // request that comes again, also in a later run, succeeds and does nothing.
-func handle[R any](ctx workflow.Context, d *domain, v verb[R]) {
+func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *domain, v verb[R]) {
 	take := func(ctx workflow.Context, r R) (Answer, error) {
 		request := v.request(&r)
 		request.clean()
@@ -112,7 +122,7 @@ func handle[R any](ctx workflow.Context, d *domain, v verb[R]) {
 		d.state.Asked.remember(request.ID)
 		message, did := v.apply(r, workflow.Now(ctx))
 		if did {
-			d.tell(cert.RequestMade, v.name+" by "+requester(request.By)+reason(*request))
+			d.tell(cert.RequestMade, r.what(v.name)+" by "+requester(request.By)+reason(*request))
 		}
 		d.woken = true
 		return d.answer(message), nil

@@ -100,6 +100,24 @@ func TestE3_AVerbDoesTheSameAsSignalAndAsUpdate(t *testing.T) {
 	}
 }
 
+// TestA3_TheTimelineSaysWhichWayTheRedirectWent: both requests have the same verb.
+func TestA3_TheTimelineSaysWhichWayTheRedirectWent(t *testing.T) {
+	t.Parallel()
+	kim := workflows.Request{By: "kim"}
+	w := story{world: readyAt(1)}.told(t,
+		message{at: hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true, Request: kim}},
+		message{at: 2 * hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{Request: kim}})
+	var made []string
+	for _, snap := range w.snapshots {
+		for _, e := range snap.Events {
+			if e.Type == cert.RequestMade {
+				made = append(made, e.Detail)
+			}
+		}
+	}
+	require.Equal(t, []string{"https-redirect on by kim", "https-redirect off by kim"}, made)
+}
+
 func TestARepeatedRequestSucceedsAndDoesNothingMore(t *testing.T) {
 	t.Parallel()
 	for _, s := range stories() {

@@ -19,6 +19,7 @@ type AddressResult struct {
 	TLS      *Handshake    // of Prober.TLSALPN and Prober.HTTPS, when a connection was made
 
 	fault    *fault
+	answered bool // of Prober.TLSALPN: a server spoke TLS, if only to refuse
 	target   Target
 	protocol string
 }
@@ -48,6 +49,11 @@ func (r Results) Verdict() cert.Verdict {
 		}
 	}
 	return verdict
+}
+
+// AnswersTLS reports whether a TLS server answered Prober.TLSALPN at one of the addresses, if only to refuse the question.
+func (r Results) AnswersTLS() bool {
+	return slices.ContainsFunc(r, func(a AddressResult) bool { return a.answered })
 }
 
 // Problems tells what is wrong, once for all the addresses where it is, and what is worth knowing besides.

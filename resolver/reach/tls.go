@@ -42,6 +42,7 @@ func (p *Prober) askALPN(ctx context.Context, t Target, addr netip.Addr) (Addres
 	var result AddressResult
 	cdn := p.cdnAt(addr)
 	state, failed := p.negotiate(ctx, addr, t.Name, acmeProtocol)
+	result.answered = failed == nil || failed.alert != ""
 	if failed == nil && state.NegotiatedProtocol == acmeProtocol {
 		result.TLS = &Handshake{Version: tls.VersionName(state.Version), ACME: Negotiated}
 		return result, nil
