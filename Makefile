@@ -62,6 +62,8 @@ test: build ## Run all tests of both modules and count them
 	@{ $(stream); \
 	echo 'Unit, replay and integration tests$(if $(RACE),, (no C compiler here: without the race detector))'; \
 	stream go test -json -count=1 $(RACE) ./e2e/stack ./e2e/testsummary $$(go list ./... | grep -vE '/e2e(/|$$)'); \
+	echo 'Random walks through the lives of domains, a thousand of them, without the race detector'; \
+	stream go test -json -count=1 -run RandomWalks ./workflows; \
 	echo 'Tests of devstack'; \
 	$(DEVSTACK) stream go test -C devstack -json -count=1 ./...; \
 	echo 'End-to-end tests: the real parts as processes, some minutes'; \

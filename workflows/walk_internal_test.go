@@ -27,7 +27,7 @@ import (
 
 var (
 	walkSeed  = flag.Uint64("walk.seed", 0, "walk this seed only, and tell what happens")
-	walkSeeds = flag.Int("walk.seeds", 1000, "how many seeds are walked")
+	walkSeeds = flag.Int("walk.seeds", walksByDefault, "how many seeds are walked")
 )
 
 // TestRandomWalks lives through the months of a domain, again and again, each time in another world, and looks at every record. A seed that
