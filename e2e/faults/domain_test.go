@@ -73,8 +73,8 @@ func (d *domain) verb(verb string) error {
 	return d.api("POST", "/v1/domains/"+d.name+"/"+verb, map[string]string{"by": "sue"}, nil)
 }
 
-// handBack returns a call to repeat until it returns nil. One whose answer did not come may have been carried out: the next one is told that no
-// case is open.
+// handBack returns a call to repeat until it returns nil. One whose answer did not come may have been carried out: the next one is told
+// that no case is open.
 func (d *domain) handBack() func() error {
 	unanswered := false
 	return func() error {

@@ -18,8 +18,8 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// lifetime is that of certificates. They are due for renewal after two thirds of it. An order that is under way must come well before, although
-// the faults of other domains' steps hold it up, for ten seconds each time that the worker is killed.
+// lifetime is that of certificates. They are due for renewal after two thirds of it. An order that is under way must come well before,
+// although the faults of other domains' steps hold it up, for ten seconds each time that the worker is killed.
 var lifetime = long(90*time.Second, 10*time.Minute)
 
 // faultTime is how long a fault lasts at each step.
