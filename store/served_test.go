@@ -208,7 +208,7 @@ func TestEdgesAreToldOfChangesAndOfNothingElse(t *testing.T) {
 	db.record(d, 2, redirect(true))
 	require.ElementsMatch(t, d.Names, []string{changed.next(), changed.next()})
 	db.record(d, 3, redirect(true))
-	db.record(d, 2, redirect(false)) // an old one
+	db.record(d, 2, redirect(false), func(s *cert.Snapshot) { s.At = s.At.Add(-time.Hour) }) // an old one
 	require.NoError(t, db.Retire(t.Context(), []string{"never.example.com"}))
 	require.NoError(t, db.Install(t.Context(), []string{"www.example.com"}, "0b"))
 	require.Equal(t, "www.example.com", changed.next())
