@@ -13,11 +13,12 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot that is not newer
-// than the stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is a later time, and within a run also a
-// higher Seq, which starts at 1, at the same time. The time is that of the workflow. It decides first, because a worker may die
-// after the commits of a turn and before it has told Temporal: another one does the turn again later, maybe with a message that has come meanwhile,
-// and then in fewer snapshots. Runs of one workflow follow each other, also after a reset, which begins again at a lower Seq.
+// RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot that is not newer than the
+// stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is a later time, and within a run also a
+// higher Seq, which starts at 1, at the same time. The time is that of the workflow. It decides first, because a worker may die after
+// the commits of a turn and before it has told Temporal: another one does the turn again later, maybe with a message that has come
+// meanwhile, and then in fewer snapshots. Runs of one workflow follow each other, also after a reset, which begins again at a lower
+// Seq.
 //
 // A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
 // are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days

@@ -165,7 +165,8 @@ func TestATurnThatIsDoneAgainLaterReplacesItsSnapshot(t *testing.T) {
 	require.Equal(t, cert.DomainRemovedEvent, timeline[0].Type)
 }
 
-// The same, but the first worker had come further than the next one does: two snapshots are followed by one, in which somebody has paused the domain.
+// The same, but the first worker had come further than the next one does: two snapshots are followed by one, in which somebody has
+// paused the domain.
 func TestF22_AShorterTurnThatIsDoneAgainReplacesTheLongerOne(t *testing.T) {
 	t.Parallel()
 	db := open(t)

@@ -84,7 +84,8 @@ func TestASignalThatComesAsTheRunEndsIsTakenAlong(t *testing.T) {
 	require.Equal(t, 1, recorded, "and is recorded")
 }
 
-// TestE3_AnUpdateIsStoredBeforeItIsRecorded: what is recorded in the same workflow task stands in the tables also when Temporal loses the update.
+// TestE3_AnUpdateIsStoredBeforeItIsRecorded: what is recorded in the same workflow task stands in the tables also when Temporal loses
+// the update.
 func TestE3_AnUpdateIsStoredBeforeItIsRecorded(t *testing.T) {
 	t.Parallel()
 	for how, want := range map[string][]string{"update": {"accepted", "task completed", "recorded"}, "signal": {"recorded"}} {

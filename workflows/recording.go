@@ -26,9 +26,9 @@ func (d *domain) record(ctx workflow.Context) {
 	}
 }
 
-// keepUpdates returns when Temporal has stored the updates that were accepted. Until a workflow task is completed, an update is in the memory of
-// Temporal alone. A snapshot that is written in the same task can therefore tell of a hand-back that never was: when Temporal dies before the
-// task is completed, nothing brings the update again. A timer ends the task; it costs one action for each update.
+// keepUpdates returns when Temporal has stored the updates that were accepted. Until a workflow task is completed, an update is in the
+// memory of Temporal alone. A snapshot that is written in the same task can therefore tell of a hand-back that never was: when Temporal
+// dies before the task is completed, nothing brings the update again. A timer ends the task; it costs one action for each update.
 func (d *domain) keepUpdates(ctx workflow.Context) {
 	for d.updated {
 		d.updated = false

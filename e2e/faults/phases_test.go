@@ -229,7 +229,7 @@ func (f *fleet) goals(report *table) {
 		f.removing: {{"removed", f.removing.shows(cert.Removed)}, {"workflow ended", hasEnded}},
 		f.support: {
 			{"still with support", f.support.shows(cert.ContactSupport)},
-			{"handed back", func() error { return f.support.verb("hand-back") }},
+			{"handed back", f.support.handBack()},
 			complete(f.support),
 		},
 	} {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -29,6 +30,15 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
+// TestMain lets more tests run at the same time than there are cores: their stacks wait most of the time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // soaking is set by `make soak`: longer faults.
 var soaking = os.Getenv("EVERCERT_SOAK") == "1"
 
@@ -44,7 +54,8 @@ func long(short, soak time.Duration) time.Duration {
 // are shared. In a column of the grid the faults of all steps come one after the other.
 var patience = long(4*time.Minute, 40*time.Minute)
 
-const glance = 100 * time.Millisecond // between two looks
+// glance is between two looks. A step waits for two seconds that somebody sees it, and many look at the same time.
+const glance = 300 * time.Millisecond
 
 // hasty makes a life of days pass in seconds. It is the environment of all stacks here; budgets are on, so that there is something to lock.
 func hasty(more map[string]string) map[string]string {
