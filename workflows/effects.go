@@ -75,7 +75,7 @@ var effects = map[Effect]func(*domain, happening){
 	OpenCase:          (*domain).openCase,
 	CloseCase:         (*domain).closeCase,
 	BeginWaitsAnew:    (*domain).beginWaitsAnew,
-	TellRemoved:       func(d *domain, h happening) { d.state.RemovedBy = h.text; d.tell(cert.DomainRemovedEvent, h.text) },
+	TellRemoved:       (*domain).tellRemoved,
 }
 
 // The records.
@@ -340,6 +340,12 @@ func (d *domain) closeCase(h happening) {
 	}
 	d.state.Case, d.resolution = nil, h.text
 	d.tell(cert.EscalationClosed, h.text)
+}
+
+// tellRemoved ends what was wrong as well: nobody has to mend it any more.
+func (d *domain) tellRemoved(h happening) {
+	d.state.RemovedBy, d.state.Problems = h.text, nil
+	d.tell(cert.DomainRemovedEvent, h.text)
 }
 
 // beginWaitsAnew lets no deadline be nearer than on the first day, and the next try begin at once.

@@ -198,6 +198,13 @@ func TestA3_RedirectCanAlwaysBeSwitchedOff(t *testing.T) {
 	require.False(t, w.last().HTTPSRedirect)
 }
 
+func TestARemovedDomainHasNoProblems(t *testing.T) {
+	t.Parallel()
+	w := story{world: refusedTimes(1)}.told(t, message{at: hour, verb: workflows.Remove})
+	require.Len(t, events(w, cert.DomainRemovedEvent), 1)
+	require.Empty(t, w.last().Problems)
+}
+
 func TestRemovingAnEscalatedDomainClosesTheCaseOnItsTimeline(t *testing.T) {
 	t.Parallel()
 	w := story{world: refusedTimes(3)}.told(t)
