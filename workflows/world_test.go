@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type world struct {
 
 	recorded  func(cert.Snapshot) // if set: called while a snapshot is written
 	database  func() error        // if set: what the database says to each activity that needs it
+	mu        sync.Mutex          // of effects
 	effects   []string            // what the outside saw, with its time
 	checked   []activities.CheckRequest
 	snapshots []cert.Snapshot
@@ -66,6 +68,8 @@ func (w *world) certificate(n int, life time.Duration) cert.Certificate {
 }
 
 func (w *world) saw(format string, args ...any) {
+	w.mu.Lock() // edges are verified at the same time
+	defer w.mu.Unlock()
 	w.effects = append(w.effects, w.env.Now().UTC().Format("01-02 15:04 ")+fmt.Sprintf(format, args...))
 }
 
