@@ -128,7 +128,7 @@ const healthyDomains = 100
 // TestF22_TheCaretaker is figure 5, and what else is promised of it, one after the other on one evercert.
 func TestF22_TheCaretaker(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, map[string]string{"DNS_ESCALATE_AFTER": "2s", "RUN_SETTLE_AFTER": "1s"})
+	h := newHouse(t, map[string]string{"DNS_ESCALATE_AFTER": "2s"})
 	h.startStubs()
 	for _, part := range []struct {
 		name string
