@@ -2,8 +2,7 @@ package resolver_test
 
 import (
 	"crypto/tls"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +45,7 @@ func TestF1_AnEdgeThatAnswersValidates(t *testing.T) {
 	secured.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return nil, net.UnknownNetworkError("no certificate yet") // the server answers with an alert, as an edge does for a new name
 	}}
-	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	secured.StartTLS()
 	t.Cleanup(secured.Close)
 	d = diagnoseAtEdge(t, []cert.Method{cert.DNS01, cert.TLSALPN01}, closedPort(t), portOf(t, secured.URL))

@@ -60,12 +60,8 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
-	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
+	authority, err := newAuthority(ctx, c, db, keys, log)
 	if err != nil {
-		return err
-	}
-	if err := authority.CheckKey(ctx); err != nil {
 		return err
 	}
 	dns, err := resolver.New(c.Resolver, log)
@@ -111,6 +107,16 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil
+}
+
+// newAuthority returns the platform's account at its CA, whose key this process must be able to open.
+func newAuthority(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) (*ca.Authority, error) {
+	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
+	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
+	if err != nil {
+		return nil, err
+	}
+	return authority, authority.CheckKey(ctx)
 }
 
 // work starts the workflows of connected domains, and watches the builds meanwhile, until ctx ends.
