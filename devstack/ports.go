@@ -36,6 +36,10 @@ func choosePorts(dir string, onlyFree bool) (portSet, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the remembered ports: %w", err)
 	}
+	block, err := claimBlock()
+	if err != nil {
+		return nil, err
+	}
 	chosen, taken := portSet{}, map[int]bool{}
 	for _, name := range portNames {
 		udp := name == "dns" || name == "dcv"
@@ -45,7 +49,7 @@ func choosePorts(dir string, onlyFree bool) (portSet, error) {
 			candidates = candidates[1:]
 			taken[usual] = true
 		}
-		port, err := firstFree(candidates, taken, udp)
+		port, err := firstFree(append(candidates, block...), taken, udp)
 		if err != nil {
 			return nil, fmt.Errorf("find a free port for %s: %w", name, err)
 		}
@@ -63,19 +67,42 @@ func firstFree(candidates []int, taken map[int]bool, udp bool) (int, error) {
 			return port, nil
 		}
 	}
-	for {
-		port, err := randomFreePort(udp)
-		if err != nil || !taken[port] {
-			return port, err
-		}
-	}
+	return 0, errors.New("none of those that this stack may take is free")
 }
 
-// randomFreePort picks below the range from which systems take the ports of
-// outgoing connections (32768 and up on Linux, 49152 elsewhere): while a part
-// restarts, no client may sit on its port.
+// All ports lie below the range from which systems take those of outgoing
+// connections (32768 and up on Linux, 49152 elsewhere): while a part restarts,
+// no client may sit on its port.
+const (
+	lowestBlock, endOfBlocks = 20000, 32000
+	blockSize                = 40 // more than there are portNames
+)
+
+// heldBlock keeps the first port of this process's block until the process ends.
+var heldBlock net.Listener
+
+// claimBlock returns ports that no other stack takes. A stack listens on its
+// ports one by one, seconds after it has chosen them; several that start at the
+// same moment and choose at random would meet. So each holds the first port of
+// a block, and the others of the block are its own.
+func claimBlock() (ports []int, err error) {
+	blocks := rand.Perm((endOfBlocks - lowestBlock) / blockSize)
+	for _, n := range blocks {
+		first := lowestBlock + n*blockSize
+		if heldBlock, err = net.Listen("tcp", hostPort(first)); err != nil {
+			continue
+		}
+		for port := first + 1; port < first+blockSize; port++ {
+			ports = append(ports, port)
+		}
+		return ports, nil
+	}
+	return nil, fmt.Errorf("no block of ports between %d and %d is free: %w", lowestBlock, endOfBlocks, err)
+}
+
+// randomFreePort picks a port for what listens on it at once.
 func randomFreePort(udp bool) (int, error) {
-	const lowest, highest, tries = 20000, 32000, 1000
+	const lowest, highest, tries = endOfBlocks, 32768, 1000
 	for range tries {
 		port := lowest + rand.IntN(highest-lowest)
 		if portFree(port, udp) {
