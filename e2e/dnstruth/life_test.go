@@ -221,6 +221,17 @@ func (l *life) live(ctx context.Context, p parts, d time.Duration) error {
 	return errors.New("the domain never ended")
 }
 
+// namedRun is the store of one run: the test environment gives all runs the same id, which is no UUID.
+type namedRun struct {
+	*store.Store
+	id string
+}
+
+func (n namedRun) RecordStatus(ctx context.Context, s cert.Snapshot) error {
+	s.Run = n.id
+	return n.Store.RecordStatus(ctx, s)
+}
+
 // run is one run of the workflow, until it ends or is removed at that moment.
 func (l *life) run(p parts, now time.Time, state workflows.State, removed time.Time) error {
 	quiet := slog.New(slog.DiscardHandler)
@@ -237,7 +248,7 @@ func (l *life) run(p parts, now time.Time, state workflows.State, removed time.T
 		},
 		Issuance:     &activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
 		Installation: &activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}},
-		Records:      &activities.Records{Store: p.db, Policy: cert.DefaultPolicy(), Log: quiet},
+		Records:      &activities.Records{Store: namedRun{p.db, uuid.NewString()}, Policy: cert.DefaultPolicy(), Log: quiet},
 	}.Register(env)
 	env.RegisterDelayedCallback(func() {
 		if !env.IsWorkflowCompleted() {
