@@ -158,8 +158,24 @@ type Version struct {
 	Next           string    `json:"next"`            // what to do about it, in a sentence
 }
 
-// Versions lists the builds, the newest first.
-func (d *Deployment) Versions(ctx context.Context) ([]Version, error) {
+// Versions lists the builds, the newest first. Temporal answers only so many questions about a deployment at a time: then it asks again.
+func (d *Deployment) Versions(ctx context.Context) (versions []Version, err error) {
+	const tries, pause = 10, 500 * time.Millisecond
+	for range tries {
+		versions, err = d.versions(ctx)
+		if err == nil || !strings.Contains(err.Error(), "too many requests") { // the server gives it no type of its own
+			return versions, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+	return nil, err
+}
+
+func (d *Deployment) versions(ctx context.Context) ([]Version, error) {
 	routing, err := d.Routing(ctx)
 	if err != nil {
 		return nil, translate(err, "ask again")
