@@ -42,6 +42,7 @@ var productParts = []string{"worker", "edge", "api"}
 type stack struct {
 	dir, bin  string // absolute
 	ports     portSet
+	block     net.Listener // keeps other stacks away from ports, to the end of the process
 	token     string
 	env       map[string]string // for the product's binaries
 	caOptions []string

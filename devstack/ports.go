@@ -25,22 +25,23 @@ var portNames = []string{
 
 // choosePorts decides on all ports and remembers them in dir/ports.json.
 // With onlyFree the usual ports are left alone, so that several stacks and the
-// tests can run beside each other.
-func choosePorts(dir string, onlyFree bool) (portSet, error) {
+// tests can run beside each other. held keeps the others away from the ports for as long as it is open.
+func choosePorts(dir string, onlyFree bool) (chosen portSet, held net.Listener, err error) {
 	path := filepath.Join(dir, "ports.json")
 	remembered := portSet{}
 	if data, err := os.ReadFile(path); err == nil {
 		if err := json.Unmarshal(data, &remembered); err != nil {
-			return nil, fmt.Errorf("read the remembered ports: %w (delete %s to choose new ones)", err, path)
+			return nil, nil, fmt.Errorf("read the remembered ports: %w (delete %s to choose new ones)", err, path)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the remembered ports: %w", err)
+		return nil, nil, fmt.Errorf("read the remembered ports: %w", err)
 	}
-	block, err := claimBlock()
+	block, held, err := claimBlock()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	chosen, taken := portSet{}, map[int]bool{}
+	chosen = portSet{}
+	taken := map[int]bool{}
 	for _, name := range portNames {
 		udp := name == "dns" || name == "dcv"
 		usual := usualPorts[name]
@@ -51,14 +52,14 @@ func choosePorts(dir string, onlyFree bool) (portSet, error) {
 		}
 		port, err := firstFree(append(candidates, block...), taken, udp)
 		if err != nil {
-			return nil, fmt.Errorf("find a free port for %s: %w", name, err)
+			return nil, nil, fmt.Errorf("find a free port for %s: %w", name, err)
 		}
 		chosen[name], taken[port] = port, true
 	}
 	if err := writeJSON(path, chosen); err != nil {
-		return nil, fmt.Errorf("remember the ports: %w", err)
+		return nil, nil, fmt.Errorf("remember the ports: %w", err)
 	}
-	return chosen, nil
+	return chosen, held, nil
 }
 
 func firstFree(candidates []int, taken map[int]bool, udp bool) (int, error) {
@@ -78,26 +79,23 @@ const (
 	blockSize                = 40 // more than there are portNames
 )
 
-// heldBlock keeps the first port of this process's block until the process ends.
-var heldBlock net.Listener
-
 // claimBlock returns ports that no other stack takes. A stack listens on its
 // ports one by one, seconds after it has chosen them; several that start at the
 // same moment and choose at random would meet. So each holds the first port of
 // a block, and the others of the block are its own.
-func claimBlock() (ports []int, err error) {
+func claimBlock() (ports []int, held net.Listener, err error) {
 	blocks := rand.Perm((endOfBlocks - lowestBlock) / blockSize)
 	for _, n := range blocks {
 		first := lowestBlock + n*blockSize
-		if heldBlock, err = net.Listen("tcp", hostPort(first)); err != nil {
+		if held, err = net.Listen("tcp", hostPort(first)); err != nil {
 			continue
 		}
 		for port := first + 1; port < first+blockSize; port++ {
 			ports = append(ports, port)
 		}
-		return ports, nil
+		return ports, held, nil
 	}
-	return nil, fmt.Errorf("no block of ports between %d and %d is free: %w", lowestBlock, endOfBlocks, err)
+	return nil, nil, fmt.Errorf("no block of ports between %d and %d is free: %w", lowestBlock, endOfBlocks, err)
 }
 
 // randomFreePort picks a port for what listens on it at once.

@@ -130,7 +130,7 @@ func newStack(ctx context.Context, dir string, o upOptions, selected []string, s
 	if s.bin, err = filepath.Abs(s.bin); err != nil {
 		return nil, fmt.Errorf("find the folder of the binaries: %w", err)
 	}
-	if s.ports, err = choosePorts(dir, o.freePorts); err != nil {
+	if s.ports, s.block, err = choosePorts(dir, o.freePorts); err != nil {
 		return nil, err
 	}
 	if err = s.ensureToken(); err != nil {
