@@ -198,6 +198,8 @@ func temporalDynamicConfig() *dynamicconfig.MemoryClient {
 		dynamicconfig.MatchingPersistenceMaxQPS.Key():                           unlimited,
 		dynamicconfig.VisibilityProcessorMaxPollRPS.Key():                       visibilityPolls,
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key():                        cachedWorkflows,
+		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():                  1, // two cores need no more, and each is polled and forwards
+		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():                 1,
 	} {
 		settings.OverrideValue(key, value)
 	}
