@@ -254,3 +254,8 @@ func drawDiagram() string {
 	fmt.Fprintf(&b, "    note right of %s: removal leads here from every phase\n    %s --> [*]\n```\n", name(Removed), name(Removed))
 	return b.String()
 }
+
+// eventsOf are the events that may happen in a phase, sorted.
+func eventsOf(p Phase) []Event {
+	return slices.DeleteFunc(slices.Clone(Events), func(e Event) bool { _, ok := transitions[p][e]; return !ok })
+}

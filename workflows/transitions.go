@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -168,8 +167,3 @@ func (d *domain) happens(e Event, h happening) {
 
 // silent events are followed at once by a look, which is recorded.
 var silent = map[Event]bool{BeginFirst: true, BeginRenewal: true, BeginInstalling: true, Due: true, CertificateOld: true}
-
-// eventsOf are the events that may happen in a phase, sorted.
-func eventsOf(p Phase) []Event {
-	return slices.DeleteFunc(slices.Clone(Events), func(e Event) bool { _, ok := transitions[p][e]; return !ok })
-}

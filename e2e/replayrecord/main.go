@@ -142,17 +142,9 @@ func (r *recorder) late(ctx context.Context) error {
 // held is a domain whose records are gone when its certificate is due, and back later.
 func (r *recorder) held(ctx context.Context) error {
 	const name = "held.empty.test"
-	records, err := r.pointed(ctx, name)
+	records, err := r.withdrawn(ctx, name)
 	if err != nil {
 		return err
-	}
-	if err := r.await(ctx, name, complete); err != nil {
-		return err
-	}
-	for _, record := range records {
-		if _, err := r.Devstack("dns", "del", record.Name, record.Type); err != nil {
-			return err
-		}
 	}
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.RenewalHeld }); err != nil {
 		return err
@@ -169,17 +161,8 @@ func (r *recorder) held(ctx context.Context) error {
 // expired is a domain whose certificate ends while its records are gone.
 func (r *recorder) expired(ctx context.Context) error {
 	const name = "expired.empty.test"
-	records, err := r.pointed(ctx, name)
-	if err != nil {
+	if _, err := r.withdrawn(ctx, name); err != nil {
 		return err
-	}
-	if err := r.await(ctx, name, complete); err != nil {
-		return err
-	}
-	for _, record := range records {
-		if _, err := r.Devstack("dns", "del", record.Name, record.Type); err != nil {
-			return err
-		}
 	}
 	if err := r.await(ctx, name, func(_ int, h cert.Headline) bool { return h == cert.Expired }); err != nil {
 		return err
@@ -289,6 +272,23 @@ func (r *recorder) pointed(ctx context.Context, name string) ([]cert.Record, err
 		return nil, err
 	}
 	return answer.Records, r.set(answer.Records)
+}
+
+// withdrawn brings a domain to its certificate and takes its records away then. It returns the records.
+func (r *recorder) withdrawn(ctx context.Context, name string) ([]cert.Record, error) {
+	records, err := r.pointed(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.await(ctx, name, complete); err != nil {
+		return nil, err
+	}
+	for _, record := range records {
+		if _, err := r.Devstack("dns", "del", record.Name, record.Type); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
 }
 
 func (r *recorder) set(records []cert.Record) error {
