@@ -65,8 +65,7 @@ func TestF3_OneFaultOfTheAccountIsOneBlock(t *testing.T) {
 			}
 			s.waits(t, s.order(t, name))
 
-			s.accounts.probeIsDue()
-			s.restart(t) // a process that knows of the time
+			s.restartForProbe(t)
 			if err := s.Admit(t.Context()); err != nil {
 				t.Errorf("the domain that may probe is held back: %v", err)
 			}
@@ -88,8 +87,7 @@ func TestF3_OneDomainProbesAndTheOthersWait(t *testing.T) {
 	s := newSetup(t)
 	s.server.Answer("/new-order", 2, http.StatusForbidden, nil, newTerms)
 	want(t, s.order(t, name)(), cert.Wait, cert.AccountProblem)
-	s.accounts.probeIsDue()
-	s.restart(t)
+	s.restartForProbe(t)
 	if _, err := s.Account(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,8 +124,7 @@ func TestF3_ARefusedNameShowsThatTheAccountWorks(t *testing.T) {
 	s := newSetup(t)
 	s.server.Answer("/new-order", 1, http.StatusForbidden, nil, newTerms)
 	want(t, s.order(t, name)(), cert.Wait, cert.AccountProblem)
-	s.accounts.probeIsDue()
-	s.restart(t)
+	s.restartForProbe(t)
 	s.server.Answer("/new-order", 1, http.StatusBadRequest, nil, catest.Problem("rejectedIdentifier", "never"))
 	want(t, s.order(t, name)(), cert.Refused, cert.DomainNotAllowed)
 	if err := s.order(t, "other.example.com")(); err != nil {
@@ -140,8 +137,7 @@ func TestF3_AnOutageSaysNothingOfTheAccount(t *testing.T) {
 	s := newSetup(t)
 	s.server.Answer("/new-order", 1, http.StatusForbidden, nil, newTerms)
 	want(t, s.order(t, name)(), cert.Wait, cert.AccountProblem)
-	s.accounts.probeIsDue()
-	s.restart(t)
+	s.restartForProbe(t)
 	s.server.Answer("/new-order", 1, http.StatusInternalServerError, nil, "")
 	wantPlain(t, s.order(t, name)())
 	s.waits(t, s.order(t, "other.example.com"))
@@ -161,8 +157,7 @@ func TestF3_ADeactivatedAccountIsProbedWithoutAnOrder(t *testing.T) {
 	s.waits(t, func() error { return s.Admit(t.Context()) })
 
 	for _, works := range []bool{false, true} {
-		s.accounts.probeIsDue()
-		s.restart(t)
+		s.restartForProbe(t)
 		if err := s.Probe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -215,8 +210,7 @@ func TestF3_AnUnsupportedContactBlocksTheRegistration(t *testing.T) {
 	s.server.Answer("/new-account", 1, http.StatusBadRequest, nil, catest.Problem("unsupportedContact", "no mail there"))
 	want(t, s.order(t, name)(), cert.Wait, cert.AccountProblem)
 	s.waits(t, s.order(t, name))
-	s.accounts.probeIsDue()
-	s.restart(t)
+	s.restartForProbe(t)
 	if err := s.order(t, name)(); err != nil {
 		t.Error(err)
 	}

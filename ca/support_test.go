@@ -192,6 +192,13 @@ func (s *setup) restart(t *testing.T) {
 	s.Authority = newAuthority(t, s.config, s.accounts, s.sealer, s.solver)
 }
 
+// restartForProbe lets the next probe of the account through, and makes the authority anew: this process knows of the time.
+func (s *setup) restartForProbe(t *testing.T) {
+	t.Helper()
+	s.accounts.probeIsDue()
+	s.restart(t)
+}
+
 func newAuthority(t *testing.T, config ca.Config, accounts ca.Accounts, sealer ca.Sealer, solver ca.Solver) *ca.Authority {
 	t.Helper()
 	a, err := ca.New(config, accounts, sealer, solver, slog.New(slog.NewTextHandler(t.Output(), nil)))

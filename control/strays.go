@@ -44,10 +44,10 @@ func (p *page) inspectHostnames(ctx context.Context, ids []string) error {
 		case !running:
 		case u.RemovedAt.IsZero():
 			f := diagnosis{cert.RowMissing, "it was not in the tables, and its workflow was running", wake}
-			err = p.mend(f, u.Hostname, func() error { return p.Workflows.Wake(ctx, id, workflows.WakeRequest{Cause: f.detail}) })
+			err = p.repairNow(f, u.Hostname, func() error { return p.Workflows.Wake(ctx, id, workflows.WakeRequest{Cause: f.detail}) })
 		case p.now().Sub(u.RemovedAt) > settledAfter:
 			f := diagnosis{cert.RemovedRuns, "it was removed at " + u.RemovedAt.Format("2006-01-02 15:04 MST") + ", and its workflow was running", wake}
-			err = p.mend(f, u.Hostname, func() error { return p.Workflows.Forget(ctx, u.Hostname, f.detail) })
+			err = p.repairNow(f, u.Hostname, func() error { return p.Workflows.Forget(ctx, u.Hostname, f.detail) })
 		}
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (p *page) inspectCases(ctx context.Context, ids []string) error {
 			f.detail = "the case was closed, and its workflow was running"
 			repair = func() error { return p.Store.OweCase(ctx, c.ID) }
 		}
-		if err := p.mend(f, c.ID, repair); err != nil {
+		if err := p.repairNow(f, c.ID, repair); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (p *page) inspectServed(ctx context.Context) error {
 	for _, s := range strays {
 		f := diagnosis{cert.ServedStray, "no connected domain has the name, and it was served with serial " + s.Serial, wake}
 		if s.Hostname != "" {
-			err = p.mend(f, s.Name, func() error { return p.Store.RetireStray(ctx, s.Name, s.Serial) })
+			err = p.repairNow(f, s.Name, func() error { return p.Store.RetireStray(ctx, s.Name, s.Serial) })
 		} else {
 			err = p.orphan(ctx, f, s)
 		}
@@ -129,8 +129,8 @@ func (p *page) runs(ctx context.Context, id string) (bool, error) {
 	return e.Running, nil
 }
 
-// mend makes a repair that needs no memory.
-func (p *page) mend(f diagnosis, subject string, repair func() error) error {
+// repairNow makes a repair of which nothing is kept for later: the next walk finds the difference again if it is still there.
+func (p *page) repairNow(f diagnosis, subject string, repair func() error) error {
 	if p.DryRun {
 		p.note(f, subject, cert.NotTouched)
 		return nil
