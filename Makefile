@@ -70,11 +70,13 @@ test: build ## Run all tests of both modules and count them
 	stream go test -json -count=1 -p 1 -timeout 30m $$(go list ./e2e/... | grep -vE '/e2e/(stack|testsummary)$$'); \
 	} | bin/testsummary
 
-# As make test has them, but with faults of half a minute, outages of ten, and SOAKS rounds: each begins anew, and meets the steps in another order.
+# As make test has them, but with ten years for one, faults of half a minute, outages of ten, and SOAKS rounds: each begins anew, and meets the steps in
+# another order.
 SOAKS ?= 3
 
 .PHONY: soak
-soak: build ## Run the tests of faults with longer faults, SOAKS rounds of about half an hour
+soak: build ## Live ten years on a real server, then run the tests of faults with longer faults, SOAKS rounds of about half an hour
+	@EVERCERT_SOAK=1 go test -count=1 -timeout 1h -v ./e2e/walks
 	@EVERCERT_SOAK=1 go test -count=$(SOAKS) -timeout 6h -v ./e2e/faults
 
 # A target that fails without a failing input has found nothing: Go before 1.27 loses a race when the time is over (go.dev/issue/75804).

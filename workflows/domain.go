@@ -55,6 +55,9 @@ func (d *domain) turn(ctx workflow.Context) {
 		d.awaitDNS(ctx) // look; wait longer; look again
 	case Issuing:
 		d.issue(ctx) // CSR, order, validation; the key stays in the store
+		if d.state.Phase == Installing && d.state.Asked.Removal == "" && d.state.Pause == nil {
+			d.install(ctx) // at once: both are told in one record, unless this takes longer than a moment
+		}
 	case Installing:
 		d.install(ctx) // tell the edges, then see it served
 	case Active:

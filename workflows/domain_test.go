@@ -32,12 +32,12 @@ func TestA1_ReadyDomainIsIssuedAndInstalledWithNoFurtherStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.live(day)
-	require.Equal(t, []cert.Headline{cert.Issuing, cert.Installing, cert.InstallationComplete, cert.Removed}, w.headlines())
+	require.Equal(t, []cert.Headline{cert.Issuing, cert.InstallationComplete, cert.Removed}, w.headlines())
 	require.Equal(t, 1, w.orders)
 	require.Equal(t, []string{
 		"01-05 09:00 look", "01-05 09:00 event domain.connected", "01-05 09:00 event domain.verified",
-		"01-05 09:00 csr /1", "01-05 09:00 order /1 renewal=false", "01-05 09:00 event certificate.issuance.succeeded",
-		"01-05 09:00 install 01", "01-05 09:00 verify 01", "01-05 09:00 event certificate.installation.succeeded",
+		"01-05 09:00 csr /1", "01-05 09:00 order /1 renewal=false", "01-05 09:00 install 01", "01-05 09:00 verify 01",
+		"01-05 09:00 event certificate.issuance.succeeded", "01-05 09:00 event certificate.installation.succeeded",
 		"01-06 09:00 event domain.removed",
 	}, w.effects)
 }
@@ -102,7 +102,7 @@ func TestA4_AfterAFailureAPersonCanStartAnAttempt(t *testing.T) {
 		return w.certificate(n, 90*day), nil
 	}
 	w.live(day, message{at: 30 * time.Minute, verb: workflows.RequestCertificate, arg: workflows.Request{By: "tenant"}})
-	require.Equal(t, []cert.Headline{cert.Issuing, cert.RequestCertificate, cert.Issuing, cert.Installing, cert.InstallationComplete, cert.Removed}, w.headlines())
+	require.Equal(t, []cert.Headline{cert.Issuing, cert.RequestCertificate, cert.Issuing, cert.InstallationComplete, cert.Removed}, w.headlines())
 	require.Equal(t, []string{"01-05 09:00", "01-05 09:30"}, times(w, "order"))
 }
 
@@ -251,6 +251,32 @@ func TestUnknownAnswersAndWaitsAreNeverFailures(t *testing.T) {
 	text := strings.Join(w.effects, "\n")
 	require.Equal(t, 2, strings.Count(text, "order /1 "), "a wait goes on with the same issuance")
 	require.Equal(t, 1, strings.Count(text, "order /3 "), "an order that is gone gets a new one")
+}
+
+// TestA3_AnInstallationIsShownWhenItTakesLongerThanAMoment, whichever half of it does: else it is told with its end.
+func TestA3_AnInstallationIsShownWhenItTakesLongerThanAMoment(t *testing.T) {
+	t.Parallel()
+	for half, makeSlow := range map[string]func(w *world, slowly func() error){
+		"install": func(w *world, slowly func() error) {
+			w.database = func() error {
+				if w.orders == 0 || w.installs > 0 {
+					return nil
+				}
+				return slowly()
+			}
+		},
+		"verify": func(w *world, slowly func() error) { w.verify = func(int, string) error { return slowly() } },
+	} {
+		w, tries := newWorld(t), 0
+		makeSlow(w, func() error {
+			if tries++; tries < 3 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		w.live(day)
+		require.Equal(t, []cert.Headline{cert.Issuing, cert.Installing, cert.InstallationComplete, cert.Removed}, w.headlines(), half)
+	}
 }
 
 func TestAFailedInstallationIsTriedAgainWithoutASecondOrder(t *testing.T) {

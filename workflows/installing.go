@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,11 @@ func (d *domain) install(ctx workflow.Context) {
 	}
 	var installed activities.Installed
 	request := activities.InstallRequest{Names: d.state.Names, Serial: c.Serial}
-	if err := step(ctx, installOptions, "serial "+c.Serial, activities.InstallCertificateName, request, &installed); err != nil {
+	telling := try(ctx, installOptions, "serial "+c.Serial, activities.InstallCertificateName, request)
+	if !telling.settled(ctx) {
+		d.record(ctx) // it takes longer: people read that it is being installed
+	}
+	if err := telling.patient(ctx).Get(ctx, &installed); err != nil {
 		d.installationFailed(workflow.Now(ctx), activities.ReadVerdict(err), nil)
 		return
 	}
@@ -46,6 +51,9 @@ func (d *domain) verify(ctx workflow.Context, serial string, edges []string) (wo
 	for i, edge := range edges {
 		request := activities.EdgeRequest{Names: d.state.Names, Serial: serial, Edge: edge}
 		looks[i] = try(ctx, verifyOptions, "does "+edge+" serve serial "+serial, activities.VerifyEdgeName, request)
+	}
+	if slices.ContainsFunc(looks, func(look attempted) bool { return !look.settled(ctx) }) {
+		d.record(ctx) // it takes longer
 	}
 	for i := range edges { // an edge that is away holds up no other
 		answers[i] = looks[i].patient(ctx)

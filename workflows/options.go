@@ -47,15 +47,14 @@ var (
 	// What people read must be written before the workflow goes on: it waits for the database as long as that takes.
 	recordOptions = stepOptions{
 		brief:   2 * time.Second,
-		patient: workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second, ScheduleToCloseTimeout: unlimited, RetryPolicy: enduring},
+		patient: workflow.ActivityOptions{StartToCloseTimeout: 10 * time.Second, ScheduleToCloseTimeout: unlimited, RetryPolicy: patient},
 	}
 	// The policy is read from the worker's memory.
 	policyOptions = localOptions(time.Second)
 
-	// patient retries faults (network, our own) quickly at first; then the workflow takes over with a durable wait.
+	// patient retries faults (network, our own) quickly at first, then once a minute. Every try is a billed action, and every domain that waits goes on
+	// within a minute of the end of the fault.
 	patient = &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: time.Minute}
-	// enduring retries without end. Every try is a billed action: after some minutes there is one in two minutes.
-	enduring = &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute}
 )
 
 // unlimited is longer than any fault: ten years, the life of a Temporal cluster.

@@ -25,9 +25,15 @@ func try(ctx workflow.Context, o stepOptions, summary, activity string, request 
 	return attempted{o, summary, activity, request, workflow.ExecuteLocalActivity(local(ctx, localOptions(o.brief), summary), activity, request)}
 }
 
-// patient waits for the first try, and goes on with a regular activity unless that told all there is to know.
+// settled waits for the first try, and reports whether that told all there is to know.
+func (a attempted) settled(ctx workflow.Context) bool {
+	err := a.brief.Get(ctx, nil)
+	return err == nil || isFinal(err)
+}
+
+// patient waits for the first try, and goes on with a regular activity unless that settled it.
 func (a attempted) patient(ctx workflow.Context) workflow.Future {
-	if err := a.brief.Get(ctx, nil); err == nil || isFinal(err) {
+	if a.settled(ctx) {
 		return a.brief
 	}
 	return workflow.ExecuteActivity(regular(ctx, a.options.patient, a.summary), a.activity, a.request)

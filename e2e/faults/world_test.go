@@ -50,9 +50,9 @@ func long(short, soak time.Duration) time.Duration {
 	return short
 }
 
-// patience is how long a domain may take to go on by itself. A claim whose start was lost is taken again after a minute, and these machines
-// are shared. In a column of the grid the faults of all steps come one after the other.
-var patience = long(4*time.Minute, 40*time.Minute)
+// patience is how long a domain may take to go on by itself. In a column of the grid the faults of all steps come one after the other, for minutes,
+// and a step that has met many of them is tried once a minute. A claim whose start was lost is taken again after a minute, too.
+var patience = long(8*time.Minute, 40*time.Minute)
 
 // glance is between two looks. A step waits for two seconds that somebody sees it, and many look at the same time.
 const glance = 300 * time.Millisecond

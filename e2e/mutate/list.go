@@ -28,7 +28,7 @@ var mutations = []mutation{
 	one("Held never cleared", "effects.go", "\td.state.Serving.Held = false\n", ""),
 	{"DormantInterval ignored", []change{{"cert/policy.go", "\t\treturn p.DormantInterval\n", "\t\treturn p.EscalatedInterval\n"}}},
 	one("heartbeat time-out removed", "options.go", "HeartbeatTimeout: 10 * time.Second, ", ""),
-	one("record limited to three tries", "options.go", "MaximumInterval: 2 * time.Minute}", "MaximumInterval: 2 * time.Minute, MaximumAttempts: 3}"),
+	one("record limited to three tries", "options.go", "ScheduleToCloseTimeout: unlimited, RetryPolicy: patient}", "ScheduleToCloseTimeout: unlimited, RetryPolicy: &temporal.RetryPolicy{MaximumInterval: time.Minute, MaximumAttempts: 3}}"),
 	one("record limited in time", "options.go", "ScheduleToCloseTimeout: unlimited", "ScheduleToCloseTimeout: time.Minute"),
 	one("ScheduleToClose unset in localOptions", "options.go", "StartToCloseTimeout: within, ScheduleToCloseTimeout: within,", "StartToCloseTimeout: within,"),
 	one("cancellation reaches the domain", "domain.go", "\tctx, _ = workflow.NewDisconnectedContext(ctx)\n\td.handle", "\td.handle"),
