@@ -69,7 +69,15 @@ func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
 	if !view.Status.Escalated {
 		return Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
 	}
-	answer, err := c.put(ctx, view, workflows.HandedBack, workflows.Request{By: r.By, Reason: r.Reason})
+	request := workflows.HandBackRequest{Request: workflows.Request{By: r.By, Reason: r.Reason}}
+	cases, err := c.store.Cases(ctx, true, view.Hostname)
+	if err != nil {
+		return Answer{}, fmt.Errorf("find the open case of %s: %w", view.Hostname, err)
+	}
+	if len(cases) > 0 {
+		request.Case = cases[0].ID
+	}
+	answer, err := c.put(ctx, view, workflows.HandedBack, request)
 	if err == nil {
 		answer.Message = shown + " is handed back; automatic attempts begin again"
 	}

@@ -139,10 +139,11 @@ func TestA5_SupportHandsBackADomainWithAnOpenCaseOnly(t *testing.T) {
 		t.Errorf("without a case: %v", err)
 	}
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
+	b.store.OpenCases = []cert.Case{{ID: "7/1", Hostname: "other.example.com"}, {ID: "8/3", Hostname: "shop.example.com"}}
 	if answer, err := b.HandBack(t.Context(), request); err != nil || answer.Hostname != "shop.example.com" {
 		t.Errorf("with a case: %+v, %v", answer, err)
 	}
-	if got := b.workflows.Asked(); !slices.Equal(got, []string{"handed-back shop.example.com {ID: By:sue Reason:CAA fixed}"}) {
+	if got := b.workflows.Asked(); !slices.Equal(got, []string{"handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:8/3}"}) {
 		t.Errorf("asked %q", got)
 	}
 }

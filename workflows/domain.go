@@ -42,6 +42,9 @@ func (d *domain) turn(ctx workflow.Context) {
 		return
 	}
 	d.noteTime(workflow.Now(ctx))
+	if d.handEarlyBack() {
+		return
+	}
 	if d.state.Asked.Reinstall {
 		d.reinstall(ctx)
 		return
@@ -88,6 +91,7 @@ type domain struct {
 	woken      bool               // a message has something for the main loop to do
 	over       bool               // the story of this run's certificate has come to its end
 	cancelled  bool               // a cancellation from outside was noted
+	early      *happening         // a hand-back that was heard before its case was open
 }
 
 // newDomain sets up a run. The context that it returns is not cancelled when somebody asks Temporal to cancel the workflow.
@@ -138,6 +142,7 @@ func (d *domain) rest(ctx workflow.Context, until time.Time, summary string) {
 		return
 	}
 	defer func() { d.woken = false }()
+	d.early = nil // what was lost has been done again, and did not open that case
 	now := workflow.Now(ctx)
 	for _, m := range d.state.moments() {
 		if m.at.After(now) && (until.IsZero() || until.After(m.at)) {

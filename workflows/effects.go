@@ -328,7 +328,7 @@ func (d *domain) openCase(h happening) {
 	}
 	s.Cases++
 	s.Case = &cert.Case{
-		ID: fmt.Sprintf("%s/%d", s.ID, s.Cases), DomainID: s.ID, Hostname: s.Hostname, Tenant: s.Tenant, Kind: h.caseKind, Reason: h.text,
+		ID: s.caseID(s.Cases), DomainID: s.ID, Hostname: s.Hostname, Tenant: s.Tenant, Kind: h.caseKind, Reason: h.text,
 		Failures: s.Attempt.Failures, Problems: s.Problems, OpenedAt: h.at,
 	}
 	d.tell(cert.EscalationOpened, h.text)

@@ -155,7 +155,7 @@ func (e *escalation) tellDomain(ctx workflow.Context) {
 		return
 	}
 	r := *e.s.HandBack
-	request := Request{ID: HandBack + ":" + e.s.ID, By: r.By, Reason: r.Text}
+	request := HandBackRequest{Case: e.s.ID, Request: Request{ID: HandBack + ":" + e.s.ID, By: r.By, Reason: r.Text}}
 	if err := workflow.SignalExternalWorkflow(ctx, DomainID(e.s.Hostname), "", HandedBack, request).Get(ctx, nil); err != nil {
 		if e.tryAgain.IsZero() {
 			e.note(ctx, CaseRequest{By: "evercert", Text: "the domain could not be told yet, and is told again: " + cert.Line(err.Error(), cert.MaxDetail)})

@@ -41,7 +41,7 @@ type caseWorld struct {
 
 type signalled struct {
 	workflow, name string
-	request        workflows.Request
+	request        workflows.HandBackRequest
 }
 
 func newCase(t *testing.T) *caseWorld {
@@ -64,7 +64,7 @@ func newCase(t *testing.T) *caseWorld {
 	}, activity.RegisterOptions{Name: activities.RecordCaseName})
 	w.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, workflowID, _, name string, arg any) error {
-			w.signals = append(w.signals, signalled{workflowID, name, arg.(workflows.Request)})
+			w.signals = append(w.signals, signalled{workflowID, name, arg.(workflows.HandBackRequest)})
 			return w.domain
 		}).Maybe()
 	return w
@@ -175,8 +175,8 @@ func TestA5_HandingBackTellsTheDomainWhichClosesTheCase(t *testing.T) {
 	w.at(2*hour, workflows.HandBack, workflows.CaseRequest{By: "kim", Text: "the CAA record is gone"})
 	w.closes(2*hour+time.Minute, "handed back by kim")
 	require.NoError(t, w.live(opened))
-	require.Equal(t, []signalled{{workflows.DomainID(shop.Hostname), workflows.HandedBack, workflows.Request{
-		ID: "hand-back:" + opened.ID, By: "kim", Reason: "the CAA record is gone",
+	require.Equal(t, []signalled{{workflows.DomainID(shop.Hostname), workflows.HandedBack, workflows.HandBackRequest{
+		Request: workflows.Request{ID: "hand-back:" + opened.ID, By: "kim", Reason: "the CAA record is gone"}, Case: opened.ID,
 	}}}, w.signals)
 	require.Equal(t, []cert.Note{{Author: "kim", Text: "handed the domain back: the CAA record is gone", At: friday.Add(2 * hour)}}, w.last().Notes)
 }

@@ -61,6 +61,47 @@ func TestA5_AHandBackOfADomainWhoseCertificateEndsMeanwhileIsNotLost(t *testing.
 	}
 }
 
+// TestA5_AHandBackThatComesBeforeItsCaseIsNotLost: a record is written in a workflow task that is lost, people see its case and settle it, and
+// the workflow hears of that before it does the task again.
+func TestA5_AHandBackThatComesBeforeItsCaseIsNotLost(t *testing.T) {
+	t.Parallel()
+	for id, orders := range map[string]int{
+		shop.ID + "/1": 4,
+		shop.ID + "/2": 3, // of no case that can be open
+		"":             3,
+	} {
+		w := newWorld(t)
+		w.order = func(n int) (cert.Certificate, error) {
+			if n == 3 {
+				w.env.SignalWorkflow(workflows.HandedBack, workflows.HandBackRequest{Case: id, Request: workflows.Request{By: "kim"}})
+			}
+			if n <= 3 {
+				return cert.Certificate{}, refusal(cert.CAAForbids)
+			}
+			return w.certificate(n, 90*day), nil
+		}
+		w.live(day)
+		require.Equal(t, orders, w.orders, "case %q", id)
+		require.Len(t, events(w, cert.EscalationOpened), 1)
+		require.Len(t, events(w, cert.EscalationClosed), 1, "by the hand-back, or by the removal")
+	}
+}
+
+// TestA5_AHandBackOfACaseThatIsNotOpenedAfterAllTouchesNoLaterOne: the task that is done again may see another world than the one that was lost.
+func TestA5_AHandBackOfACaseThatIsNotOpenedAfterAllTouchesNoLaterOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order = func(n int) (cert.Certificate, error) {
+		if n == 1 {
+			w.env.SignalWorkflow(workflows.HandedBack, workflows.HandBackRequest{Case: shop.ID + "/1", Request: workflows.Request{By: "kim"}})
+		}
+		return cert.Certificate{}, refusal(cert.CAAForbids)
+	}
+	w.live(day)
+	require.Equal(t, 3, w.orders)
+	require.Equal(t, cert.ContactSupport, w.snapshots[len(w.snapshots)-2].Status.Headline())
+}
+
 func TestA5_TheAnswerToAHandBackSaysThatTheNextAttemptBegins(t *testing.T) {
 	t.Parallel()
 	state := active(t, shop)

@@ -3,7 +3,6 @@ package workflows
 import (
 	"crypto/sha256"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -19,7 +18,7 @@ const (
 	Pause              = "pause"
 	Resume             = "resume"
 	Remove             = "remove"
-	HandedBack         = "handed-back"
+	HandedBack         = "handed-back"    // takes a HandBackRequest
 	SetRedirect        = "https-redirect" // takes a RedirectRequest
 	StatusQuery        = "status"         // answers State
 )
@@ -48,6 +47,12 @@ func (r RedirectRequest) what(verb string) string {
 		return verb + " on"
 	}
 	return verb + " off"
+}
+
+// HandBackRequest is support's word that a case is settled.
+type HandBackRequest struct {
+	Request
+	Case string `json:"case,omitempty"` // that is open, as whoever asks has seen it; empty: whichever is
 }
 
 // WakeRequest is what the caretaker found.
@@ -100,7 +105,10 @@ func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() boo
 	handle(ctx, d, verb[Request]{Pause, plain, d.checkNotRemoved, d.applyPause})
 	handle(ctx, d, verb[Request]{Resume, plain, d.checkNotRemoved, d.applyResume})
 	handle(ctx, d, verb[Request]{Remove, plain, func(Request) error { return nil }, d.applyRemove})
-	handle(ctx, d, verb[Request]{HandedBack, plain, d.checkNotRemoved, d.applyHandedBack})
+	handle(ctx, d, verb[HandBackRequest]{
+		HandedBack, func(r *HandBackRequest) *Request { return &r.Request },
+		func(r HandBackRequest) error { return d.checkNotRemoved(r.Request) }, d.applyHandedBack,
+	})
 	handle(ctx, d, verb[RedirectRequest]{SetRedirect, func(r *RedirectRequest) *Request { return &r.Request }, d.checkRedirect, d.applyRedirect})
 	listen(ctx, d, Wake, d.wake)
 	listen(ctx, d, MoveOn, func(struct{}) { d.state.Asked.MoveOn = true })
@@ -270,17 +278,32 @@ func (d *domain) applyRemove(r Request, _ time.Time) (string, bool) {
 	return "the domain is removed: nothing is renewed any more, and the edge stops serving it", false
 }
 
-// applyHandedBack lets the event of the closed case say who and why.
-func (d *domain) applyHandedBack(r Request, now time.Time) (string, bool) {
-	text := "handed back by " + requester(r.By) + reason(r)
-	if d.state.Case == nil {
-		if strings.HasPrefix(r.ID, HandBack+":") { // a case says that it is open: the record closes it
-			d.resolution, d.changed = text, true
-		}
+// applyHandedBack lets the event of the closed case say who and why. People may see a case that this workflow does not know yet: its record was written
+// in a workflow task that was lost, which is done again now. The hand-back then waits for the case.
+func (d *domain) applyHandedBack(r HandBackRequest, now time.Time) (string, bool) {
+	h := happening{at: now, text: "handed back by " + requester(r.By) + reason(r.Request)}
+	switch {
+	case d.state.Case != nil:
+		d.happens(BackToCare, h)
+	case r.Case == d.state.caseID(d.state.Cases+1):
+		d.early = &h
+	case r.Case != "": // its row is open, and the record closes it
+		d.resolution, d.changed = h.text, true
+		return "people did not have it", false
+	default:
 		return "people did not have it", false
 	}
-	d.happens(BackToCare, happening{at: now, text: text})
 	return "attempts go on", false
+}
+
+// handEarlyBack carries out a hand-back that was heard before the case was open. It reports whether there was one.
+func (d *domain) handEarlyBack() bool {
+	if d.early == nil || d.state.Case == nil {
+		return false
+	}
+	d.happens(BackToCare, *d.early)
+	d.early = nil
+	return true
 }
 
 // checkRedirect holds visitors back from HTTPS until HTTPS works (row A3). Switching it off is always possible.

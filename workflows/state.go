@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -179,6 +180,9 @@ func (a *Asked) remember(id string) {
 		a.Requests = slices.Delete(a.Requests, 0, extra)
 	}
 }
+
+// caseID is the id of the domain's nth case.
+func (s *State) caseID(n int) string { return fmt.Sprintf("%s/%d", s.ID, n) }
 
 // status derives where the domain stands on the three axes.
 func (s *State) status() cert.Status {

@@ -495,6 +495,12 @@ func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter)
 			m.arg = RedirectRequest{Request: request, On: r.IntN(3) > 0}
 		case Wake:
 			m.arg, m.id, m.update = WakeRequest{Cause: "the caretaker found something", Reinstall: r.IntN(2) == 0, Renew: r.IntN(2) == 0}, "", false
+		case HandedBack: // some name a case: one that is open, one that was, or one that is not yet
+			handed := HandBackRequest{Request: request}
+			if r.IntN(2) == 0 {
+				handed.Case = fmt.Sprintf("%s/%d", tableShop.ID, 1+r.IntN(4))
+			}
+			m.arg = handed
 		case MoveOn, cancel:
 			m.arg, m.id, m.update = nil, "", false
 		default:

@@ -101,7 +101,7 @@ func (c column) run(t *testing.T, grid *table) {
 			}
 			grid.add(row.name, c.name, err)
 			if err != nil {
-				t.Logf("%s: %v", row.name, err) // at once: others may take minutes more
+				t.Logf("%s: %v\n%s", row.name, err, w.tail(workflows.DomainID(d.name))) // at once: others may take minutes more
 			}
 		})
 	}

@@ -193,6 +193,29 @@ func (w *world) ended(id string) error {
 	return nil
 }
 
+// tail says where a workflow stands: what Temporal has pending for it, and the last events of its history.
+func (w *world) tail(id string) string {
+	const shown = 30
+	answer, err := w.temporal.DescribeWorkflowExecution(w.t.Context(), id, "")
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	events := w.temporal.GetWorkflowHistory(w.t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			return err.Error()
+		}
+		line := fmt.Sprintf("%s %d %s", e.GetEventTime().AsTime().Format("15:04:05.000"), e.GetEventId(), e.GetEventType())
+		if m := e.GetMarkerRecordedEventAttributes(); m != nil {
+			line += fmt.Sprintf(" %.200s", m.GetDetails()["data"].GetPayloads()[0].GetData())
+		}
+		lines = append(lines, line)
+	}
+	return fmt.Sprintf("pending: %v %v\n%s", answer.GetPendingWorkflowTask(), answer.GetPendingActivities(), strings.Join(lines[max(0, len(lines)-shown):], "\n"))
+}
+
 // orders returns nil when the CA has made, for each name, as many orders as the product knows of. One that is being placed is in between.
 func (w *world) orders() error {
 	stored, err := w.storedOrders()

@@ -27,6 +27,8 @@ var mutations = []mutation{
 	one("BeforeExpiry dropped from looks", "effects.go", "now.Add(d.state.Policy.BeforeExpiry(wait, d.state.Serving.remaining(now)))", "now.Add(wait)"),
 	one("Held never cleared", "effects.go", "\td.state.Serving.Held = false\n", ""),
 	{"DormantInterval ignored", []change{{"cert/policy.go", "\t\treturn p.DormantInterval\n", "\t\treturn p.EscalatedInterval\n"}}},
+	one("a hand-back before its case is lost", "messages.go", "\t\td.early = &h\n", "\t\t_ = h\n"),
+	one("a hand-back before its case is kept for a later one", "domain.go", "\td.early = nil // what was lost", "\t// what was lost"),
 	one("heartbeat time-out removed", "options.go", "HeartbeatTimeout: 10 * time.Second, ", ""),
 	one("record limited to three tries", "options.go", "ScheduleToCloseTimeout: unlimited, RetryPolicy: patient}", "ScheduleToCloseTimeout: unlimited, RetryPolicy: &temporal.RetryPolicy{MaximumInterval: time.Minute, MaximumAttempts: 3}}"),
 	one("record limited in time", "options.go", "ScheduleToCloseTimeout: unlimited", "ScheduleToCloseTimeout: time.Minute"),
