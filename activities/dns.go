@@ -63,8 +63,9 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("ask the CA who it is: %w", err))
 	}
+	_, above := cert.OwnershipRecords(r.Names, r.Tenant, secret)
 	diagnosis, err := a.diagnose(ctx, cert.Question{
-		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), CAs: []cert.CAIdentity{authority},
+		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
 		Methods: a.Methods, Registration: r.Registration,
 	})
 	if err != nil {

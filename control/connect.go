@@ -104,8 +104,15 @@ func (c *Control) parse(want Connection) (cert.Domain, error) {
 	return cert.Domain{ID: uuid.NewString(), Hostname: hostname, Names: names, Tenant: want.Tenant}, nil
 }
 
-// hint names the other half of the pair of www and apex, which visitors type and tenants forget. It is never added in silence.
+// hint names what may surprise the tenant: a name that can't be delegated, and the other half of the pair of www and apex, which visitors type and
+// tenants forget. That is never added in silence.
 func (c *Control) hint(d cert.Domain) string {
+	for _, name := range d.Names {
+		if !cert.CanDelegate(name) {
+			return fmt.Sprintf("%s has %d characters: too long for a record at %s, which may have 253; there is no delegation to add, and its certificate is "+
+				"validated by http-01, which works once the name leads here", cert.Unicode(name), len(name), cert.DelegationName("…"))
+		}
+	}
 	registered := cert.RegisteredDomain(d.Hostname)
 	pair := map[string]string{registered: "www." + registered, "www." + registered: registered}[d.Hostname]
 	if pair == "" || slices.Contains(d.Names, pair) {
