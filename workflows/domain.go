@@ -42,6 +42,10 @@ func (d *domain) turn(ctx workflow.Context) {
 		return
 	}
 	d.noteTime(workflow.Now(ctx))
+	if d.rivalDue(workflow.Now(ctx)) {
+		d.settleRival(ctx)
+		return
+	}
 	if d.state.Asked.Reinstall {
 		d.reinstall(ctx)
 		return
