@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -37,7 +38,7 @@ var tenantPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 //
 // Temporal need not answer for that: the claim is the record that a workflow is owed (Starting).
 func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) {
-	d, err := c.claim(ctx, want)
+	d, err := c.claim(ctx, want, contestPatience)
 	if err != nil {
 		return Result{}, err
 	}
@@ -62,13 +63,16 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	return Result{Domain: newDomain(view), Records: withStates(expected, seen), Created: d.Created, Hint: c.hint(d.Domain)}, nil
 }
 
-// claim checks what was asked and writes the claim, in one transaction.
-func (c *Control) claim(ctx context.Context, want Connection) (store.Connected, error) {
+// claim checks what was asked and writes the claim, in one transaction. Names that another tenant has are contested.
+func (c *Control) claim(ctx context.Context, want Connection, patience time.Duration) (store.Connected, error) {
 	d, err := c.parse(want)
 	if err != nil {
 		return store.Connected{}, err
 	}
 	connected, err := c.store.Connect(ctx, d)
+	if isTaken(err) {
+		connected, err = c.contest(ctx, d, patience)
+	}
 	if err != nil {
 		return store.Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
 	}

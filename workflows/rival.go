@@ -46,7 +46,7 @@ func (d *domain) checkContest(r ContestRequest, now time.Time) error {
 		return d.checkNotRemoved(r.Request)
 	case r.Tenant == "" || r.Tenant == d.state.Tenant || len(r.Names) == 0 || slices.ContainsFunc(r.Names, func(n string) bool { return !slices.Contains(d.state.Names, n) }):
 		return refuse(cert.PlatformActs, "a contest names another tenant, and names of this domain", "use `evercert connect`, which does")
-	case v == nil:
+	case v == nil, !v.MovesAt.IsZero() && v.Tenant == r.Tenant: // the second is answered with the time
 		return nil
 	case v.Look, now.Sub(v.LookedAt) < contestPause:
 		return refuse(cert.TenantActs, "ownership records were looked for a moment ago", "connect the name again in a minute")
