@@ -17,7 +17,7 @@ const (
 	// contestPatience is how long somebody who connects a name waits for the look that decides whether another tenant's claim yields: as long as a
 	// check takes.
 	contestPatience = checkPatience
-	contestPoll     = checkPoll
+	contestPoll     = 200 * time.Millisecond
 	// contestTimeout is how long the holders' workflows have to answer. Connecting does not depend on Temporal: without it, the names stay where they are.
 	contestTimeout = 3 * time.Second
 )
@@ -39,20 +39,20 @@ func (c *Control) contest(ctx context.Context, d cert.Domain, patience time.Dura
 	}
 	movesAt, looks := c.askHolders(ctx, d, holders)
 	if looks && patience > 0 {
-		if err := c.awaitYield(ctx, d, holders, patience); err != nil {
+		if movesAt, err = c.awaitLooks(ctx, d, patience); err != nil {
 			return store.Connected{}, err
 		}
 		connected, err := c.store.Connect(ctx, d)
 		if !isTaken(err) {
 			return connected, err
 		}
-		movesAt, _ = c.askHolders(ctx, d, holders)
 	}
 	records, _ := cert.OwnershipRecords(wantedOf(holders), d.Tenant, secret)
 	return store.Connected{}, heldByAnother(holders, records, movesAt)
 }
 
-// askHolders asks each holder to have the tenant's ownership records looked for. looks reports whether one of them does now; movesAt is when the last
+// askHolders asks each holder to have the tenant's ownership records looked for. looks reports whether one of them does now, or is about to give its
+// names up; movesAt is when the last
 // of those moves that have seen them. Without an answer a claim stands until somebody asks again.
 func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store.Holder) (movesAt time.Time, looks bool) {
 	ctx, cancel := context.WithTimeout(ctx, contestTimeout)
@@ -65,7 +65,9 @@ func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store
 		case err == nil:
 			looks = looks || answer.MovesAt.IsZero()
 			movesAt = latest(movesAt, answer.MovesAt)
-		case errors.As(err, &refusal) && refusal.Code == cert.RequestRefused: // looked for a moment ago
+		case errors.As(err, &refusal) && refusal.Code == cert.RequestRefused:
+			_, gone := errors.AsType[removed](err)
+			looks = looks || gone || refusal.Message == workflows.StillLooking || refusal.Message == workflows.WasRemoved // else it has looked a moment ago
 		default:
 			c.log.WarnContext(ctx, "a claimed name could not be contested", "hostname", h.Hostname, "error", err)
 		}
@@ -73,29 +75,27 @@ func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store
 	return movesAt, looks
 }
 
-// awaitYield returns when every holder has recorded something, which it does after its look, or the patience is over.
-func (c *Control) awaitYield(ctx context.Context, d cert.Domain, before []store.Holder, patience time.Duration) error {
+// awaitLooks returns when no holder looks any more, or the patience is over, and when the last of those moves that have seen the records.
+func (c *Control) awaitLooks(ctx context.Context, d cert.Domain, patience time.Duration) (movesAt time.Time, err error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	tick := time.NewTicker(contestPoll)
 	defer tick.Stop()
 	for {
-		now, err := c.store.Holders(ctx, d)
-		if err != nil {
-			return err
-		}
-		waiting := slices.ContainsFunc(now, func(h store.Holder) bool {
-			return slices.ContainsFunc(before, func(b store.Holder) bool { return b.ID == h.ID && b.Seq == h.Seq })
-		})
-		if !waiting {
-			return nil
-		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the look at the ownership records of %s: %w", d.Hostname, context.Cause(ctx))
+			return movesAt, fmt.Errorf("wait for the look at the ownership records of %s: %w", d.Hostname, context.Cause(ctx))
 		case <-late.C:
-			return nil
+			return movesAt, nil
 		case <-tick.C:
+		}
+		holders, err := c.store.Holders(ctx, d)
+		if err != nil || len(holders) == 0 {
+			return movesAt, err
+		}
+		looks := false
+		if movesAt, looks = c.askHolders(ctx, d, holders); !looks {
+			return movesAt, nil
 		}
 	}
 }

@@ -70,6 +70,9 @@ type Answer struct {
 	LastCheck time.Time `json:"last_check,omitzero"` // the one before it, by which the new one can be known
 }
 
+// WasRemoved is the message of the refusal of every verb by a domain that is removed; its names are free a moment later.
+const WasRemoved = "the domain was removed"
+
 // RefusedType is the type of the error with which a verb is refused. Its details hold the cert.Problem.
 const RefusedType = "refused"
 
@@ -216,7 +219,7 @@ func refuse(who cert.Actor, message, remediation string) error {
 
 func (d *domain) checkNotRemoved(Request) error {
 	if d.state.status().Domain == cert.DomainRemoved {
-		return refuse(cert.TenantActs, "the domain was removed", "connect it again")
+		return refuse(cert.TenantActs, WasRemoved, "connect it again")
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ import (
 // ContestRequest.
 const Contest = "contest"
 
+// StillLooking is the message of the refusal of a contest while the look of one before it is not done.
+const StillLooking = "ownership records are being looked for"
+
 // ContestRequest names the other tenant and the names that it wants.
 type ContestRequest struct {
 	Request
@@ -48,7 +51,9 @@ func (d *domain) checkContest(r ContestRequest, now time.Time) error {
 		return refuse(cert.PlatformActs, "a contest names another tenant, and names of this domain", "use `evercert connect`, which does")
 	case v == nil, !v.MovesAt.IsZero() && v.Tenant == r.Tenant: // the second is answered with the time
 		return nil
-	case v.Look, now.Sub(v.LookedAt) < contestPause:
+	case v.Look:
+		return refuse(cert.PlatformActs, StillLooking, "wait for it")
+	case now.Sub(v.LookedAt) < contestPause:
 		return refuse(cert.TenantActs, "ownership records were looked for a moment ago", "connect the name again in a minute")
 	case !v.MovesAt.IsZero() && v.Tenant != r.Tenant:
 		return refuse(cert.TenantActs, "the name is about to move to another account", "connect the name again after that, if it is yours")
