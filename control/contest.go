@@ -93,7 +93,7 @@ func (c *Control) awaitLooks(ctx context.Context, d cert.Domain, patience time.D
 		if err != nil || len(holders) == 0 {
 			return movesAt, err
 		}
-		looks := false
+		var looks bool
 		if movesAt, looks = c.askHolders(ctx, d, holders); !looks {
 			return movesAt, nil
 		}

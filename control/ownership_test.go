@@ -242,7 +242,7 @@ func (r row) full(name string) string {
 }
 
 func (r row) all(names string) (all []string) {
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		all = append(all, r.full(name))
 	}
 	return all
@@ -389,6 +389,7 @@ func (r row) heldByBeta(names []string, refusal error) {
 		await(t, r.Control, held, "acme's and verified", func(d control.Domain) bool { return d.Tenant == r.acme && d.Status.Domain == cert.DomainActive })
 		return
 	case taken:
+		require.NotContains(t, cert.AsProblem(refusal).Message, "yours from", "no notice without proof")
 		require.False(t, r.has != movedToGamma && slices.ContainsFunc(r.events(held), func(e control.Event) bool { return slices.Contains(notices, e.Type) }), "no notice without proof")
 	}
 	d, err := r.Status(t.Context(), held)

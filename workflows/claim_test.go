@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,10 +27,8 @@ func contested(w *world, verified bool, shows func(tenant string, age time.Durat
 
 func only(tenants ...string) func(string, time.Duration) cert.Verdict {
 	return func(tenant string, _ time.Duration) cert.Verdict {
-		for _, t := range tenants {
-			if t == tenant {
-				return cert.OK
-			}
+		if slices.Contains(tenants, tenant) {
+			return cert.OK
 		}
 		return cert.Wrong
 	}
@@ -218,4 +217,23 @@ func TestF19_WhoAsksAtWillCostsOneLookAMinute(t *testing.T) {
 	w.live(day, messages...)
 	require.LessOrEqual(t, ownershipLooks(w), 2)
 	require.ErrorContains(t, errs[1], "a moment ago")
+}
+
+// TestF19_WhatWasVerifiedOnceGetsNotice, also without a certificate, and while its records are gone.
+func TestF19_WhatWasVerifiedOnceGetsNotice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	contested(w, false, only("buyer"))
+	later := w.look
+	w.look = func(n int) cert.Diagnosis {
+		if n == 1 {
+			return ready
+		}
+		return later(n)
+	}
+	w.order = func(int) (cert.Certificate, error) { return cert.Certificate{}, errors.New("no answer") }
+	w.live(day, contest(12*hour, "buyer"))
+	require.Equal(t, cert.DomainActive, w.snapshots[len(w.snapshots)-2].Status.Domain)
+	require.Equal(t, []string{"01-05 21:00 event domain.move_announced"}, events(w, cert.DomainMoveAnnounced))
+	require.Empty(t, events(w, cert.DomainClaimEnded))
 }
