@@ -134,11 +134,11 @@ func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.T
 		adds[i] = fmt.Sprintf("a TXT record %s with the value %s", cert.FormName(r.Name), r.Value)
 	}
 	p.Message = shown + " is connected by another account, which has not shown that it owns it"
-	p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", and connect it again: it is yours as soon as that is seen"
+	p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", and connect it again: it is yours as soon as that is seen, which is looked for once a minute at most"
 	if slices.ContainsFunc(holders, func(h store.Holder) bool { return h.Verified }) {
 		p.Message = shown + " is connected by another account already"
 		p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", delete the ownership record of the other account, and connect it again: " +
-			"the other account gets notice, and then the whole domain moves; where that has names which are not yours, it removes yours first, or contact support"
+			"the other account gets notice, and then the whole domain moves (your record is looked for once a minute at most); where that has names which are not yours, it removes yours first, or contact support"
 	}
 	return p
 }
