@@ -47,6 +47,9 @@ type DNS struct {
 type CheckRequest struct {
 	cert.Domain
 	Registration bool `json:"registration,omitempty"` // ask the registry too: a renewal is held back when the registration has expired (row B3)
+	// OwnershipOnly looks whether the tenant's ownership records cover the names, and at nothing else. It is kept for nobody: the tenant need not be
+	// the domain's.
+	OwnershipOnly bool `json:"ownership_only,omitempty"`
 }
 
 // CheckDNS is the whole pre-flight: are the records there, may the CA issue, and by which method is each name validated.
@@ -59,12 +62,17 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("read tenant %s: %w", r.Tenant, err))
 	}
+	asked, above := cert.OwnershipRecords(r.Names, r.Tenant, secret)
+	if r.OwnershipOnly {
+		diagnosis, err := a.Resolver.Diagnose(ctx, cert.Question{Names: r.Names, Expected: asked, Above: above, Methods: []cert.Method{cert.DNS01}})
+		return compact(diagnosis), leave(err)
+	}
 	authority, err := a.CA.Identity(ctx)
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("ask the CA who it is: %w", err))
 	}
 	diagnosis, err := a.diagnose(ctx, cert.Question{
-		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), CAs: []cert.CAIdentity{authority},
+		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
 		Methods: a.Methods, Registration: r.Registration,
 	})
 	if err != nil {

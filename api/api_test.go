@@ -102,7 +102,7 @@ func TestA1_ConnectingOverTheAPI(t *testing.T) {
 	b := setup(t)
 	w := b.do("POST", "/v1/domains", `{"hostname":"www.Example.com","also":["shop.example.com"],"tenant":"acme"}`)
 	got := read[control.Result](t, w, http.StatusCreated)
-	if got.Hostname != "www.example.com" || !got.Created || got.Headline != cert.Pending || len(got.Records) != 5 || !strings.Contains(got.Hint, "example.com is not included") {
+	if got.Hostname != "www.example.com" || !got.Created || got.Headline != cert.Pending || len(got.Records) != 6 || !strings.Contains(got.Hint, "example.com is not included") {
 		t.Errorf("got %+v", got)
 	}
 	if location := w.Header().Get("Location"); location != "/v1/domains/www.example.com" {

@@ -24,6 +24,7 @@ type Config struct {
 	Store    store.Config
 	Temporal control.TemporalConfig
 	Control  control.Config
+	Claims   control.ClaimConfig
 	Listen   string        `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"host and port to listen on; it speaks plain HTTP, so put a TLS proxy before it where others share the network"`
 	Token    config.Secret `env:"API_TOKEN,notEmpty" doc:"bearer token of every caller, 16 characters or more; make one with: openssl rand -hex 24"`
 }
@@ -66,6 +67,7 @@ func run(ctx context.Context, settings Config, log *slog.Logger) error {
 		return err
 	}
 	defer db.Close()
+	db.UnverifiedNames = settings.Claims.UnverifiedNames
 	temporal, err := settings.Temporal.Dial(log)
 	if err != nil {
 		return err

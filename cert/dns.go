@@ -135,6 +135,7 @@ type RecordChange struct {
 type Question struct {
 	Names        []string // A-labels
 	Expected     []Record // for all the names
+	Above        []Record // ownership records above those expected, each of which shows as much for the names below it
 	CAs          []CAIdentity
 	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
 	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do
@@ -184,12 +185,65 @@ type Nameserver struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// OwnershipName is where the ownership TXT record of a hostname stands. A wildcard shares its base name's.
-func OwnershipName(hostname string) string { return "_evercert." + strings.TrimPrefix(hostname, "*.") }
+// OwnershipName is where the ownership TXT record of a name stands. A wildcard shares its base name's.
+func OwnershipName(name string) string { return ownershipPrefix + strings.TrimPrefix(name, "*.") }
+
+const (
+	ownershipPrefix  = "_evercert."
+	delegationPrefix = "_acme-challenge."
+)
+
+// OwnershipPlaces are the names whose ownership record shows whose a name is, the nearest first: itself, and those above it up to the registered
+// domain. Whoever runs the registered domain decides about all below it; whoever runs a name beside it decides about nothing.
+func OwnershipPlaces(name string) []string {
+	name = strings.TrimPrefix(name, "*.")
+	registered := RegisteredDomain(name)
+	places := []string{name}
+	for name != registered {
+		_, name, _ = strings.Cut(name, ".")
+		places = append(places, name)
+	}
+	return places
+}
+
+// ownershipPlaces are where the ownership records of the names are asked for: at each name, unless another of them above it covers it. A name that
+// is too long for the record's label is covered by the nearest one above it that is not.
+func ownershipPlaces(names []string) []string {
+	var asked []string
+	for _, name := range names {
+		places := OwnershipPlaces(name)
+		if i := slices.IndexFunc(places, func(p string) bool { return len(ownershipPrefix)+len(p) <= maxNameLength }); !slices.Contains(asked, places[i]) {
+			asked = append(asked, places[i])
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(asked), func(place string) bool {
+		return slices.ContainsFunc(OwnershipPlaces(place)[1:], func(above string) bool { return slices.Contains(asked, above) })
+	})
+}
+
+func ownershipRecord(place, tenant string, secret []byte) Record {
+	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership}
+}
+
+// OwnershipRecords are the ownership records that are asked for, and those above them, each of which shows as much for the names below it.
+func OwnershipRecords(names []string, tenant string, secret []byte) (asked, above []Record) {
+	for _, place := range ownershipPlaces(names) {
+		asked = append(asked, ownershipRecord(place, tenant, secret))
+		for _, higher := range OwnershipPlaces(place)[1:] {
+			if record := ownershipRecord(higher, tenant, secret); !slices.Contains(above, record) {
+				above = append(above, record)
+			}
+		}
+	}
+	return asked, above
+}
+
+// CanDelegate reports whether the name below which dns-01 is delegated fits into DNS. Where it does not, http-01 and tls-alpn-01 are left.
+func CanDelegate(name string) bool { return len(DelegationName(name)) <= maxNameLength }
 
 // DelegationName is where the CNAME that delegates dns-01 stands (RFC 8555 §8.4). A wildcard shares its base name's.
 func DelegationName(name string) string {
-	return "_acme-challenge." + strings.TrimPrefix(name, "*.")
+	return delegationPrefix + strings.TrimPrefix(name, "*.")
 }
 
 // FormName is a record's name as DNS providers' forms take it, relative to the registered domain, and in full for those that don't.
@@ -211,15 +265,11 @@ type Platform struct {
 // ExpectedRecords lists the DNS records that a tenant adds for a domain, in the order in which they are shown.
 // secret is the tenant's own (store.Tenant); it makes the values stable and unguessable for others.
 func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
-	var records []Record
-	registered := map[string]bool{}
-	for _, name := range d.Names { // one ownership record for each registered domain that the names are under
-		if !registered[RegisteredDomain(name)] {
-			registered[RegisteredDomain(name)] = true
-			records = append(records, Record{Name: OwnershipName(name), Type: "TXT", Value: OwnershipValue(d.Tenant, secret), Purpose: ForOwnership})
-		}
-	}
+	records, _ := OwnershipRecords(d.Names, d.Tenant, secret)
 	for _, name := range d.Names {
+		if !CanDelegate(name) {
+			continue
+		}
 		records = append(records, Record{
 			Name: DelegationName(name), Type: "CNAME",
 			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation,
@@ -246,10 +296,14 @@ func (p Platform) DelegationTarget(name string, secret []byte) string {
 	return DelegationLabel(name, secret) + "." + p.ValidationZone
 }
 
-// OwnershipValue is the text of a tenant's ownership TXT records. It is the same for all domains of a tenant.
-func OwnershipValue(tenant string, secret []byte) string {
-	return "evercert-tenant=" + keyedLabel("tenant", tenant, secret)
+// OwnershipValue is the text of the ownership TXT record at a place. It is bound to the tenant and to the place: no other name's record, no wildcard
+// and no other tenant's record has it.
+func OwnershipValue(place, tenant string, secret []byte) string {
+	return OwnershipValuePrefix + keyedLabel("ownership", tenant+"\x00"+strings.TrimPrefix(place, "*."), secret)
 }
+
+// OwnershipValuePrefix begins every ownership record, whoever's it is.
+const OwnershipValuePrefix = "evercert-tenant="
 
 // DelegationLabel is the first label of the name under the validation zone that _acme-challenge.NAME is delegated to.
 func DelegationLabel(name string, secret []byte) string {

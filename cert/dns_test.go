@@ -2,6 +2,7 @@ package cert_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ func connected(names ...string) cert.Domain {
 
 func TestD1_ASubdomainNeedsThreeRecords(t *testing.T) {
 	t.Parallel()
-	delegated, owned := cert.DelegationLabel("shop.example.com", secret), cert.OwnershipValue("acme", secret)
+	delegated, owned := cert.DelegationLabel("shop.example.com", secret), cert.OwnershipValue("shop.example.com", "acme", secret)
 	require.Equal(t, []cert.Record{
 		{Name: "_evercert.shop.example.com", Type: "TXT", Value: owned, Purpose: cert.ForOwnership},
 		{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: delegated + ".dcv.example.net", Purpose: cert.ForDelegation},
@@ -44,23 +45,59 @@ func TestD1_AnApexGetsAddressesInPlaceOfACNAME(t *testing.T) {
 	}, addresses)
 }
 
-func TestD1_OwnershipIsShownOnceForEachRegisteredDomain(t *testing.T) {
+// TestD1_OwnershipIsAskedForAtEachNameThatNoOtherCovers: a record beside a name shows nothing about it, one above it does.
+func TestD1_OwnershipIsAskedForAtEachNameThatNoOtherCovers(t *testing.T) {
 	t.Parallel()
-	owned := map[string]string{}
-	var delegations []string
-	for _, r := range platform.ExpectedRecords(connected("www.example.com", "example.com", "shop.example.co.uk", "blog.example.co.uk"), secret) {
-		switch r.Purpose {
-		case cert.ForOwnership:
-			owned[r.Name] = r.Value
-		case cert.ForDelegation:
-			delegations = append(delegations, r.Name)
+	for names, want := range map[string]string{
+		"shop.example.com":                                        "shop.example.com",
+		"b.example.com shop.example.com":                          "b.example.com shop.example.com",
+		"www.example.com example.com":                             "example.com",
+		"a.b.example.com b.example.com c.example.com":             "b.example.com c.example.com",
+		"*.example.com example.com":                               "example.com",
+		"www.example.com shop.example.co.uk a.shop.example.co.uk": "www.example.com shop.example.co.uk",
+		"github.io foo.github.io":                                 "github.io foo.github.io", // foo is not github's
+		long(243):                                                 long(243),
+		long(244):                                                 long(244)[64:], // "_evercert." does not fit before it
+	} {
+		d, owned := connected(strings.Fields(names)...), []string{}
+		for _, r := range platform.ExpectedRecords(d, secret) {
+			if r.Purpose == cert.ForOwnership {
+				place := strings.TrimPrefix(r.Name, "_evercert.")
+				owned = append(owned, place)
+				require.Equal(t, cert.OwnershipValue(place, "acme", secret), r.Value)
+			}
+		}
+		require.Equal(t, want, strings.Join(owned, " "), names)
+	}
+}
+
+// TestF19_AnOwnershipValueIsBoundToTenantAndName: nobody else's record has it, and no other name's.
+func TestF19_AnOwnershipValueIsBoundToTenantAndName(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, place := range []string{"example.com", "shop.example.com", "b.example.com"} {
+		for _, tenant := range []string{"acme", "beta"} {
+			value := cert.OwnershipValue(place, tenant, secret)
+			require.Regexp(t, label, strings.TrimPrefix(value, cert.OwnershipValuePrefix))
+			require.False(t, seen[value], "%s of %s", place, tenant)
+			seen[value] = true
 		}
 	}
-	value := cert.OwnershipValue("acme", secret)
-	require.Equal(t, map[string]string{"_evercert.www.example.com": value, "_evercert.shop.example.co.uk": value}, owned)
-	require.Equal(t, []string{
-		"_acme-challenge.www.example.com", "_acme-challenge.example.com", "_acme-challenge.shop.example.co.uk", "_acme-challenge.blog.example.co.uk",
-	}, delegations, "the CA validates each name")
+	require.Equal(t, cert.OwnershipValue("example.com", "acme", secret), cert.OwnershipValue("*.example.com", "acme", secret))
+}
+
+func TestANameTooLongForItsChallengeIsAskedForNoDelegation(t *testing.T) {
+	t.Parallel()
+	for characters, want := range map[int]int{237: 1, 238: 0} {
+		delegations := 0
+		for _, r := range platform.ExpectedRecords(connected(long(characters)), secret) {
+			require.LessOrEqual(t, len(r.Name), 253)
+			if r.Purpose == cert.ForDelegation {
+				delegations++
+			}
+		}
+		require.Equal(t, want, delegations, "%d characters", characters)
+	}
 }
 
 func TestD2_RecordsAreStableSoThatOneDelegationServesEveryRenewal(t *testing.T) {
@@ -74,7 +111,7 @@ func TestD2_RecordsAreStableSoThatOneDelegationServesEveryRenewal(t *testing.T) 
 	require.Equal(t, cert.DelegationLabel("example.com", secret), cert.DelegationLabel("*.example.com", secret))
 	// What tenants have in their zones already: these never change.
 	require.Equal(t, "qkrbxpydbgslvjcyqqk7projda", cert.DelegationLabel("example.com", secret))
-	require.Equal(t, "evercert-tenant=z3eiwwr6icoxoitjxfatbodwum", cert.OwnershipValue("acme", secret))
+	require.Equal(t, "evercert-tenant=hl5mbuuksesapif53o3z53poyq", cert.OwnershipValue("example.com", "acme", secret))
 }
 
 func TestDelegationLabelsCannotBeGuessedByOthers(t *testing.T) {
@@ -88,7 +125,7 @@ func TestDelegationLabelsCannotBeGuessedByOthers(t *testing.T) {
 			require.False(t, seen[l], "two names, or two tenants, share %s", l)
 			seen[l] = true
 		}
-		owned := cert.OwnershipValue("acme", s)[len("evercert-tenant="):]
+		owned := cert.OwnershipValue("example.com", "acme", s)[len("evercert-tenant="):]
 		require.Regexp(t, label, owned)
 		require.False(t, seen[owned], "what shows ownership tells nothing about delegations, even of a name like the tenant's")
 		seen[owned] = true

@@ -44,6 +44,15 @@ type Snapshot struct {
 	Events []Event         `json:"events,omitempty"` // what changed with this snapshot
 	At     time.Time       `json:"at"`
 	State  json.RawMessage `json:"state,omitempty"` // what a new workflow needs to go on from here (workflows.State)
+
+	Verified bool  `json:"verified,omitempty"` // all records were seen once; the names of a domain of which they never were are free at its removal
+	Heir     *Heir `json:"heir,omitempty"`     // of a domain that is removed because another tenant has shown that it owns the names
+}
+
+// Heir is a tenant for which names are kept after the removal of the domain that had them.
+type Heir struct {
+	Tenant string   `json:"tenant"`
+	Names  []string `json:"names"`
 }
 
 // Event is one entry of a domain's timeline.

@@ -19,9 +19,8 @@ type NameRules struct {
 	TestSuffixes   []string // suffixes outside the public ones that are allowed, for tests and private CAs
 }
 
-// maxNameLength is what fits in 255 octets on the wire (RFC 1035 §2.3.4) with room for "_acme-challenge.",
-// without which a name can't be delegated.
-const maxNameLength = 253 - len("_acme-challenge.")
+// maxNameLength is what fits in 255 octets on the wire (RFC 1035 §2.3.4).
+const maxNameLength = 253
 
 // longestInput bounds the work for a hostile input, in bytes. No name of maxNameLength is written in more: a character
 // takes up to four bytes, and each adds at least one to its A-label.
@@ -30,6 +29,10 @@ const longestInput = 4 * maxNameLength
 // nameProfile is IDNA 2008 as registries use it: it maps case and width, then checks every rule (RFC 5891, UTS 46).
 var nameProfile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
 	idna.ValidateLabels(true), idna.CheckHyphens(true), idna.CheckJoiners(true), idna.Transitional(false))
+
+// capitalSharpS is the capital of ß. The tables of idna make it "ss", which is another owner's name; Unicode made it ß in version 15.1
+// (UTS 46, revision 31), as browsers do.
+const capitalSharpS = "\u1e9e"
 
 // Parse turns what a person typed into the name that evercert keeps: A-labels, lower case, no trailing dot.
 // The problem says what is wrong with it and what to type instead.
@@ -56,7 +59,7 @@ func (r NameRules) Parse(input string) (string, error) {
 	if strings.Contains(name, "*") {
 		return "", invalid(input, "wildcards can't be connected", "connect each name that visitors use")
 	}
-	ascii, err := nameProfile.ToASCII(name) // as far as it got, beside an error
+	ascii, err := nameProfile.ToASCII(strings.ReplaceAll(name, capitalSharpS, "ß")) // as far as it got, beside an error
 	if len(ascii) > maxNameLength {
 		return "", invalid(input, fmt.Sprintf("it is %d characters long", len(ascii)), fmt.Sprintf("use a name of at most %d characters", maxNameLength))
 	}
@@ -80,13 +83,16 @@ func (r NameRules) refuse(name string) *Problem {
 	if p := r.refusePlatform(name); p != nil {
 		return p
 	}
+	if p := refuseSpecialUse(name); p != nil && !within(name, r.TestSuffixes) {
+		return p
+	}
 	if !strings.Contains(name, ".") {
 		p := invalid(name, "it has no dot", "type the whole name, such as www.example.com")
 		return &p
 	}
 	suffix, icann := publicsuffix.PublicSuffix(name)
 	switch {
-	case suffix == name:
+	case suffix == name && icann: // a company's own suffix, such as github.io, belongs to somebody, who can show it
 		return &Problem{
 			Code: DomainNotAllowed, WhoActs: TenantActs, Message: Unicode(name) + " is a public suffix, under which others register names",
 			Remediation: "connect a name that you registered, such as shop." + Unicode(name),
@@ -95,6 +101,33 @@ func (r NameRules) refuse(name string) *Problem {
 		return &Problem{
 			Code: DomainNotAllowed, WhoActs: TenantActs, Message: fmt.Sprintf("%s ends in %q, which is no public suffix: no CA issues certificates for it", Unicode(name), suffix),
 			Remediation: "connect a name that is registered on the public internet",
+		}
+	}
+	return nil
+}
+
+// specialUse are zones that are set aside (IANA, Special-Use Domain Names): what is below them is not somebody's registered name in public DNS.
+var specialUse = []struct{ zone, is string }{
+	{"onion", "an address of the Tor network, which DNS does not know (RFC 7686)"},
+	{"in-addr.arpa", "a name that DNS makes of an IP address (RFC 1035 §3.5, RFC 6761 §6.1)"},
+	{"ip6.arpa", "a name that DNS makes of an IP address (RFC 3596 §2.5, RFC 6761 §6.1)"},
+	{"home.arpa", "a name for home networks (RFC 8375)"},
+	{"arpa", "a name of the internet's infrastructure (RFC 3172)"},
+	{"localhost", "a name of the machine itself (RFC 6761 §6.3)"},
+	{"local", "a name for the local network (RFC 6762)"},
+	{"invalid", "a name that is never valid (RFC 6761 §6.4)"},
+	{"test", "a name for tests (RFC 6761 §6.2)"},
+	{"example", "a name for documentation (RFC 6761 §6.5)"},
+	{"alt", "a name outside DNS (RFC 9476)"},
+}
+
+func refuseSpecialUse(name string) *Problem {
+	for _, s := range specialUse {
+		if within(name, []string{s.zone}) && name != s.zone {
+			return &Problem{
+				Code: NameSpecialUse, WhoActs: TenantActs, Message: fmt.Sprintf("%s can't be connected: it is %s", Unicode(shorten(name)), s.is),
+				Remediation: "connect a name that is registered on the public internet",
+			}
 		}
 	}
 	return nil
@@ -126,10 +159,16 @@ func (r NameRules) refusePlatform(name string) *Problem {
 	}
 }
 
-// IsApex tells whether a name is the registered domain itself, which can't hold a CNAME record.
+// IsApex tells whether a name is the registered domain itself, which can't hold a CNAME record. A company's own public suffix is one where it was
+// registered, as github.io was under io.
 func IsApex(name string) bool {
-	registered, err := publicsuffix.EffectiveTLDPlusOne(name)
-	return err == nil && registered == name
+	if registered, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
+		return registered == name
+	}
+	_, above, _ := strings.Cut(name, ".")
+	suffix, icann := publicsuffix.PublicSuffix(above)
+	_, isListed := publicsuffix.PublicSuffix(name)
+	return !isListed && icann && suffix == above
 }
 
 // RegisteredDomain is the name that was bought at a registrar, by the public suffix list; CAs count certificates by it.
@@ -168,11 +207,19 @@ func describeIDNA(name string, err error) string {
 			return fmt.Sprintf("the part %q… is %d characters long", label[:10], len(label))
 		case strings.Contains(label, "_"):
 			return fmt.Sprintf("the part %q has an underscore, which certificates can't hold", shorten(label))
+		case reservedHyphens(label):
+			return fmt.Sprintf("the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)", shorten(label))
 		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
 			return fmt.Sprintf("the part %q begins or ends with a hyphen", shorten(label))
 		}
 	}
 	return strings.TrimPrefix(err.Error(), "idna: ")
+}
+
+// reservedHyphens reports whether a label looks like an encoded one and is of no encoding that is known; xn-- is.
+func reservedHyphens(label string) bool {
+	r := []rune(label)
+	return len(r) >= 4 && r[2] == '-' && r[3] == '-' && !strings.EqualFold(string(r[:2]), "xn")
 }
 
 func isAddress(name string) bool {

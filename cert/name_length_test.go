@@ -25,7 +25,7 @@ func TestANameThatDNSCanNotHoldIsRefusedByItsLength(t *testing.T) {
 			require.Equal(t, cert.NameInvalid, p.Code)
 			require.Contains(t, p.Message, c.says)
 			require.NotContains(t, p.Message, c.input, "it repeats all that was typed")
-			require.Equal(t, "use a name of at most 237 characters", p.Remediation)
+			require.Equal(t, "use a name of at most 253 characters", p.Remediation)
 		})
 	}
 }

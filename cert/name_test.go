@@ -20,7 +20,7 @@ var rules = cert.NameRules{
 // long is a name of so many characters, with labels as long as they may be.
 func long(characters int) string {
 	const tail = ".com"
-	name := strings.Repeat(strings.Repeat("a", 63)+".", 4)[:characters-len(tail)]
+	name := strings.Repeat(strings.Repeat("a", 63)+".", 5)[:characters-len(tail)]
 	return strings.ReplaceAll(name+tail, "..", "b.") // where a label ended just before the tail
 }
 
@@ -48,6 +48,11 @@ func TestParseKeepsNamesInOneForm(t *testing.T) {
 		"myshops.example.net":            "myshops.example.net", // ends like the platform suffix, but isn't below it
 		"m.example.com":                  "m.example.com",       // reserved on platform domains only
 		long(237):                        long(237),
+		long(238):                        long(238), // too long for _acme-challenge, not for http-01
+		long(253):                        long(253),
+		"STRAẞE.de":                      "xn--strae-oqa.de", // not strasse.de: the capital of ß is no ss
+		"github.io":                      "github.io",        // somebody's own suffix, who can show it
+		"shop.in-addr.example.com":       "shop.in-addr.example.com",
 		strings.Repeat("a", 63) + ".com": strings.Repeat("a", 63) + ".com",
 	} {
 		name, err := rules.Parse(input)
@@ -75,12 +80,17 @@ func TestParseRefusesWithTheReasonAndTheWayOut(t *testing.T) {
 		{"IPv6 in brackets", "[2001:db8::1]", cert.NameInvalid, "IP address"},
 		{"IPv6 with a port", "[2001:db8::1]:443", cert.NameInvalid, "not a domain name"},
 		{"a public suffix", "co.uk", cert.DomainNotAllowed, "co.uk is a public suffix"},
-		{"a public suffix of a company", "github.io", cert.DomainNotAllowed, "github.io is a public suffix"},
+		{"a name of Tor", "x.onion", cert.NameSpecialUse, "x.onion can't be connected: it is an address of the Tor network, which DNS does not know (RFC 7686)"},
+		{"an address backwards", "1.2.3.4.in-addr.arpa", cert.NameSpecialUse, "a name that DNS makes of an IP address (RFC 1035 §3.5, RFC 6761 §6.1)"},
+		{"an IPv6 address backwards", "8.b.d.0.1.0.0.2.ip6.arpa", cert.NameSpecialUse, "RFC 3596"},
+		{"the infrastructure", "shop.uri.arpa", cert.NameSpecialUse, "RFC 3172"},
+		{"a name of the local network", "shop.local", cert.NameSpecialUse, "RFC 6762"},
+		{"reserved hyphens below", "ab--cd.example.com", cert.NameInvalid, `the part "ab--cd" has hyphens in places 3 and 4, which are reserved`},
+		{"too long for DNS by one", long(254), cert.NameInvalid, "it is 254 characters long"},
 		{"a public suffix in Unicode", "香川.jp", cert.DomainNotAllowed, ""},
 		{"an unlisted TLD", "shop.internal", cert.DomainNotAllowed, `ends in "internal"`},
 		{"something like a test suffix", "shop.mytest", cert.DomainNotAllowed, `ends in "mytest"`},
 		{"a label of 64", strings.Repeat("a", 64) + ".com", cert.NameInvalid, "is 64 characters long"},
-		{"too long for its _acme-challenge", long(238), cert.NameInvalid, "it is 238 characters long"},
 		{"too long for DNS", strings.Repeat(strings.Repeat("a", 63)+".", 4) + "com", cert.NameInvalid, ""},
 		{"two dots", "www..example.com", cert.NameInvalid, "two dots in a row"},
 		{"a leading dot", ".example.com", cert.NameInvalid, "two dots in a row"},
@@ -192,6 +202,9 @@ func TestApexIsTheNameThatWasRegistered(t *testing.T) {
 		"*.shop.example.com":   {"example.com", false},
 		"xn--bcher-kva.de":     {"xn--bcher-kva.de", true},
 		"www.xn--bcher-kva.de": {"xn--bcher-kva.de", false},
+		"github.io":            {"github.io", true},
+		"s3.amazonaws.com":     {"s3.amazonaws.com", false}, // amazonaws.com was registered
+		"test":                 {"test", false},
 		"co.uk":                {"co.uk", false}, // nobody registers it; it counts as itself
 	} {
 		require.Equal(t, want.registered, cert.RegisteredDomain(name), name)

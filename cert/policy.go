@@ -17,6 +17,10 @@ type Policy struct {
 	MaxFailures        int             `json:"max_failures"`         // the failure that escalates
 	RetryAfterFailures []time.Duration `json:"retry_after_failures"` // wait after the 1st, 2nd … failure; the last repeats
 	HoldInterval       time.Duration   `json:"hold_interval"`        // between looks at a renewal that is on hold
+
+	ClaimLifetime time.Duration `json:"claim_lifetime,omitempty"` // without any record seen, of a domain that was never verified; 0 is for ever
+	ClaimWarning  time.Duration `json:"claim_warning,omitempty"`  // before that end: it is told
+	MoveNotice    time.Duration `json:"move_notice,omitempty"`    // from another tenant's proof to the move of a verified domain
 }
 
 // DefaultPolicy is the schedule of a public platform.
@@ -32,6 +36,9 @@ func DefaultPolicy() Policy {
 		MaxFailures:        3,
 		RetryAfterFailures: []time.Duration{2 * time.Hour, 8 * time.Hour, 24 * time.Hour},
 		HoldInterval:       24 * time.Hour,
+		ClaimLifetime:      7 * 24 * time.Hour,
+		ClaimWarning:       48 * time.Hour,
+		MoveNotice:         72 * time.Hour,
 	}
 }
 

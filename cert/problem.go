@@ -44,6 +44,7 @@ const (
 	NameReserved           Code = "name_reserved"
 	NameTooDeep            Code = "name_too_deep"
 	NameInvalid            Code = "name_invalid"
+	NameSpecialUse         Code = "name_special_use" // .onion, .arpa and other names that are set aside (RFC 6761)
 	CSRRejected            Code = "csr_rejected"
 	RateLimited            Code = "rate_limited"
 	WaitingForBudget       Code = "waiting_for_budget" // a place in the queue for the CA's limits, with its time

@@ -105,7 +105,12 @@ type EventType string
 const (
 	DomainConnected         EventType = "domain.connected"
 	DomainVerified          EventType = "domain.verified"
-	DomainLate              EventType = "domain.late" // the DNS records are awaited longer than the platform expects (row B7)
+	DomainLate              EventType = "domain.late"           // the DNS records are awaited longer than the platform expects (row B7)
+	DomainClaimEnding       EventType = "domain.claim_ending"   // never verified, and removed soon unless a record is seen
+	DomainClaimEnded        EventType = "domain.claim_ended"    // never verified, and removed for it
+	DomainMoveAnnounced     EventType = "domain.move_announced" // another tenant has shown that it owns the names
+	DomainMoveCancelled     EventType = "domain.move_cancelled"
+	QuarantineLifted        EventType = "quarantine.lifted" // the names of a removed domain are free before their time: by whom and why
 	DomainRemovedEvent      EventType = "domain.removed"
 	IssuanceSucceeded       EventType = "certificate.issuance.succeeded"
 	IssuanceFailed          EventType = "certificate.issuance.failed"

@@ -81,7 +81,7 @@ const (
 func (b *bulk) claimPatiently(ctx context.Context, row Row) (RowResult, error) {
 	begun, pause := time.Now(), firstPause
 	for {
-		d, err := b.claim(ctx, row.Connection)
+		d, err := b.claim(ctx, row.Connection, 0)
 		var p cert.Problem
 		switch {
 		case err == nil:

@@ -19,6 +19,19 @@ type Config struct {
 	TestSuffixes   []string `env:"TEST_SUFFIXES" doc:"suffixes outside the public ones under which names may be connected, for tests and private CAs"`
 }
 
+// ClaimConfig bounds what tenants may claim.
+type ClaimConfig struct {
+	UnverifiedNames int `env:"UNVERIFIED_NAMES_PER_TENANT" envDefault:"10000" doc:"names that a tenant may have connected whose records were never all seen; more are refused. 0: no limit. Each such name costs checks, and is kept from other tenants until they show that it is theirs"`
+}
+
+// Validate reports a limit that no number of names could keep.
+func (c ClaimConfig) Validate() error {
+	if c.UnverifiedNames < 0 {
+		return fmt.Errorf("UNVERIFIED_NAMES_PER_TENANT is %d; it expects 0, for no limit, or more", c.UnverifiedNames)
+	}
+	return nil
+}
+
 // Validate reports the settings that can't be right.
 func (c Config) Validate() error {
 	return errors.Join(

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -37,7 +38,7 @@ var tenantPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 //
 // Temporal need not answer for that: the claim is the record that a workflow is owed (Starting).
 func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) {
-	d, err := c.claim(ctx, want)
+	d, err := c.claim(ctx, want, contestPatience)
 	if err != nil {
 		return Result{}, err
 	}
@@ -62,13 +63,16 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	return Result{Domain: newDomain(view), Records: withStates(expected, seen), Created: d.Created, Hint: c.hint(d.Domain)}, nil
 }
 
-// claim checks what was asked and writes the claim, in one transaction.
-func (c *Control) claim(ctx context.Context, want Connection) (store.Connected, error) {
+// claim checks what was asked and writes the claim, in one transaction. Names that another tenant has are contested.
+func (c *Control) claim(ctx context.Context, want Connection, patience time.Duration) (store.Connected, error) {
 	d, err := c.parse(want)
 	if err != nil {
 		return store.Connected{}, err
 	}
 	connected, err := c.store.Connect(ctx, d)
+	if isTaken(err) {
+		connected, err = c.contest(ctx, d, patience)
+	}
 	if err != nil {
 		return store.Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
 	}
@@ -104,8 +108,15 @@ func (c *Control) parse(want Connection) (cert.Domain, error) {
 	return cert.Domain{ID: uuid.NewString(), Hostname: hostname, Names: names, Tenant: want.Tenant}, nil
 }
 
-// hint names the other half of the pair of www and apex, which visitors type and tenants forget. It is never added in silence.
+// hint names what may surprise the tenant: a name that can't be delegated, and the other half of the pair of www and apex, which visitors type and
+// tenants forget. That is never added in silence.
 func (c *Control) hint(d cert.Domain) string {
+	for _, name := range d.Names {
+		if !cert.CanDelegate(name) {
+			return fmt.Sprintf("%s has %d characters: too long for a record at %s, which may have 253; there is no delegation to add, and its certificate is "+
+				"validated by http-01, which works once the name leads here", cert.Unicode(name), len(name), cert.DelegationName("…"))
+		}
+	}
 	registered := cert.RegisteredDomain(d.Hostname)
 	pair := map[string]string{registered: "www." + registered, "www." + registered: registered}[d.Hostname]
 	if pair == "" || slices.Contains(d.Names, pair) {

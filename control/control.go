@@ -17,6 +17,9 @@ type Store interface {
 	Ready(ctx context.Context) error
 	TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	Connect(ctx context.Context, d cert.Domain) (store.Connected, error)
+	Holders(ctx context.Context, d cert.Domain) ([]store.Holder, error)
+	Quarantine(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
+	LiftQuarantine(ctx context.Context, name, detail string) (store.Quarantined, error)
 	Domain(ctx context.Context, hostname string) (store.View, error)
 	Domains(ctx context.Context, f store.Filter) ([]store.View, error)
 	Timeline(ctx context.Context, domainID string, limit int) ([]store.TimelineEntry, error)
@@ -54,6 +57,8 @@ type Answer struct {
 	NextActionAt time.Time     `json:"next_action_at,omitzero"`
 
 	Diagnosis *cert.Diagnosis `json:"diagnosis,omitempty"` // of Check, once it is made
+
+	MovesAt time.Time `json:"-"` // of a contest: another tenant has shown that the names are its own, and they move then
 
 	// What Check waits by.
 	Checking  bool      `json:"-"` // the workflow makes the check now

@@ -111,7 +111,7 @@ func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argum
 	}
 	return Answer{
 		Headline: a.Headline, Message: a.Message, NextAction: a.NextAction, NextActionAt: a.NextActionAt,
-		Checking: a.Checking, LastCheck: a.LastCheck,
+		Checking: a.Checking, LastCheck: a.LastCheck, MovesAt: a.MovesAt,
 	}, nil
 }
 

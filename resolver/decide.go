@@ -182,6 +182,8 @@ func (e evidence) reasons(best plan, d cert.Diagnosis) map[string]string {
 			reasons[name] = "by delegation: the CNAME record serves this and every later certificate"
 		case best.methods[name] == cert.HTTP01 && e.reached[i].cdn() != "":
 			reasons[name] = fmt.Sprintf("the name leads here through %s, and dns-01 is not delegated", e.reached[i].cdn())
+		case best.methods[name] == cert.HTTP01 && !cert.CanDelegate(name):
+			reasons[name] = "the name leads here, and is too long for dns-01: its _acme-challenge name would not fit into DNS"
 		case best.methods[name] == cert.HTTP01:
 			reasons[name] = "the name leads here, and dns-01 is not delegated"
 		default:

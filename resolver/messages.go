@@ -40,9 +40,21 @@ func tenantActs(code cert.Code, want cert.Record, message, remediation string) c
 	return cert.Problem{Code: code, WhoActs: cert.TenantActs, Message: message, Remediation: atProvider + remediation + ".", Record: &want}
 }
 
-func ownershipMissing(want cert.Record) cert.Problem {
+// ownershipMissing offers the record of the registered domain as well, which covers all names below it.
+func ownershipMissing(want cert.Record, above []cert.Record) cert.Problem {
+	step := toAdd(want)
+	if len(above) > 0 {
+		top := above[len(above)-1]
+		step += fmt.Sprintf("; or, once for all names below %s, %s", cert.Unicode(subject(top)), toAdd(top))
+	}
 	return tenantActs(cert.OwnershipMissing, want,
-		fmt.Sprintf("We don't see the record that shows that %s is yours.", cert.Unicode(subject(want))), toAdd(want))
+		fmt.Sprintf("We don't see the record that shows that %s is yours.", cert.Unicode(subject(want))), step)
+}
+
+func ownershipOfOtherName(want cert.Record, other string) cert.Problem {
+	return tenantActs(cert.OwnershipMismatch, want,
+		fmt.Sprintf("The record that should show that %s is yours has the value that belongs to %s: each name has its own.", cert.Unicode(subject(want)), cert.Unicode(other)),
+		fmt.Sprintf("change the value of the TXT record %s to %s", cert.FormName(want.Name), want.Value))
 }
 
 func ownershipDoubled(want cert.Record, stands string) cert.Problem {
@@ -56,6 +68,15 @@ func ownershipMismatch(want cert.Record) cert.Problem {
 	return tenantActs(cert.OwnershipMismatch, want,
 		fmt.Sprintf("The record that should show that %s is yours names another account.", cert.Unicode(subject(want))),
 		fmt.Sprintf("change the value of the TXT record %s to %s; or connect the domain from the account that it names", cert.FormName(want.Name), want.Value))
+}
+
+// tooLongToDelegate is of a platform that validates by dns-01 only (RFC 1035 §2.3.4, RFC 8555 §8.4).
+func tooLongToDelegate(name string) cert.Problem {
+	return cert.Problem{
+		Code: cert.NameInvalid, WhoActs: cert.PlatformActs,
+		Message:     fmt.Sprintf("%s is too long for dns-01: with _acme-challenge. before it, it has more than the 253 characters that DNS allows.", cert.Unicode(name)),
+		Remediation: "Allow http-01, which works for it (VALIDATION_METHODS), or connect a shorter name.",
+	}
 }
 
 func delegationMissing(want cert.Record) cert.Problem {

@@ -38,6 +38,9 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 		if f := e.delegation(name); f != nil && !onlyCAA && e.allows(cert.DNS01) {
 			l.add(name, e.hostedWork(name, *f))
 		}
+		if !cert.CanDelegate(name) && !e.allows(cert.HTTP01) && !e.allows(cert.TLSALPN01) {
+			l.addProblem(tooLongToDelegate(name))
+		}
 		if e.bare() && e.allows(cert.DNS01) {
 			l.add(name, e.proofs[i])
 		}

@@ -217,7 +217,7 @@ func (r *Resolver) check(q cert.Question) error {
 	}
 	for _, name := range q.Names {
 		shows := func(want cert.Record) bool {
-			return want.Purpose == cert.ForOwnership && cert.RegisteredDomain(subject(want)) == cert.RegisteredDomain(name)
+			return want.Purpose == cert.ForOwnership && slices.Contains(cert.OwnershipPlaces(name), subject(want))
 		}
 		if !slices.ContainsFunc(q.Expected, shows) {
 			return fmt.Errorf("the question has no ownership record for %s", name)
@@ -246,7 +246,7 @@ func (v *view) look(ctx context.Context, q cert.Question) look {
 	for i, want := range q.Expected {
 		switch want.Purpose {
 		case cert.ForOwnership:
-			wg.Go(func() { l.records[i] = v.ownership(ctx, want) })
+			wg.Go(func() { l.records[i] = v.ownership(ctx, want, q) })
 		case cert.ForDelegation:
 			wg.Go(func() { l.records[i] = v.delegation(ctx, want) })
 		case cert.ForAddress: // below, with its name
@@ -259,7 +259,9 @@ func (v *view) look(ctx context.Context, q cert.Question) look {
 			switch {
 			case len(q.Expected) == 0:
 				l.pointed[i] = v.anyAddress(ctx, base(name))
-				l.proofs[i] = v.challengeName(ctx, base(name))
+				if cert.CanDelegate(name) {
+					l.proofs[i] = v.challengeName(ctx, base(name))
+				}
 				return
 			case len(indexes) == 0:
 				l.pointed[i] = notAskedFor

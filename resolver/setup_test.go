@@ -49,13 +49,14 @@ func (s setup) question() cert.Question {
 	if len(s.cas) == 0 {
 		s.cas = []cert.CAIdentity{letsEncrypt}
 	}
-	return cert.Question{Names: d.Names, Expected: platform.ExpectedRecords(d, secret), CAs: s.cas}
+	_, above := cert.OwnershipRecords(d.Names, d.Tenant, secret)
+	return cert.Question{Names: d.Names, Expected: platform.ExpectedRecords(d, secret), Above: above, CAs: s.cas}
 }
 
 // fill puts the values into a string of the setup.
 func (s setup) fill(text string) string {
 	d := s.domain()
-	return strings.NewReplacer("$OWNERSHIP", cert.OwnershipValue(d.Tenant, secret),
+	return strings.NewReplacer("$OWNERSHIP", cert.OwnershipValue(d.Hostname, d.Tenant, secret),
 		"$DELEGATION", cert.DelegationLabel(d.Hostname, secret)+"."+platform.ValidationZone).Replace(text)
 }
 

@@ -74,6 +74,7 @@ func open(ctx context.Context, environ map[string]string, stackFile string, log 
 	if err != nil {
 		return nil, nil, err
 	}
+	db.UnverifiedNames = settings.Claims.UnverifiedNames
 	temporal, err := settings.Temporal.Dial(log)
 	if err != nil {
 		db.Close()

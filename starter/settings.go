@@ -21,6 +21,7 @@ type settings struct {
 	Store    store.Config
 	Temporal control.TemporalConfig
 	Control  control.Config
+	Claims   control.ClaimConfig
 }
 
 // stackFileName is where make dev leaves word of what it runs, below the project's root.
@@ -144,7 +145,7 @@ func readStackFile(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("read the stack file %s: %w", path, err)
 	}
 	environ := map[string]string{"DATABASE_URL": stack.Postgres, "TEMPORAL_ADDRESS": stack.Temporal, "TEMPORAL_NAMESPACE": stack.Namespace}
-	for _, s := range slices.Concat(config.Describe(control.Config{}), config.Describe(doctorSettings{})) {
+	for _, s := range slices.Concat(config.Describe(control.Config{}), config.Describe(control.ClaimConfig{}), config.Describe(doctorSettings{})) {
 		environ[s.Name] = stack.Env[s.Name]
 	}
 	if name := stack.Env["WORKER_DEPLOYMENT"]; name != "" {

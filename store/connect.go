@@ -31,8 +31,12 @@ var errNameHeld = errors.New("a name belongs to another domain")
 // nothing of the other's stays. Repeating it changes nothing.
 //
 // It returns a cert.Problem: NameTaken when another tenant has one of the names, or had it until a short time ago;
-// RequestRefused when this tenant has one of them connected with other names; TenantInactive or TenantDeleted.
+// RequestRefused when this tenant has one of them connected with other names, or too many that it never showed to be its own; TenantInactive or
+// TenantDeleted.
 func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
+	if err := s.refuseUnverified(ctx, d); err != nil {
+		return Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
+	}
 	for range connectTries {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return connect(ctx, tx, d) })
 		if err == nil {

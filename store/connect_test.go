@@ -142,7 +142,7 @@ func TestRemovedNameIsKeptFromOtherTenantsForSevenDays(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	d := db.connect("acme", "www.example.com", "example.com")
-	db.record(d, 1, removed)
+	db.record(d, 1, verified, removed)
 
 	_, err := db.Connect(t.Context(), newDomain("other", "shop.example.com", "example.com"))
 	p := problem(t, err)

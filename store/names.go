@@ -61,20 +61,28 @@ type quarantinedName struct {
 	Refused bool
 }
 
-// freeNames takes every name from a domain but those to keep, and puts them in quarantine for other tenants.
-func freeNames(ctx context.Context, tx pgx.Tx, domainID string, keep []string) error {
+// freeNames takes every name from a domain but those to keep. Those of its heir are kept for the heir, and the others for the domain's tenant,
+// unless it never was verified: a claim that nobody proved keeps nothing from anybody.
+func freeNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot, keep []string) error {
+	var heir cert.Heir
+	if snap.Heir != nil {
+		heir = *snap.Heir
+	}
 	_, err := tx.Exec(ctx, `
 		WITH freed AS (
 			DELETE FROM domain_names WHERE domain_id = @domain AND name <> ALL (@keep::text[]) RETURNING name
 		)
 		INSERT INTO name_quarantine (name, tenant, ends_at)
-		SELECT freed.name, domains.tenant, now() + @quarantine::interval
+		SELECT freed.name, CASE WHEN freed.name = ANY (@inherited::text[]) THEN @heir ELSE domains.tenant END, now() + @quarantine::interval
 		FROM freed, domains
-		WHERE domains.id = @domain
+		WHERE domains.id = @domain AND (@verified OR domains.verified_at IS NOT NULL OR freed.name = ANY (@inherited::text[]))
 		ON CONFLICT (name) DO UPDATE SET tenant = excluded.tenant, ends_at = excluded.ends_at`,
-		pgx.StrictNamedArgs{"domain": domainID, "keep": noNil(keep), "quarantine": quarantine})
+		pgx.StrictNamedArgs{
+			"domain": snap.ID, "keep": noNil(keep), "quarantine": quarantine, "verified": snap.Verified,
+			"heir": heir.Tenant, "inherited": noNil(heir.Names),
+		})
 	if err != nil {
-		return fmt.Errorf("free names of domain %s: %w", domainID, err)
+		return fmt.Errorf("free names of domain %s: %w", snap.ID, err)
 	}
 	return nil
 }
@@ -91,7 +99,7 @@ func nameTaken(name string) cert.Problem {
 func nameInQuarantine(name string, until time.Time) cert.Problem {
 	return cert.Problem{
 		Code: cert.NameTaken, WhoActs: cert.TenantActs,
-		Message: fmt.Sprintf("%s was removed from another account a short time ago; it is kept for that account until %s",
+		Message: fmt.Sprintf("%s was removed from another account a short time ago; it is kept for another account until %s",
 			cert.Unicode(name), until.UTC().Format("2006-01-02 15:04 MST")),
 		Remediation: "wait until then; if the domain is yours, connect it from the other account, or contact support",
 	}

@@ -22,7 +22,8 @@ import (
 //
 // A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
 // are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days
-// for others, and are served no more; a removed domain stays removed (removed_has_its_time in the tables).
+// for others, and are served no more. Names of a domain that never was verified are free for everybody at once; those with an heir are in
+// quarantine for all but the heir. A removed domain stays removed (removed_has_its_time in the tables).
 //
 // The domain's case is open in the tables exactly when the snapshot has one. Edges are told (ListenServed) when https_redirect changes and
 // when names are served no more; workers (ListenConnected) when a case was opened or closed.
@@ -92,7 +93,7 @@ func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, c
 		"serial":   snap.Serial, "issuer": snap.Issuer, "not_after": zeronull.Timestamptz(snap.NotAfter), "renew_at": zeronull.Timestamptz(snap.RenewAt),
 		"https_redirect": snap.HTTPSRedirect, "state": state(snap),
 		"event_types": types, "event_details": details,
-		"case_id": caseID, "resolution": snap.Resolution,
+		"case_id": caseID, "resolution": snap.Resolution, "verified": snap.Verified,
 	})
 	var notified int
 	err = db.QueryRow(ctx, recordSQL, pgx.StrictNamedArgs(args)).Scan(&written, &notified, &closed)
@@ -143,6 +144,7 @@ const recordSQL = `
 		    renew_at           = @renew_at,
 		    https_redirect     = @https_redirect,
 		    state              = coalesce(@state::json, state),
+		    verified_at        = CASE WHEN @verified THEN coalesce(verified_at, now()) ELSE verified_at END,
 		    removed_at         = CASE WHEN @domain_status = 'removed' THEN coalesce(removed_at, now()) ELSE removed_at END
 		FROM before
 		WHERE domains.id = before.id
@@ -188,7 +190,7 @@ func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (cases 
 	if !isNewer {
 		return false, nil
 	}
-	if err := changeNames(ctx, tx, snap.Domain, snap.Status.Domain); err != nil {
+	if err := changeNames(ctx, tx, snap); err != nil {
 		return false, err
 	}
 	_, closed, err := record(ctx, tx, snap)
@@ -206,16 +208,17 @@ func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (cases 
 }
 
 // changeNames gives a domain the names of its newest snapshot and no others; none if it is removed.
-func changeNames(ctx context.Context, tx pgx.Tx, d cert.Domain, status cert.DomainStatus) error {
+func changeNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) error {
+	d := snap.Domain
 	_, err := tx.Exec(ctx, `UPDATE domains SET names = @names WHERE id = @id AND names <> @names`,
 		pgx.StrictNamedArgs{"names": d.Names, "id": d.ID})
 	if err != nil {
 		return fmt.Errorf("change names: %w", err)
 	}
-	if status == cert.DomainRemoved {
-		return freeNames(ctx, tx, d.ID, nil)
+	if snap.Status.Domain == cert.DomainRemoved {
+		return freeNames(ctx, tx, snap, nil)
 	}
-	if err := freeNames(ctx, tx, d.ID, d.Names); err != nil {
+	if err := freeNames(ctx, tx, snap, d.Names); err != nil {
 		return err
 	}
 	held, err := claimNames(ctx, tx, d)

@@ -298,7 +298,7 @@ func TestB5_ChangedNamesAreClaimedAndFreed(t *testing.T) {
 	db := open(t)
 	d := db.connect("acme", "www.example.com", "old.example.com")
 	db.connect("other", "taken.example.com")
-	db.record(d, 1)
+	db.record(d, 1, verified)
 
 	d.Names = []string{"www.example.com", "new.example.com"}
 	db.record(d, 2)
@@ -322,7 +322,7 @@ func TestRemovedDomainStaysRemoved(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	d := db.connect("acme", "www.example.com")
-	db.record(d, 1, removed)
+	db.record(d, 1, verified, removed)
 	until := db.count(`SELECT extract(epoch FROM ends_at)::bigint FROM name_quarantine`)
 	db.sql(`UPDATE name_quarantine SET ends_at = ends_at - interval '1 day'`)
 	db.record(d, 2, removed)

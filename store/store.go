@@ -33,6 +33,10 @@ type Store struct {
 	// Clock is the time that reservations of budgets go by; nil is the database's clock, which all processes share. Set it before the first use.
 	Clock func() time.Time
 
+	// UnverifiedNames is how many names a tenant may have connected whose records were never all seen; 0 is no limit. Set it before the first use.
+	UnverifiedNames int
+
+	rooms  rooms // of UnverifiedNames
 	pool   *pgxpool.Pool
 	orders chan struct{} // a place for each PlaceOrder that may hold a connection
 }

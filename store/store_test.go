@@ -111,6 +111,8 @@ func pending(d cert.Domain, seq int64) cert.Snapshot {
 	}
 }
 
+func verified(s *cert.Snapshot) { s.Verified = true }
+
 func removed(s *cert.Snapshot) { s.Status.Domain = cert.DomainRemoved }
 
 // problem returns the problem that an error carries.

@@ -22,11 +22,11 @@ type delegations struct {
 	targets  *expirable.LRU[string, string]
 }
 
-// targetsKept are enough for the orders under way. A target changes with the tenant of its name only, and a removed name is kept from
-// other tenants for much longer than targetLifetime (store, quarantine).
+// targetsKept are enough for the orders under way. A target changes with the tenant of its name only, which takes days, or an operator who lifts a
+// quarantine: then an order within targetLifetime of the former tenant's fails once.
 const (
 	targetsKept    = 4096
-	targetLifetime = 10 * time.Minute
+	targetLifetime = time.Minute
 )
 
 func newDelegations(db *store.Store, platform cert.Platform) delegations {

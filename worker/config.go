@@ -87,6 +87,9 @@ type PolicyConfig struct {
 	MaxFailures        int             `env:"MAX_FAILURES" envDefault:"3" doc:"failed attempts in a row after which attempts stop and people get the case"`
 	RetryAfterFailures []time.Duration `env:"RETRY_AFTER_FAILURES" envDefault:"2h,8h,24h" doc:"wait after the first, second, … failure; the last one repeats. CAs count failures: Let's Encrypt pauses a name that fails for months"`
 	HoldInterval       time.Duration   `env:"RENEWAL_HOLD_INTERVAL" envDefault:"24h" doc:"between looks at a renewal that is on hold; looks get denser when the certificate nears its end"`
+	ClaimLifetime      time.Duration   `env:"CLAIM_LIFETIME" envDefault:"168h" doc:"how long a domain that was never verified may be without any of its records seen before it is removed; 0s: for ever, so that who connects a name first keeps it until somebody shows that it is theirs"`
+	ClaimWarning       time.Duration   `env:"CLAIM_WARNING" envDefault:"48h" doc:"how long before that end the timeline warns of it"`
+	MoveNotice         time.Duration   `env:"MOVE_NOTICE" envDefault:"72h" doc:"from the moment at which another tenant has shown that a verified domain is its own until it moves there; shorter leaves less time to notice a hijacked DNS account"`
 }
 
 // Validate reports times that would make a domain spin or never look.
@@ -107,6 +110,12 @@ func (p PolicyConfig) Validate() error {
 			}
 		}
 	}
+	if p.ClaimLifetime != 0 && p.ClaimLifetime < time.Second {
+		errs = append(errs, fmt.Errorf("CLAIM_LIFETIME is %s; it expects 0s, for no end, or at least 1s", p.ClaimLifetime))
+	}
+	if p.ClaimWarning < 0 || p.MoveNotice < 0 {
+		errs = append(errs, fmt.Errorf("CLAIM_WARNING is %s and MOVE_NOTICE is %s; they expect 0s or more", p.ClaimWarning, p.MoveNotice))
+	}
 	if p.MaxFailures < 1 {
 		errs = append(errs, fmt.Errorf("MAX_FAILURES is %d; it expects at least 1", p.MaxFailures))
 	}
@@ -118,5 +127,6 @@ func (p PolicyConfig) policy() cert.Policy {
 		FirstChecks: p.FirstChecks, CheckInterval: p.CheckInterval, LateAfter: p.LateAfter, EscalateDNSAfter: p.EscalateAfter, EscalatedInterval: p.EscalatedInterval,
 		DormantAfter: p.DormantAfter, DormantInterval: p.DormantInterval, MaxFailures: p.MaxFailures,
 		RetryAfterFailures: p.RetryAfterFailures, HoldInterval: p.HoldInterval,
+		ClaimLifetime: p.ClaimLifetime, ClaimWarning: p.ClaimWarning, MoveNotice: p.MoveNotice,
 	}
 }

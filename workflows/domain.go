@@ -45,6 +45,10 @@ func (d *domain) turn(ctx workflow.Context) {
 	if d.handEarlyBack() {
 		return
 	}
+	if d.rivalDue(workflow.Now(ctx)) {
+		d.settleRival(ctx)
+		return
+	}
 	if d.state.Asked.Reinstall {
 		d.reinstall(ctx)
 		return

@@ -14,6 +14,7 @@ type Effect string
 const (
 	NoteRecords       Effect = "note that the records are there"
 	NoteLate          Effect = "say once that they are late"
+	WarnOfClaim       Effect = "warn once that the claim ends"
 	PlanCheck         Effect = "plan the next check"
 	CloseRecordsCase  Effect = "close a case about the records"
 	DropIssuance      Effect = "end this issuance"
@@ -41,6 +42,10 @@ const (
 	OpenCase          Effect = "open a case, unless people have one"
 	CloseCase         Effect = "close the case"
 	BeginWaitsAnew    Effect = "begin every wait anew"
+	AnnounceMove      Effect = "give notice to the tenant"
+	EndMove           Effect = "tell that it does not move"
+	KeepForRival      Effect = "keep the names for the other tenant"
+	TellClaimEnded    Effect = "tell that the claim has ended"
 	TellRemoved       Effect = "tell that it is removed"
 )
 
@@ -48,6 +53,7 @@ const (
 var effects = map[Effect]func(*domain, happening){
 	NoteRecords:       (*domain).noteRecords,
 	NoteLate:          (*domain).noteLate,
+	WarnOfClaim:       (*domain).warnOfClaim,
 	PlanCheck:         (*domain).planCheck,
 	CloseRecordsCase:  (*domain).closeRecordsCase,
 	DropIssuance:      func(d *domain, _ happening) { d.state.Attempt.Issuance = "" },
@@ -75,6 +81,10 @@ var effects = map[Effect]func(*domain, happening){
 	OpenCase:          (*domain).openCase,
 	CloseCase:         (*domain).closeCase,
 	BeginWaitsAnew:    (*domain).beginWaitsAnew,
+	AnnounceMove:      (*domain).announceMove,
+	EndMove:           (*domain).endMove,
+	KeepForRival:      func(d *domain, _ happening) { d.state.Rival.Gets = true },
+	TellClaimEnded:    func(d *domain, h happening) { d.tell(cert.DomainClaimEnded, h.text) },
 	TellRemoved:       (*domain).tellRemoved,
 }
 
@@ -86,6 +96,7 @@ func (d *domain) noteRecords(h happening) {
 		d.tell(cert.DomainVerified, "all DNS records that are needed were seen")
 	}
 	r.Verified, r.Moved, r.Since, r.Late = true, false, time.Time{}, false
+	r.ClaimSince, r.ClaimWarned = time.Time{}, false
 	d.state.Problems = nil
 	if d.state.Attempt.Since.IsZero() {
 		d.state.Attempt.Since = h.at
@@ -253,14 +264,22 @@ func (d *domain) planRenewal(h happening) {
 	d.state.Asked.Certificate = ""
 }
 
-func (d *domain) planLookAtRenewal(h happening) { d.lookAgain(h.at, d.state.Policy.HoldInterval) }
+// planLookAtRenewal is for a look that saw something wrong: no attempt can begin now.
+func (d *domain) planLookAtRenewal(h happening) {
+	d.state.Attempt.Since = time.Time{}
+	d.lookAgain(h.at, d.state.Policy.HoldInterval)
+}
 
-// planLookSoon is for a look that could not tell.
-func (d *domain) planLookSoon(h happening) { d.lookAgain(h.at, d.state.Policy.CheckInterval) }
+// planLookSoon is for a look that could not tell. One such look between two attempts would hide that the CA has kept us waiting for days.
+func (d *domain) planLookSoon(h happening) {
+	if h.at.Sub(d.state.Records.Since) >= d.state.Policy.EscalateDNSAfter {
+		d.state.Attempt.Since = time.Time{}
+	}
+	d.lookAgain(h.at, d.state.Policy.CheckInterval)
+}
 
 // lookAgain plans the next look at a renewal, sooner as the certificate nears its end.
 func (d *domain) lookAgain(now time.Time, wait time.Duration) {
-	d.state.Attempt.Since = time.Time{} // no attempt can begin now
 	d.state.Records.NextCheckAt = now.Add(d.state.Policy.BeforeExpiry(wait, d.state.Serving.remaining(now)))
 }
 
@@ -301,7 +320,7 @@ func (d *domain) beginPause(h happening) {
 
 // endPause moves the beginnings of all waits on by the time of the pause.
 func (d *domain) endPause(h happening) {
-	for _, since := range []*time.Time{&d.state.Records.Since, &d.state.Attempt.Since, &d.state.Attempt.Excused} {
+	for _, since := range []*time.Time{&d.state.Records.Since, &d.state.Records.ClaimSince, &d.state.Attempt.Since, &d.state.Attempt.Excused} {
 		switch {
 		case since.IsZero():
 		case since.After(d.state.Pause.Since): // handed back meanwhile
@@ -356,6 +375,9 @@ func (d *domain) beginWaitsAnew(h happening) {
 		s.Attempt.Since = h.at
 	}
 	s.Records.Late, s.Records.Checks = false, 0
+	if !s.Records.ClaimSince.IsZero() {
+		s.Records.ClaimSince, s.Records.ClaimWarned = h.at, false
+	}
 	if s.Phase == AwaitingRetry && s.Attempt.NextAt.After(h.at) {
 		s.Attempt.NextAt = h.at
 	}

@@ -69,9 +69,14 @@ type Answer struct {
 	NextAction   string        `json:"next_action,omitempty"`
 	NextActionAt time.Time     `json:"next_action_at,omitzero"`
 
+	MovesAt time.Time `json:"moves_at,omitzero"` // another tenant has shown that the names are its own, and they move then
+
 	Checking  bool      `json:"checking,omitempty"`  // a check was asked for, and nothing but work under way keeps it waiting
 	LastCheck time.Time `json:"last_check,omitzero"` // the one before it, by which the new one can be known
 }
+
+// WasRemoved is the message of the refusal of every verb by a domain that is removed; its names are free a moment later.
+const WasRemoved = "the domain was removed"
 
 // RefusedType is the type of the error with which a verb is refused. Its details hold the cert.Problem.
 const RefusedType = "refused"
@@ -110,6 +115,8 @@ func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() boo
 		func(r HandBackRequest) error { return d.checkNotRemoved(r.Request) }, d.applyHandedBack,
 	})
 	handle(ctx, d, verb[RedirectRequest]{SetRedirect, func(r *RedirectRequest) *Request { return &r.Request }, d.checkRedirect, d.applyRedirect})
+	contest := func(r ContestRequest) error { return d.checkContest(r, workflow.Now(ctx)) }
+	handle(ctx, d, verb[ContestRequest]{Contest, func(r *ContestRequest) *Request { return &r.Request }, contest, d.applyContest})
 	listen(ctx, d, Wake, d.wake)
 	listen(ctx, d, MoveOn, func(struct{}) { d.state.Asked.MoveOn = true })
 }
@@ -164,6 +171,9 @@ func listen[R any](ctx workflow.Context, d *domain, name string, take func(R)) {
 func (d *domain) answer(message string) Answer {
 	next := d.state.next()
 	answer := Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next.Action, NextActionAt: next.At}
+	if v := d.state.Rival; v != nil {
+		answer.MovesAt = v.MovesAt
+	}
 	if d.state.Asked.Check != "" && d.state.Pause == nil {
 		answer.Checking, answer.LastCheck = true, d.state.Records.CheckedAt
 	}
@@ -217,7 +227,7 @@ func refuse(who cert.Actor, message, remediation string) error {
 
 func (d *domain) checkNotRemoved(Request) error {
 	if d.state.status().Domain == cert.DomainRemoved {
-		return refuse(cert.TenantActs, "the domain was removed", "connect it again")
+		return refuse(cert.TenantActs, WasRemoved, "connect it again")
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ func (d *domain) awaitDNS(ctx workflow.Context) {
 	switch late := d.state.Policy.EscalateDNSAfter; {
 	case diagnosis.Verdict == cert.OK:
 		d.happens(RecordsRight, h)
+	case diagnosis.Verdict == cert.Wrong && !d.state.claimEndsAt().IsZero() && !now.Before(d.state.claimEndsAt()):
+		h.text = "removed by evercert: never verified, and no DNS record was seen for " + span(d.state.Policy.ClaimLifetime)
+		d.happens(ClaimEnded, h)
 	case now.Sub(r.Since) >= late && d.state.Case == nil:
 		h.caseKind, h.text = cert.NoRecords, span(late)+" without the DNS records that are needed"
 		d.happens(RecordsTooLate, h)
@@ -63,6 +66,7 @@ func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
 	r.Methods = diagnosis.Methods
 	r.Directory = cmp.Or(diagnosis.Directory, r.Directory)
 	r.Ownership = diagnosis.Verdict == cert.Wrong && onlyOwnership(diagnosis.Problems)
+	d.state.noteSeen(diagnosis.Records, workflow.Now(ctx))
 	d.state.Problems = bounded(diagnosis.Problems)
 	d.diagnosis, d.seen, d.changed = &diagnosis, diagnosis.Records, true
 	return diagnosis

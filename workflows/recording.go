@@ -44,7 +44,13 @@ func (d *domain) snapshot(now time.Time) cert.Snapshot {
 	snap := cert.Snapshot{
 		Domain: s.Domain, Seq: s.Seq, Status: s.status(), Failures: s.Attempt.Failures, Paused: s.Pause != nil,
 		Problems: s.Problems, Diagnosis: d.diagnosis, HTTPSRedirect: s.Serving.Redirect, Resolution: d.resolution, Events: d.events,
-		At: now, State: state,
+		At: now, State: state, Verified: s.Records.Verified,
+	}
+	if v := s.Rival; v != nil && v.Gets {
+		snap.Heir = &cert.Heir{Tenant: v.Tenant, Names: v.Names}
+		if s.Records.Verified {
+			snap.Heir.Names = s.Names
+		}
 	}
 	if d.omitted > 0 {
 		snap.Events = append(snap.Events, cert.Event{Type: cert.RequestMade, Detail: fmt.Sprintf("%d more requests at the same time", d.omitted)})
@@ -90,6 +96,9 @@ func (s *State) next() Next {
 		n.Action, n.At, n.Actor = "DNS is checked again", s.Records.NextCheckAt, s.actor(cert.TenantActs)
 		if s.Records.Late {
 			n.Action = "the DNS records are late; DNS is checked again"
+		}
+		if s.Records.ClaimWarned {
+			n.Action += clock("; without any record seen, the domain is removed at ", s.claimEndsAt())
 		}
 	case Issuing:
 		n.Action, n.Actor = "the CA validates the names and issues the certificate", cert.CAActs
@@ -156,10 +165,11 @@ func (s *State) lateAt() time.Time {
 
 // milestones are the moments of a wait for DNS that no sleep goes past.
 func (s *State) milestones() []time.Time {
+	claim := []time.Time{s.claimWarnedAt(), s.claimEndsAt()}
 	if s.Case != nil {
-		return nil
+		return claim
 	}
-	return []time.Time{s.lateAt(), s.deadline()}
+	return append(claim, s.lateAt(), s.deadline())
 }
 
 // moment is a time that a domain must not sleep past, and why.
@@ -176,6 +186,9 @@ func (s *State) moments() []moment {
 	}
 	if l := s.Serving.Live; l != nil && !s.Serving.Expired {
 		all = append(all, moment{l.NotAfter, "the certificate expires"})
+	}
+	if v := s.Rival; v != nil && !v.MovesAt.IsZero() {
+		all = append(all, moment{v.MovesAt, "the notice ends"})
 	}
 	if b := s.Serving.Before; b != nil {
 		all = append(all, moment{b.NotAfter, "the older certificate expires"})

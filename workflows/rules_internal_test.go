@@ -70,6 +70,9 @@ func (r *rules) forgets(now time.Time) {
 func (r *rules) starts(s State, now time.Time) {
 	if s.Case != nil {
 		r.opened = 1
+		if r.last.Case == nil { // forgotten by a reset: people have it all the same
+			r.last.Case = s.Case
+		}
 	}
 	_ = now
 }

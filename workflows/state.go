@@ -44,6 +44,7 @@ type State struct {
 	Cases    int            `json:"cases,omitempty"`    // opened so far
 	Pause    *PauseState    `json:"pause,omitempty"`
 	Asked    Asked          `json:"asked"`
+	Rival    *Rival         `json:"rival,omitempty"` // another tenant that wants the names
 
 	RemovedBy string `json:"removed_by,omitempty"`
 	Repair    string `json:"repair,omitempty"` // why the caretaker started this run; told with the first record
@@ -63,6 +64,9 @@ type Records struct {
 	CheckedAt   time.Time `json:"checked_at,omitzero"`
 	NextCheckAt time.Time `json:"next_check_at,omitzero"`
 	Late        bool      `json:"late,omitempty"` // the records were called late (row B7)
+
+	ClaimSince  time.Time `json:"claim_since,omitzero"`   // never verified, and no record was seen since then
+	ClaimWarned bool      `json:"claim_warned,omitempty"` // its end was told beforehand
 }
 
 // Attempt is the way from records that are right to a certificate. Failures are what the CA or an edge refused in a row; waits are none.

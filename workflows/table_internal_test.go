@@ -46,6 +46,7 @@ func legal(p Phase) State {
 	switch p {
 	case AwaitingDNS:
 		s.Serving.Live, s.Records.Verified, s.Records.Since = nil, false, tableTime.Add(-50*time.Hour)
+		s.Records.ClaimSince = s.Records.Since
 	case Issuing:
 		s.Attempt.Issuance, s.Attempt.Issuances, s.Attempt.Since = s.ID+"/2", 2, tableTime.Add(-time.Hour)
 	case Installing:
@@ -69,6 +70,8 @@ func before(e Event, s State) State {
 		s.Pause = &PauseState{By: "kim", Since: tableTime.Add(-time.Hour)}
 	case NearlyExpired, Expired:
 		s.Serving.Live = tableCertificate("01", tableTime.Add(-80*24*time.Hour))
+	case ClaimYields, RivalProved, RivalGone, MovesAway:
+		s.Rival = &Rival{Tenant: "beta", Names: []string{"shop.example.com"}, LookedAt: tableTime}
 	case OlderExpired:
 		s.Serving.Before, s.Serving.Lacking = tableCertificate("00", tableTime.Add(-90*24*time.Hour)), []string{"edge-2:443"}
 	}

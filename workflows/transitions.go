@@ -16,6 +16,8 @@ const (
 	RecordsWrong    Event = "records-wrong"    // a look saw that something is missing or wrong
 	RecordsUnknown  Event = "records-unknown"  // a look could not tell
 	RecordsTooLate  Event = "records-too-late" // without the records for as long as the policy allows (row D6)
+	ClaimEnded      Event = "claim-ended"      // never verified, and no record was seen for as long as a claim lasts (row F19)
+	ClaimYields     Event = "claim-yields"     // never verified, and another tenant shows that it owns the names
 	Issued          Event = "issued"           // the CA issued a certificate
 	Served          Event = "served"           // every edge serves it
 	ServedInPart    Event = "served-in-part"   // some edges serve it, others do not yet
@@ -36,15 +38,18 @@ const (
 	OlderExpired    Event = "older-expired"    // so has the certificate that edges serve which lack the newest
 	Paused          Event = "paused"           // a person wants that nothing is done
 	Resumed         Event = "resumed"          // that is over
+	RivalProved     Event = "rival-proved"     // verified, and another tenant shows that it owns the names: they move after a notice
+	RivalGone       Event = "rival-gone"       // the notice is over, and the other tenant's record is gone or this one's still stands
+	MovesAway       Event = "moves-away"       // the notice is over, and only the other tenant shows that it owns the names
 	BackToCare      Event = "back-to-care"     // support hands the domain back
 	Removal         Event = "removal"          // somebody removes the domain
 )
 
 // Events are all events.
 var Events = []Event{
-	RecordsRight, RecordsWrong, RecordsUnknown, RecordsTooLate, Issued, Served, ServedInPart, RefusedInPart, Refused, RefusedAtLast, MustWait,
+	RecordsRight, RecordsWrong, RecordsUnknown, RecordsTooLate, ClaimEnded, ClaimYields, Issued, Served, ServedInPart, RefusedInPart, Refused, RefusedAtLast, MustWait,
 	NamePaused, OrderGone, CertificateOld, Due, BeginFirst, BeginRenewal, BeginInstalling, TakesTooLong, NearlyExpired, Expired, OlderExpired,
-	Paused, Resumed, BackToCare, Removal,
+	Paused, Resumed, RivalProved, RivalGone, MovesAway, BackToCare, Removal,
 }
 
 // Transition is what an event does in a phase.
@@ -60,6 +65,9 @@ var anywhere = map[Event]Transition{
 	OlderExpired:  {Effects: []Effect{DropOlder}},
 	Paused:        {Effects: []Effect{BeginPause}},
 	Resumed:       {Effects: []Effect{EndPause}},
+	RivalProved:   {Effects: []Effect{AnnounceMove}},
+	RivalGone:     {Effects: []Effect{EndMove}},
+	MovesAway:     {To: Removed, Effects: []Effect{KeepForRival, TellRemoved, CloseCase}},
 	BackToCare:    {Effects: []Effect{CloseCase, BeginWaitsAnew}},
 	Removal:       {To: Removed, Effects: []Effect{TellRemoved, CloseCase}},
 }
@@ -68,9 +76,11 @@ var anywhere = map[Event]Transition{
 var transitions = everywhere(map[Phase]map[Event]Transition{
 	AwaitingDNS: {
 		RecordsRight:   {Issuing, []Effect{NoteRecords, CloseRecordsCase}},
-		RecordsWrong:   {AwaitingDNS, []Effect{NoteLate, PlanCheck}},
+		RecordsWrong:   {AwaitingDNS, []Effect{NoteLate, WarnOfClaim, PlanCheck}},
 		RecordsUnknown: {AwaitingDNS, []Effect{PlanCheck}},
 		RecordsTooLate: {AwaitingDNS, []Effect{OpenCase, PlanCheck}},
+		ClaimEnded:     {Removed, []Effect{TellClaimEnded, TellRemoved, CloseCase}},
+		ClaimYields:    {Removed, []Effect{TellClaimEnded, KeepForRival, TellRemoved, CloseCase}},
 	},
 	Issuing: {
 		Issued:        {Installing, []Effect{KeepCertificate}},

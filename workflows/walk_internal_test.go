@@ -121,7 +121,7 @@ func (a *tally) check(t *testing.T) {
 		cert.DomainConnected, cert.DomainVerified, cert.DomainLate, cert.DomainRemovedEvent, cert.IssuanceSucceeded, cert.IssuanceFailed,
 		cert.InstallationSucceeded, cert.InstallationFailed, cert.RenewalSucceeded, cert.RenewalFailed, cert.CertificateExpiring,
 		cert.CertificateExpiredEvent, cert.RenewalOnHoldEvent, cert.RenewalResumed, cert.EscalationOpened, cert.EscalationClosed, cert.RequestMade,
-		cert.RequestIgnored, cert.DomainRepaired,
+		cert.RequestIgnored, cert.DomainRepaired, cert.DomainClaimEnding, cert.DomainClaimEnded, cert.DomainMoveAnnounced, cert.DomainMoveCancelled,
 	} {
 		require.NotZero(t, a.events[e], "no walk saw %s", e)
 	}
@@ -369,6 +369,9 @@ func (w *walk) CheckDNS(ctx context.Context, r activities.CheckRequest) (cert.Di
 	case dead:
 	case sky.databaseAway(now):
 		err = errDatabase
+	case r.OwnershipOnly:
+		verdicts := []cert.Verdict{cert.OK, cert.OK, cert.Wrong, cert.Wrong, cert.Unknown}
+		d = cert.Diagnosis{Ownership: verdicts[w.luck.IntN(len(verdicts))]}
 	case w.luck.Float64() < sky.looks:
 		d, err = badLook(kindOf(sky.look, badLooks, w.luck))
 	}
@@ -484,7 +487,7 @@ var hostile = []string{
 
 // letters draws the messages of a walk.
 func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter) {
-	verbs := []string{RequestCertificate, CheckNow, Pause, Resume, Resume, HandedBack, HandedBack, HandedBack, SetRedirect, Wake, MoveOn, cancel}
+	verbs := []string{RequestCertificate, CheckNow, Pause, Resume, Resume, HandedBack, HandedBack, HandedBack, SetRedirect, Wake, MoveOn, cancel, Contest}
 	n := r.IntN(60)
 	for i := range n {
 		m := &letter{at: from.Add(time.Duration(r.Float64() * float64(length))), verb: verbs[r.IntN(len(verbs))], update: r.IntN(2) == 0}
@@ -493,6 +496,8 @@ func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter)
 		switch m.verb {
 		case SetRedirect:
 			m.arg = RedirectRequest{Request: request, On: r.IntN(3) > 0}
+		case Contest:
+			m.arg = ContestRequest{Request: request, Tenant: []string{"beta", "gamma", "acme"}[r.IntN(3)], Names: tableShop.Names}
 		case Wake:
 			m.arg, m.id, m.update = WakeRequest{Cause: "the caretaker found something", Reinstall: r.IntN(2) == 0, Renew: r.IntN(2) == 0}, "", false
 		case HandedBack: // some name a case: one that is open, one that was, or one that is not yet

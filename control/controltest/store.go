@@ -27,6 +27,7 @@ type Store struct {
 	Checks        map[string]cert.Diagnosis // by hostname; Checked fills it
 	RecordChanges []cert.RecordChange
 	OpenCases     []cert.Case
+	Quarantined   []store.Quarantined
 	Tended        map[string]store.Tended // by domain id
 	Writes        int                     // of the caretaker
 	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
@@ -113,6 +114,46 @@ func (s *Store) Connect(_ context.Context, d cert.Domain) (store.Connected, erro
 	}
 	s.wake()
 	return store.Connected{Domain: d, Created: true}, nil
+}
+
+// Holders are the connected domains of other tenants that have one of the names. Verified are those whose snapshot says so.
+func (s *Store) Holders(_ context.Context, d cert.Domain) (holders []store.Holder, err error) {
+	for _, v := range s.sorted() {
+		if v.Tenant == d.Tenant || v.Status.Domain == cert.DomainRemoved {
+			continue
+		}
+		h := store.Holder{Domain: v.Domain, Verified: v.Verified, Seq: v.Seq}
+		for _, name := range d.Names {
+			if slices.Contains(v.Names, name) {
+				h.Wanted = append(h.Wanted, name)
+			}
+		}
+		if len(h.Wanted) > 0 {
+			holders = append(holders, h)
+		}
+	}
+	return holders, s.failure()
+}
+
+// Quarantine returns Quarantined.
+func (s *Store) Quarantine(context.Context, string, int) ([]store.Quarantined, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.Quarantined), s.Err
+}
+
+// LiftQuarantine takes a name out of Quarantined, and notes the detail as an event.
+func (s *Store) LiftQuarantine(_ context.Context, name, detail string) (store.Quarantined, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.Quarantined, func(q store.Quarantined) bool { return q.Name == name })
+	if i < 0 {
+		return store.Quarantined{}, store.ErrNotFound
+	}
+	lifted := s.Quarantined[i]
+	s.Quarantined = slices.Delete(s.Quarantined, i, i+1)
+	s.Events = append(s.Events, store.TimelineEntry{At: s.Now(), Event: cert.Event{Type: cert.QuarantineLifted, Detail: detail}})
+	return lifted, s.Err
 }
 
 // TakeUnstarted leases the domains for which Record was never called.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/workflows"
 )
 
 // Workflows notes what it is asked. A domain's workflow runs from its Start on.
@@ -18,7 +19,7 @@ type Workflows struct {
 	running []string
 	stopped []string // by Stop
 	asked   []string
-	// Reply answers the verbs of running workflows; nil agrees to everything.
+	// Reply answers the verbs of running workflows; nil agrees to everything but a contest.
 	Reply func(hostname, verb string, argument any) (control.Answer, error)
 	// Executions answers Describe by workflow id, in place of what was started.
 	Executions map[string]control.Execution
@@ -91,6 +92,9 @@ func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any
 	w.asked = append(w.asked, fmt.Sprintf("%s %s %+v", verb, hostname, argument))
 	if w.Reply != nil {
 		return w.Reply(hostname, verb, argument)
+	}
+	if verb == workflows.Contest {
+		return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "ownership records were looked for a moment ago", WhoActs: cert.TenantActs}
 	}
 	return control.Answer{Headline: cert.Pending, Message: "done"}, nil
 }

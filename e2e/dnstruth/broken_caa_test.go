@@ -29,7 +29,7 @@ func brokenCAA() []row {
 		{
 			name: "CAA has no CA for both names", hosts: []string{"shop", "shop.$SECOND"}, cas: []cert.CAIdentity{letsEncrypt, google},
 			text:   ready + `@ CAA 0 issue "pki.goog"`,
-			second: `_evercert.shop TXT "$OWNERSHIP"` + "\n_acme-challenge.shop CNAME $DELEGATION(shop.$SECOND).\n" + flat + `@ CAA 0 issue "letsencrypt.org"`,
+			second: `_evercert.shop TXT "$OWNERSHIP(shop.$SECOND)"` + "\n_acme-challenge.shop CNAME $DELEGATION(shop.$SECOND).\n" + flat + `@ CAA 0 issue "letsencrypt.org"`,
 			codes:  forbids,
 		},
 		{name: "CAA demands the method that isn't ready", text: owned + flat + `@ CAA 0 issue "letsencrypt.org; validationmethods=dns-01"`, codes: codes(cert.DelegationMissing, cert.CAAForbids)},

@@ -102,6 +102,16 @@ h8 CNAME $DELEGATION(shop).
 			codes: codes(cert.DelegationDoubledName, cert.DNSNoRecords),
 		},
 		{
+			name: "ownership of one of two sub-domains", hosts: []string{"b", "shop"}, codes: codes(cert.OwnershipMissing),
+			text:  "_evercert.b TXT \"$OWNERSHIP\"\n" + delegated + pointed + "_acme-challenge.b CNAME $DELEGATION(b).\nb CNAME $TARGET.\n",
+			tells: []string{"that shop.$DOMAIN is yours", "once for all names below $DOMAIN", "$OWNERSHIP(shop)", "$OWNERSHIP(@)"},
+		},
+		{
+			name: "the ownership value of another name", hosts: []string{"b", "shop"}, codes: codes(cert.OwnershipMismatch),
+			text:  "_evercert.b TXT \"$OWNERSHIP\"\n_evercert.shop TXT \"$OWNERSHIP\"\n" + delegated + pointed + "_acme-challenge.b CNAME $DELEGATION(b).\nb CNAME $TARGET.\n",
+			tells: []string{"belongs to b.$DOMAIN", "$OWNERSHIP(shop)"},
+		},
+		{
 			name: "only the second of two names is ready", hosts: []string{"@", "www"}, codes: codes(cert.DelegationMissing, cert.DNSWrongTarget),
 			text: "_evercert TXT \"$OWNERSHIP\"\n_acme-challenge.www CNAME $DELEGATION(www).\nwww CNAME $TARGET.\n@ A " + hostOld + "\n", tells: []string{"_acme-challenge.$DOMAIN"},
 		},

@@ -17,7 +17,8 @@ import (
 // as nothing-was-added.example; a row may have a second one in org. In its texts these stand for what they say:
 //
 //	$DOMAIN, $SECOND   the two registered domains
-//	$OWNERSHIP         the value of the ownership record
+//	$OWNERSHIP         the value of the first name's ownership record
+//	$OWNERSHIP(HOST)   that of another host's
 //	$DELEGATION(NAME)  the target of the delegation record of a name that is relative to $DOMAIN; @ is the domain itself
 //	$TARGET            the platform's name that tenants' CNAMEs lead to
 //	$EDGE4, $EDGE6     the platform's addresses
@@ -95,11 +96,24 @@ func (r row) names() []string {
 	return names
 }
 
-var delegationOf = regexp.MustCompile(`\$DELEGATION\(([^)]+)\)`)
+var (
+	delegationOf = regexp.MustCompile(`\$DELEGATION\(([^)]+)\)`)
+	ownershipOf  = regexp.MustCompile(`\$OWNERSHIP\(([^)]+)\)`)
+)
 
 func (r row) fill(text string) string {
+	if !strings.Contains(text, "$OWNERSHIP") { // names are filled in, too
+		return r.fillRest(text)
+	}
+	text = ownershipOf.ReplaceAllStringFunc(text, func(found string) string {
+		return cert.OwnershipValue(r.full(ownershipOf.FindStringSubmatch(found)[1]), "acme", secret)
+	})
+	return r.fillRest(strings.ReplaceAll(text, "$OWNERSHIP", cert.OwnershipValue(r.names()[0], "acme", secret)))
+}
+
+func (r row) fillRest(text string) string {
 	text = strings.NewReplacer("$DOMAIN", r.domain(), "$SECOND", r.label()+".org", "$TARGET", r.platform().Target,
-		"$OWNERSHIP", cert.OwnershipValue("acme", secret), "$NET", network, "$EDGE4", edgeIPv4, "$EDGE6", edgeIPv6).Replace(text)
+		"$NET", network, "$EDGE4", edgeIPv4, "$EDGE6", edgeIPv6).Replace(text)
 	return delegationOf.ReplaceAllStringFunc(text, func(found string) string {
 		return platform.DelegationTarget(r.full(delegationOf.FindStringSubmatch(found)[1]), secret)
 	})
@@ -116,7 +130,8 @@ func (r row) platform() cert.Platform {
 func (r row) question() cert.Question {
 	names := r.names()
 	d := cert.Domain{ID: "1", Hostname: names[0], Names: names, Tenant: "acme"}
-	q := cert.Question{Names: names, Expected: r.platform().ExpectedRecords(d, secret), CAs: r.cas, Methods: r.methods, Registration: r.registered}
+	_, above := cert.OwnershipRecords(names, d.Tenant, secret)
+	q := cert.Question{Names: names, Expected: r.platform().ExpectedRecords(d, secret), Above: above, CAs: r.cas, Methods: r.methods, Registration: r.registered}
 	if len(q.CAs) == 0 {
 		q.CAs = []cert.CAIdentity{letsEncrypt}
 	}

@@ -63,5 +63,12 @@ var mutations = []mutation{
 	one("a case does not tell its domain again", "escalation.go", "\t\te.tryAgain = workflow.Now(ctx).Add(againAfter)\n", "\t\te.s.HandBack = nil\n"),
 	one("a case forgets a hand-back in its next run", "escalation.go", "\t\te.tellDomain(ctx) // also what the run before could not\n", "\t\tif workflow.Now(ctx).After(workflow.GetInfo(ctx).WorkflowStartTime) {\n\t\t\te.tellDomain(ctx)\n\t\t}\n"),
 	one("two cases at a time", "effects.go", "\t\td.closeCase(happening{at: h.at, text: \"another case takes its place: \" + h.text})\n", ""),
+	one("a claim ends though nobody could tell", "phases.go", "case diagnosis.Verdict == cert.Wrong && !d.state.claimEndsAt()", "case !d.state.claimEndsAt()"),
+	one("a record that is seen does not keep a claim", "rival.go", "return r.Verdict == cert.OK", "return false"),
+	one("a verified domain yields as a claim does", "rival.go", "case !d.state.Records.Verified && shown == cert.OK:", "case shown == cert.OK && d.state.Phase == AwaitingDNS:"),
+	one("the old tenant's record is no objection", "rival.go", "switch own := d.ownershipOf(ctx, d.state.Tenant, d.state.Names); own {", "switch own := cert.Wrong; own {"),
+	one("a move needs no proof at its end", "rival.go", "case shown == cert.OK:\n\t\td.endNotice", "case shown != cert.Unknown:\n\t\td.endNotice"),
+	one("names that moved are kept for nobody", "recording.go", "v != nil && v.Gets {", "v != nil && v.Gets && v.Tenant == s.Tenant {"),
+	one("a contest at will", "rival.go", "now.Sub(v.LookedAt) < contestPause", "false"),
 	one("text of a signal is kept as it is", "messages.go", "\t\trequest.clean()\n", ""),
 }
