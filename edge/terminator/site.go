@@ -18,18 +18,19 @@ const (
 )
 
 // newSite is what stands behind the edge: the platform at upstream, or a page of our own where there is none.
-func newSite(upstream *url.URL, stall time.Duration, log *slog.Logger) http.Handler {
+func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 	var next http.Handler = http.HandlerFunc(builtinPage)
 	if upstream != nil {
 		next = newProxy(upstream, log)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect {
-			http.Error(w, "This server is no forward proxy.", http.StatusMethodNotAllowed)
+		switch r.Method {
+		case http.MethodConnect:
+			refuse(w, r, http.StatusMethodNotAllowed, "This server is no forward proxy.")
 			return
-		}
-		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &pacedBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
+		case http.MethodTrace: // it would show what the upstream is told about the visitor (RFC 9110 §9.3.8)
+			refuse(w, r, http.StatusMethodNotAllowed, "TRACE is not answered.")
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -41,7 +42,9 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 			r.SetURL(upstream)
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what Go can't parse; nothing here reads it
 			r.Out.Host = r.In.Host                 // the platform tells its tenants apart by it
-			r.SetXForwarded()                      // ReverseProxy has removed those that the client sent
+			r.Out.Trailer = nil                    // it may hold the fields that are dropped from the header, and comes after it
+			dropClaims(r.Out.Header)
+			r.SetXForwarded()
 		},
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
@@ -61,6 +64,12 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 // proxyFailed answers in the upstream's place. The cause goes to the log and not to the visitor.
 func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if errors.Is(err, errMalformed) {
+			log.Debug("the client sent a malformed body", "host", r.Host, "error", err)
+			w.Header().Set("Connection", "close") // nobody knows where the next request begins
+			http.Error(w, "The request's body can't be read.", http.StatusBadRequest)
+			return
+		}
 		if r.Context().Err() != nil || errors.Is(err, errStalled) {
 			log.Debug("the client left or stopped sending", "host", r.Host, "error", err)
 			http.Error(w, "The request was not sent to its end in time.", http.StatusRequestTimeout)
@@ -77,6 +86,15 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 			Text:  "The site behind this address does not answer at the moment. Its operator can see why; please try again in a while.",
 		})
 	}
+}
+
+// refuse answers in the site's place, and at once: the client of HTTP/1 that is still sending a body is not waited for, but loses its connection.
+func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
+	http.Error(w, text, status)
 }
 
 // builtinPage shows that the connection works, where no upstream is configured.

@@ -159,10 +159,15 @@ func TestTheBuiltinPageNamesTheSiteAndNothingElse(t *testing.T) {
 		t.Errorf("%s %q", response.Status, body)
 	}
 	if line := b.raw(t, "GET / HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n"); strings.Contains(line, "<script>") {
-		t.Errorf("the page repeats markup: %s", line)
+		t.Errorf("the answer repeats markup: %s", line)
 	}
-	if line := b.raw(t, "CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n"); !strings.HasPrefix(line, "HTTP/1.1 405") {
-		t.Errorf("CONNECT: %s", line)
+	for _, method := range []string{"CONNECT", "TRACE"} {
+		if line := b.raw(t, method+" / HTTP/1.1\r\nHost: shop.test\r\n\r\n"); !strings.HasPrefix(line, "HTTP/1.1 405") {
+			t.Errorf("%s: %s", method, line)
+		}
+	}
+	if line := b.raw(t, "CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n"); !strings.HasPrefix(line, "HTTP/1.1 421") {
+		t.Errorf("CONNECT to elsewhere: %s", line)
 	}
 }
 
