@@ -148,7 +148,7 @@ func (f *framing) endLine() {
 func (f *framing) field(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte{':'})
 	switch {
-	case name[0] == ' ' || name[0] == '\t': // continues the field before: "MUST reject" (RFC 9112 §5.2)
+	case line[0] == ' ' || line[0] == '\t': // continues the field before: "MUST reject" (RFC 9112 §5.2)
 		f.faulty = true
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		length, err := strconv.ParseUint(string(bytes.Trim(value, " \t")), 10, bodyLengthBits)

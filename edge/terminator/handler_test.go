@@ -51,7 +51,9 @@ func TestRedirectsLeadToThePublicPort(t *testing.T) {
 func TestF19_UnknownNamesNeverReachTheUpstream(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *terminator.Options) {
-		o.Upstream = upstream(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the upstream was asked for %s %s", r.Host, r.URL) })
+		o.Upstream = upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+			t.Errorf("the upstream was asked for %s %s", r.Host, r.URL)
+		})
 	})
 	c := b.ca.Issue(t, "removed.test")
 	b.source.Install(c)
