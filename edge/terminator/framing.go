@@ -155,6 +155,7 @@ func (f *framing) field(line []byte) {
 		f.faulty = f.faulty || f.sized || f.cut || err != nil // net/http takes one that is repeated; nginx doesn't
 		f.sized, f.length = true, int64(length)               //nolint:gosec // it has fewer bits
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+		f.faulty = f.faulty || f.coded
 		f.coded = true
 	case bytes.EqualFold(name, []byte("Upgrade")):
 		f.upgrade = true

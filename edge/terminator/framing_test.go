@@ -44,6 +44,7 @@ func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 		"both, the other way round":  {"POST / HTTP/1.1\r\ntransfer-ENCODING:chunked\r\ncontent-length:5\r\n", refuseRequest, "\r\n0\r\n\r\n"},
 		"both, line feeds alone":     {"POST / HTTP/1.1\nContent-Length: 5\nTransfer-Encoding: chunked\n", refuseRequest, "\n0\r\n\r\n"},
 		"chunks in HTTP/1.0":         {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
+		"chunked twice":              {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
 		"two lengths":                {"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n", refuseRequest, "\r\n"},
 		"a negative length":          {"POST / HTTP/1.1\r\nContent-Length: -5\r\n", refuseRequest, "\r\n"},
 		"a list of lengths":          {"POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n", refuseRequest, "\r\n"},

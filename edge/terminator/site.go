@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -24,16 +25,43 @@ func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 		next = newProxy(upstream, log)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodConnect:
+		switch {
+		case r.Method == http.MethodConnect:
+			lastAnswer(w, r) // what follows was meant for somebody else
 			refuse(w, r, http.StatusMethodNotAllowed, "This server is no forward proxy.")
-			return
-		case http.MethodTrace: // it would show what the upstream is told about the visitor (RFC 9110 §9.3.8)
+		case r.Method == http.MethodTrace: // it would show what the upstream is told about the visitor (RFC 9110 §9.3.8)
+			lastAnswer(w, r)
 			refuse(w, r, http.StatusMethodNotAllowed, "TRACE is not answered.")
-			return
+		case outside(r.URL.Path):
+			lastAnswer(w, r)
+			refuse(w, r, http.StatusBadRequest, "This path leads out of the site.")
+		default:
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// outside reports whether a path leads beyond its root, which may be a folder of the upstream, or holds a NUL, at which some programs cut it off.
+func outside(path string) bool {
+	if strings.Contains(path, "\x00") {
+		return true
+	}
+	if !strings.Contains(path, "..") {
+		return false
+	}
+	depth := 0
+	for segment := range strings.SplitSeq(path, "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
 }
 
 func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
@@ -66,7 +94,7 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		if errors.Is(err, errMalformed) {
 			log.Debug("the client sent a malformed body", "host", r.Host, "error", err)
-			w.Header().Set("Connection", "close") // nobody knows where the next request begins
+			lastAnswer(w, r) // nobody knows where the next request begins
 			http.Error(w, "The request's body can't be read.", http.StatusBadRequest)
 			return
 		}
@@ -91,10 +119,17 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 // refuse answers in the site's place, and at once: the client of HTTP/1 that is still sending a body is not waited for, but loses its connection.
 func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		w.Header().Set("Connection", "close")
+	if r.ContentLength != 0 {
+		lastAnswer(w, r)
 	}
 	http.Error(w, text, status)
+}
+
+// lastAnswer lets the answer end its connection. In HTTP/2 a request ends without it.
+func lastAnswer(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // builtinPage shows that the connection works, where no upstream is configured.

@@ -107,6 +107,7 @@ func (t *Terminator) server(handler http.HandlerFunc) *http.Server {
 func withoutPreface(handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "PRI" {
+			w.Header().Set("Connection", "close")
 			refuse(w, r, http.StatusBadRequest, "HTTP/2 is spoken over TLS here, and agreed upon in the handshake.")
 			return
 		}
