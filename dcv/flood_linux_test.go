@@ -96,9 +96,9 @@ func TestD2_AConnectionEndsHoweverBusyItIs(t *testing.T) {
 		if _, err := conn.ReadMsg(); err != nil {
 			break
 		}
-		require.Less(t, answered, 128, "package dns ends a connection after 128 questions by itself")
 	}
 	require.NotZero(t, answered)
+	require.Less(t, answered, 128, "package dns ends a connection after 128 questions by itself")
 	eventually(t, "the server has closed it", func() bool { return s.Connections() == 0 })
 }
 

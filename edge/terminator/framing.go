@@ -64,13 +64,23 @@ const (
 	bodyLengthBits = 62
 )
 
-// framing finds the heads in the bytes of a connection (RFC 9112 §6) as net/http does. Where net/http refuses a request and closes the
-// connection, it does not matter what is found here.
+// part is what the line under way belongs to.
+type part int
+
+const (
+	requestLine part = iota
+	fieldLines
+	chunkLine // the length of a chunk (RFC 9112 §7.1)
+	trailerLines
+)
+
+// framing finds the heads in the bytes of a connection (RFC 9112 §6, §7.1) as net/http does. Where net/http refuses a request and closes the
+// connection, it does not matter what is found here, so that nothing is checked here that is checked there.
 type framing struct {
-	body   int64  // bytes until the next head begins
-	line   []byte // of the line under way: of a request line the end, of a field the beginning
-	cut    bool   // the field is longer than line
-	fields bool   // the request line is complete
+	part part
+	body int64  // bytes to skip before the next line begins
+	line []byte // of the line under way: of a request line the end, of others the beginning
+	cut  bool   // that is not the whole line
 
 	// What the head under way has said so far.
 	version11 bool
@@ -84,65 +94,86 @@ type framing struct {
 // scan reads on. It returns the line to insert before p[at], or "" for none.
 func (f *framing) scan(p []byte) (at int, insert string) {
 	for i := 0; i < len(p); {
-		if f.body > 0 {
+		switch {
+		case f.body > 0:
 			skipped := min(f.body, int64(len(p)-i))
 			f.body -= skipped
 			i += int(skipped)
-			continue
-		}
-		if len(f.line) == 0 && (p[i] == '\r' || p[i] == '\n') {
-			if !f.fields { // empty lines before a head: net/http takes a few after a POST, and refuses others (RFC 9112 §2.2)
+		case len(f.line) == 0 && (p[i] == '\r' || p[i] == '\n'):
+			if f.part == fieldLines {
+				if insert = f.verdict(); insert != "" {
+					return i, insert
+				}
+			}
+			f.emptyLine(p[i])
+			i++
+		default:
+			rest, _, whole := bytes.Cut(p[i:], []byte{'\n'})
+			f.keep(rest)
+			i += len(rest)
+			if whole {
+				f.endLine()
 				i++
-				continue
 			}
-			if insert = f.verdict(); insert != "" {
-				return i, insert
-			}
-			f.next(p[i])
-			i++
-			continue
-		}
-		rest, _, whole := bytes.Cut(p[i:], []byte{'\n'})
-		f.keep(rest)
-		i += len(rest)
-		if whole {
-			f.endLine()
-			i++
 		}
 	}
 	return 0, ""
 }
 
-// next begins with the body after a head. When its empty line has a carriage return, the line feed after it counts with the body.
-func (f *framing) next(first byte) {
-	body := f.length
-	if first == '\r' {
-		body++
-	}
-	*f = framing{body: body, line: f.line[:0]}
-}
-
-func (f *framing) keep(part []byte) {
-	if f.fields {
-		fits := min(len(part), keptOfLine-len(f.line))
-		f.cut = f.cut || fits < len(part)
-		f.line = append(f.line, part[:fits]...)
+// emptyLine ends a head, or a trailer. Elsewhere net/http takes some, such as after the data of a chunk, and refuses others.
+func (f *framing) emptyLine(first byte) {
+	switch {
+	case f.part == fieldLines && f.coded:
+		*f = framing{part: chunkLine, line: f.line}
+	case f.part == fieldLines:
+		*f = framing{body: f.length, line: f.line}
+	case f.part == trailerLines:
+		*f = framing{line: f.line}
+	default:
 		return
 	}
-	part = part[max(0, len(part)-keptOfLine):]
-	excess := max(0, len(f.line)+len(part)-keptOfLine)
-	f.line = append(append(f.line[:0], f.line[excess:]...), part...)
+	if first == '\r' {
+		f.body++ // its line feed, which is skipped with the body
+	}
+}
+
+func (f *framing) keep(piece []byte) {
+	if f.part != requestLine {
+		fits := min(len(piece), keptOfLine-len(f.line))
+		f.cut = f.cut || fits < len(piece)
+		f.line = append(f.line, piece[:fits]...)
+		return
+	}
+	piece = piece[max(0, len(piece)-keptOfLine):]
+	excess := max(0, len(f.line)+len(piece)-keptOfLine)
+	f.line = append(append(f.line[:0], f.line[excess:]...), piece...)
 }
 
 func (f *framing) endLine() {
 	line := bytes.TrimSuffix(f.line, []byte{'\r'})
-	if f.fields {
-		f.field(line)
-	} else {
+	switch f.part {
+	case requestLine:
 		f.version11 = bytes.HasSuffix(line, []byte(" HTTP/1.1"))
-		f.fields = true
+		f.part = fieldLines
+	case fieldLines:
+		f.field(line)
+	case chunkLine:
+		if f.body = chunkLength(line); f.body == 0 {
+			f.part = trailerLines
+		}
+	case trailerLines:
 	}
 	f.line, f.cut = f.line[:0], false
+}
+
+// chunkLength reads the line before a chunk. The end of the line after its data is taken for an empty line.
+func chunkLength(line []byte) int64 {
+	digits := len(line) - len(bytes.TrimLeft(line, "0123456789abcdefABCDEF"))
+	length, err := strconv.ParseUint(string(line[:digits]), 16, bodyLengthBits)
+	if err != nil {
+		return 0
+	}
+	return int64(length) //nolint:gosec // it has fewer bits
 }
 
 func (f *framing) field(line []byte) {
@@ -162,13 +193,12 @@ func (f *framing) field(line []byte) {
 	}
 }
 
-// verdict is the line to insert at the end of a head. A request with Transfer-Encoding is the last one on its connection, so that nothing here
-// has to find the end of its chunks, and so is one that may turn the connection into something else.
+// verdict is the line to insert at the end of a head. A request that may turn the connection into something else is the last one on it.
 func (f *framing) verdict() string {
 	switch {
 	case f.faulty, f.coded && (f.sized || !f.version11): // RFC 9112 §6.1
 		return refuseRequest
-	case f.coded, f.upgrade:
+	case f.upgrade:
 		return lastRequest
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -35,9 +36,11 @@ func guard(t testing.TB, in io.Reader) string {
 func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 	t.Parallel()
 	const (
-		whole = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
-		body  = "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nContent-Length: 9\r\n 9\r\n\r\n"
-		ended = "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n" // would be refused in a head
+		whole   = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+		body    = "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nContent-Length: 9\r\n 9\r\n\r\n"
+		chunks  = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1E;a=b\r\nContent-Length: 9\r\n 9\r\n\r\n01234\r\n000a\r\n0123456789\r\n0\r\n\r\n"
+		trailer = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n00;" + "a long extension of the last chunk that has no end in sight, or nearly so" + "\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
+		ended   = "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n" // would be refused in a head
 	)
 	for name, c := range map[string]struct{ head, line, rest string }{
 		"both lengths":               {"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n0\r\n\r\n"},
@@ -57,9 +60,11 @@ func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 		"one after a POST's end":     {body + "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
 		"a body in a body":           {body, "", ""},
 		"whole requests":             {whole + body + whole + whole, "", ""},
-		"chunks are the last":        {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", lastRequest, "\r\n0\r\n\r\nGET / HTTP/1.1\r\n" + ended},
+		"one after chunks":           {chunks + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
+		"one after a trailer":        {trailer + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
+		"chunks":                     {chunks + trailer + chunks + whole, "", ""},
 		"an upgrade is the last":     {whole + "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", lastRequest, "\r\nframes\r\n" + ended},
-		"a long path":                {"GET /" + strings.Repeat("x", 5000) + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", lastRequest, "\r\n"},
+		"a long path":                {"GET /" + strings.Repeat("x", 5000) + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\nUpgrade: x\r\n", lastRequest, "\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,26 +87,59 @@ func FuzzFraming(f *testing.F) {
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\nGET / HTTP/1.0\n\n",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-		"GET / HTTP/1.1\r\nA: b\r\n c\r\nContent-Length : 0003\r\n\r\n\r\n\n", "\r\n\r\nGET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\n\rGET / HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1\r\nA: b\r\n c\r\nContent-Length : 0003\r\n\r\n\r\n\n", "\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nabcde\r\n0\r\nA: b\n\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+		"GET / HTTP/1.1\n\rGET / HTTP/1.1\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
-	f.Fuzz(func(t *testing.T, sent []byte) {
-		guarded := guard(t, bytes.NewReader(sent))
-		if slowly := guard(t, iotest.OneByteReader(bytes.NewReader(sent))); slowly != guarded {
-			t.Fatalf("at once %q, byte by byte %q", guarded, slowly)
+	f.Fuzz(func(t *testing.T, sent []byte) { checkFraming(t, string(sent)) })
+}
+
+// TestA9_NoOrderOfLinesHidesADoubtfulHead checks connections made of lines, and parts of them, in any order.
+func TestA9_NoOrderOfLinesHidesADoubtfulHead(t *testing.T) {
+	t.Parallel()
+	pieces := []string{
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", "POST / HTTP/1.1\nContent-Length: 5\n\nabcde\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+		"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "POST / HTTP/1.0\r\n", "Host: a\r\n", "A: b\r\n", "A: b\n", "Upgrade: x\r\n",
+		"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\n", "Content-Length: 5\r\n", "Content-Length: 17\r\n", "Content-Length: 0\r\n",
+		"\r\n", "\r\n", "\n", "\r", " ", "\t", ":", ";x", "0", "5", "11", "a", "abcde", "0\r\n", "5\r\n", "0\r\n\r\n",
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	accepted := 0
+	for range 10_000 {
+		var sent strings.Builder
+		for range 2 + random.IntN(14) {
+			sent.WriteString(pieces[random.IntN(len(pieces))])
 		}
-		were := heads(string(sent))
-		for i, head := range heads(guarded) {
-			head = strings.Replace(head, lastRequest, "", 1)
-			if i >= len(were) || head != strings.Replace(were[i], lastRequest, "", 1) {
-				t.Fatalf("request %d was not sent: %q", i, head)
-			}
-			if fault := doubtful(head); fault != "" {
-				t.Fatalf("net/http accepts a request with %s: %q", fault, head)
-			}
+		accepted += checkFraming(t, sent.String())
+	}
+	if accepted < 1000 {
+		t.Errorf("%d requests were accepted, too few to show anything", accepted)
+	}
+}
+
+// checkFraming returns how many requests net/http accepts of what was sent, behind the guard. Each was sent, and none has a doubtful end.
+func checkFraming(t *testing.T, sent string) int {
+	t.Helper()
+	guarded := guard(t, strings.NewReader(sent))
+	if slowly := guard(t, iotest.OneByteReader(strings.NewReader(sent))); slowly != guarded {
+		t.Fatalf("at once %q, byte by byte %q", guarded, slowly)
+	}
+	were, are := heads(sent), heads(guarded)
+	for i, head := range are {
+		head = strings.Replace(head, lastRequest, "", 1)
+		if i >= len(were) || head != strings.Replace(were[i], lastRequest, "", 1) {
+			t.Fatalf("request %d was not sent: %q in %q", i, head, sent)
 		}
-	})
+		if fault := doubtful(head); fault != "" {
+			t.Fatalf("net/http accepts a request with %s: %q in %q", fault, head, sent)
+		}
+	}
+	return len(are)
 }
 
 // heads are those of the requests that net/http accepts on one connection; its server's loop is repeated here, as far as it decides on that.

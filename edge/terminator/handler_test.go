@@ -92,6 +92,19 @@ func TestRefusalsDontWaitForABody(t *testing.T) {
 	}
 }
 
+// TestAnEarlyRefusalReachesAClientThatWaitsForContinue: the platform refuses an upload by its header, and the client never sends it.
+func TestAnEarlyRefusalReachesAClientThatWaitsForContinue(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *terminator.Options) {
+		o.Upstream = upstream(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })
+	})
+	b.source.Install(b.ca.Issue(t, "shop.test"))
+	answer := b.raw(t, "POST / HTTP/1.1\r\nHost: shop.test\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 413 ") || !strings.Contains(answer, "Connection: close\r\n") {
+		t.Error(answer)
+	}
+}
+
 func TestHTTP01AnswersComeBeforeAnyRedirect(t *testing.T) {
 	t.Parallel()
 	challenges := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

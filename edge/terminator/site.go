@@ -70,7 +70,6 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 			r.SetURL(upstream)
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what Go can't parse; nothing here reads it
 			r.Out.Host = r.In.Host                 // the platform tells its tenants apart by it
-			r.Out.Trailer = nil                    // it may hold the fields that are dropped from the header, and comes after it
 			dropClaims(r.Out.Header)
 			r.SetXForwarded()
 		},

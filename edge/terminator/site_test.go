@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evercert/evercert/edge/terminator"
 )
@@ -195,6 +196,9 @@ func (b *bundle) raw(t testing.TB, request string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close() //nolint:errcheck // the answer is read
+	if err := conn.SetDeadline(time.Now().Add(deadline)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
