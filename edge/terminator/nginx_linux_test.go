@@ -149,10 +149,10 @@ func statuses(answer []byte, method string) string {
 			}
 			return strings.Join(codes, " ")
 		}
-		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		_, err = io.Copy(io.Discard, response.Body)
+		if errors.Join(err, response.Body.Close()) != nil {
 			return strings.Join(append(codes, "cut off"), " ")
 		}
-		response.Body.Close() //nolint:errcheck // bytes in memory
 		codes = append(codes, fmt.Sprint(response.StatusCode))
 		if response.StatusCode != http.StatusContinue {
 			method = http.MethodGet
@@ -190,13 +190,15 @@ func startNginx(t *testing.T, upstream string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = cmd.Wait()
+	}()
 	t.Cleanup(func() { <-ended })
 	eventually(t, "nginx listens", func() bool {
 		select {
-		case err := <-ended:
-			ended <- err
+		case <-ended:
 			t.Fatalf("nginx ended: %v\n%s", err, log.String())
 		default:
 		}

@@ -97,7 +97,8 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 // bodyError marks an error that is in the bytes which the client sent, such as in the length of a chunk (RFC 9112 §7.1), and not in the connection.
 func bodyError(err error) error {
 	var broken net.Error
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http.ErrBodyReadAfterClose) || errors.As(err, &broken) {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, http.ErrBodyReadAfterClose), errors.As(err, &broken):
 		return err
 	}
 	return fmt.Errorf("%w: %w", errMalformed, err)
