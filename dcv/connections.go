@@ -15,9 +15,10 @@ const (
 	clientPrefix4, clientPrefix6 = 32, 56
 )
 
-// connections is a listener that keeps no client waiting for the connections of others: a CA that is told to come by TCP must be able to. When
-// there is no room, the connection that has been silent longest makes some: among those of the same client when it has as many as one may
-// have, else among those of the clients that have the most. What holds connections open without need loses them first (RFC 7766 §6.2.3).
+// connections is a listener that keeps no client waiting for the connections of others: a CA that is told to come by TCP must be able to.
+// When there is no room, the connection that has been silent longest makes some: among those of the same client when it has as many as one
+// may have, else among those of the clients that have the most. What holds connections open without need loses them first (RFC 7766
+// §6.2.3).
 type connections struct {
 	net.Listener
 	most      int // at once

@@ -33,8 +33,8 @@ func limits(c *dcv.Config) {
 	c.RateLimit, c.TCPPerClient, c.RateExempt = 200, 64, nil
 }
 
-// TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge: one client holds 2,000 idle TCP connections, or as many as it gets, and somebody asks by UDP in
-// the name of the CA's network, so that its own questions by UDP are limited. It comes by TCP, and is answered each time.
+// TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge: one client holds 2,000 idle TCP connections, or as many as it gets, and somebody asks
+// by UDP in the name of the CA's network, so that its own questions by UDP are limited. It comes by TCP, and is answered each time.
 func TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge(t *testing.T) {
 	t.Parallel()
 	const rounds, idle, flood = 100, 2000, 100 // 100 datagrams fit into a socket's buffer

@@ -28,9 +28,9 @@ const (
 // NSD rrl.c, whose default of 200 answers a second DCV_RATE_LIMIT has), but without their kinds of answers: a CA asks this zone
 // for one kind, and none of its answers by UDP is longer than 1232 octets.
 //
-// Beyond the limit every answer goes out truncated, as Knot DNS does it by default (slip 1). A truncated one is as long as its question, so nothing is amplified, and
-// an honest resolver, in whose name somebody else is asking, comes by TCP at once, where addresses can't be forged. One that
-// gets no answer waits and asks again, and meanwhile somebody may forge the answer that it waits for (CVE-2013-5661).
+// Beyond the limit every answer goes out truncated, as Knot DNS does it by default (slip 1). A truncated one is as long as its question,
+// so nothing is amplified, and an honest resolver, in whose name somebody else is asking, comes by TCP at once, where addresses can't be
+// forged. One that gets no answer waits and asks again, and meanwhile somebody may forge the answer that it waits for (CVE-2013-5661).
 //
 // Each network has a token bucket, told by one instant: when it is full again. The table never grows. A network that finds no
 // room replaces the one whose bucket is fullest, since forgetting that one forgets least: a sender of many forged addresses

@@ -7,9 +7,10 @@ import (
 	"strconv"
 )
 
-// guardedConn is an HTTP/1 connection on which net/http accepts only requests whose end is beyond doubt. By itself net/http accepts a request with
-// both Content-Length and Transfer-Encoding: it follows the second, removes the first before a handler sees it, and goes on with the
-// connection. RFC 9112 §6.1 demands that the connection is closed, because what follows may have been smuggled past a proxy in front of us.
+// guardedConn is an HTTP/1 connection on which net/http accepts only requests whose end is beyond doubt. By itself net/http accepts a
+// request with both Content-Length and Transfer-Encoding: it follows the second, removes the first before a handler sees it, and goes on
+// with the connection. RFC 9112 §6.1 demands that the connection is closed, because what follows may have been smuggled past a proxy in
+// front of us.
 //
 // So the bytes are read along on their way to net/http. A head that is to be refused gets one more line, for which net/http answers 400 and
 // closes the connection, after it has answered the requests before.
@@ -74,8 +75,8 @@ const (
 	trailerLines
 )
 
-// framing finds the heads in the bytes of a connection (RFC 9112 §6, §7.1) as net/http does. Where net/http refuses a request and closes the
-// connection, it does not matter what is found here, so that nothing is checked here that is checked there.
+// framing finds the heads in the bytes of a connection (RFC 9112 §6, §7.1) as net/http does. Where net/http refuses a request and closes
+// the connection, it does not matter what is found here, so that nothing is checked here that is checked there.
 type framing struct {
 	part part
 	body int64  // bytes to skip before the next line begins

@@ -80,8 +80,8 @@ func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzFraming holds what is found in the bytes of a connection against what net/http finds: the same requests at the same places, until one of them
-// ends the connection.
+// FuzzFraming holds what is found in the bytes of a connection against what net/http finds: the same requests at the same places, until
+// one of them ends the connection.
 func FuzzFraming(f *testing.F) {
 	for _, seed := range []string{
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -142,7 +142,8 @@ func checkFraming(t *testing.T, sent string) int {
 	return len(are)
 }
 
-// heads are those of the requests that net/http accepts on one connection; its server's loop is repeated here, as far as it decides on that.
+// heads are those of the requests that net/http accepts on one connection; its server's loop is repeated here, as far as it decides on
+// that.
 func heads(sent string) []string {
 	var accepted []string
 	left := strings.NewReader(sent)

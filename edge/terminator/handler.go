@@ -39,8 +39,8 @@ func (t *Terminator) sameCertificate(r *http.Request, host string) bool {
 	return err == nil && asked.serial == opened.serial
 }
 
-// serveHTTP answers the CA and the health check, redirects where that is switched on, and passes on as it came what is asked of a served name (row A3).
-// Of names that are not served, or no longer, the upstream hears nothing: anybody can point one here (row F19).
+// serveHTTP answers the CA and the health check, redirects where that is switched on, and passes on as it came what is asked of a served
+// name (row A3). Of names that are not served, or no longer, the upstream hears nothing: anybody can point one here (row F19).
 func (t *Terminator) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == healthPath:

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// handshakes is a TLS listener whose connections have done their handshake when Accept returns them. The ones for HTTP/2 are those of crypto/tls,
-// by which net/http knows them; the ones for HTTP/1 are guarded.
+// handshakes is a TLS listener whose connections have done their handshake when Accept returns them. The ones for HTTP/2 are those of
+// crypto/tls, by which net/http knows them; the ones for HTTP/1 are guarded.
 type handshakes struct {
 	net.Listener
 	config   *tls.Config
@@ -91,7 +91,7 @@ func (h *handshakes) handshake(raw net.Conn) {
 	}
 	if err != nil {
 		if sentHTTP(err) {
-			io.WriteString(raw, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nThis port expects HTTPS.\n") //nolint:errcheck // a client that left needs no answer
+			io.WriteString(raw, expectsTLS) //nolint:errcheck // a client that left needs no answer
 		}
 		h.log.Debug("TLS handshake failed", "client", raw.RemoteAddr().String(), "error", err)
 		raw.Close() //nolint:errcheck // it has failed already
@@ -106,6 +106,8 @@ func (h *handshakes) handshake(raw net.Conn) {
 		h.hand(acceptance{conn: &secureConn{guardedConn{Conn: conn}, conn}})
 	}
 }
+
+const expectsTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nThis port expects HTTPS.\n"
 
 // sentHTTP reports whether a handshake failed because the client began with an HTTP request.
 func sentHTTP(err error) bool {

@@ -12,8 +12,8 @@ import (
 	"github.com/evercert/evercert/edge/terminator"
 )
 
-// TestF21_HandshakesThatFailLeaveTheEdgeAlone: a client that sends HTTP to the HTTPS port is told so, one that sends junk is refused, one that sends nothing
-// holds up nobody, and a fault of ours costs one connection.
+// TestF21_HandshakesThatFailLeaveTheEdgeAlone: a client that sends HTTP to the HTTPS port is told so, one that sends junk is refused, one
+// that sends nothing holds up nobody, and a fault of ours costs one connection.
 func TestF21_HandshakesThatFailLeaveTheEdgeAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *terminator.Options) {

@@ -24,8 +24,8 @@ import (
 	"github.com/evercert/evercert/edge/terminator"
 )
 
-// TestA9_RequestFormsBesideNginx sends each form to nginx and to the edge, plain and over TLS, and compares what comes of it. Where that differs the
-// table says why. Run it with -v to see the table.
+// TestA9_RequestFormsBesideNginx sends each form to nginx and to the edge, plain and over TLS, and compares what comes of it. Where that
+// differs the table says why. Run it with -v to see the table.
 func TestA9_RequestFormsBesideNginx(t *testing.T) {
 	t.Parallel()
 	platform := &platform{}
@@ -77,8 +77,8 @@ func TestA9_RequestFormsBesideNginx(t *testing.T) {
 	t.Logf("%d request forms, %d with another verdict than nginx's:\n%s", len(requestForms), differing, table.String())
 }
 
-// next follows each form on its connection, in the same write: it shows whether the connection goes on, and where. It ends the connection, so
-// that nobody has to wait.
+// next follows each form on its connection, in the same write: it shows whether the connection goes on, and where. It ends the connection,
+// so that nobody has to wait.
 const next = "GET /next HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
 
 // platform is the upstream of both. It reads what it gets to the end, and says what it was.
@@ -107,8 +107,9 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "done") //nolint:errcheck // the proxy tells
 }
 
-// verdict sends a form, and next after it. It returns the statuses that are answered until the connection ends, and what the platform saw of the form:
-// "200 200 [GET /a]" is a request that was passed on and after which the connection went on, "400" one that was refused and ended it.
+// verdict sends a form, and next after it. It returns the statuses that are answered until the connection ends, and what the platform saw
+// of the form: "200 200 [GET /a]" is a request that was passed on and after which the connection went on, "400" one that was refused and
+// ended it.
 func (p *platform) verdict(t *testing.T, dial func() (net.Conn, error), request string) string {
 	t.Helper()
 	p.mu.Lock()

@@ -41,7 +41,8 @@ func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 	})
 }
 
-// outside reports whether a path leads beyond its root, which may be a folder of the upstream, or holds a NUL, at which some programs cut it off.
+// outside reports whether a path leads beyond its root, which may be a folder of the upstream, or holds a NUL, at which some programs cut
+// it off.
 func outside(path string) bool {
 	if strings.Contains(path, "\x00") {
 		return true
@@ -115,7 +116,8 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 	}
 }
 
-// refuse answers in the site's place, and at once: the client of HTTP/1 that is still sending a body is not waited for, but loses its connection.
+// refuse answers in the site's place, and at once: the client of HTTP/1 that is still sending a body is not waited for, but loses its
+// connection.
 func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.ContentLength != 0 {

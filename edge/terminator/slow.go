@@ -50,8 +50,8 @@ var (
 	errMalformed = errors.New("the request's body is malformed")
 )
 
-// paced gives every request a body that is paced, and one that nobody reads a time limit: net/http reads what is left of it, to go on with the
-// connection.
+// paced gives every request a body that is paced, and one that nobody reads a time limit: net/http reads what is left of it, to go on with
+// the connection.
 func paced(next http.Handler, stall time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
@@ -94,7 +94,8 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, bodyError(err)
 }
 
-// bodyError marks an error that is in the bytes which the client sent, such as in the length of a chunk (RFC 9112 §7.1), and not in the connection.
+// bodyError marks an error that is in the bytes which the client sent, such as in the length of a chunk (RFC 9112 §7.1), and not in the
+// connection.
 func bodyError(err error) error {
 	var broken net.Error
 	switch {

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// tls12CipherSuites are those of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 §4.2). crypto/tls would offer ones with CBC as well,
-// which every client of the last ten years does without. The suites of TLS 1.3 are not configurable, and all are of this kind.
+// tls12CipherSuites are those of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 §4.2). crypto/tls would offer ones
+// with CBC as well, which every client of the last ten years does without. The suites of TLS 1.3 are not configurable, and all are of this
+// kind.
 var tls12CipherSuites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,

@@ -35,6 +35,7 @@ func (t *Terminator) configForCA(hello *tls.ClientHelloInfo) (*tls.Config, error
 	}
 	// There is no session to resume: each of the CA's places sees the answer itself.
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, CipherSuites: tls12CipherSuites, Certificates: []tls.Certificate{*certificate}, NextProtos: []string{challengeProtocol}, SessionTicketsDisabled: true,
+		MinVersion: tls.VersionTLS12, CipherSuites: tls12CipherSuites,
+		Certificates: []tls.Certificate{*certificate}, NextProtos: []string{challengeProtocol}, SessionTicketsDisabled: true,
 	}, nil
 }
