@@ -152,3 +152,8 @@ func serve(t testing.TB, s *dcv.Server) {
 		require.NoError(t, <-ended)
 	})
 }
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 30*time.Second, time.Millisecond, what)
+}

@@ -166,8 +166,3 @@ func exchangeFrom(t *testing.T, network, server string) *dns.Msg {
 	require.NoError(t, err)
 	return reply
 }
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	require.Eventually(t, condition, 30*time.Second, time.Millisecond, what)
-}

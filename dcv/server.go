@@ -34,8 +34,8 @@ type Server struct {
 	zone    zone
 	stored  Values
 	log     *slog.Logger
-	lookups chan struct{} // taken while a question waits for the store
-	rate    *rateLimit    // nil: none
+	lookups map[string]chan struct{} // by network, "udp" or "tcp": taken while a question waits for the store
+	rate    *rateLimit               // nil: none
 
 	packets net.PacketConn
 	streams *connections
@@ -49,7 +49,7 @@ func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger)
 	if !config.Enabled() {
 		return nil, errors.New("DCV_LISTEN is empty; it expects host:port to run the DNS server of the validation zone")
 	}
-	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: make(chan struct{}, maxLookups), rate: newRateLimit(config, log)}
+	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: newLookups(), rate: newRateLimit(config, log)}
 	listener, err := s.bind(ctx, config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("DCV_LISTEN: %w", err)
@@ -59,6 +59,10 @@ func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger)
 		log.WarnContext(ctx, "name servers inside the validation zone have no address in DCV_NAMESERVER_ADDRESSES; strict resolvers won't find them", "nameservers", names)
 	}
 	return s, nil
+}
+
+func newLookups() map[string]chan struct{} {
+	return map[string]chan struct{}{"udp": make(chan struct{}, maxLookups), "tcp": make(chan struct{}, maxLookups)}
 }
 
 // bind takes the same port for UDP and TCP, as resolvers expect.
@@ -127,16 +131,20 @@ func (s *Server) Serve(ctx context.Context) error {
 // serve is one question, from parsed message to bytes.
 func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg) {
 	var m *dns.Msg
+	network := w.LocalAddr().Network()
 	switch s.rate.take(ctx, w.RemoteAddr()) { // before the store is asked, which a flood must not reach
 	case sendWhole:
-		m = s.reply(ctx, req)
+		m = s.reply(ctx, req, network)
+		if m == nil && network == "udp" {
+			m = comeByTCP(req)
+		}
 	case sendTruncated:
 		m = comeByTCP(req)
 	}
 	if m == nil {
 		return
 	}
-	fit(m, req, w.LocalAddr().Network())
+	fit(m, req, network)
 	if err := w.WriteMsg(m); err != nil {
 		s.log.DebugContext(ctx, "an answer could not be sent", "to", w.RemoteAddr(), "error", err)
 	}
