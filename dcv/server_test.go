@@ -211,12 +211,14 @@ func TestServer_AStoreThatHangsIsSERVFAIL(t *testing.T) {
 	require.Equal(t, dns.RcodeServerFailure, dig(t, start(t, m).Addr(), name, dns.TypeTXT).Rcode)
 }
 
-// TestServer_AFloodDoesNotPileUp: with a store that hangs, questions by UDP beyond a bound are sent to TCP, which has places of its own, and those
-// that need no store are answered.
+// TestServer_AFloodDoesNotPileUp: with a store that hangs, questions by UDP beyond a bound are sent to TCP, which has places of its own,
+// and those that need no store are answered.
 func TestServer_AFloodDoesNotPileUp(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	m.hold = make(chan struct{})
+	release := sync.OnceFunc(func() { close(m.hold) })
+	defer release()
 	s := start(t, m)
 	conn, err := net.Dial("udp", s.Addr())
 	require.NoError(t, err)
@@ -244,7 +246,7 @@ func TestServer_AFloodDoesNotPileUp(t *testing.T) {
 	reply, err := (&dns.Conn{Conn: conn}).ReadMsg()
 	require.NoError(t, err)
 	require.True(t, reply.Truncated, "the 257th by UDP")
-	close(m.hold)
+	release()
 	reply, err = byTCP.ReadMsg()
 	require.NoError(t, err)
 	require.False(t, reply.Truncated)
