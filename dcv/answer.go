@@ -13,7 +13,8 @@ const (
 	ednsSize = 1232
 	// lookupTime is what a question may wait for the store. Resolvers ask again after about as long.
 	lookupTime = 2 * time.Second
-	// maxLookups is how many questions may wait at once; what comes on top is dropped, and asked again by those that mean it.
+	// maxLookups is how many questions may wait at once, by UDP and again by TCP. By UDP anybody may ask in the name of all networks
+	// together; what comes on top is sent to TCP, where those that mean it find places of their own.
 	maxLookups = 256
 )
 
@@ -32,7 +33,7 @@ func accept(h dns.Header) dns.MsgAcceptAction {
 }
 
 // reply answers a message that was accepted. nil: too many questions wait already.
-func (s *Server) reply(ctx context.Context, req *dns.Msg) *dns.Msg {
+func (s *Server) reply(ctx context.Context, req *dns.Msg, network string) *dns.Msg {
 	m := new(dns.Msg).SetReply(req)
 	if len(req.Question) != 1 { // a message that ends after a header which promised a question passes for whole in package dns
 		m.Rcode = dns.RcodeFormatError
@@ -56,20 +57,20 @@ func (s *Server) reply(ctx context.Context, req *dns.Msg) *dns.Msg {
 	case q.Qclass != dns.ClassINET, q.Qtype == dns.TypeAXFR, q.Qtype == dns.TypeIXFR, !dns.IsSubDomain(s.zone.apex, dns.CanonicalName(q.Name)):
 		m.Rcode = dns.RcodeRefused
 	default:
-		return s.answer(ctx, m, q)
+		return s.answer(ctx, m, q, network)
 	}
 	return m
 }
 
 // answer fills in what the zone holds. Names are compared without regard to case and go back spelled as they were asked,
 // which resolvers use against forged answers (draft-vixie-dnsext-dns0x20).
-func (s *Server) answer(ctx context.Context, m *dns.Msg, q dns.Question) *dns.Msg {
+func (s *Server) answer(ctx context.Context, m *dns.Msg, q dns.Question, network string) *dns.Msg {
 	m.Authoritative = true
 	name := dns.CanonicalName(q.Name)
 	answer, extra := s.zone.records(name, q.Name, q.Qtype)
 	m.Answer, m.Extra = answer, append(extra, m.Extra...)
 	if q.Qtype == dns.TypeTXT && s.zone.holdsValues(name) {
-		values, err := s.lookup(ctx, bare(name))
+		values, err := s.lookup(ctx, bare(name), s.lookups[network])
 		switch {
 		case errors.Is(err, errBusy):
 			return nil
@@ -92,10 +93,10 @@ func (s *Server) answer(ctx context.Context, m *dns.Msg, q dns.Question) *dns.Ms
 var errBusy = errors.New("too many questions wait for the store")
 
 // lookup reads the values of a name, no longer than a question waits, no more at once than the store should bear.
-func (s *Server) lookup(ctx context.Context, name string) ([]string, error) {
+func (s *Server) lookup(ctx context.Context, name string, places chan struct{}) ([]string, error) {
 	select {
-	case s.lookups <- struct{}{}:
-		defer func() { <-s.lookups }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
 		return nil, errBusy
 	}

@@ -14,14 +14,15 @@ import (
 
 // Config is the DNS server of the validation zone.
 type Config struct {
-	Zone        string        `env:"VALIDATION_ZONE" doc:"zone whose names tenants delegate _acme-challenge to, such as dcv.example.net; the parent zone must delegate it to DCV_NAMESERVERS"`
-	Listen      string        `env:"DCV_LISTEN" doc:"host:port of the zone's DNS server, UDP and TCP; empty: this process runs none. CAs ask at port 53"`
-	Nameservers []string      `env:"DCV_NAMESERVERS" doc:"names of the zone's DNS servers, as its NS records say; ns1.<VALIDATION_ZONE> when empty"`
-	Addresses   []string      `env:"DCV_NAMESERVER_ADDRESSES" doc:"addresses of the name servers that lie inside the zone, as name=address,name=address; the parent zone needs the same as glue records"`
-	TTL         time.Duration `env:"DCV_TTL" envDefault:"1s" doc:"for how long resolvers keep a value; more than seconds lets a CA see values of the attempt before"`
-	CAA         string        `env:"DCV_CAA" doc:"CAA records of the zone, with commas between them, such as 0 issue \"letsencrypt.org\", 0 issuewild \";\"; they say who may issue for names in the zone itself, not for tenants' names; none when empty"`
-	RateLimit   int           `env:"DCV_RATE_LIMIT" envDefault:"200" doc:"answers a second by UDP to one network (IPv4 /24, IPv6 /56), so that forged questions can't flood it; of those beyond every second goes out truncated, and honest resolvers come by TCP, which has no limit; 0: none"`
-	RateExempt  []string      `env:"DCV_RATE_EXEMPT" envDefault:"127.0.0.0/8,::1/128" doc:"networks without that limit: your own resolvers and workers, a load balancer that hides its clients' addresses"`
+	Zone         string        `env:"VALIDATION_ZONE" doc:"zone whose names tenants delegate _acme-challenge to, such as dcv.example.net; the parent zone must delegate it to DCV_NAMESERVERS"`
+	Listen       string        `env:"DCV_LISTEN" doc:"host:port of the zone's DNS server, UDP and TCP; empty: this process runs none. CAs ask at port 53"`
+	Nameservers  []string      `env:"DCV_NAMESERVERS" doc:"names of the zone's DNS servers, as its NS records say; ns1.<VALIDATION_ZONE> when empty"`
+	Addresses    []string      `env:"DCV_NAMESERVER_ADDRESSES" doc:"addresses of the name servers that lie inside the zone, as name=address,name=address; the parent zone needs the same as glue records"`
+	TTL          time.Duration `env:"DCV_TTL" envDefault:"1s" doc:"for how long resolvers keep a value; more than seconds lets a CA see values of the attempt before"`
+	CAA          string        `env:"DCV_CAA" doc:"CAA records of the zone, with commas between them, such as 0 issue \"letsencrypt.org\", 0 issuewild \";\"; they say who may issue for names in the zone itself, not for tenants' names; none when empty"`
+	RateLimit    int           `env:"DCV_RATE_LIMIT" envDefault:"200" doc:"answers a second by UDP to one network (IPv4 /24, IPv6 /56), so that forged questions can't flood it; those beyond go out truncated, and honest resolvers come by TCP; 0: none"`
+	TCPPerClient int           `env:"DCV_TCP_PER_CLIENT" envDefault:"64" doc:"TCP connections of one client (an IPv4 address, an IPv6 /56) at once; for one more, the one that has been silent longest is closed; 0: no limit but the one of all, 1024"`
+	RateExempt   []string      `env:"DCV_RATE_EXEMPT" envDefault:"127.0.0.0/8,::1/128" doc:"networks without these two limits: your own resolvers and workers, a load balancer that hides its clients' addresses"`
 }
 
 // maxRateLimit is more than one network link carries of such answers.
@@ -61,13 +62,16 @@ func (c Config) Validate() error {
 	if _, err := parseCAA(c.CAA); err != nil {
 		faults = append(faults, fmt.Errorf(`DCV_CAA can't be read: %w; it expects records such as 0 issue "letsencrypt.org"`, err))
 	}
-	return errors.Join(append(faults, c.validateRateLimit())...)
+	return errors.Join(append(faults, c.validateLimits())...)
 }
 
-func (c Config) validateRateLimit() error {
+func (c Config) validateLimits() error {
 	var faults []error
 	if c.RateLimit < 0 || c.RateLimit > maxRateLimit {
 		faults = append(faults, fmt.Errorf("DCV_RATE_LIMIT is %d; it expects answers a second, such as 200, or 0 for no limit", c.RateLimit))
+	}
+	if c.TCPPerClient < 0 {
+		faults = append(faults, fmt.Errorf("DCV_TCP_PER_CLIENT is %d; it expects connections, such as 64, or 0 for no limit", c.TCPPerClient))
 	}
 	for _, network := range c.RateExempt {
 		if _, err := netip.ParsePrefix(network); err != nil {
@@ -78,14 +82,14 @@ func (c Config) validateRateLimit() error {
 }
 
 // rateExempt are the networks of DCV_RATE_EXEMPT.
-func (c Config) rateExempt() []netip.Prefix {
-	var networks []netip.Prefix
+func (c Config) rateExempt() networks {
+	var exempt networks
 	for _, network := range c.RateExempt {
 		if prefix, err := netip.ParsePrefix(network); err == nil { // Validate has refused the others
-			networks = append(networks, prefix.Masked())
+			exempt = append(exempt, prefix.Masked())
 		}
 	}
-	return networks
+	return exempt
 }
 
 func (c Config) nameservers() []string {

@@ -41,6 +41,7 @@ func TestConfig_NamesTheVariableThatIsWrong(t *testing.T) {
 		`DCV_CAA can't be read: no CAA record begins with iodef "mailto:a@example.com"; it`: func(c *dcv.Config) { c.CAA = `0 issue "letsencrypt.org", iodef "mailto:a@example.com"` },
 		`DCV_CAA can't be read: 256 is no flag`:                                             func(c *dcv.Config) { c.CAA = `256 issue ";"` },
 		`DCV_RATE_LIMIT is -1; it expects answers`:                                          func(c *dcv.Config) { c.RateLimit = -1 },
+		`DCV_TCP_PER_CLIENT is -1; it expects connections`:                                  func(c *dcv.Config) { c.TCPPerClient = -1 },
 		`DCV_RATE_EXEMPT has "127.0.0.1"; it expects`:                                       func(c *dcv.Config) { c.RateExempt = []string{"127.0.0.1"} },
 	} {
 		c := valid

@@ -137,6 +137,13 @@ func startOver(t testing.TB, stored dcv.Values, change ...func(*dcv.Config)) *dc
 	}
 	s, err := dcv.Listen(t.Context(), config, stored, quiet())
 	require.NoError(t, err)
+	serve(t, s)
+	return s
+}
+
+// serve runs a server until the test ends.
+func serve(t testing.TB, s *dcv.Server) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx) }()
@@ -144,5 +151,9 @@ func startOver(t testing.TB, stored dcv.Values, change ...func(*dcv.Config)) *dc
 		cancel()
 		require.NoError(t, <-ended)
 	})
-	return s
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 30*time.Second, time.Millisecond, what)
 }

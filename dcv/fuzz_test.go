@@ -39,7 +39,7 @@ func FuzzServer(f *testing.F) {
 	}
 	s := &Server{
 		zone: newZone(Config{Zone: "dcv.example.net", Addresses: []string{"ns1.dcv.example.net=192.0.2.53"}}), stored: values,
-		log: slog.New(slog.DiscardHandler), lookups: make(chan struct{}, 1),
+		log: slog.New(slog.DiscardHandler), lookups: newLookups(),
 	}
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		if len(packet) < 12 || accept(headerOf(packet)) != dns.MsgAccept {
@@ -50,7 +50,7 @@ func FuzzServer(f *testing.F) {
 			return
 		}
 		for _, network := range []string{"udp", "tcp"} {
-			m := s.reply(context.Background(), req)
+			m := s.reply(context.Background(), req, network)
 			fit(m, req, network)
 			reply, err := m.Pack()
 			if err != nil {

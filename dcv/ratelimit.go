@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// rateSlip is which of the limited answers goes out, truncated, in place of none: every second one. An honest resolver, in
-	// whose name somebody else is asking, asks again and then comes by TCP, where addresses can't be forged.
-	rateSlip = 2
 	// rateBurst is how long a network may save up answers that it did not ask for.
 	rateBurst = time.Second
 	// The networks that share a limit: a site's worth of addresses, all of which one sender can forge as well as one.
@@ -27,16 +24,20 @@ const (
 )
 
 // rateLimit bounds the answers by UDP to one network, so that nobody floods others with them by forging their address. The
-// scheme is that of BIND's and NSD's response rate limiting (BIND 9 ARM "rate-limit", whose default prefixes and slip these are;
+// scheme is that of BIND's and NSD's response rate limiting (BIND 9 ARM "rate-limit", whose default prefixes these are;
 // NSD rrl.c, whose default of 200 answers a second DCV_RATE_LIMIT has), but without their kinds of answers: a CA asks this zone
 // for one kind, and none of its answers by UDP is longer than 1232 octets.
+//
+// Beyond the limit every answer goes out truncated, as Knot DNS does it by default (slip 1). A truncated one is as long as its question,
+// so nothing is amplified, and an honest resolver, in whose name somebody else is asking, comes by TCP at once, where addresses can't be
+// forged. One that gets no answer waits and asks again, and meanwhile somebody may forge the answer that it waits for (CVE-2013-5661).
 //
 // Each network has a token bucket, told by one instant: when it is full again. The table never grows. A network that finds no
 // room replaces the one whose bucket is fullest, since forgetting that one forgets least: a sender of many forged addresses
 // pushes out its own kind and can't free a network that is being limited.
 type rateLimit struct {
 	interval time.Duration // in which a bucket gets one token
-	exempt   []netip.Prefix
+	exempt   networks
 	now      func() time.Duration // since some start
 	seed     maphash.Seed         // so that nobody can choose networks that meet in one set
 	sets     []rateSet
@@ -54,7 +55,6 @@ type rateSet struct {
 type rateBucket struct {
 	network uint64 // 0: free
 	fullAt  time.Duration
-	limited uint32 // how many answers were, for the slip
 }
 
 // rateVerdict is what happens to an answer.
@@ -63,7 +63,6 @@ type rateVerdict int
 const (
 	sendWhole rateVerdict = iota
 	sendTruncated
-	sendNothing
 )
 
 // newRateLimit returns nil when there is no limit.
@@ -81,7 +80,7 @@ func newRateLimit(c Config, log *slog.Logger) *rateLimit {
 // take takes one answer from the allowance of the asker's network.
 func (l *rateLimit) take(ctx context.Context, asker net.Addr) rateVerdict {
 	address, ok := addressOf(asker)
-	if l == nil || !ok || l.exempts(address) {
+	if _, udp := asker.(*net.UDPAddr); l == nil || !udp || !ok || l.exempt.contain(address) {
 		return sendWhole
 	}
 	v := l.takeFrom(network(address))
@@ -101,10 +100,7 @@ func (l *rateLimit) takeFrom(network uint64) rateVerdict {
 		bucket.fullAt = fullAt
 		return sendWhole
 	}
-	if bucket.limited++; bucket.limited%rateSlip == 0 {
-		return sendTruncated
-	}
-	return sendNothing
+	return sendTruncated
 }
 
 // find returns the bucket of a network, a full one if it has none yet.
@@ -123,8 +119,11 @@ func (s *rateSet) find(network uint64) *rateBucket {
 	return fullest
 }
 
-func (l *rateLimit) exempts(address netip.Addr) bool {
-	for _, prefix := range l.exempt {
+// networks are those of DCV_RATE_EXEMPT.
+type networks []netip.Prefix
+
+func (n networks) contain(address netip.Addr) bool {
+	for _, prefix := range n {
 		if prefix.Contains(address) {
 			return true
 		}
@@ -155,10 +154,10 @@ func network(address netip.Addr) uint64 {
 }
 
 func addressOf(asker net.Addr) (netip.Addr, bool) {
-	udp, ok := asker.(*net.UDPAddr)
+	at, ok := asker.(interface{ AddrPort() netip.AddrPort })
 	if !ok {
 		return netip.Addr{}, false
 	}
-	address := udp.AddrPort().Addr().Unmap().WithZone("")
+	address := at.AddrPort().Addr().Unmap().WithZone("")
 	return address, address.IsValid()
 }

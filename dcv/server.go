@@ -10,17 +10,15 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
 const (
-	maxConnections = 512             // TCP, at once; the next ones wait until one ends
-	firstTime      = 2 * time.Second // until the first question on a TCP connection
-	idleTime       = 8 * time.Second // between two of them (RFC 7766 §6.2.3: a few seconds)
-	writeTime      = 5 * time.Second // for somebody who doesn't read
-	farewellTime   = 3 * time.Second // for questions under way at the end; longer than lookupTime
-	bindAttempts   = 20              // to find a port that is free for both UDP and TCP, when any port will do
+	firstTime    = 2 * time.Second // until the first question on a TCP connection
+	idleTime     = 8 * time.Second // between two of them (RFC 7766 §6.2.3: a few seconds)
+	writeTime    = 5 * time.Second // for somebody who doesn't read
+	farewellTime = 3 * time.Second // for questions under way at the end; longer than lookupTime
+	bindAttempts = 20              // to find a port that is free for both UDP and TCP, when any port will do
 )
 
 // Values is where the TXT values of the validation zone stand.
@@ -36,11 +34,11 @@ type Server struct {
 	zone    zone
 	stored  Values
 	log     *slog.Logger
-	lookups chan struct{} // taken while a question waits for the store
-	rate    *rateLimit    // nil: none
+	lookups map[string]chan struct{} // by network, "udp" or "tcp": taken while a question waits for the store
+	rate    *rateLimit               // nil: none
 
-	packets  net.PacketConn
-	listener net.Listener
+	packets net.PacketConn
+	streams *connections
 }
 
 // Listen binds DCV_LISTEN for UDP and TCP. With port 0 a free one is taken; see Addr. Questions wait until Serve.
@@ -51,40 +49,47 @@ func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger)
 	if !config.Enabled() {
 		return nil, errors.New("DCV_LISTEN is empty; it expects host:port to run the DNS server of the validation zone")
 	}
-	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: make(chan struct{}, maxLookups), rate: newRateLimit(config, log)}
-	if err := s.bind(ctx, config.Listen); err != nil {
+	s := &Server{zone: newZone(config), stored: stored, log: log, lookups: newLookups(), rate: newRateLimit(config, log)}
+	listener, err := s.bind(ctx, config.Listen)
+	if err != nil {
 		return nil, fmt.Errorf("DCV_LISTEN: %w", err)
 	}
+	s.streams = newConnections(listener, config)
 	if names := s.zone.unreachable(); len(names) > 0 {
 		log.WarnContext(ctx, "name servers inside the validation zone have no address in DCV_NAMESERVER_ADDRESSES; strict resolvers won't find them", "nameservers", names)
 	}
 	return s, nil
 }
 
+func newLookups() map[string]chan struct{} {
+	return map[string]chan struct{}{"udp": make(chan struct{}, maxLookups), "tcp": make(chan struct{}, maxLookups)}
+}
+
 // bind takes the same port for UDP and TCP, as resolvers expect.
-func (s *Server) bind(ctx context.Context, address string) error {
+func (s *Server) bind(ctx context.Context, address string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var listen net.ListenConfig
 	for range bindAttempts {
 		if s.packets, err = listen.ListenPacket(ctx, "udp", address); err != nil {
-			return err
+			return nil, err
 		}
 		_, bound, splitErr := net.SplitHostPort(s.packets.LocalAddr().String())
 		if splitErr != nil {
-			return errors.Join(splitErr, s.packets.Close())
+			return nil, errors.Join(splitErr, s.packets.Close())
 		}
-		if s.listener, err = listen.Listen(ctx, "tcp", net.JoinHostPort(host, bound)); err == nil {
-			return nil
+		listener, listenErr := listen.Listen(ctx, "tcp", net.JoinHostPort(host, bound))
+		if listenErr == nil {
+			return listener, nil
 		}
-		err = errors.Join(err, s.packets.Close())
+		err = errors.Join(listenErr, s.packets.Close())
 		if port != "0" {
-			return err
+			break
 		}
 	}
-	return err
+	return nil, err
 }
 
 // Addr is where the server listens, host:port, for UDP and TCP alike.
@@ -100,7 +105,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, server := range []*dns.Server{
 		{PacketConn: s.packets, UDPSize: ednsSize},
-		{Listener: writeLimited{netutil.LimitListener(s.listener, maxConnections)}, ReadTimeout: firstTime, IdleTimeout: func() time.Duration { return idleTime }},
+		{Listener: s.streams, ReadTimeout: firstTime, IdleTimeout: func() time.Duration { return idleTime }},
 	} {
 		serving := make(chan struct{})
 		released := sync.OnceFunc(func() { close(serving) })
@@ -126,38 +131,21 @@ func (s *Server) Serve(ctx context.Context) error {
 // serve is one question, from parsed message to bytes.
 func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg) {
 	var m *dns.Msg
+	network := w.LocalAddr().Network()
 	switch s.rate.take(ctx, w.RemoteAddr()) { // before the store is asked, which a flood must not reach
 	case sendWhole:
-		m = s.reply(ctx, req)
+		m = s.reply(ctx, req, network)
+		if m == nil && network == "udp" {
+			m = comeByTCP(req)
+		}
 	case sendTruncated:
 		m = comeByTCP(req)
-	case sendNothing:
 	}
 	if m == nil {
 		return
 	}
-	fit(m, req, w.LocalAddr().Network())
+	fit(m, req, network)
 	if err := w.WriteMsg(m); err != nil {
 		s.log.DebugContext(ctx, "an answer could not be sent", "to", w.RemoteAddr(), "error", err)
 	}
-}
-
-// writeLimited gives the connections of a listener a time limit for writing, which package dns does not set.
-type writeLimited struct{ net.Listener }
-
-func (l writeLimited) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return writeLimitedConn{conn}, nil
-}
-
-type writeLimitedConn struct{ net.Conn }
-
-func (c writeLimitedConn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
 }

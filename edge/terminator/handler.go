@@ -1,6 +1,7 @@
 package terminator
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -22,7 +23,7 @@ const redirectLifetime = "max-age=3600"
 func (t *Terminator) serveHTTPS(w http.ResponseWriter, r *http.Request) {
 	if host := hostname(r.Host); host != strings.ToLower(r.TLS.ServerName) && !t.sameCertificate(r, host) {
 		// Browsers that share one HTTP/2 connection between names open another at this answer (RFC 9110 §15.5.20).
-		http.Error(w, "This connection was opened for another name.", http.StatusMisdirectedRequest)
+		refuse(w, r, http.StatusMisdirectedRequest, "This connection was opened for another name.")
 		return
 	}
 	t.site.ServeHTTP(w, r)
@@ -38,7 +39,8 @@ func (t *Terminator) sameCertificate(r *http.Request, host string) bool {
 	return err == nil && asked.serial == opened.serial
 }
 
-// serveHTTP answers the CA and the health check, redirects where that is switched on, and passes the rest on as it came (row A3).
+// serveHTTP answers the CA and the health check, redirects where that is switched on, and passes on as it came what is asked of a served
+// name (row A3). Of names that are not served, or no longer, the upstream hears nothing: anybody can point one here (row F19).
 func (t *Terminator) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == healthPath:
@@ -47,21 +49,25 @@ func (t *Terminator) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "ok\n") //nolint:errcheck // a client that left needs no answer
 	case t.challenges != nil && strings.HasPrefix(r.URL.Path, challengePath):
 		t.challenges.ServeHTTP(w, r)
-	case t.redirects(r):
+	default:
+		t.serveName(w, r)
+	}
+}
+
+func (t *Terminator) serveName(w http.ResponseWriter, r *http.Request) {
+	e, err := t.certificates.get(r.Context(), hostname(r.Host))
+	switch {
+	case errors.Is(err, ErrNotServed):
+		refuse(w, r, http.StatusMisdirectedRequest, "No site is served here under this name.")
+	case err != nil && !errors.Is(err, errUnusable): // a name whose certificate is unusable is served
+		w.Header().Set("Retry-After", "5") // seconds
+		refuse(w, r, http.StatusServiceUnavailable, "Whether this name is served can't be told at the moment.")
+	case err == nil && e.redirect && strings.HasPrefix(r.URL.Path, "/"): // not OPTIONS *, CONNECT
 		w.Header().Set("Cache-Control", redirectLifetime)
 		http.Redirect(w, r, "https://"+t.publicAuthority(hostname(r.Host))+r.URL.RequestURI(), http.StatusPermanentRedirect)
 	default:
 		t.site.ServeHTTP(w, r)
 	}
-}
-
-// redirects is false when in doubt: a site that answers on plain HTTP is better than one that is sent to a closed door.
-func (t *Terminator) redirects(r *http.Request) bool {
-	if !strings.HasPrefix(r.URL.Path, "/") { // OPTIONS *, CONNECT
-		return false
-	}
-	e, err := t.certificates.get(r.Context(), hostname(r.Host))
-	return err == nil && e.redirect
 }
 
 func (t *Terminator) publicAuthority(host string) string {

@@ -20,7 +20,6 @@ func TestA3_HTTPRedirectsOnlyWhereItIsSwitchedOn(t *testing.T) {
 		"http://REDIRECTED.test./":                 "https://redirected.test/",
 		"http://redirected.test//other.test/%2F":   "https://redirected.test//other.test/%2F",
 		"http://served.test/cart":                  "",
-		"http://unknown.test/":                     "",
 	} {
 		response, body := get(t, b.client(t), request)
 		if got := response.Header.Get("Location"); got != location || (response.StatusCode == http.StatusPermanentRedirect) != (location != "") {
@@ -48,12 +47,61 @@ func TestRedirectsLeadToThePublicPort(t *testing.T) {
 	}
 }
 
-func TestHTTPDoesNotRedirectWhenTheDatabaseCanNotTell(t *testing.T) {
+// TestF19_UnknownNamesNeverReachTheUpstream: whoever points a name here, or lost it, gets nothing of the platform behind.
+func TestF19_UnknownNamesNeverReachTheUpstream(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *terminator.Options) { o.Upstream = upstream(t, sayWhoWasAsked) })
+	b := setup(t, func(o *terminator.Options) {
+		o.Upstream = upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+			t.Errorf("the upstream was asked for %s %s", r.Host, r.URL)
+		})
+	})
+	c := b.ca.Issue(t, "removed.test")
+	b.source.Install(c)
+	b.serves(t, "removed.test", c.Serial)
+	b.source.Retire("removed.test")
+	eventually(t, "removed.test is retired", func() bool {
+		_, err := b.handshake("removed.test")
+		return err != nil
+	})
+	for _, host := range []string{"removed.test", "REMOVED.test.", "unknown.test", "removed.test:8080", "127.0.0.1", "localhost", ""} {
+		answer := b.raw(t, "GET /cart HTTP/1.1\r\nHost: "+host+"\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 421 ") || !strings.Contains(answer, "Cache-Control: no-store\r\n") {
+			t.Errorf("Host %q: %s", host, answer)
+		}
+	}
+	if answer := b.raw(t, "GET http://unknown.test/ HTTP/1.1\r\nHost: shop.test\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 421 ") {
+		t.Errorf("absolute form: %s", answer)
+	}
 	b.source.Break(errDown)
-	if response, body := get(t, b.client(t), "http://shop.test/"); response.StatusCode != http.StatusOK {
-		t.Errorf("%s %q", response.Status, body)
+	answer := b.raw(t, "GET / HTTP/1.1\r\nHost: perhaps.test\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 503 ") || !strings.Contains(answer, "Retry-After: 5\r\n") {
+		t.Errorf("with the database down: %s", answer)
+	}
+}
+
+// TestRefusalsDontWaitForABody: a client that announces a body and sends none is answered at once, and its connection is closed.
+func TestRefusalsDontWaitForABody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.source.Install(b.ca.Issue(t, "shop.test"))
+	for request, status := range map[string]string{"POST / HTTP/1.1\r\nHost: unknown.test": "421", "TRACE / HTTP/1.1\r\nHost: shop.test": "405"} {
+		answer := b.raw(t, request+"\r\nContent-Length: 1000\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 "+status+" ") || !strings.Contains(answer, "Connection: close\r\n") {
+			t.Errorf("%s: %s", request, answer)
+		}
+	}
+}
+
+// TestAnEarlyRefusalReachesAClientThatWaitsForContinue: the platform refuses an upload by its header, and the client never sends it.
+func TestAnEarlyRefusalReachesAClientThatWaitsForContinue(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *terminator.Options) {
+		o.Upstream = upstream(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })
+	})
+	b.source.Install(b.ca.Issue(t, "shop.test"))
+	answer := b.raw(t, "POST / HTTP/1.1\r\nHost: shop.test\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 413 ") || !strings.Contains(answer, "Connection: close\r\n") {
+		t.Error(answer)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -18,21 +19,50 @@ const (
 )
 
 // newSite is what stands behind the edge: the platform at upstream, or a page of our own where there is none.
-func newSite(upstream *url.URL, stall time.Duration, log *slog.Logger) http.Handler {
+func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 	var next http.Handler = http.HandlerFunc(builtinPage)
 	if upstream != nil {
 		next = newProxy(upstream, log)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect {
-			http.Error(w, "This server is no forward proxy.", http.StatusMethodNotAllowed)
-			return
+		switch {
+		case r.Method == http.MethodConnect:
+			lastAnswer(w, r) // what follows was meant for somebody else
+			refuse(w, r, http.StatusMethodNotAllowed, "This server is no forward proxy.")
+		case r.Method == http.MethodTrace: // it would show what the upstream is told about the visitor (RFC 9110 §9.3.8)
+			lastAnswer(w, r)
+			refuse(w, r, http.StatusMethodNotAllowed, "TRACE is not answered.")
+		case outside(r.URL.Path):
+			lastAnswer(w, r)
+			refuse(w, r, http.StatusBadRequest, "This path leads out of the site.")
+		default:
+			next.ServeHTTP(w, r)
 		}
-		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &pacedBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
-		}
-		next.ServeHTTP(w, r)
 	})
+}
+
+// outside reports whether a path leads beyond its root, which may be a folder of the upstream, or holds a NUL, at which some programs cut
+// it off.
+func outside(path string) bool {
+	if strings.Contains(path, "\x00") {
+		return true
+	}
+	if !strings.Contains(path, "..") {
+		return false
+	}
+	depth := 0
+	for segment := range strings.SplitSeq(path, "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
 }
 
 func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
@@ -41,7 +71,8 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 			r.SetURL(upstream)
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what Go can't parse; nothing here reads it
 			r.Out.Host = r.In.Host                 // the platform tells its tenants apart by it
-			r.SetXForwarded()                      // ReverseProxy has removed those that the client sent
+			dropClaims(r.Out.Header)
+			r.SetXForwarded()
 		},
 		Transport: &http.Transport{
 			DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
@@ -61,6 +92,12 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 // proxyFailed answers in the upstream's place. The cause goes to the log and not to the visitor.
 func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if errors.Is(err, errMalformed) {
+			log.Debug("the client sent a malformed body", "host", r.Host, "error", err)
+			lastAnswer(w, r) // nobody knows where the next request begins
+			http.Error(w, "The request's body can't be read.", http.StatusBadRequest)
+			return
+		}
 		if r.Context().Err() != nil || errors.Is(err, errStalled) {
 			log.Debug("the client left or stopped sending", "host", r.Host, "error", err)
 			http.Error(w, "The request was not sent to its end in time.", http.StatusRequestTimeout)
@@ -76,6 +113,23 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 			Title: http.StatusText(status),
 			Text:  "The site behind this address does not answer at the moment. Its operator can see why; please try again in a while.",
 		})
+	}
+}
+
+// refuse answers in the site's place, and at once: the client of HTTP/1 that is still sending a body is not waited for, but loses its
+// connection.
+func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.ContentLength != 0 {
+		lastAnswer(w, r)
+	}
+	http.Error(w, text, status)
+}
+
+// lastAnswer lets the answer end its connection. In HTTP/2 a request ends without it.
+func lastAnswer(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
 	}
 }
 

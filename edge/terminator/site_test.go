@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evercert/evercert/edge/terminator"
 )
@@ -159,10 +160,15 @@ func TestTheBuiltinPageNamesTheSiteAndNothingElse(t *testing.T) {
 		t.Errorf("%s %q", response.Status, body)
 	}
 	if line := b.raw(t, "GET / HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n"); strings.Contains(line, "<script>") {
-		t.Errorf("the page repeats markup: %s", line)
+		t.Errorf("the answer repeats markup: %s", line)
 	}
-	if line := b.raw(t, "CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n"); !strings.HasPrefix(line, "HTTP/1.1 405") {
-		t.Errorf("CONNECT: %s", line)
+	for _, method := range []string{"CONNECT", "TRACE"} {
+		if line := b.raw(t, method+" / HTTP/1.1\r\nHost: shop.test\r\n\r\n"); !strings.HasPrefix(line, "HTTP/1.1 405") {
+			t.Errorf("%s: %s", method, line)
+		}
+	}
+	if line := b.raw(t, "CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n"); !strings.HasPrefix(line, "HTTP/1.1 421") {
+		t.Errorf("CONNECT to elsewhere: %s", line)
 	}
 }
 
@@ -190,6 +196,9 @@ func (b *bundle) raw(t testing.TB, request string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close() //nolint:errcheck // the answer is read
+	if err := conn.SetDeadline(time.Now().Add(deadline)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}

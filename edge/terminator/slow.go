@@ -2,6 +2,7 @@ package terminator
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -40,8 +41,30 @@ func (c *impatientConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// errStalled is what reading a request's body ends with when its client stopped sending.
-var errStalled = errors.New("the client stopped sending")
+// CloseWrite ends what is sent and leaves the rest open.
+func (c *impatientConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+// What reading a request's body ends with.
+var (
+	errStalled   = errors.New("the client stopped sending")
+	errMalformed = errors.New("the request's body is malformed")
+)
+
+// paced gives every request a body that is paced, and one that nobody reads a time limit: net/http reads what is left of it, to go on with
+// the connection.
+func paced(next http.Handler, stall time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			body := &pacedBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
+			if err := body.setDeadline(time.Now().Add(stall)); err != nil {
+				return // the connection has ended
+			}
+			r = r.WithContext(r.Context()) // a copy: by the body that it made, net/http knows whether the client still waits for "100 Continue"
+			r.Body = body
+		}
+		next.ServeHTTP(w, r)
+	}
+}
 
 // pacedBody ends a request whose client stops sending: each read must bring something within stall.
 type pacedBody struct {
@@ -68,7 +91,18 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	if failed := b.setDeadline(time.Time{}); failed != nil {
 		return n, failed
 	}
-	return n, err
+	return n, bodyError(err)
+}
+
+// bodyError marks an error that is in the bytes which the client sent, such as in the length of a chunk (RFC 9112 §7.1), and not in the
+// connection.
+func bodyError(err error) error {
+	var broken net.Error
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, http.ErrBodyReadAfterClose), errors.As(err, &broken):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errMalformed, err)
 }
 
 // Close is called before the handler returns, by the proxy.

@@ -55,7 +55,7 @@ func newTerminator(o Options, stall time.Duration) (*Terminator, error) {
 	}
 	return &Terminator{
 		source: o.Source, certificates: certificates, challenges: o.Challenges, tlsChallenges: o.TLSChallenges,
-		site: newSite(o.Upstream, stall, o.Log), publicHTTPSPort: o.PublicHTTPSPort, stall: stall, log: o.Log,
+		site: newSite(o.Upstream, o.Log), publicHTTPSPort: o.PublicHTTPSPort, stall: stall, log: o.Log,
 	}, nil
 }
 
@@ -75,8 +75,9 @@ func (t *Terminator) Serve(ctx context.Context, https, plain net.Listener) error
 	insecure := t.server(t.serveHTTP)
 
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return untilClosed(secure.ServeTLS(impatient{https, t.stall}, "", "")) })
-	group.Go(func() error { return untilClosed(insecure.Serve(impatient{plain, t.stall})) })
+	handshaken := listenTLS(impatient{https, t.stall}, secure.TLSConfig.Clone(), t.log) // of its own: net/http writes to the server's
+	group.Go(func() error { return untilClosed(secure.Serve(handshaken)) })
+	group.Go(func() error { return untilClosed(insecure.Serve(guarded{impatient{plain, t.stall}})) })
 	group.Go(func() error {
 		if err := t.source.Listen(running, t.certificates.changed); err != nil && running.Err() == nil {
 			return fmt.Errorf("listen for changed certificates: %w", err)
@@ -94,11 +95,23 @@ func (t *Terminator) Serve(ctx context.Context, https, plain net.Listener) error
 
 func (t *Terminator) server(handler http.HandlerFunc) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           paced(withoutPreface(handler), t.stall),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(serverLog{t.log.Handler()}, slog.LevelDebug),
+	}
+}
+
+// withoutPreface refuses the beginning of an HTTP/2 connection where HTTP/1 is spoken (RFC 9113 §3.4): net/http takes it for a request.
+func withoutPreface(handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "PRI" {
+			w.Header().Set("Connection", "close")
+			refuse(w, r, http.StatusBadRequest, "HTTP/2 is spoken over TLS here, and agreed upon in the handshake.")
+			return
+		}
+		handler(w, r)
 	}
 }
 

@@ -20,6 +20,7 @@ func TestAClientThatStopsSendingIsCutOff(t *testing.T) {
 			io.Copy(io.Discard, r.Body) //nolint:errcheck // ends when the edge gives up
 		})
 	})
+	b.source.Install(b.ca.Issue(t, "shop.test"))
 	if line := b.raw(t, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1000\r\n\r\nbegun"); !strings.HasPrefix(line, "HTTP/1.1 408") {
 		t.Errorf("the edge answered %q", line)
 	}
@@ -37,6 +38,7 @@ func TestAClientMayWaitLongForItsAnswer(t *testing.T) {
 			}
 		})
 	})
+	b.source.Install(b.ca.Issue(t, "shop.test"))
 	if line := b.raw(t, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\nwhole"); !strings.HasPrefix(line, "HTTP/1.1 200") || !strings.HasSuffix(line, "whole") {
 		t.Errorf("the edge answered %q", line)
 	}
@@ -55,6 +57,7 @@ func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 			}
 		})
 	})
+	b.source.Install(b.ca.Issue(t, "shop.test"))
 	conn, err := net.Dial("tcp", b.plain)
 	if err != nil {
 		t.Fatal(err)

@@ -33,9 +33,9 @@ func (t *Terminator) configForCA(hello *tls.ClientHelloInfo) (*tls.Config, error
 	if certificate == nil {
 		return nil, nil
 	}
-	// After the handshake there is nothing to say (RFC 8737 §3), and net/http, which knows no protocol of this name, closes the
-	// connection. There is no session to resume either: each of the CA's places sees the answer itself.
+	// There is no session to resume: each of the CA's places sees the answer itself.
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}, NextProtos: []string{challengeProtocol}, SessionTicketsDisabled: true,
+		MinVersion: tls.VersionTLS12, CipherSuites: tls12CipherSuites,
+		Certificates: []tls.Certificate{*certificate}, NextProtos: []string{challengeProtocol}, SessionTicketsDisabled: true,
 	}, nil
 }
