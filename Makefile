@@ -62,8 +62,8 @@ test: build ## Run all tests of both modules and count them
 	@{ $(stream); \
 	echo 'Unit, replay and integration tests$(if $(RACE),, (no C compiler here: without the race detector))'; \
 	stream go test -json -count=1 $(RACE) ./e2e/stack ./e2e/testsummary $$(go list ./... | grep -vE '/e2e(/|$$)'); \
-	echo 'Random walks through the lives of domains, a thousand of them, without the race detector'; \
-	stream go test -json -count=1 -run RandomWalks ./workflows; \
+	echo 'A thousand random walks through the lives of domains, and twenty thousand random requests to the API, without the race detector'; \
+	stream go test -json -count=1 -run 'Random(Walks|Requests)' ./workflows ./api; \
 	echo 'Tests of devstack'; \
 	$(DEVSTACK) stream go test -C devstack -json -count=1 ./...; \
 	echo 'End-to-end tests: the real parts as processes, some minutes'; \
@@ -74,7 +74,8 @@ test: build ## Run all tests of both modules and count them
 SOAKS ?= 3
 
 .PHONY: soak
-soak: build ## Run the tests of faults with longer faults, SOAKS rounds of about half an hour
+soak: build ## Run the tests of faults with longer faults, SOAKS rounds of about half an hour; a million random requests to the API before
+	@EVERCERT_SOAK=1 go test -count=1 -run RandomRequests -timeout 1h -v ./api
 	@EVERCERT_SOAK=1 go test -count=$(SOAKS) -timeout 6h -v ./e2e/faults
 
 # A target that fails without a failing input has found nothing: Go before 1.27 loses a race when the time is over (go.dev/issue/75804).

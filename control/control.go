@@ -22,7 +22,7 @@ type Store interface {
 	Timeline(ctx context.Context, domainID string, limit int) ([]store.TimelineEntry, error)
 	Check(ctx context.Context, domainID string) (cert.Diagnosis, error)
 	Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error)
-	Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error)
+	Cases(ctx context.Context, f store.CaseFilter) ([]cert.Case, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
 	CaretakerStore
@@ -67,6 +67,7 @@ type Control struct {
 	rules     cert.NameRules
 	platform  cert.Platform
 	log       *slog.Logger
+	checks    checks
 }
 
 // New returns a Control over a store and the workflows. rules say which names may be connected, platform where their records lead to.

@@ -2,6 +2,8 @@ package control_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -121,15 +123,53 @@ func TestTimelineAndCasesOfADomainAreFoundByAnyOfItsNames(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].Detail != "by acme" {
 		t.Errorf("timeline %+v, %v", events, err)
 	}
-	cases, err := b.Cases(t.Context(), true, "shop.example.org")
-	if err != nil || len(cases) != 1 || cases[0].Hostname != "shop.example.com" {
+	cases, err := b.Cases(t.Context(), control.CaseFilter{Name: "shop.example.org"})
+	if err != nil || len(cases.Cases) != 1 || cases.Cases[0].Hostname != "shop.example.com" || cases.Next != "" {
 		t.Errorf("cases %+v, %v", cases, err)
 	}
-	if _, err := b.Cases(t.Context(), true, "unknown.example.com"); code(t, err) != cert.DomainUnknown {
+	if _, err := b.Cases(t.Context(), control.CaseFilter{Name: "unknown.example.com"}); code(t, err) != cert.DomainUnknown {
 		t.Errorf("cases of an unknown name: %v", err)
 	}
-	if all, err := b.Cases(t.Context(), true, ""); err != nil || len(all) != 2 {
+	if all, err := b.Cases(t.Context(), control.CaseFilter{}); err != nil || len(all.Cases) != 2 {
 		t.Errorf("all cases %+v, %v", all, err)
+	}
+}
+
+func TestA5_CasesComeInPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 5 {
+		b.store.OpenCases = append(b.store.OpenCases, cert.Case{ID: fmt.Sprintf("account:https://ca.example/%d?a=b&c", i), OpenedAt: time.Unix(int64(9-i), 5000)})
+	}
+	var got []string
+	filter := control.CaseFilter{Limit: 2}
+	for {
+		page, err := b.Cases(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.Cases {
+			got = append(got, c.ID[len("account:https://ca.example/"):])
+		}
+		if filter.After = page.Next; page.Next == "" {
+			break
+		}
+		if len(page.Cases) != 2 || url.QueryEscape(page.Next) != page.Next {
+			t.Errorf("a page of %d, then %q", len(page.Cases), page.Next)
+		}
+	}
+	if want := []string{"0?a=b&c", "1?a=b&c", "2?a=b&c", "3?a=b&c", "4?a=b&c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	for _, after := range []string{"x", "%00", "IA", "MSA", "eCB4", "OTk5OTk5OTk5OTk5OTk5OTk5OSB4", "MSAA", strings.Repeat("A", 4000)} {
+		if _, err := b.Cases(t.Context(), control.CaseFilter{After: after}); code(t, err) != cert.RequestMalformed {
+			t.Errorf("after %.20q: %v", after, err)
+		}
+	}
+	for _, limit := range []int{-1, control.MaxPage + 1} {
+		if _, err := b.Cases(t.Context(), control.CaseFilter{Limit: limit}); code(t, err) != cert.RequestMalformed {
+			t.Errorf("limit %d: %v", limit, err)
+		}
 	}
 }
 

@@ -193,11 +193,12 @@ func (s *Store) Changes(context.Context, string, int) ([]cert.RecordChange, erro
 	return s.RecordChanges, s.failure()
 }
 
-// Cases returns OpenCases, those of one hostname if it is given.
-func (s *Store) Cases(_ context.Context, _ bool, hostname string) ([]cert.Case, error) {
+// Cases returns OpenCases, those of one hostname if it is given. They stand in the order in which they are listed.
+func (s *Store) Cases(_ context.Context, f store.CaseFilter) ([]cert.Case, error) {
 	var cases []cert.Case
-	for _, c := range s.OpenCases {
-		if hostname == "" || c.Hostname == hostname {
+	after := slices.IndexFunc(s.OpenCases, func(c cert.Case) bool { return c.ID != "" && c.ID == f.After.ID }) + 1
+	for _, c := range s.OpenCases[after:] {
+		if len(cases) < f.Limit && (f.Hostname == "" || c.Hostname == f.Hostname) {
 			cases = append(cases, c)
 		}
 	}
