@@ -79,10 +79,17 @@ func (c *Control) look(ctx context.Context, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return Answer{
+	answer = Answer{
 		Hostname: view.Hostname, Headline: view.Headline, Message: conclusion(d.Verdict),
 		NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt, Diagnosis: &d,
-	}, nil
+	}
+	if view.Failures > 0 {
+		answer.Failures, answer.Problems, answer.Held = view.Failures, listed(view.Problems), view.Status.Escalated
+	}
+	if answer.Held {
+		answer.Message += "; nothing is ordered until support hands the domain back"
+	}
+	return answer, nil
 }
 
 // awaitCheck returns the domain once its workflow has recorded a check that is newer than the last. The check itself is kept before

@@ -54,6 +54,9 @@ type Answer struct {
 	NextActionAt time.Time     `json:"next_action_at,omitzero"`
 
 	Diagnosis *cert.Diagnosis `json:"diagnosis,omitempty"` // of Check, once it is made
+	Failures  int             `json:"failures,omitempty"`  // of Check: issuances and installations that failed in a row
+	Problems  []cert.Problem  `json:"problems,omitempty"`  // of Check: why the last of them failed, which no look at the DNS shows
+	Held      bool            `json:"held,omitempty"`      // of Check: nothing is ordered until support hands the domain back
 
 	// What Check waits by.
 	Checking  bool      `json:"-"` // the workflow makes the check now
