@@ -17,6 +17,7 @@ type Store interface {
 	Ready(ctx context.Context) error
 	TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	Connect(ctx context.Context, d cert.Domain) (store.Connected, error)
+	Line(ctx context.Context, domainID string) (store.Line, error)
 	Domain(ctx context.Context, hostname string) (store.View, error)
 	Domains(ctx context.Context, f store.Filter) ([]store.View, error)
 	Timeline(ctx context.Context, domainID string, limit int) ([]store.TimelineEntry, error)

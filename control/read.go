@@ -29,7 +29,28 @@ func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
 	if c.withoutWorkflow(ctx, view) {
 		d.addMissing()
 	}
+	if view.Seq == 0 && view.Status.Domain != cert.DomainRemoved {
+		line, err := c.store.Line(ctx, view.ID)
+		if err != nil {
+			return Domain{}, fmt.Errorf("status of %s: %w", view.Hostname, err)
+		}
+		d.waitsIn(line, time.Now())
+	}
 	return d, nil
+}
+
+// shortLine is a line so short that its end is seconds away: nobody needs to know more.
+const shortLine = 50
+
+// waitsIn tells the place of a new domain in line, and the time at which its first check comes at the pace of the last minute.
+func (d *Domain) waitsIn(line store.Line, now time.Time) {
+	if line.Place <= shortLine {
+		return
+	}
+	d.NextAction = fmt.Sprintf("the first DNS check: place %d in line", line.Place)
+	if line.PerMinute > 0 {
+		d.NextActionAt = now.Add(time.Duration(line.Place) * time.Minute / time.Duration(line.PerMinute))
+	}
 }
 
 // Timeline returns what happened to the domain, newest first.

@@ -193,3 +193,34 @@ func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestF3_AQueueOfThousandsShowsPlaceAndTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	clock := b.store.Now()
+	b.store.Now = func() time.Time { clock = clock.Add(time.Millisecond); return clock }
+	for i := range 2000 {
+		if _, err := b.Connect(t.Context(), control.Connection{Hostname: fmt.Sprintf("s%d.example.com", i), Tenant: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func(name string) control.Domain {
+		d, err := b.Status(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if d := next("s1999.example.com"); d.NextAction != "the first DNS check: place 2000 in line" || !d.NextActionAt.IsZero() {
+		t.Errorf("with no pace known: %s, %s", d.NextAction, d.NextActionAt)
+	}
+	b.store.PerMinute = 400
+	before := time.Now()
+	if d := next("s1999.example.com"); d.NextAction != "the first DNS check: place 2000 in line" ||
+		d.NextActionAt.Before(before.Add(5*time.Minute)) || d.NextActionAt.After(time.Now().Add(5*time.Minute)) {
+		t.Errorf("at 400 a minute: %s, %s", d.NextAction, d.NextActionAt)
+	}
+	if d := next("s3.example.com"); d.NextAction != "the first DNS check" || !d.NextActionAt.IsZero() {
+		t.Errorf("at the head of the line: %s, %s", d.NextAction, d.NextActionAt)
+	}
+}

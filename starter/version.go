@@ -37,5 +37,5 @@ func programDigest() string {
 	if _, err := io.Copy(h, file); err != nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("%.12x", h.Sum(nil))
+	return fmt.Sprintf("%.6x", h.Sum(nil))
 }

@@ -29,6 +29,7 @@ type Store struct {
 	OpenCases     []cert.Case
 	Tended        map[string]store.Tended // by domain id
 	Writes        int                     // of the caretaker
+	PerMinute     int                     // the pace that Line tells
 	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
@@ -113,6 +114,21 @@ func (s *Store) Connect(_ context.Context, d cert.Domain) (store.Connected, erro
 	}
 	s.wake()
 	return store.Connected{Domain: d, Created: true}, nil
+}
+
+// Line counts those for which Record was never called, and that were connected no later. The pace is PerMinute.
+func (s *Store) Line(_ context.Context, domainID string) (store.Line, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := store.Line{PerMinute: s.PerMinute}
+	if s.views[domainID].Seq == 0 {
+		for _, v := range s.views {
+			if v.Seq == 0 && v.ConnectedAt.Compare(s.views[domainID].ConnectedAt) <= 0 {
+				line.Place++
+			}
+		}
+	}
+	return line, s.Err
 }
 
 // TakeUnstarted leases the domains for which Record was never called.
