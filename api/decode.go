@@ -80,8 +80,8 @@ func checkMediaType(given []string) error {
 		"the Content-Type of the body is not application/json", "send the header Content-Type: application/json, and JSON in UTF-8")}
 }
 
-// checkObject requires what encoding/json does not: that the body is one object, that it has no other fields than these, spelt exactly so, each once
-// at most, and that none is null.
+// checkObject requires what encoding/json does not: that the body is one object, and that it has no other fields than these, spelt exactly so, each once
+// at most. A field that is null is as good as none.
 func checkObject(raw []byte, fields []string) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	var body json.RawMessage
@@ -114,8 +114,6 @@ func checkObject(raw []byte, fields []string) error {
 			return control.Malformed(fmt.Sprintf("the body has an unknown field %.80q", cert.Line(name, cert.MaxBy)), "use: "+strings.Join(fields, ", "))
 		case seen[name]:
 			return control.Malformed(fmt.Sprintf("the field %q is there more than once", name), "send it once")
-		case string(value) == "null":
-			return control.Malformed(fmt.Sprintf("the field %q is null", name), "give it a value, or leave it out")
 		}
 		seen[name] = true
 	}

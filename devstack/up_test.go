@@ -106,7 +106,7 @@ func TestKilledPostgresComesBackWithItsData(t *testing.T) {
 	if _, err := os.Stat(stackFilePath(dir)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("stack.json must go when the stack stops: %v", err)
 	}
-	s, stop = startStack(t, dir, "postgres")
+	s, _ = startStack(t, dir, "postgres")
 	if err := exec("DO $$ BEGIN IF (SELECT n FROM kept) <> 2 THEN RAISE 'lost'; END IF; END $$"); err != nil {
 		t.Errorf("after stopping and starting again, on the same port: %v", err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 )
@@ -28,14 +27,10 @@ func programDigest() string {
 	if err != nil {
 		return "unknown"
 	}
-	file, err := os.Open(path)
+	program, err := os.ReadFile(path)
 	if err != nil {
 		return "unknown"
 	}
-	defer file.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
-		return "unknown"
-	}
-	return fmt.Sprintf("%.6x", h.Sum(nil))
+	sum := sha256.Sum256(program)
+	return fmt.Sprintf("%.6x", sum[:])
 }
