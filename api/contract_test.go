@@ -91,6 +91,9 @@ func (c *contract) judge(r *http.Request, op *routers.Route, w *httptest.Respons
 		Status:                 w.Code, Header: w.Header(), Body: io.NopCloser(bytes.NewReader(w.Body.Bytes())),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	})
+	if len(c.right) > 50_000 {
+		clear(c.right)
+	}
 	c.right[answer] = err == nil
 	return err
 }
@@ -281,7 +284,7 @@ func (g generator) spoil(s *sample) {
 		if hasBody {
 			s.header["Content-Type"] = pick(g, nil, []string{"text/plain"}, []string{"application/x-www-form-urlencoded"}, []string{"application/json; charset=latin1"}, []string{"a/b/c"},
 				[]string{"application/json", "text/plain"}, []string{"application/problem+json"})
-			s.refused = s.body != ""
+			s.refused = s.refused || s.body != ""
 		}
 	case 3:
 		if hasBody {
@@ -439,7 +442,8 @@ func (g generator) send(t *testing.T, b *bundle, s sample) (int, error) {
 	op, known := g.operation(s)
 	switch {
 	case s.elsewhere:
-		return w.Code, g.isProblem(w, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed)
+		return w.Code, g.isProblem(w, http.StatusNotFound, http.StatusBadRequest, http.StatusMethodNotAllowed,
+			http.StatusUnauthorized, http.StatusUnprocessableEntity) // /v1/domains and /x are the path of a domain
 	case !known && !cert.IsLine(target.Path):
 		return w.Code, g.isProblem(w, http.StatusBadRequest)
 	case !known:
