@@ -15,6 +15,8 @@ import (
 const (
 	// checkPatience is how long a person waits for a check: as long as one takes (DNS_CHECK_TIMEOUT, five seconds), and ten more.
 	checkPatience = 15 * time.Second
+	// lookTimeout bounds a check for all who share it: longer than a workflow that is started again, two answers and checkPatience take.
+	lookTimeout = 90 * time.Second
 	// checkPoll is how often it is looked whether the check is there.
 	checkPoll = 100 * time.Millisecond
 )
@@ -35,7 +37,7 @@ func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
 	}
 	r.Name = view.Hostname
 	shared := c.checks.join(view.Hostname, func() (Answer, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout+checkPatience) // others may wait when the first one leaves
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout) // others may wait when the first one leaves
 		defer cancel()
 		return c.look(ctx, r)
 	})

@@ -209,3 +209,26 @@ func TestD1_ALookThatFailsOrPanicsIsToldToAll(t *testing.T) {
 		}
 	})
 }
+
+// TestD1_NobodyWaitsForTwoSlowLooks: whoever shares the next look waits for the one before it, too, and no longer than people wait.
+func TestD1_NobodyWaitsForTwoSlowLooks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := checking(t, time.Hour, cert.OK)
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				begun := time.Now()
+				answer, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
+				if err != nil || answer.Diagnosis != nil || answer.Hostname != "shop.example.com" || answer.Headline != cert.Pending || !strings.Contains(answer.Message, "under way; ask again") {
+					t.Errorf("got %+v, %v", answer, err)
+				}
+				if took := time.Since(begun); took > 25*time.Second {
+					t.Errorf("answered after %s", took)
+				}
+			})
+		}
+		all.Wait()
+		time.Sleep(time.Minute) // for the second look, to its end; in the bubble nobody waits
+	})
+}
