@@ -10,8 +10,8 @@ RELEASE := -trimpath -buildvcs=false -ldflags '-s -w'
 # devstack holds the Temporal server, minutes of compiling: these flags let its tests and checks use what `make build` compiled.
 DEVSTACK := GOFLAGS='-trimpath -buildvcs=false'
 
-# The race detector needs a C compiler.
-RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+# The race detector needs a C compiler, which `make test` may install first: asked for in the recipe.
+race = race=; [ "$$(go env CGO_ENABLED)" = 1 ] && race=-race
 
 # Length of one fuzz run: make fuzz FUZZTIME=5m
 FUZZTIME ?= 20s
@@ -31,10 +31,11 @@ help: ## Show this list
 
 .PHONY: build
 build: ## Build worker, api, edge, evercert (the CLI) and devstack into bin/
+	@[ -e bin/devstack ] || { go list -C devstack -deps . >/dev/null 2>&1 & } # fetches the sources of the second build while the first one runs
 	@echo 'Building worker, api, edge and evercert: about a minute the first time on 2 cores, then seconds'
 	@CGO_ENABLED=0 go build $(RELEASE) -o bin/ ./worker ./api ./edge
 	@CGO_ENABLED=0 go build $(RELEASE) -o bin/evercert ./starter
-	@echo 'Building devstack, which holds the Temporal server: about 5 minutes the first time on 2 cores, then seconds'
+	@echo 'Building devstack, which holds the Temporal server: 5 to 8 minutes the first time on 2 cores, then seconds'
 	@go build -C devstack $(RELEASE) -o ../bin/devstack .
 
 .PHONY: dev
@@ -55,15 +56,19 @@ clean: ## Remove bin/ and .dev/, the database of make dev included
 # stream runs `go test` and tells testsummary how it ended.
 stream = stream() { "$$@" && echo 'exit 0' || echo "exit $$?"; }
 
+# What the tests need beside Go: root on Debian gets it, others are told in a line.
+.PHONY: packages
+packages:
+	@.ci/install
+
 .PHONY: test
-test: build ## Run all tests of both modules and count them
-	@missing=$$(.ci/missing | xargs); [ -z "$$missing" ] || echo "Missing here, and tests that need it fail: $$missing (Debian's packages; .ci/run as root installs them and starts none of their services)"
+test: packages build ## Run all tests of both modules and count them; as root on Debian, install what they need first
 	@go build -o bin/testsummary ./e2e/testsummary
-	@{ $(stream); \
-	echo 'Unit, replay and integration tests$(if $(RACE),, (no C compiler here: without the race detector))'; \
-	stream go test -json -count=1 $(RACE) ./e2e/stack ./e2e/testsummary $$(go list ./... | grep -vE '/e2e(/|$$)'); \
-	echo 'Random walks through the lives of domains, a thousand of them, without the race detector'; \
-	stream go test -json -count=1 -run RandomWalks ./workflows; \
+	@{ $(stream); $(race); \
+	echo "Unit, replay and integration tests$$([ -n "$$race" ] || echo ' (no C compiler here: without the race detector)')"; \
+	stream go test -json -count=1 $$race ./e2e/stack ./e2e/testsummary $$(go list ./... | grep -vE '/e2e(/|$$)'); \
+	echo 'A thousand random walks through the lives of domains, and twenty thousand random requests to the API, without the race detector'; \
+	stream go test -json -count=1 -run 'Random(Walks|Requests)' ./workflows ./api; \
 	echo 'Tests of devstack'; \
 	$(DEVSTACK) stream go test -C devstack -json -count=1 ./...; \
 	echo 'End-to-end tests: the real parts as processes, some minutes'; \
@@ -75,8 +80,9 @@ test: build ## Run all tests of both modules and count them
 SOAKS ?= 3
 
 .PHONY: soak
-soak: build ## Live ten years on a real server, then run the tests of faults with longer faults, SOAKS rounds of about half an hour
+soak: build ## Live ten years on a real server, send the API a million random requests, then meet longer faults, SOAKS rounds of about half an hour
 	@EVERCERT_SOAK=1 go test -count=1 -timeout 1h -v ./e2e/walks
+	@EVERCERT_SOAK=1 go test -count=1 -run RandomRequests -timeout 1h -v ./api
 	@EVERCERT_SOAK=1 go test -count=$(SOAKS) -timeout 6h -v ./e2e/faults
 
 # A target that fails without a failing input has found nothing: Go before 1.27 loses a race when the time is over (go.dev/issue/75804).

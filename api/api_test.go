@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/config"
@@ -52,6 +55,9 @@ func (b *bundle) send(method, path, body, authorization string) *httptest.Respon
 	r := httptest.NewRequestWithContext(b.t.Context(), method, path, strings.NewReader(body))
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
@@ -177,12 +183,20 @@ func TestProblemsHaveTheirStatus(t *testing.T) {
 func TestBodiesAreReadStrictly(t *testing.T) {
 	t.Parallel()
 	for body, says := range map[string]string{
-		`{"hostnam":"shop.example.com","tenant":"acme"}`:               `unknown field "hostnam"`,
-		`{"hostname":["shop.example.com"],"tenant":"acme"}`:            `the field "hostname" is a JSON array`,
-		`["shop.example.com"]`:                                         "the body is a JSON array",
-		`{"hostname":"shop.example.com","tenant":"acme"}{"a":1}`:       "more than one JSON value",
-		`{"hostname":"shop.example.com",`:                              "ends too early",
-		`hostname=shop.example.com`:                                    "not JSON",
+		`{"hostnam":"shop.example.com","tenant":"acme"}`:                               `unknown field "hostnam"`,
+		`{"hostname":["shop.example.com"],"tenant":"acme"}`:                            `the field "hostname" is a JSON array`,
+		`["shop.example.com"]`:                                                         "the body is a JSON array",
+		`{"hostname":"shop.example.com","tenant":"acme"}{"a":1}`:                       "more than one JSON value",
+		`{"hostname":"shop.example.com",`:                                              "ends too early",
+		`{"Hostname":"shop.example.com","tenant":"acme"}`:                              `unknown field "Hostname"`,
+		`{"hostname":"shop.example.com","TENANT":"acme"}`:                              `unknown field "TENANT"`,
+		`{"hostname":"a.example.com","tenant":"acme","hostname":"b.example.com"}`:      `the field "hostname" is there more than once`,
+		`{"hostname":"a.example.com","tenant":"acme","host\u006eame":"b.example.com"}`: `the field "hostname" is there more than once`,
+		`{"hostname":"shop.example.com","tenant":null}`:                                "the tenant is missing",
+		`null`:                      "the body is a JSON null",
+		`"x"`:                       "the body is a JSON string",
+		`7`:                         "the body is a JSON number",
+		`hostname=shop.example.com`: "not JSON",
 		`{"hostname":"shop.example.com","tenant":"acme","also":"www"}`: `the field "also" is a JSON string`,
 		``: "tenant is missing",
 	} {
@@ -193,6 +207,9 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		}
 	}
 	b := setup(t)
+	if w := b.do("POST", "/v1/domains", `{"hostname":"shop.example.com","tenant":"acme","also":null}`); w.Code != http.StatusCreated {
+		t.Errorf("null, as Go's clients send an empty list: %d %s", w.Code, w.Body)
+	}
 	long := `{"hostname":"` + strings.Repeat("a", maxBody) + `","tenant":"acme"}`
 	b.problem(b.do("POST", "/v1/domains", long), http.StatusRequestEntityTooLarge, cert.RequestMalformed)
 }
@@ -202,8 +219,15 @@ func TestAWrongMethodNamesTheRightOnes(t *testing.T) {
 	b := setup(t)
 	w := b.do("PATCH", "/v1/domains/shop.example.com", "")
 	b.problem(w, http.StatusMethodNotAllowed, cert.RequestMalformed)
-	if allow := w.Header().Get("Allow"); allow != "GET, DELETE" {
+	if allow := w.Header().Get("Allow"); allow != "GET, HEAD, DELETE" {
 		t.Errorf("allow %q", allow)
+	}
+	for _, method := range []string{"OPTIONS", "TRACE", "get", "POST"} {
+		w := b.do(method, "/v1/cases", "")
+		b.problem(w, http.StatusMethodNotAllowed, cert.RequestMalformed)
+		if allow := w.Header().Get("Allow"); allow != "GET, HEAD" {
+			t.Errorf("%s: allow %q", method, allow)
+		}
 	}
 }
 
@@ -260,5 +284,112 @@ func TestAPanicIsAProblemAndNotTheEndOfTheProcess(t *testing.T) {
 	body, err := io.ReadAll(w.Body)
 	if err != nil || w.Code != http.StatusInternalServerError || strings.Contains(string(body), "cheese") || !strings.Contains(log.String(), "out of cheese") {
 		t.Errorf("%d %s, %v; logged %s", w.Code, body, err, log.String())
+	}
+}
+
+func TestD1_ABodyIsJSONAndSaysSo(t *testing.T) {
+	t.Parallel()
+	const body = `{"hostname":"shop.example.com","tenant":"acme"}`
+	for given, status := range map[string]int{
+		"application/json": 201, "Application/JSON; charset=UTF-8": 201, "": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=latin1": 415, "a/b/c": 415,
+	} {
+		b := setup(t)
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/domains", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+testToken)
+		if given != "" {
+			r.Header.Set("Content-Type", given)
+		}
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		if w.Code != status || b.store.Len() != map[bool]int{true: 1}[status == 201] {
+			t.Errorf("%q: %d %s; %d domains", given, w.Code, w.Body, b.store.Len())
+		}
+		if status == http.StatusUnsupportedMediaType {
+			if p := b.problem(w, status, cert.RequestMalformed); !strings.Contains(p.Remediation, "Content-Type: application/json") {
+				t.Errorf("%q: %+v", given, p)
+			}
+		}
+	}
+	b := setup(t)
+	b.connected("shop.example.com")
+	if w := b.do("POST", "/v1/domains/shop.example.com/pause", ""); w.Code != http.StatusOK {
+		t.Errorf("a verb needs no body: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestD1_APathIsTakenAsItIs: net/http's mux would answer the paths of the first line with a redirect in HTML.
+func TestD1_APathIsTakenAsItIs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com")
+	for path, status := range map[string]int{
+		"//": 404, "//v1/domains": 404, "/v1//domains": 404, "/v1/domains//": 404, "/v1/./domains": 404, "/v1/../v1/domains": 404, "/..": 404, "/.": 404,
+		"/v1/domains/": 404, "/v1/domains/shop.example.com/": 404, "/v1/domains/shop.example.com/x": 404, "/v1": 404, "/x": 404,
+		"/v1/%2e%2e/v1/domains": 404, "/v1/domains/%2e%2e": 422, "/v1/domains/a%2fb": 422, "/v1/domains/%2f%2f": 422, "/v1/domains/shop.example.com": 200,
+	} {
+		w := b.do("GET", path, "")
+		if w.Code != status || w.Header().Get("Location") != "" || strings.Contains(w.Body.String(), "<") {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
+		if status != http.StatusOK && w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %v", path, w.Header())
+		}
+	}
+}
+
+func TestD1_WhatAQueryDoesNotHaveIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com")
+	for path, says := range map[string]string{
+		"/v1/domains/shop.example.com?verbose=1":      `there is no parameter "verbose"`,
+		"/v1/domains?Tenant=acme":                     `there is no parameter "Tenant"`,
+		"/v1/domains?tenant=":                         `the parameter "tenant" is empty`,
+		"/v1/domains?tenant":                          `the parameter "tenant" is empty`,
+		"/v1/domains?tenant=a;limit=1":                "the query can't be read",
+		"/v1/cases?all=1":                             `the parameter all is "1"`,
+		"/v1/cases?limit=%2B1":                        `the limit is "+1"`,
+		"/v1/cases?after=1":                           `after is "1"`,
+		"/v1/domains?limit=99999999999999999999":      `the limit is "99999999999999999999"`,
+		"/v1/domains?%e2%80%ae=1":                     "there is no parameter",
+		"/v1/cases?domain=" + "%41%0a":                "domain has a line break or a control character",
+		"/v1/domains/shop.example.com/timeline?all=1": `there is no parameter "all"`,
+	} {
+		if p := b.problem(b.do("GET", path, ""), http.StatusBadRequest, cert.RequestMalformed); !strings.HasPrefix(p.Detail, says) || p.Remediation == "" {
+			t.Errorf("%s: %q does not say %q", path, p.Detail, says)
+		}
+	}
+	if w := b.send("GET", "/healthz?from=balancer", "", ""); w.Code != http.StatusOK {
+		t.Errorf("a balancer's own parameter: %d", w.Code)
+	}
+}
+
+func TestA5_CasesArePagedOverTheAPI(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 250 {
+		b.store.OpenCases = append(b.store.OpenCases, cert.Case{ID: fmt.Sprintf("x/%d", i), OpenedAt: time.Unix(int64(999-i), 0)})
+	}
+	for limit, lengths := range map[string][]int{"": {100, 100, 50}, "&limit=125": {125, 125}, "&limit=500": {250}} {
+		var got []int
+		seen := map[string]bool{}
+		next := ""
+		for {
+			path := "/v1/cases?all=true" + limit
+			if next != "" {
+				path += "&after=" + next
+			}
+			page := read[control.CasePage](t, b.do("GET", path, ""), http.StatusOK)
+			for _, c := range page.Cases {
+				seen[c.ID] = true
+			}
+			got = append(got, len(page.Cases))
+			if next = page.Next; next == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, lengths) || len(seen) != 250 {
+			t.Errorf("%q: pages of %d, %d cases", limit, got, len(seen))
+		}
 	}
 }

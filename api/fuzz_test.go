@@ -46,6 +46,7 @@ func FuzzHandler(f *testing.F) {
 			}
 			request.Header.Set("Authorization", "Bearer "+testToken)
 			request.Header.Set("X-Request-Id", value)
+			request.Header.Set("Content-Type", "application/json")
 			w := httptest.NewRecorder()
 			b.handler.ServeHTTP(w, request)
 			if w.Code >= http.StatusInternalServerError {
@@ -145,9 +146,12 @@ func TestF24_AHostileRequestIsRefusedByTheFieldsName(t *testing.T) {
 		}
 	}
 	b := setup(t)
-	for _, path := range []string{"/v1/domains/%00.example.com", "/v1/domains/%ff%fe.example.com", "/v1/domains/%1b", "/v1/cases?domain=%00.a.example.com"} {
+	for _, path := range []string{
+		"/v1/domains/%00.example.com", "/v1/domains/%ff%fe.example.com", "/v1/domains/%1b", "/v1/domains/a%0ab/records", "/%00", "/v1/%ff",
+		"/v1/cases?domain=%00.a.example.com", "/v1/cases?domain=%ff", "/v1/cases?after=%00", "/v1/domains?headline=%00", "/v1/domains/a.example.com?%00=1", "/v1/cases?%ff",
+	} {
 		b.store.Fail(errors.New("the database was asked"))
-		b.problem(b.do("GET", path, ""), http.StatusUnprocessableEntity, cert.NameInvalid)
+		b.problem(b.do("GET", path, ""), http.StatusBadRequest, cert.RequestMalformed)
 	}
 	if w := b.do("POST", "/v1/domains", `{"hostname":"`+strings.Repeat("x", 1<<20)); w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a megabyte: %d", w.Code)

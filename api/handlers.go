@@ -55,20 +55,28 @@ func (s *server) connect(r *http.Request) (reply, error) {
 }
 
 func (s *server) list(r *http.Request) (reply, error) {
-	query, err := parameters(r, "tenant", "headline", "contains", "after", "limit")
+	query := r.URL.Query()
+	limit, err := pageLimit(query)
 	if err != nil {
 		return reply{}, err
 	}
-	filter := store.Filter{
-		Tenant: query.Get("tenant"), Headline: cert.Headline(query.Get("headline")), Contains: query.Get("contains"), After: query.Get("after"),
-	}
-	if limit := query.Get("limit"); limit != "" {
-		if filter.Limit, err = strconv.Atoi(limit); err != nil || filter.Limit == 0 {
-			return reply{}, control.Malformed(fmt.Sprintf("the limit is %.80q", limit), fmt.Sprintf("send a number from 1 to %d", control.MaxPage))
-		}
-	}
-	page, err := s.control.List(r.Context(), filter)
+	page, err := s.control.List(r.Context(), store.Filter{
+		Tenant: query.Get("tenant"), Headline: cert.Headline(query.Get("headline")), Contains: query.Get("contains"), After: query.Get("after"), Limit: limit,
+	})
 	return ok(page), err
+}
+
+// pageLimit returns the parameter limit, or 0 where there is none.
+func pageLimit(query url.Values) (int, error) {
+	given, is := query["limit"]
+	if !is {
+		return 0, nil
+	}
+	limit, err := strconv.Atoi(given[0])
+	if err != nil || limit < 1 || limit > control.MaxPage || strings.HasPrefix(given[0], "+") {
+		return 0, control.Malformed(fmt.Sprintf("the limit is %.80q", given[0]), fmt.Sprintf("send a number from 1 to %d", control.MaxPage))
+	}
+	return limit, nil
 }
 
 func (s *server) status(r *http.Request) (reply, error) {
@@ -77,10 +85,7 @@ func (s *server) status(r *http.Request) (reply, error) {
 }
 
 func (s *server) remove(r *http.Request) (reply, error) {
-	query, err := parameters(r, "by", "reason")
-	if err != nil {
-		return reply{}, err
-	}
+	query := r.URL.Query()
 	answer, err := s.control.Remove(r.Context(), request(r, query.Get("by"), query.Get("reason")))
 	return ok(answer), err
 }
@@ -170,18 +175,19 @@ func download(read func(*control.Control, context.Context, string) ([]byte, erro
 }
 
 func (s *server) cases(r *http.Request) (reply, error) {
-	query, err := parameters(r, "all", "domain")
+	query := r.URL.Query()
+	limit, err := pageLimit(query)
 	if err != nil {
 		return reply{}, err
 	}
-	all := false
-	if given := query.Get("all"); given != "" {
-		if all, err = strconv.ParseBool(given); err != nil {
-			return reply{}, control.Malformed(fmt.Sprintf("the parameter all is %.80q", given), "send true for closed cases too, or false")
-		}
+	all, is := query["all"]
+	if is && all[0] != "true" && all[0] != "false" {
+		return reply{}, control.Malformed(fmt.Sprintf("the parameter all is %.80q", all[0]), "send true for closed cases too, or false")
 	}
-	cases, err := s.control.Cases(r.Context(), !all, query.Get("domain"))
-	return ok(map[string]any{"cases": cases}), err
+	page, err := s.control.Cases(r.Context(), control.CaseFilter{
+		Closed: is && all[0] == "true", Name: query.Get("domain"), After: query.Get("after"), Limit: limit,
+	})
+	return ok(page), err
 }
 
 // unknown answers requests that no route serves: with the methods that the path knows, if it is one.
@@ -192,6 +198,9 @@ func (s *server) unknown(r *http.Request) (reply, error) {
 		probe.Method = method
 		if _, pattern := s.mux.Handler(probe); pattern != "/" {
 			allowed = append(allowed, method)
+			if method == http.MethodGet {
+				allowed = append(allowed, http.MethodHead) // which net/http answers as GET
+			}
 		}
 	}
 	if len(allowed) > 0 {

@@ -87,14 +87,7 @@ func run(ctx context.Context, settings Config, log *slog.Logger) error {
 
 // serve answers requests until ctx ends, and then lets those under way finish.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second, // a slow header is an attack or a dead line
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      requestTimeout + 15*time.Second, // longer than any handler, so that a late one can still say so
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(handler, log)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	log.Info("evercert api listens", "address", listener.Addr().String())
@@ -110,4 +103,16 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	}
 	log.Info("evercert api has stopped")
 	return nil
+}
+
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:                      handler,
+		DisableGeneralOptionsHandler: true,            // OPTIONS * is answered by our handler, as every request is
+		ReadHeaderTimeout:            5 * time.Second, // a slow header is an attack or a dead line
+		ReadTimeout:                  15 * time.Second,
+		WriteTimeout:                 requestTimeout + 15*time.Second, // longer than any handler, so that a late one can still say so
+		IdleTimeout:                  2 * time.Minute,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }

@@ -100,7 +100,7 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[control.Answer](), "Event": reflect.TypeFor[control.Event](),
 		"Case": reflect.TypeFor[cert.Case](), "Panel": reflect.TypeFor[control.Panel](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
 		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
-		"CAA": reflect.TypeFor[cert.CAAState](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
+		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
 	} {
 		var schema struct{ Properties map[string]any }
 		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {

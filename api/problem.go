@@ -68,6 +68,9 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 		if given.allow != "" {
 			w.Header().Set("Allow", given.allow)
 		}
+		if status == http.StatusRequestTimeout {
+			w.Header().Set("Connection", "close") // the rest of the body may still come (RFC 9110 §15.5.9)
+		}
 	}
 	title := strings.ReplaceAll(string(p.Code), "_", " ")
 	document := problemDocument{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"time"
 
@@ -42,34 +43,35 @@ func ok(body any) reply { return reply{status: http.StatusOK, body: body} }
 
 type handler func(s *server, r *http.Request) (reply, error)
 
-// route is one line of the API. Open routes need no token.
+// route is one line of the API. Open routes need no token, and don't look at the query.
 type route struct {
 	method, path string
 	open         bool
 	handle       handler
+	query        []string // the parameters that it takes
 }
 
 var routes = []route{
-	{"GET", "/{$}", true, (*server).welcome},
-	{"GET", "/openapi.json", true, (*server).describe},
-	{"GET", "/healthz", true, (*server).healthy},
-	{"GET", "/readyz", true, (*server).ready},
-	{"POST", "/v1/domains", false, (*server).connect},
-	{"GET", "/v1/domains", false, (*server).list},
-	{"GET", "/v1/domains/{name}", false, (*server).status},
-	{"DELETE", "/v1/domains/{name}", false, (*server).remove},
-	{"POST", "/v1/domains/{name}/check", false, (*server).check},
-	{"POST", "/v1/domains/{name}/request", false, verb((*control.Control).RequestCertificate)},
-	{"POST", "/v1/domains/{name}/pause", false, verb((*control.Control).Pause)},
-	{"POST", "/v1/domains/{name}/resume", false, verb((*control.Control).Resume)},
-	{"POST", "/v1/domains/{name}/hand-back", false, (*server).handBack},
-	{"PUT", "/v1/domains/{name}/https-redirect", false, (*server).setRedirect},
-	{"GET", "/v1/domains/{name}/records", false, (*server).records},
-	{"GET", "/v1/domains/{name}/changes", false, (*server).changes},
-	{"GET", "/v1/domains/{name}/timeline", false, (*server).timeline},
-	{"GET", "/v1/domains/{name}/certificate", false, download((*control.Control).Chain, "application/pem-certificate-chain")}, // RFC 8555 §9.1
-	{"GET", "/v1/domains/{name}/csr", false, download((*control.Control).CSR, "application/x-pem-file")},
-	{"GET", "/v1/cases", false, (*server).cases},
+	{"GET", "/{$}", true, (*server).welcome, nil},
+	{"GET", "/openapi.json", true, (*server).describe, nil},
+	{"GET", "/healthz", true, (*server).healthy, nil},
+	{"GET", "/readyz", true, (*server).ready, nil},
+	{"POST", "/v1/domains", false, (*server).connect, nil},
+	{"GET", "/v1/domains", false, (*server).list, []string{"tenant", "headline", "contains", "after", "limit"}},
+	{"GET", "/v1/domains/{name}", false, (*server).status, nil},
+	{"DELETE", "/v1/domains/{name}", false, (*server).remove, []string{"by", "reason"}},
+	{"POST", "/v1/domains/{name}/check", false, (*server).check, nil},
+	{"POST", "/v1/domains/{name}/request", false, verb((*control.Control).RequestCertificate), nil},
+	{"POST", "/v1/domains/{name}/pause", false, verb((*control.Control).Pause), nil},
+	{"POST", "/v1/domains/{name}/resume", false, verb((*control.Control).Resume), nil},
+	{"POST", "/v1/domains/{name}/hand-back", false, (*server).handBack, nil},
+	{"PUT", "/v1/domains/{name}/https-redirect", false, (*server).setRedirect, nil},
+	{"GET", "/v1/domains/{name}/records", false, (*server).records, nil},
+	{"GET", "/v1/domains/{name}/changes", false, (*server).changes, nil},
+	{"GET", "/v1/domains/{name}/timeline", false, (*server).timeline, nil},
+	{"GET", "/v1/domains/{name}/certificate", false, download((*control.Control).Chain, "application/pem-certificate-chain"), nil}, // RFC 8555 §9.1
+	{"GET", "/v1/domains/{name}/csr", false, download((*control.Control).CSR, "application/x-pem-file"), nil},
+	{"GET", "/v1/cases", false, (*server).cases, []string{"all", "domain", "after", "limit"}},
 }
 
 // newHandler returns the whole API.
@@ -83,7 +85,29 @@ func newHandler(c *control.Control, token config.Secret, log *slog.Logger) (http
 		s.mux.Handle(r.method+" "+r.path, s.answering(r))
 	}
 	s.mux.Handle("/", s.answering(route{open: true, handle: (*server).unknown}))
-	return s.logged(s.mux), nil
+	return s.logged(s.door(s.mux)), nil
+}
+
+// door refuses paths that name nothing: those that no text can be, and those that the mux would answer with a redirect to another one.
+func (s *server) door(next http.Handler) http.Handler {
+	refuse := func(problem statusError) http.Handler {
+		return s.answering(route{open: true, handle: func(*server, *http.Request) (reply, error) { return reply{}, problem }})
+	}
+	noText := refuse(statusError{status: http.StatusBadRequest, problem: control.Malformed(
+		"the path has a control character or is not UTF-8", "percent-encode names in UTF-8; see /openapi.json")})
+	notClean := refuse(statusError{status: http.StatusNotFound, problem: control.Malformed(
+		"there is nothing at a path with an empty segment, . or ..", "send the path as /openapi.json has it")})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		escaped := r.URL.EscapedPath()
+		switch clean := path.Clean("/" + escaped); {
+		case !cert.IsLine(r.URL.Path):
+			noText.ServeHTTP(w, r)
+		case escaped != clean && (escaped != clean+"/" || clean == "/"):
+			notClean.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // answering runs a handler and writes what it answers. It is the one door at which errors become problem documents.
@@ -101,7 +125,7 @@ func (s *server) answering(route route) http.Handler {
 			})
 			return
 		}
-		answer, err := route.handle(s, r)
+		answer, err := s.answer(route, r)
 		if err != nil {
 			noteError(r, err)
 			writeProblem(w, r, err)
@@ -111,6 +135,15 @@ func (s *server) answering(route route) http.Handler {
 			noteError(r, fmt.Errorf("write the answer: %w", err))
 		}
 	})
+}
+
+func (s *server) answer(route route, r *http.Request) (reply, error) {
+	if !route.open {
+		if err := checkQuery(r, route.query); err != nil {
+			return reply{}, err
+		}
+	}
+	return route.handle(s, r)
 }
 
 func (s *server) authorized(r *http.Request) bool {

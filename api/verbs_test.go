@@ -24,7 +24,7 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 		{"POST", base + "/resume", `{}`, "resume shop.example.com {ID: By:the API Reason:}"},
 		{"PUT", base + "/https-redirect", `{"on":true,"by":"ann"}`, "https-redirect shop.example.com {Request:{ID: By:ann Reason:} On:true}"},
 		{"PUT", base + "/https-redirect", `{"on":false}`, "https-redirect shop.example.com {Request:{ID: By:the API Reason:} On:false}"},
-		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "handed-back shop.example.com {ID: By:sue Reason:CAA fixed}"},
+		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:}"},
 		{"DELETE", base + "?by=ann&reason=shop+closed", "", "remove shop.example.com {ID: By:ann Reason:shop closed}"},
 	} {
 		answer := read[control.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)

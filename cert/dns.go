@@ -140,6 +140,7 @@ type Question struct {
 	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
 	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do
 	Registration bool     // ask the registry (RDAP) even where DNS shows nothing wrong
+	Once         bool     // nobody looks again by himself, and no problem says so
 }
 
 // Probe is an http-01 token that the platform's edges answer while a diagnosis runs: it shows whether a name whose addresses

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
 )
 
 // Cases is where the cases wait whose workflow is owed; *store.Store is one. A domain opens and closes its case with its records; the workflow of
@@ -58,9 +59,9 @@ func (s Starting) seeTo(ctx context.Context, c cert.Case) error {
 // HandBackAll hands back every open case that a filter lets through, and returns how many; it goes on after a domain that cannot be told, and returns
 // what went wrong together. kind is that of the case, or the code of its first problem; empty is every case.
 func (c *Control) HandBackAll(ctx context.Context, kind string, r Request, told func(hostname string, err error)) (handedBack int, err error) {
-	cases, err := c.store.Cases(ctx, true, "")
+	cases, err := c.openCases(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("list open cases: %w", err)
+		return 0, err
 	}
 	var failed []error
 	for _, each := range cases {
@@ -78,6 +79,23 @@ func (c *Control) HandBackAll(ctx context.Context, kind string, r Request, told 
 		handedBack++
 	}
 	return handedBack, errors.Join(failed...)
+}
+
+// openCases returns all open cases.
+func (c *Control) openCases(ctx context.Context) ([]cert.Case, error) {
+	var all []cert.Case
+	for filter := (store.CaseFilter{OpenOnly: true, Limit: MaxPage}); ; {
+		page, err := c.store.Cases(ctx, filter)
+		if err != nil {
+			return nil, fmt.Errorf("list open cases: %w", err)
+		}
+		all = append(all, page...)
+		if len(page) < filter.Limit {
+			return all, nil
+		}
+		last := page[len(page)-1]
+		filter.After = store.CasePlace{OpenedAt: last.OpenedAt, ID: last.ID}
+	}
 }
 
 // isOf reports whether a case is of a kind, or is about a problem of that code.

@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -13,12 +15,14 @@ import (
 const (
 	// checkPatience is how long a person waits for a check: as long as one takes (DNS_CHECK_TIMEOUT, five seconds), and ten more.
 	checkPatience = 15 * time.Second
+	// lookTimeout bounds a check for all who share it: longer than a workflow that is started again, two answers and checkPatience take.
+	lookTimeout = 90 * time.Second
 	// checkPoll is how often it is looked whether the check is there.
 	checkPoll = 100 * time.Millisecond
 )
 
 // Check looks at the domain's DNS records now, and answers with what was seen. A check that was under way when it was asked for does
-// not count: it may have looked before the tenant changed anything.
+// not count: it may have looked before the tenant changed anything. Those who ask meanwhile share the next one.
 //
 // The answer has no Diagnosis when the check is not made at once, because the domain is paused or a certificate is being ordered, or
 // when it takes longer than people wait. It will be made all the same.
@@ -27,6 +31,36 @@ func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	view, err := c.live(ctx, r.Name)
+	if err != nil {
+		return Answer{}, err
+	}
+	r.Name = view.Hostname
+	shared := c.checks.join(view.Hostname, func() (Answer, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout) // others may wait when the first one leaves
+		defer cancel()
+		return c.look(ctx, r)
+	})
+	late := time.NewTimer(answerTimeout + checkPatience)
+	defer late.Stop()
+	select {
+	case <-shared.done:
+		return shared.answer, shared.err
+	case <-ctx.Done():
+		return Answer{}, fmt.Errorf("wait for the check of %s: %w", view.Hostname,
+			translate(context.Cause(ctx), "the check is made all the same; look at the records in a minute"))
+	case <-late.C:
+		return Answer{
+			Hostname: view.Hostname, Headline: view.Headline, Message: underWay,
+			NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt,
+		}, nil
+	}
+}
+
+const underWay = "the check is under way; ask again in a few seconds"
+
+// look asks the domain's workflow for a check, and waits for it.
+func (c *Control) look(ctx context.Context, r Request) (Answer, error) {
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
 		return Answer{}, err
@@ -40,17 +74,24 @@ func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
 		return Answer{}, err
 	}
 	if !fresh {
-		answer.Message = "the check is under way; ask again in a few seconds"
+		answer.Message = underWay
 		return answer, nil
 	}
 	d, err := c.newestCheck(ctx, view)
 	if err != nil {
 		return Answer{}, err
 	}
-	return Answer{
+	answer = Answer{
 		Hostname: view.Hostname, Headline: view.Headline, Message: conclusion(d.Verdict),
-		NextAction: view.NextAction, NextActionAt: view.NextActionAt, Diagnosis: &d,
-	}, nil
+		NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt, Diagnosis: &d,
+	}
+	if view.Failures > 0 {
+		answer.Failures, answer.Problems, answer.Held = view.Failures, listed(view.Problems), view.Status.Escalated
+	}
+	if answer.Held {
+		answer.Message += "; nothing is ordered until support hands the domain back"
+	}
+	return answer, nil
 }
 
 // awaitCheck returns the domain once its workflow has recorded a check that is newer than the last. The check itself is kept before
@@ -88,4 +129,67 @@ func conclusion(v cert.Verdict) string {
 	default:
 		return "the records were checked: not all servers answered, so it is not known whether they are right"
 	}
+}
+
+// checks lets people who ask for a check of one domain at the same time share one. Two hundred questions to one workflow at once are more than it
+// answers in time, and each would cost a look at the DNS.
+type checks struct {
+	mu      sync.Mutex
+	domains map[string]*domainChecks // by hostname, while somebody waits
+}
+
+// domainChecks are the check of a domain that is under way, and the next one, if somebody has asked for it.
+type domainChecks struct{ now, next *sharedCheck }
+
+// sharedCheck is a check for everybody who asked before it began. The answer and the error are there when done is closed.
+type sharedCheck struct {
+	look   func() (Answer, error)
+	done   chan struct{}
+	answer Answer
+	err    error
+}
+
+// join returns the check that begins next, which looks as the first one who asks for it says.
+func (c *checks) join(hostname string, look func() (Answer, error)) *sharedCheck {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.domains[hostname]
+	if d != nil && d.next != nil {
+		return d.next
+	}
+	shared := &sharedCheck{look: look, done: make(chan struct{})}
+	if d != nil {
+		d.next = shared
+		return shared
+	}
+	if c.domains == nil {
+		c.domains = map[string]*domainChecks{}
+	}
+	c.domains[hostname] = &domainChecks{now: shared}
+	go c.makeAll(hostname, shared)
+	return shared
+}
+
+// makeAll makes the check, and the next ones, until nobody has asked for another.
+func (c *checks) makeAll(hostname string, shared *sharedCheck) {
+	for shared != nil {
+		shared.make()
+		c.mu.Lock()
+		d := c.domains[hostname]
+		d.now, d.next = d.next, nil
+		if shared = d.now; shared == nil {
+			delete(c.domains, hostname)
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (s *sharedCheck) make() {
+	defer close(s.done)
+	defer func() { // no request is around it whose end would be the only damage
+		if fault := recover(); fault != nil {
+			s.err = fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	s.answer, s.err = s.look()
 }

@@ -20,12 +20,13 @@ type Store interface {
 	Holders(ctx context.Context, d cert.Domain) ([]store.Holder, error)
 	Quarantine(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	LiftQuarantine(ctx context.Context, name, detail string) (store.Quarantined, error)
+	Line(ctx context.Context, domainID string) (store.Line, error)
 	Domain(ctx context.Context, hostname string) (store.View, error)
 	Domains(ctx context.Context, f store.Filter) ([]store.View, error)
 	Timeline(ctx context.Context, domainID string, limit int) ([]store.TimelineEntry, error)
 	Check(ctx context.Context, domainID string) (cert.Diagnosis, error)
 	Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error)
-	Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error)
+	Cases(ctx context.Context, f store.CaseFilter) ([]cert.Case, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
 	CaretakerStore
@@ -57,6 +58,9 @@ type Answer struct {
 	NextActionAt time.Time     `json:"next_action_at,omitzero"`
 
 	Diagnosis *cert.Diagnosis `json:"diagnosis,omitempty"` // of Check, once it is made
+	Failures  int             `json:"failures,omitempty"`  // of Check: issuances and installations that failed in a row
+	Problems  []cert.Problem  `json:"problems,omitempty"`  // of Check: why the last of them failed, which no look at the DNS shows
+	Held      bool            `json:"held,omitempty"`      // of Check: nothing is ordered until support hands the domain back
 
 	MovesAt time.Time `json:"-"` // of a contest: another tenant has shown that the names are its own, and they move then
 
@@ -72,6 +76,7 @@ type Control struct {
 	rules     cert.NameRules
 	platform  cert.Platform
 	log       *slog.Logger
+	checks    checks
 }
 
 // New returns a Control over a store and the workflows. rules say which names may be connected, platform where their records lead to.

@@ -52,15 +52,24 @@ func (c *Control) List(ctx context.Context, f store.Filter) (Page, error) {
 	return page, nil
 }
 
+// pageLength returns how long a page of a list is to be; 0 is DefaultPage.
+func pageLength(limit int, what string) (int, error) {
+	if limit == 0 {
+		return DefaultPage, nil
+	}
+	if limit < 1 || limit > MaxPage {
+		return 0, Malformed(fmt.Sprintf("a page can't have %d %s", limit, what), fmt.Sprintf("ask for 1 to %d", MaxPage))
+	}
+	return limit, nil
+}
+
 func checked(f store.Filter) (store.Filter, error) {
-	if f.Limit == 0 {
-		f.Limit = DefaultPage
-	}
-	if f.Limit < 1 || f.Limit > MaxPage {
-		return f, Malformed(fmt.Sprintf("a page can't have %d domains", f.Limit), fmt.Sprintf("ask for 1 to %d", MaxPage))
-	}
-	f, err := searched(f)
+	limit, err := pageLength(f.Limit, "domains")
 	if err != nil {
+		return f, err
+	}
+	f.Limit = limit
+	if f, err = searched(f); err != nil {
 		return f, err
 	}
 	f.Contains = strings.ToLower(f.Contains)

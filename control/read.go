@@ -2,10 +2,14 @@ package control
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/store"
@@ -25,7 +29,28 @@ func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
 	if c.withoutWorkflow(ctx, view) {
 		d.addMissing()
 	}
+	if view.Seq == 0 && view.Status.Domain != cert.DomainRemoved {
+		line, err := c.store.Line(ctx, view.ID)
+		if err != nil {
+			return Domain{}, fmt.Errorf("status of %s: %w", view.Hostname, err)
+		}
+		d.waitsIn(line, time.Now())
+	}
 	return d, nil
+}
+
+// shortLine is a line so short that its end is seconds away: nobody needs to know more.
+const shortLine = 50
+
+// waitsIn tells the place of a new domain in line, and the time at which its first check comes at the pace of the last minute.
+func (d *Domain) waitsIn(line store.Line, now time.Time) {
+	if line.Place <= shortLine {
+		return
+	}
+	d.NextAction = fmt.Sprintf("the first DNS check: place %d in line", line.Place)
+	if line.PerMinute > 0 {
+		d.NextActionAt = now.Add(time.Duration(line.Place) * time.Minute / time.Duration(line.PerMinute))
+	}
 }
 
 // Timeline returns what happened to the domain, newest first.
@@ -46,25 +71,70 @@ func (c *Control) Timeline(ctx context.Context, name string) ([]Event, error) {
 	return events, nil
 }
 
-// Cases returns the escalations, those of one domain if a name is given.
-func (c *Control) Cases(ctx context.Context, openOnly bool, name string) ([]cert.Case, error) {
-	hostname := ""
-	if name != "" {
-		view, err := c.find(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		hostname = view.Hostname
-	}
-	found, err := c.store.Cases(ctx, openOnly, hostname)
+// CaseFilter chooses cases. Its zero value chooses the newest open ones.
+type CaseFilter struct {
+	Closed bool   // closed ones, too
+	Name   string // any name of one domain; empty is every domain
+	After  string // the Next of the page before
+	Limit  int    // DefaultPage if zero
+}
+
+// CasePage is a part of the list of cases. Next is the After of the filter that continues it; empty at the end.
+type CasePage struct {
+	Cases []cert.Case `json:"cases"`
+	Next  string      `json:"next,omitempty"`
+}
+
+// Cases returns the escalations that a filter lets through, the newest first.
+func (c *Control) Cases(ctx context.Context, f CaseFilter) (CasePage, error) {
+	limit, err := pageLength(f.Limit, "cases")
 	if err != nil {
-		return nil, fmt.Errorf("list cases: %w", err)
+		return CasePage{}, err
 	}
-	cases := make([]cert.Case, len(found))
-	for i, each := range found {
-		cases[i] = shownCase(each)
+	filter := store.CaseFilter{OpenOnly: !f.Closed, Limit: limit + 1} // one more shows whether there is a next page
+	if filter.After, err = casePlace(f.After); err != nil {
+		return CasePage{}, err
 	}
-	return cases, nil
+	if f.Name != "" {
+		view, err := c.find(ctx, f.Name)
+		if err != nil {
+			return CasePage{}, err
+		}
+		filter.Hostname = view.Hostname
+	}
+	found, err := c.store.Cases(ctx, filter)
+	if err != nil {
+		return CasePage{}, fmt.Errorf("list cases: %w", err)
+	}
+	page := CasePage{Cases: []cert.Case{}}
+	for _, each := range found {
+		if len(page.Cases) == limit {
+			page.Next = caseCursor(page.Cases[limit-1])
+			break
+		}
+		page.Cases = append(page.Cases, shownCase(each))
+	}
+	return page, nil
+}
+
+// caseCursor returns the place of a case in the list as text that needs no escaping in a URL.
+func caseCursor(c cert.Case) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.OpenedAt.UnixMicro(), c.ID))
+}
+
+// casePlace reads what caseCursor wrote.
+func casePlace(cursor string) (store.CasePlace, error) {
+	if cursor == "" {
+		return store.CasePlace{}, nil
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	micros, id, _ := strings.Cut(string(text), " ")
+	opened, notNumber := strconv.ParseInt(micros, 10, 64)
+	at := time.UnixMicro(opened).UTC()
+	if err != nil || notNumber != nil || id == "" || !cert.IsLine(id) || at.Year() < 1970 || at.Year() > 9999 {
+		return store.CasePlace{}, Malformed(fmt.Sprintf("after is %q", cert.Line(cursor, shownRunes)), "send the next of the page before, as it was")
+	}
+	return store.CasePlace{OpenedAt: at, ID: id}, nil
 }
 
 // shownCase is a case with its texts fit to be shown, however they were written.

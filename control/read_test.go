@@ -2,6 +2,8 @@ package control_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -121,15 +123,53 @@ func TestTimelineAndCasesOfADomainAreFoundByAnyOfItsNames(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].Detail != "by acme" {
 		t.Errorf("timeline %+v, %v", events, err)
 	}
-	cases, err := b.Cases(t.Context(), true, "shop.example.org")
-	if err != nil || len(cases) != 1 || cases[0].Hostname != "shop.example.com" {
+	cases, err := b.Cases(t.Context(), control.CaseFilter{Name: "shop.example.org"})
+	if err != nil || len(cases.Cases) != 1 || cases.Cases[0].Hostname != "shop.example.com" || cases.Next != "" {
 		t.Errorf("cases %+v, %v", cases, err)
 	}
-	if _, err := b.Cases(t.Context(), true, "unknown.example.com"); code(t, err) != cert.DomainUnknown {
+	if _, err := b.Cases(t.Context(), control.CaseFilter{Name: "unknown.example.com"}); code(t, err) != cert.DomainUnknown {
 		t.Errorf("cases of an unknown name: %v", err)
 	}
-	if all, err := b.Cases(t.Context(), true, ""); err != nil || len(all) != 2 {
+	if all, err := b.Cases(t.Context(), control.CaseFilter{}); err != nil || len(all.Cases) != 2 {
 		t.Errorf("all cases %+v, %v", all, err)
+	}
+}
+
+func TestA5_CasesComeInPages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 5 {
+		b.store.OpenCases = append(b.store.OpenCases, cert.Case{ID: fmt.Sprintf("account:https://ca.example/%d?a=b&c", i), OpenedAt: time.Unix(int64(9-i), 5000)})
+	}
+	var got []string
+	filter := control.CaseFilter{Limit: 2}
+	for {
+		page, err := b.Cases(t.Context(), filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.Cases {
+			got = append(got, c.ID[len("account:https://ca.example/"):])
+		}
+		if filter.After = page.Next; page.Next == "" {
+			break
+		}
+		if len(page.Cases) != 2 || url.QueryEscape(page.Next) != page.Next {
+			t.Errorf("a page of %d, then %q", len(page.Cases), page.Next)
+		}
+	}
+	if want := []string{"0?a=b&c", "1?a=b&c", "2?a=b&c", "3?a=b&c", "4?a=b&c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	for _, after := range []string{"x", "%00", "IA", "MSA", "eCB4", "OTk5OTk5OTk5OTk5OTk5OTk5OSB4", "MSAA", strings.Repeat("A", 4000)} {
+		if _, err := b.Cases(t.Context(), control.CaseFilter{After: after}); code(t, err) != cert.RequestMalformed {
+			t.Errorf("after %.20q: %v", after, err)
+		}
+	}
+	for _, limit := range []int{-1, control.MaxPage + 1} {
+		if _, err := b.Cases(t.Context(), control.CaseFilter{Limit: limit}); code(t, err) != cert.RequestMalformed {
+			t.Errorf("limit %d: %v", limit, err)
+		}
 	}
 }
 
@@ -151,5 +191,36 @@ func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}
+	}
+}
+
+func TestF3_AQueueOfThousandsShowsPlaceAndTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	clock := b.store.Now()
+	b.store.Now = func() time.Time { clock = clock.Add(time.Millisecond); return clock }
+	for i := range 2000 {
+		if _, err := b.Connect(t.Context(), control.Connection{Hostname: fmt.Sprintf("s%d.example.com", i), Tenant: "acme"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func(name string) control.Domain {
+		d, err := b.Status(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if d := next("s1999.example.com"); d.NextAction != "the first DNS check: place 2000 in line" || !d.NextActionAt.IsZero() {
+		t.Errorf("with no pace known: %s, %s", d.NextAction, d.NextActionAt)
+	}
+	b.store.PerMinute = 400
+	before := time.Now()
+	if d := next("s1999.example.com"); d.NextAction != "the first DNS check: place 2000 in line" ||
+		d.NextActionAt.Before(before.Add(5*time.Minute)) || d.NextActionAt.After(time.Now().Add(5*time.Minute)) {
+		t.Errorf("at 400 a minute: %s, %s", d.NextAction, d.NextActionAt)
+	}
+	if d := next("s3.example.com"); d.NextAction != "the first DNS check" || !d.NextActionAt.IsZero() {
+		t.Errorf("at the head of the line: %s, %s", d.NextAction, d.NextActionAt)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -127,6 +128,21 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 			t.Errorf("what each server shows is not on the panel: %+v", r)
 		}
 	}
+	updates := updatesOf(t, temporal)
+	var all sync.WaitGroup
+	for range 200 {
+		asked := time.Now()
+		all.Go(func() {
+			answer, err := c.Check(t.Context(), request)
+			if err != nil || answer.Diagnosis == nil || answer.Diagnosis.CheckedAt.Before(asked.Truncate(time.Microsecond)) {
+				t.Errorf("one of many checks at once: %+v, %v", answer, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := updatesOf(t, temporal) - updates; n > 20 { // two, where all come while the first is under way
+		t.Errorf("the workflow was asked %d times for 200 checks", n)
+	}
 	if answer, err := c.Pause(t.Context(), request); err != nil || answer.Diagnosis != nil {
 		t.Errorf("pause: %+v, %v", answer, err)
 	}
@@ -164,6 +180,22 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 	if _, err := c.Check(short, request); code(t, err) != control.NoAnswer {
 		t.Errorf("without a worker: %v", err)
 	}
+}
+
+// updatesOf counts the updates that the workflow of shop.example.com has taken.
+func updatesOf(t *testing.T, temporal client.Client) (n int) {
+	t.Helper()
+	history := temporal.GetWorkflowHistory(t.Context(), workflows.DomainID("shop.example.com"), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		event, err := history.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED {
+			n++
+		}
+	}
+	return n
 }
 
 func runID(t *testing.T, temporal client.Client) string {

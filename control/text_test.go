@@ -75,7 +75,7 @@ func TestF24_NoSearchAndNoNameReachesTheDatabaseThatItCantHold(t *testing.T) {
 		}
 		_, err := b.Status(t.Context(), text+".example.com")
 		require.Equal(t, cert.NameInvalid, code(t, err), "%.20q", text)
-		_, err = b.Cases(t.Context(), true, text+".example.com")
+		_, err = b.Cases(t.Context(), control.CaseFilter{Name: text + ".example.com"})
 		require.Equal(t, cert.NameInvalid, code(t, err), "%.20q", text)
 		_, err = b.Connect(t.Context(), control.Connection{Hostname: text + ".example.com", Tenant: "acme"})
 		require.Equal(t, cert.NameInvalid, code(t, err), "%.20q", text)

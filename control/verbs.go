@@ -70,7 +70,7 @@ func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
 		return Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
 	}
 	request := workflows.HandBackRequest{Request: workflows.Request{By: r.By, Reason: r.Reason}}
-	cases, err := c.store.Cases(ctx, true, view.Hostname)
+	cases, err := c.store.Cases(ctx, store.CaseFilter{OpenOnly: true, Hostname: view.Hostname, Limit: 1})
 	if err != nil {
 		return Answer{}, fmt.Errorf("find the open case of %s: %w", view.Hostname, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -53,7 +54,8 @@ func runDBGate(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	g := newDBGate(hostPort(*port), postgresAdmin{url: postgresURL(*port, productDatabase)})
+	server := postgresServer{port: *port, password: os.Getenv(postgresPasswordVariable)}
+	g := newDBGate(hostPort(*port), postgresAdmin{url: server.url(productDatabase)})
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", *listen, err)

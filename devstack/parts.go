@@ -44,6 +44,8 @@ type stack struct {
 	ports     portSet
 	block     net.Listener // keeps other stacks away from ports, to the end of the process
 	token     string
+	postgres  postgresServer
+	newPass   bool              // the database's password was made by this run
 	env       map[string]string // for the product's binaries
 	caOptions []string
 	gated     bool // the product reaches its database through dbgate
@@ -64,12 +66,12 @@ func (s *stack) flag(name, port string) string { return fmt.Sprintf("--%s=%d", n
 // productEnv configures worker, api and edge. All get the same: what one of
 // them doesn't know it doesn't read.
 func (s *stack) productEnv(overrides []string) (map[string]string, error) {
-	database := "postgres"
+	database := s.postgres
 	if s.gated {
-		database = "dbgate"
+		database.port = s.ports["dbgate"]
 	}
 	env := map[string]string{
-		"DATABASE_URL":       postgresURL(s.ports[database], productDatabase),
+		"DATABASE_URL":       database.url(productDatabase),
 		"TEMPORAL_ADDRESS":   s.address("temporal"),
 		"TEMPORAL_NAMESPACE": namespace,
 		"LOG_LEVEL":          "info",
@@ -126,18 +128,25 @@ func (s *stack) part(name string, selected []string) (part, error) {
 			return childCommand(nil, syscall.SIGTERM, self, append([]string{"part", name}, args...)...), nil
 		}
 	}
+	withDatabase := func(args ...string) (*exec.Cmd, error) {
+		cmd, err := builtIn(args...)()
+		cmd.Env = append(os.Environ(), postgresPasswordVariable+"="+s.postgres.password)
+		return cmd, err
+	}
 	switch name {
 	case "postgres":
 		return s.postgresPart()
 	case "dbgate":
 		return part{
 			name: name, waitsFor: "the gate to the product's database", ready: accepts(s.address("dbgate")),
-			command: builtIn("--listen="+s.address("dbgate"), "--control="+s.address("db_control"), s.flag("postgres-port", "postgres")),
+			command: func() (*exec.Cmd, error) {
+				return withDatabase("--listen="+s.address("dbgate"), "--control="+s.address("db_control"), s.flag("postgres-port", "postgres"))
+			},
 		}, nil
 	case "temporal":
 		return part{
 			name: name, waitsFor: "the Temporal server, its schema and namespace", ready: accepts(s.address("temporal_ui")),
-			command: func() (*exec.Cmd, error) { return builtIn(s.temporalArgs()...)() },
+			command: func() (*exec.Cmd, error) { return withDatabase(s.temporalArgs()...) },
 		}, nil
 	case "dns":
 		args := []string{
@@ -187,10 +196,11 @@ func (s *stack) restartTemporal(sup *supervisor, share float64) error {
 }
 
 func (s *stack) postgresPart() (part, error) {
-	cluster, err := newPostgresCluster(s.dir, s.ports["postgres"], s.say)
+	cluster, err := newPostgresCluster(s.dir, s.postgres, s.say)
 	if err != nil {
 		return part{}, err
 	}
+	cluster.newPass = s.newPass
 	return part{
 		name: "postgres", waitsFor: "PostgreSQL to accept connections",
 		prepare: cluster.prepare, command: cluster.command, ready: cluster.ready,
@@ -224,23 +234,22 @@ func (s *stack) productPart(name string) (part, error) {
 	return p, nil
 }
 
-// ensureToken reads the API token, or makes one.
-func (s *stack) ensureToken() error {
-	data, err := os.ReadFile(s.path("api_token"))
-	if err == nil && len(strings.TrimSpace(string(data))) > 0 {
-		s.token = strings.TrimSpace(string(data))
-		return nil
+// ensureSecret reads a secret that is kept in a file of the stack's folder, or makes one.
+func (s *stack) ensureSecret(file string) (secret string, made bool, err error) {
+	data, err := os.ReadFile(s.path(file))
+	if kept := strings.TrimSpace(string(data)); err == nil && kept != "" {
+		return kept, false, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the API token: %w", err)
+		return "", false, fmt.Errorf("read %s: %w", file, err)
 	}
 	random := make([]byte, 24)
 	_, _ = rand.Read(random) // never fails, see its documentation
-	s.token = hex.EncodeToString(random)
-	if err := writeFile(s.path("api_token"), []byte(s.token+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep the API token: %w", err)
+	secret = hex.EncodeToString(random)
+	if err := writeFile(s.path(file), []byte(secret+"\n"), 0o600); err != nil {
+		return "", false, fmt.Errorf("keep %s: %w", file, err)
 	}
-	return nil
+	return secret, true, nil
 }
 
 // ensureKeyring lets the product's own CLI make the keys that seal private keys.

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,7 +47,8 @@ var postgresSettings = []string{
 // postgresCluster is the private cluster of one stack.
 type postgresCluster struct {
 	folder     string // holds the folder data
-	port       int
+	server     postgresServer
+	newPass    bool   // the password was made just now: an older cluster does not know it
 	bin        string // the folder of initdb and postgres
 	credential *syscall.Credential
 	say        func(format string, args ...any)
@@ -53,12 +56,12 @@ type postgresCluster struct {
 
 // newPostgresCluster decides under which user and in which folder the cluster
 // lives. PostgreSQL refuses to run as root, so root hands it to another user.
-func newPostgresCluster(dir string, port int, say func(string, ...any)) (*postgresCluster, error) {
+func newPostgresCluster(dir string, server postgresServer, say func(string, ...any)) (*postgresCluster, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find the folder of the database: %w", err)
 	}
-	c := &postgresCluster{folder: filepath.Join(abs, "postgres"), port: port, say: say}
+	c := &postgresCluster{folder: filepath.Join(abs, "postgres"), server: server, say: say}
 	if os.Geteuid() != 0 {
 		return c, nil
 	}
@@ -121,10 +124,13 @@ func (c *postgresCluster) prepare(ctx context.Context) error {
 	if c.bin, err = findPostgres(ctx, c.folder, major, c.say); err != nil {
 		return err
 	}
-	if major != "" {
-		return c.removeForeignPIDFile()
+	if major == "" {
+		return c.initdb(ctx)
 	}
-	return c.initdb(ctx)
+	if err := c.removeForeignPIDFile(); err != nil {
+		return err
+	}
+	return c.demandPassword(ctx)
 }
 
 // initdb makes the cluster under another name and renames it when complete, so
@@ -135,21 +141,75 @@ func (c *postgresCluster) initdb(ctx context.Context) error {
 	if err := os.RemoveAll(unfinished); err != nil {
 		return fmt.Errorf("clear a cut-off initdb: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "initdb"), "--pgdata", unfinished, "--no-sync",
-		"--encoding", "UTF8", "--locale", "C", "--username", postgresUser, "--auth", "trust")
+	password := filepath.Join(c.folder, "password") // for initdb alone
+	if err := c.writeOwn(password, c.server.password+"\n"); err != nil {
+		return err
+	}
+	defer os.Remove(password) //nolint:errcheck // in a folder that only its user may enter
+	if err := c.run(ctx, "", "initdb", "--pgdata", unfinished, "--no-sync", "--encoding", "UTF8", "--locale", "C",
+		"--username", postgresUser, "--auth", passwordMethod, "--pwfile", password); err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, c.data()); err != nil {
+		return fmt.Errorf("put the new cluster in place: %w", err)
+	}
+	return nil
+}
+
+// passwordMethod is how a client shows that it knows the password (pg_hba.conf).
+const passwordMethod = "scram-sha-256"
+
+// demandPassword gives a cluster its password that has none, because an older version of this program made it, or whose password is lost.
+// Trust would make every user of this machine its superuser. PostgreSQL's single-user mode asks nobody.
+func (c *postgresCluster) demandPassword(ctx context.Context) error {
+	rules := filepath.Join(c.data(), "pg_hba.conf")
+	content, err := os.ReadFile(rules)
+	if err != nil {
+		return fmt.Errorf("read who may connect to the database: %w", err)
+	}
+	trusts := slices.ContainsFunc(strings.Split(string(content), "\n"), func(line string) bool {
+		return !strings.HasPrefix(line, "#") && strings.HasSuffix(strings.TrimSpace(line), "trust")
+	})
+	if !trusts && !c.newPass {
+		return nil
+	}
+	c.say("%-9s its cluster gets a password", "postgres")
+	args := []string{"--single", "-D", c.data()}
+	for _, s := range postgresSettings {
+		args = append(args, "-c", s)
+	}
+	statement := fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'\n", postgresUser, c.server.password) // hexadecimal
+	if err := c.run(ctx, statement, "postgres", append(args, "postgres")...); err != nil {
+		return err
+	}
+	return c.writeOwn(rules, "host all all "+loopback+"/32 "+passwordMethod+"\n")
+}
+
+// run runs one of PostgreSQL's programs to its end, as the cluster's user.
+func (c *postgresCluster) run(ctx context.Context, input, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, program), args...)
 	cmd.Dir = c.folder
 	cmd.SysProcAttr = childAttributes(c.credential, syscall.SIGKILL)
 	var output strings.Builder
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &output, &output
 	err := startProcess(cmd)
 	if err == nil {
 		err = cmd.Wait()
 	}
 	if err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, output.String())
+		return fmt.Errorf("%s: %w\n%s", program, err, output.String())
 	}
-	if err := os.Rename(unfinished, c.data()); err != nil {
-		return fmt.Errorf("put the new cluster in place: %w", err)
+	return nil
+}
+
+// writeOwn writes a file that the cluster's user may read, and nobody else.
+func (c *postgresCluster) writeOwn(path, content string) error {
+	err := os.WriteFile(path, []byte(content), 0o600)
+	if err == nil && c.credential != nil {
+		err = os.Chown(path, int(c.credential.Uid), int(c.credential.Gid))
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	return nil
 }
@@ -184,7 +244,7 @@ func (c *postgresCluster) removeForeignPIDFile() error {
 // command starts the postmaster. If the supervisor dies it gets SIGQUIT, upon
 // which it takes its backends along at once.
 func (c *postgresCluster) command() (*exec.Cmd, error) {
-	args := []string{"-D", c.data(), "-p", strconv.Itoa(c.port)}
+	args := []string{"-D", c.data(), "-p", strconv.Itoa(c.server.port)}
 	for _, s := range postgresSettings {
 		args = append(args, "-c", s)
 	}
@@ -195,7 +255,7 @@ func (c *postgresCluster) command() (*exec.Cmd, error) {
 
 // ready makes sure that the product's database exists.
 func (c *postgresCluster) ready(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, postgresURL(c.port, "postgres"))
+	conn, err := pgx.Connect(ctx, c.server.url("postgres"))
 	if err != nil {
 		return err
 	}
@@ -209,8 +269,16 @@ func (c *postgresCluster) ready(ctx context.Context) error {
 	return err
 }
 
-// postgresURL needs no password: the cluster trusts the loopback and listens
-// nowhere else.
-func postgresURL(port int, database string) string {
-	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", postgresUser, hostPort(port), database)
+// postgresServer is the cluster as clients reach it. Every user of this machine can connect to the loopback, hence the password.
+type postgresServer struct {
+	port     int
+	password string // hexadecimal
 }
+
+func (p postgresServer) url(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(postgresUser, p.password), Host: hostPort(p.port), Path: "/" + database, RawQuery: "sslmode=disable"}
+	return u.String()
+}
+
+// postgresPasswordVariable hands the password to the parts of this program: other users see command lines, and no environments.
+const postgresPasswordVariable = "DEVSTACK_POSTGRES_PASSWORD"

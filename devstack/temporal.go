@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -37,10 +38,11 @@ const (
 )
 
 type temporalOptions struct {
-	port, uiPort, metricsPort, postgresPort int
-	namespace                               string
-	faults                                  float64 // share of calls of the main store that fail
-	timeSkipping                            bool
+	port, uiPort, metricsPort int
+	postgres                  postgresServer
+	namespace                 string
+	faults                    float64 // share of calls of the main store that fail
+	timeSkipping              bool
 }
 
 // runTemporal runs the four Temporal services and the Web UI in one process.
@@ -52,13 +54,14 @@ func runTemporal(ctx context.Context, args []string) error {
 	flags.IntVar(&o.port, "port", 7233, "gRPC `port`")
 	flags.IntVar(&o.uiPort, "ui-port", 8233, "Web UI `port`")
 	flags.IntVar(&o.metricsPort, "metrics-port", 9233, "Prometheus `port`")
-	flags.IntVar(&o.postgresPort, "postgres-port", 5432, "PostgreSQL `port` on the loopback")
+	flags.IntVar(&o.postgres.port, "postgres-port", 5432, "PostgreSQL `port` on the loopback")
 	flags.StringVar(&o.namespace, "namespace", "default", "namespace to create")
 	flags.Float64Var(&o.faults, "faults", 0, "`share` of database calls that fail once the server is ready")
 	flags.BoolVar(&o.timeSkipping, "time-skipping", false, "let workflows of the type Domain skip the time that they sleep")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	o.postgres.password = os.Getenv(postgresPasswordVariable)
 	debug.SetGCPercent(temporalGC)
 	debug.SetMemoryLimit(temporalMemory)
 	logger := tlog.NewZapLogger(tlog.BuildZapLogger(tlog.Config{Level: "warn", Format: "json"}))

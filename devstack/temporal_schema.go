@@ -46,8 +46,8 @@ func temporalStores(ctx context.Context, o temporalOptions, logger tlog.Logger) 
 	} {
 		newConfig := func(database string) *config.SQL {
 			return &config.SQL{
-				PluginName: "postgres12_pgx", DatabaseName: database, User: postgresUser,
-				ConnectAddr: hostPort(o.postgresPort), ConnectProtocol: "tcp",
+				PluginName: "postgres12_pgx", DatabaseName: database, User: postgresUser, Password: o.postgres.password,
+				ConnectAddr: hostPort(o.postgres.port), ConnectProtocol: "tcp",
 				MaxConns: s.connections, MaxIdleConns: s.connections, MaxConnLifetime: time.Hour,
 			}
 		}
@@ -70,7 +70,7 @@ var visibilityIndexes string
 
 // trimVisibilityIndexes makes a search attribute's write cost what is used of it.
 func trimVisibilityIndexes(ctx context.Context, o temporalOptions) error {
-	conn, err := pgx.Connect(ctx, postgresURL(o.postgresPort, "temporal_visibility"))
+	conn, err := pgx.Connect(ctx, o.postgres.url("temporal_visibility"))
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func trimVisibilityIndexes(ctx context.Context, o temporalOptions) error {
 // made under another name and renamed when complete: a kill -9 half-way must
 // not leave half a schema under the name that counts.
 func temporalSchema(ctx context.Context, o temporalOptions, newConfig func(string) *config.SQL, name, dir string, logger tlog.Logger) error {
-	admin, err := pgx.Connect(ctx, postgresURL(o.postgresPort, "postgres"))
+	admin, err := pgx.Connect(ctx, o.postgres.url("postgres"))
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func temporalSchema(ctx context.Context, o temporalOptions, newConfig func(strin
 // renameInSchemaVersion is needed because Temporal looks its version up by the
 // database's name.
 func renameInSchemaVersion(ctx context.Context, o temporalOptions, name string) error {
-	conn, err := pgx.Connect(ctx, postgresURL(o.postgresPort, name+"_unfinished"))
+	conn, err := pgx.Connect(ctx, o.postgres.url(name+"_unfinished"))
 	if err != nil {
 		return err
 	}

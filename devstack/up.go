@@ -133,7 +133,11 @@ func newStack(ctx context.Context, dir string, o upOptions, selected []string, s
 	if s.ports, s.block, err = choosePorts(dir, o.freePorts); err != nil {
 		return nil, err
 	}
-	if err = s.ensureToken(); err != nil {
+	if s.token, _, err = s.ensureSecret("api_token"); err != nil {
+		return nil, err
+	}
+	s.postgres.port = s.ports["postgres"]
+	if s.postgres.password, s.newPass, err = s.ensureSecret("postgres_password"); err != nil {
 		return nil, err
 	}
 	s.gated = slices.Contains(selected, "dbgate")
@@ -220,7 +224,7 @@ func (s *stack) describe(sample string) stackFile {
 		Temporal: s.address("temporal"), TemporalUI: "http://" + s.address("temporal_ui"),
 		TemporalMetrics: "http://" + s.address("temporal_metrics") + "/metrics", Namespace: namespace,
 		Console: s.apiURL(), API: s.apiURL(), APIToken: s.token,
-		Postgres:      postgresURL(s.ports["postgres"], productDatabase),
+		Postgres:      s.postgres.url(productDatabase),
 		ACMEDirectory: s.acmeDirectory(), ACMERootPEM: displayPath(trustPath(s.path("ca"))),
 		DNS: s.address("dns"), EdgeHTTPS: s.address("edge_https"), EdgeHTTP: s.address("edge_http"),
 		SampleDomain:      sample,
@@ -250,7 +254,7 @@ func (s *stack) printPlaces(o upOptions, selected []string) {
 	line("api", "console and API", s.apiURL())
 	line("api", "API token", s.token)
 	line("temporal", "Temporal Web UI", "http://"+s.address("temporal_ui"))
-	line("postgres", "PostgreSQL", postgresURL(s.ports["postgres"], productDatabase))
+	line("postgres", "PostgreSQL", s.postgres.url(productDatabase))
 	line("ca", "ACME directory", s.acmeDirectory())
 	line("dns", "DNS", s.address("dns"))
 	name := o.sample

@@ -8,17 +8,19 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // startStack runs `up` until the test ends, and returns once it is ready.
 func startStack(t *testing.T, dir, parts string) (stackFile, func() error) {
 	t.Helper()
-	if cluster := must[*postgresCluster](t)(newPostgresCluster(dir, 0, t.Logf)); !strings.HasPrefix(cluster.folder, dir) {
+	if cluster := must[*postgresCluster](t)(newPostgresCluster(dir, postgresServer{}, t.Logf)); !strings.HasPrefix(cluster.folder, dir) {
 		t.Cleanup(func() { // outside of the test's folder when root runs the tests
 			if err := os.RemoveAll(cluster.folder); err != nil {
 				t.Error(err)
@@ -104,10 +106,58 @@ func TestKilledPostgresComesBackWithItsData(t *testing.T) {
 	if _, err := os.Stat(stackFilePath(dir)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("stack.json must go when the stack stops: %v", err)
 	}
-	startStack(t, dir, "postgres")
+	s, _ = startStack(t, dir, "postgres")
 	if err := exec("DO $$ BEGIN IF (SELECT n FROM kept) <> 2 THEN RAISE 'lost'; END IF; END $$"); err != nil {
 		t.Errorf("after stopping and starting again, on the same port: %v", err)
 	}
+}
+
+// TestTheDatabaseAsksForAPassword: every user of the machine can connect to the loopback.
+func TestTheDatabaseAsksForAPassword(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, stop := startStack(t, dir, "postgres")
+	connect := func(change func(*pgx.ConnConfig)) error {
+		settings := must[*pgx.ConnConfig](t)(pgx.ParseConfig(s.Postgres))
+		change(settings)
+		conn, err := pgx.ConnectConfig(t.Context(), settings)
+		if err != nil {
+			return err
+		}
+		return conn.Close(t.Context())
+	}
+	check := func() {
+		t.Helper()
+		if err := connect(func(*pgx.ConnConfig) {}); err != nil {
+			t.Errorf("with the password: %v", err)
+		}
+		for _, password := range []string{"", "wrong"} {
+			err := connect(func(c *pgx.ConnConfig) { c.Password = password })
+			if refused, is := errors.AsType[*pgconn.PgError](err); password != "" && (!is || refused.Code != "28P01") || err == nil { // invalid_password
+				t.Errorf("with the password %q: %v", password, err)
+			}
+		}
+	}
+	check()
+	if info := must[fs.FileInfo](t)(os.Stat(filepath.Join(dir, "postgres_password"))); info.Mode().Perm() != 0o600 {
+		t.Errorf("the file of the password has the mode %v", info.Mode())
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	// A cluster of an older version of this program trusts everybody, and its stack has no password.
+	cluster := must[*postgresCluster](t)(newPostgresCluster(dir, postgresServer{}, t.Logf))
+	if err := cluster.writeOwn(filepath.Join(cluster.data(), "pg_hba.conf"), "# who may\nhost all all 127.0.0.1/32 trust\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "postgres_password")); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Postgres
+	if s, _ = startStack(t, dir, "postgres"); s.Postgres == before {
+		t.Error("the password was to be a new one")
+	}
+	check()
 }
 
 func TestDNSAndCAComeBackAtTheSameAddress(t *testing.T) {

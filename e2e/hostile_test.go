@@ -218,6 +218,7 @@ func (p *hostile) send(t *testing.T, method, path, body, id string) (status int,
 	r, err := http.NewRequestWithContext(ctx, method, p.info.API+path, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Bearer "+p.info.APIToken)
+	r.Header.Set("Content-Type", "application/json")
 	if cert.IsLine(id) && len(id) < 1000 { // net/http sends no others
 		r.Header.Set("X-Request-Id", id)
 	}

@@ -143,7 +143,7 @@ func (p pointing) expectedAddresses() []netip.Addr {
 func (p pointing) each(f finding) addressed {
 	records := make([]finding, len(p.records))
 	for i := range records {
-		records[i] = finding{record: f.record, usable: f.usable, found: f.found}
+		records[i] = finding{record: f.record, usable: f.usable, found: f.found, fault: f.fault}
 	}
 	return addressed{finding: f, records: records}
 }

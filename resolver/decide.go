@@ -181,16 +181,40 @@ func (e evidence) reasons(best plan, d cert.Diagnosis) map[string]string {
 		case best.methods[name] == cert.DNS01:
 			reasons[name] = "by delegation: the CNAME record serves this and every later certificate"
 		case best.methods[name] == cert.HTTP01 && e.reached[i].cdn() != "":
-			reasons[name] = fmt.Sprintf("the name leads here through %s, and dns-01 is not delegated", e.reached[i].cdn())
-		case best.methods[name] == cert.HTTP01 && !cert.CanDelegate(name):
-			reasons[name] = "the name leads here, and is too long for dns-01: its _acme-challenge name would not fit into DNS"
+			reasons[name] = fmt.Sprintf("%s through %s, and %s", e.led(), e.reached[i].cdn(), e.notByDNS(name))
 		case best.methods[name] == cert.HTTP01:
-			reasons[name] = "the name leads here, and dns-01 is not delegated"
+			reasons[name] = e.led() + ", and " + e.notByDNS(name)
+		case e.allows(cert.HTTP01):
+			reasons[name] = e.led() + ", http-01 will not do, and " + e.notByDNS(name)
 		default:
-			reasons[name] = "the name leads here, and neither dns-01 nor http-01 will do"
+			reasons[name] = e.led() + ", and " + e.notByDNS(name)
 		}
 	}
 	return reasons
+}
+
+// led says of a name that is validated over its address what is known of that. Where nothing is expected, nobody knows where it should lead.
+func (e evidence) led() string {
+	if e.bare() {
+		return "the name's address can be reached"
+	}
+	return "the name leads here"
+}
+
+// notByDNS says why a name is not validated by dns-01.
+func (e evidence) notByDNS(name string) string {
+	switch {
+	case !e.allows(cert.DNS01):
+		return "dns-01 is not among the methods allowed"
+	case e.bare():
+		return "the challenge's name of dns-01 can't be looked up"
+	case !cert.CanDelegate(name):
+		return "the name is too long for dns-01: its _acme-challenge name would not fit into DNS"
+	case e.delegation(name) == nil:
+		return "whether dns-01 is delegated was not compared"
+	default:
+		return "dns-01 is not delegated"
+	}
 }
 
 // waitsFor is the first thing that keeps an order from being placed.

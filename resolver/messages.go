@@ -158,6 +158,13 @@ func waiting(code cert.Code, message string, fault error) cert.Problem {
 
 const nothingToDo = "There is nothing for you to do: we look again by ourselves."
 
+// once takes back what problems promise for connected domains, which are looked at again, and what evercert then does by itself.
+var once = strings.NewReplacer(
+	nothingToDo, "There is nothing to change: ask again in a minute.",
+	"It may pass by itself: we look again.", "It may pass by itself: ask again in a minute.",
+	" We go on by ourselves when the registry shows it.", "",
+)
+
 func lookupFailed(name string, fault error) cert.Problem {
 	return waiting(cert.DNSLookupFailed, fmt.Sprintf("We could not check the DNS records of %s: no answer came.", cert.Unicode(name)), fault)
 }

@@ -182,6 +182,9 @@ func (l *list) addProblem(p cert.Problem) {
 // only warn.
 func (l *list) addReached(r reached, chosen cert.Method) {
 	for _, p := range slices.Concat(r.http.Problems(), r.alpn.Problems()) {
+		if p.Code == cert.TLSALPNRefused && chosen != "" && chosen != cert.TLSALPN01 {
+			continue // as nearly every web server does: no harm to a name that is validated otherwise
+		}
 		if p.Code == cert.ProxiedByCDN && slices.ContainsFunc(l.problems, func(q cert.Problem) bool { return q.Code == p.Code }) {
 			continue
 		}

@@ -73,6 +73,11 @@ func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosi
 		return cert.Diagnosis{}, fmt.Errorf("diagnose %s: %w", strings.Join(q.Names, " "), err)
 	}
 	d := e.diagnosis(r.config.RequireOwnership).Clean() // what servers show is anybody's text
+	for i := range d.Problems {
+		if q.Once {
+			d.Problems[i].Remediation = once.Replace(d.Problems[i].Remediation)
+		}
+	}
 	r.log.DebugContext(ctx, "diagnosed", "names", q.Names, "verdict", d.Verdict, "ownership", d.Ownership, "pointed", d.Pointed, "problems", d.Problems)
 	return d, nil
 }

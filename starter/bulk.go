@@ -57,16 +57,17 @@ type progress struct {
 	Existing int `json:"connected_before"`
 	Refused  int `json:"refused"`
 
-	app  *app
-	bar  *progressbar.ProgressBar // nil without a terminal
-	told time.Time
+	app   *app
+	bar   *progressbar.ProgressBar // nil without a terminal
+	begun time.Time
+	told  time.Time
 }
 
 // tellEvery is the pace of the lines that stand in for a bar in logs.
 const tellEvery = 5 * time.Second
 
 func newProgress(a *app, rows int) *progress {
-	p := &progress{Rows: rows, app: a, told: a.now()}
+	p := &progress{Rows: rows, app: a, begun: a.now(), told: a.now()}
 	if a.terminal {
 		p.bar = progressbar.NewOptions(rows, progressbar.OptionSetWriter(a.bar), progressbar.OptionSetDescription("connecting"),
 			progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
@@ -95,7 +96,8 @@ func (p *progress) report(r control.RowResult) {
 		p.note(p.bar.Add(1))
 	case p.app.now().Sub(p.told) >= tellEvery:
 		p.told = p.app.now()
-		fmt.Fprintf(p.app.err, "%d of %d rows, %d refused\n", p.done(), p.Rows, p.Refused)
+		left := time.Duration(float64(p.told.Sub(p.begun)) / float64(p.done()) * float64(p.Rows-p.done()))
+		fmt.Fprintf(p.app.err, "%d of %d rows, %d refused, about %s left\n", p.done(), p.Rows, p.Refused, span(left))
 	}
 }
 

@@ -92,7 +92,7 @@ func TestLogsGetALineNowAndThenAndTerminalsABar(t *testing.T) {
 		clock = clock.Add(3 * time.Second)
 		p.report(control.RowResult{Created: true})
 	}
-	equal(t, b.err.String(), "2 of 3 rows, 0 refused\n")
+	equal(t, b.err.String(), "2 of 3 rows, 0 refused, about 3 s left\n")
 
 	b = setup(t)
 	b.app.terminal = true
@@ -100,5 +100,19 @@ func TestLogsGetALineNowAndThenAndTerminalsABar(t *testing.T) {
 	_, errOut := b.run(exitRefused, "connect", "--file", "-", "--tenant", "acme")
 	if !strings.Contains(errOut, "connecting") || !strings.Contains(errOut, "line 2: name_invalid") {
 		t.Errorf("said %q", errOut)
+	}
+}
+
+func TestE4_AFileOfNoUseIsToldOnceAndConnectsNothing(t *testing.T) {
+	t.Parallel()
+	for file, says := range map[string]string{
+		"": "there is no domain in the file", "a.example.com;acme\nb.example.com;acme\n": "separated by semicolons", "a.example.com\tacme\n": "separated by tabs",
+		"url,customer\na.example.com,acme\n": "no name of a column",
+	} {
+		b := setup(t)
+		out, errOut := b.run(exitRefused, "connect", "--file", write(t, "domains.csv", file), "--tenant", "acme")
+		if out != "" || !strings.Contains(errOut, says) || strings.Count(errOut, "\n") > 2 || b.store.Len() != 0 {
+			t.Errorf("%q: %q %q, %d domains", file, out, errOut, b.store.Len())
+		}
 	}
 }

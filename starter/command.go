@@ -47,7 +47,13 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 		a.bar = a.err // its cursor movements are our own
 		a.out, a.err = &terminal{to: a.out}, &terminal{to: a.err}
 	}
-	root := &cobra.Command{Use: "evercert", Short: "Connect domains and keep them on HTTPS", Long: about, SilenceErrors: true, SilenceUsage: true}
+	root := &cobra.Command{
+		Use: "evercert", Short: "Connect domains and keep them on HTTPS", Long: about, Version: "of this program", SilenceErrors: true, SilenceUsage: true,
+	}
+	if slices.Contains(arguments, "--version") { // it may read the program file
+		root.Version = version()
+	}
+	root.SetVersionTemplate("evercert {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "answer in JSON")
 	root.PersistentFlags().StringVar(&a.stackFile, "stack", "", "the stack.json of a development stack to talk to")
 	root.AddCommand(
@@ -73,6 +79,10 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 	}
 	if told := new(judged); err != nil && !errors.As(err, told) {
 		a.explain(err)
+	}
+	if out, is := a.out.(*terminal); is && out.failed != nil { // what was not read may not pass for done
+		fmt.Fprintln(a.err, "evercert: the output could not be written:", out.failed)
+		return exitFault
 	}
 	return exitCode(err)
 }

@@ -42,12 +42,15 @@ func readCSV(r io.Reader, tenant string) (rows []control.Row, bad []control.RowR
 			continue
 		}
 		fields, problem := splitLine(line)
-		if first && problem == nil && isHeader(fields) {
-			if reader.columns, err = readHeader(fields); err != nil {
+		if first && problem == nil {
+			first = false
+			header, err := reader.begin(fields)
+			if err != nil {
 				return nil, nil, fmt.Errorf("line %d: %w", number, err)
 			}
-			first = false
-			continue
+			if header {
+				continue
+			}
 		}
 		first = false
 		row := control.Row{Line: number}
@@ -65,7 +68,27 @@ func readCSV(r io.Reader, tenant string) (rows []control.Row, bad []control.RowR
 	} else if err != nil {
 		return nil, nil, fmt.Errorf("read the file: %w", err)
 	}
+	if len(rows)+len(bad) == 0 {
+		return nil, nil, control.Malformed("there is no domain in the file", "write one on each line: hostname,tenant,also")
+	}
 	return rows, bad, nil
+}
+
+// begin reads the first line, and reports whether it names the columns. Where it shows that no line of the file can be right, that is told once.
+func (r *rowReader) begin(fields []string) (header bool, err error) {
+	for separator, name := range map[string]string{";": "semicolons", "\t": "tabs"} {
+		if strings.Contains(fields[0], separator) { // no hostname has one
+			return false, control.Malformed("the columns are separated by "+name, "save the file as CSV with commas: hostname,tenant,also; further names on the same certificate are separated by semicolons")
+		}
+	}
+	if isHeader(fields) {
+		r.columns, err = readHeader(fields)
+		return true, err
+	}
+	if !strings.ContainsAny(fields[0], ".。．｡") {
+		return false, control.Malformed(fmt.Sprintf("the first line begins with %q, which is no domain and no name of a column", cert.Line(fields[0], cert.MaxBy)), "begin with a domain, or name the columns: hostname,tenant,also")
+	}
+	return false, nil
 }
 
 // withoutMark takes off the byte order mark that spreadsheets write.
@@ -95,13 +118,22 @@ func splitLine(line []byte) ([]string, *cert.Problem) {
 	return fields, nil
 }
 
+// hostnameColumns are the names by which people know the column of the hostname.
+var hostnameColumns = []string{"hostname", "domain", "name"}
+
 func isHeader(fields []string) bool {
-	return slices.ContainsFunc(fields, func(f string) bool { return strings.EqualFold(f, "hostname") })
+	return slices.ContainsFunc(fields, func(f string) bool { return slices.Contains(hostnameColumns, strings.ToLower(f)) })
 }
 
 func readHeader(fields []string) (columns, error) {
+	for len(fields) > 0 && fields[len(fields)-1] == "" { // spreadsheets add empty columns
+		fields = fields[:len(fields)-1]
+	}
 	c := columns{hostname: -1, tenant: -1, also: -1, count: len(fields)}
-	places := map[string]*int{"hostname": &c.hostname, "tenant": &c.tenant, "also": &c.also}
+	places := map[string]*int{"tenant": &c.tenant, "also": &c.also}
+	for _, name := range hostnameColumns {
+		places[name] = &c.hostname
+	}
 	for i, f := range fields {
 		place := places[strings.ToLower(f)]
 		if place == nil || *place >= 0 {

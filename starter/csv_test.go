@@ -24,7 +24,9 @@ func TestE4_CSVFilesAsPeopleHaveThem(t *testing.T) {
 		{"spaces", "  a.example ,  acme\t\n", "1 a.example acme []"},
 		{"empty columns of a spreadsheet", "a.example,acme,,,,\n", "1 a.example acme []"},
 		{"the same row twice", "a.example,acme\na.example,acme\n", "1 a.example acme []; 2 a.example acme []"},
-		{"empty file", "", ""},
+		{"a header that says domain", "domain,tenant\na.example,acme\n", "2 a.example acme []"},
+		{"a header that says name", "Name,Tenant,,\na.example,acme,,\n", "2 a.example acme []"},
+		{"a header in another order", "tenant,name\nacme,a.example\n", "2 a.example acme []"},
 		{"Unicode", "bücher.example,acme\n", "1 bücher.example acme []"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -90,6 +92,16 @@ func TestFilesOfNoUseAreRefusedAsAWhole(t *testing.T) {
 		"\xff\xfea\x00.\x00":                             "UTF-16",
 		"hostname,tenant,owner\na.example,acme,bob\n":    `"owner"`,
 		"hostname,hostname\na.example,a.example\n":       "twice",
+		"hostname,domain\na.example,a.example\n":         "twice",
+		"":                                               "there is no domain in the file",
+		"\n , ,\n\n":                                     "there is no domain in the file",
+		"hostname,tenant\n\n":                            "there is no domain in the file",
+		"a.example;acme\nb.example;acme\n":               "line 1: request_malformed: the columns are separated by semicolons",
+		"\nhostname;tenant\na.example;acme\n":            "line 2: request_malformed: the columns are separated by semicolons",
+		"a.example\tacme\nb.example\tacme\n":             "line 1: request_malformed: the columns are separated by tabs",
+		"hostname\ttenant\na.example\tacme\n":            "line 1: request_malformed: the columns are separated by tabs",
+		"url,customer\na.example,acme\nb.example,acme\n": `line 1: request_malformed: the first line begins with "url"`,
+		"Adresse;Kunde\na.example;acme\n":                "separated by semicolons",
 		"a.example,acme," + strings.Repeat("x", maxLine): "longer than",
 	} {
 		rows, bad, err := readCSV(strings.NewReader(file), "")

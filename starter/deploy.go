@@ -73,6 +73,11 @@ func (a *app) deploySubcommand(use, short string, arguments cobra.PositionalArgs
 					return fmt.Errorf("--rate is %s; it expects a number above 0, at most 1000", rate.Value)
 				}
 			}
+			if patience := cmd.Flags().Lookup("patience"); patience != nil {
+				if d, err := cmd.Flags().GetDuration("patience"); err != nil || d < 0 {
+					return fmt.Errorf("--patience is %s; it expects a time such as 5m, or 0", patience.Value)
+				}
+			}
 			d, closeAll, err := a.deployment()
 			if err != nil {
 				return carriedOut{err}

@@ -36,21 +36,49 @@ func (a *app) showVerdict(names []string, d cert.Diagnosis, visits []resolver.Vi
 		}{names, d, visits})
 		return
 	}
-	a.showDiagnosis(names, d)
+	a.showDiagnosis(names, d, attempts{})
 	a.showVisits(visits)
 }
 
+// attempts are those at a connected domain's certificate that failed in a row; no look at the DNS shows why.
+type attempts struct {
+	failed   int
+	held     bool // support has the domain, and nothing is ordered
+	problems []cert.Problem
+}
+
 // showDiagnosis tells a diagnosis: the verdict first, then what has to be done, then what was seen.
-func (a *app) showDiagnosis(names []string, d cert.Diagnosis) {
+func (a *app) showDiagnosis(names []string, d cert.Diagnosis, before attempts) {
 	problems := blockingFirst(d.Problems)
-	fmt.Fprintln(a.out, verdictLine(names, d.Verdict, problems))
+	if d.Verdict == cert.OK && before.failed > 0 {
+		fmt.Fprintln(a.out, before.line(names))
+	} else {
+		fmt.Fprintln(a.out, verdictLine(names, d.Verdict, problems))
+	}
 	a.showMethods(names, d)
+	for _, p := range before.problems {
+		if !slices.ContainsFunc(d.Problems, func(q cert.Problem) bool { return q.Code == p.Code && q.Message == p.Message }) {
+			a.showProblem(p)
+		}
+	}
 	for _, p := range problems {
 		a.showProblem(p)
 	}
 	a.showSeenRecords(d.Records)
 	a.showNameservers(d.Servers)
 	a.showCAA(d.CAA)
+}
+
+// line is the verdict on a domain whose records are right, and whose certificate fails all the same.
+func (before attempts) line(names []string) string {
+	who, failed := enumerate(unicodes(names)), "1 attempt failed"
+	if before.failed > 1 {
+		failed = fmt.Sprintf("%d attempts in a row failed", before.failed)
+	}
+	if before.held {
+		return fmt.Sprintf("%s: the records are right, but %s. Nothing is ordered until support hands the domain back.", who, failed)
+	}
+	return fmt.Sprintf("%s: the records are right, but %s.", who, failed)
 }
 
 // verdictLine is the diagnosis in one line.
@@ -72,6 +100,8 @@ func verdictLine(names []string, v cert.Verdict, problems []cert.Problem) string
 		return fmt.Sprintf("%s: not ready. %s in the way of a certificate.", who, stands(blocking))
 	case v == cert.Wrong:
 		return who + ": not ready. A certificate can't be ordered by any of the methods allowed."
+	case slices.ContainsFunc(problems, func(p cert.Problem) bool { return p.Severity != cert.Warns && p.WhoActs != cert.PlatformActs }):
+		return who + ": could not tell. Answers that a CA needs did not come: try again in a minute. What is wrong for sure stands below, and can be mended meanwhile."
 	default:
 		return who + ": could not tell. Answers that a CA needs did not come; that is no fault of the domain's. Try again in a minute."
 	}
@@ -223,6 +253,8 @@ func shows(s cert.Sighting) string {
 	switch {
 	case s.Error != "":
 		return s.Error
+	case s.Verdict == cert.Unknown && len(s.Found) == 0:
+		return "no answer"
 	case len(s.Found) == 0:
 		return "nothing"
 	default:

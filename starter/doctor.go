@@ -132,6 +132,9 @@ func (a *app) doctorSettings(flags doctorFlags) (doctorSettings, error) {
 	case len(flags.rootHints) > 0:
 		c.RootHints = withPort(flags.rootHints)
 	}
+	if flags.timeout < 0 {
+		return doctorSettings{}, fmt.Errorf("--timeout is %s; it expects a time such as 10s", flags.timeout)
+	}
 	if flags.timeout > 0 {
 		c.CheckTimeout = flags.timeout
 		c.QueryTimeout, c.ProbeTimeout = min(c.QueryTimeout, flags.timeout), min(c.ProbeTimeout, flags.timeout)
@@ -177,7 +180,7 @@ func doctorNames(args []string, rules cert.NameRules) ([]string, error) {
 
 // question is what is asked about the names.
 func (flags doctorFlags) question(names []string, settings doctorSettings) (cert.Question, error) {
-	q := cert.Question{Names: names, Registration: flags.registration}
+	q := cert.Question{Names: names, Registration: flags.registration, Once: true}
 	for _, m := range flags.methods {
 		if !slices.Contains(everyMethod, cert.Method(m)) {
 			return cert.Question{}, fmt.Errorf("--method is %q; it expects dns-01, http-01 or tls-alpn-01", m)

@@ -167,9 +167,9 @@ func TestDoctorAsksWhatItWasTold(t *testing.T) {
 			{Name: apex, Type: "AAAA", Value: "2001:db8::1", Purpose: cert.ForAddress},
 			{Name: "www." + apex, Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
 		},
-		CAs:          []cert.CAIdentity{{Name: "pki.goog", Domains: []string{"pki.goog"}, AccountURI: "https://ca.example/acct/1"}},
-		Methods:      []cert.Method{cert.HTTP01, cert.DNS01},
-		Registration: true,
+		CAs:     []cert.CAIdentity{{Name: "pki.goog", Domains: []string{"pki.goog"}, AccountURI: "https://ca.example/acct/1"}},
+		Methods: []cert.Method{cert.HTTP01, cert.DNS01},
+		Once:    true, Registration: true,
 	}, b.question)
 	require.Equal(t, []string{"192.0.2.53:53", "[2001:db8::53]:5353"}, b.settings.Resolvers)
 	require.Equal(t, []string{"[2001:db8::1]:53"}, b.settings.RootHints)
@@ -210,6 +210,7 @@ func TestDoctorRefusesWhatItCannotAsk(t *testing.T) {
 		{"doctor", "requires at least 1 arg"},
 		{"doctor 10.0.0.1", "it is an IP address"},
 		{"doctor *.co.uk", "is a public suffix"},
+		{"doctor a.example.com --timeout -1s", "--timeout is -1s; it expects a time such as 10s"},
 		{"doctor a.example.com --method tls-sni-01", `--method is "tls-sni-01"; it expects dns-01, http-01 or tls-alpn-01`},
 		{"doctor a.example.com --ca a.example --ca b.example --account-uri https://a.example/1", "--account-uri is of one CA"},
 		{"doctor a.example.com b.example.com c.example.com --delegation-target a.example --delegation-target b.example", "--delegation-target is given 2 times for 3 names"},
@@ -323,4 +324,34 @@ func TestDoctorNeedsNothingButDNS(t *testing.T) {
 	defer func() { require.NoError(t, silent.Close()) }()
 	address = silent.LocalAddr().String()
 	require.Contains(t, run(exitUnknown, "shop.example.com", "--timeout", "300ms"), "could not tell")
+}
+
+func TestD5_AnUnknownVerdictExcusesNobodyWhoHasToAct(t *testing.T) {
+	t.Parallel()
+	tenants := cert.Problem{Code: cert.OwnershipMissing, WhoActs: cert.TenantActs, Message: "We don't see the record.", Remediation: "Add it."}
+	silent := cert.Problem{Code: cert.DNSLookupFailed, WhoActs: cert.PlatformActs, Message: "No answer came.", Remediation: "Ask again."}
+	warning := tenants
+	warning.Severity = cert.Warns
+	for _, c := range []struct {
+		problems []cert.Problem
+		excused  bool
+	}{{[]cert.Problem{silent}, true}, {[]cert.Problem{silent, warning}, true}, {[]cert.Problem{silent, tenants}, false}, {nil, true}} {
+		b := setupDoctor(t, cert.Diagnosis{Verdict: cert.Unknown, Problems: c.problems}, nil)
+		out, _ := b.run(exitUnknown, "doctor", "shop.example.com")
+		line, _, _ := strings.Cut(out, "\n")
+		require.Equal(t, c.excused, strings.Contains(line, "no fault of the domain's"), line)
+		require.Equal(t, !c.excused, strings.Contains(line, "What is wrong for sure stands below"), line)
+	}
+}
+
+func TestD4_NoAnswerIsNotCalledNothing(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]cert.Sighting{
+		"no answer":            {Verdict: cert.Unknown},
+		"nothing":              {Verdict: cert.Wrong},
+		"ns1: SERVFAIL":        {Verdict: cert.Unknown, Error: "ns1: SERVFAIL"},
+		"CNAME x, TXT \"a b\"": {Verdict: cert.Wrong, Found: []string{"CNAME x", `TXT "a b"`}},
+	} {
+		require.Equal(t, want, shows(s))
+	}
 }

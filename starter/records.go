@@ -70,7 +70,7 @@ func (a *app) changesCommand() *cobra.Command {
 		}
 		t := a.newTable("SEEN AT", "RECORD", "TYPE", "SERVER", "CHANGE", "SHOWS")
 		for _, c := range changes {
-			shown := shows(cert.Sighting{Found: c.Found})
+			shown := shows(cert.Sighting{Found: c.Found, Verdict: c.To})
 			t.row(a.clock(c.At), c.Record.Name, c.Record.Type, serverName(c.Role, c.Server), changeWord(c), shown)
 		}
 		t.show()
@@ -117,6 +117,8 @@ func (a *app) checkCommand() *cobra.Command {
 			return visiting
 		case answer.Diagnosis == nil:
 			return judged{}
+		case answer.Held:
+			return judged{cert.Wrong}
 		default:
 			return judge(answer.Diagnosis.Verdict)
 		}
@@ -124,8 +126,8 @@ func (a *app) checkCommand() *cobra.Command {
 	cmd.Long = `Look at a domain's DNS now, as a CA would, and tell what is wrong, who mends it and how. A domain that has a live certificate is then
 visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of that.
 
-Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong ·
-5 could not tell, because answers did not come.`
+Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong, or
+support has the domain after attempts that failed · 5 could not tell, because answers did not come.`
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
 	return cmd
 }
@@ -142,7 +144,7 @@ func (a *app) showChecked(answer control.Answer, visits []resolver.Visit) {
 	a.tellAnswer(answer)
 	if d := answer.Diagnosis; d != nil {
 		fmt.Fprintln(a.out)
-		a.showDiagnosis(namesIn(answer.Hostname, *d), *d)
+		a.showDiagnosis(namesIn(answer.Hostname, *d), *d, attempts{answer.Failures, answer.Held, answer.Problems})
 	}
 	a.showVisits(visits)
 }

@@ -129,7 +129,7 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	require.True(t, strings.HasPrefix(out, "Pending: shop.example.com – "), out)
 	_, told, _ := strings.Cut(out, "\n\n")
 	doctor := setup(t)
-	doctor.app.showDiagnosis([]string{"shop.example.com"}, d)
+	doctor.app.showDiagnosis([]string{"shop.example.com"}, d, attempts{})
 	equal(t, told, doctor.out.String())
 	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {ID: By:ann Reason:they called")
 
@@ -167,4 +167,48 @@ func TestACheckThatIsNotMadeAtOnceSaysSo(t *testing.T) {
 		require.Contains(t, out, "under way")
 		equal(t, errOut, "evercert: waiting for the check of shop.example.com\n")
 	})
+}
+
+// TestA5_CheckNamesTheRefusalsThatNoLookShows: after the third failure the records may be as right as can be.
+func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
+	t.Parallel()
+	refusal := cert.Problem{Code: cert.CARejected, WhoActs: cert.PlatformActs, Message: "The CA refused the order: too popular", Remediation: "ask the CA"}
+	for _, c := range []struct {
+		failures, code int
+		escalated      bool
+		says           []string
+	}{
+		{3, exitWrong, true, []string{
+			"Contact support: shop.example.com – the records were checked: all that is needed is there; nothing is ordered until support hands the domain back",
+			"shop.example.com: the records are right, but 3 attempts in a row failed. Nothing is ordered until support hands the domain back.",
+			"Blocks: The CA refused the order: too popular (ca_rejected)",
+		}},
+		{1, exitOK, false, []string{"shop.example.com: the records are right, but 1 attempt failed.", "Blocks: The CA refused the order: too popular (ca_rejected)"}},
+		{0, exitOK, false, []string{"shop.example.com: ready. A certificate ordered now is expected to be issued."}},
+	} {
+		b := setup(t)
+		b.connected("shop.example.com", func(*cert.Snapshot) {})
+		b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+			b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
+			b.store.Record(hostname, func(s *cert.Snapshot) {
+				s.Failures, s.Status.Escalated = c.failures, c.escalated
+				if c.failures > 0 {
+					s.Problems, s.Status.Certificate = []cert.Problem{refusal}, cert.CertificateFailed
+				}
+			})
+			return control.Answer{Checking: true, LastCheck: noon.Add(-time.Hour)}, nil
+		}
+		out, _ := b.run(c.code, "check", "shop.example.com")
+		for _, part := range c.says {
+			if !strings.Contains(out, part) {
+				t.Errorf("%d failures: %s\ndoes not say %s", c.failures, out, part)
+			}
+		}
+		if c.failures > 0 && strings.Contains(out, "is expected to be issued") {
+			t.Errorf("%d failures: %s", c.failures, out)
+		}
+		if out, _ := b.run(c.code, "check", "shop.example.com", "--json"); strings.Contains(out, `"code": "ca_rejected"`) != (c.failures > 0) {
+			t.Errorf("%d failures: %s", c.failures, out)
+		}
+	}
 }

@@ -101,7 +101,7 @@ func (a *app) timelineCommand() *cobra.Command {
 func (a *app) casesCommand() *cobra.Command {
 	var all bool
 	cmd := a.command("cases [NAME]", "Domains that were handed to support", cobra.MaximumNArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		cases, err := c.Cases(ctx, !all, strings.Join(args, ""))
+		cases, err := allCases(ctx, c, control.CaseFilter{Closed: all, Name: strings.Join(args, ""), Limit: control.MaxPage})
 		if err != nil {
 			return err
 		}
@@ -119,6 +119,21 @@ func (a *app) casesCommand() *cobra.Command {
 	})
 	cmd.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return cmd
+}
+
+// allCases reads the list of cases page by page.
+func allCases(ctx context.Context, c *control.Control, filter control.CaseFilter) ([]cert.Case, error) {
+	cases := []cert.Case{}
+	for {
+		page, err := c.Cases(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		cases = append(cases, page.Cases...)
+		if filter.After = page.Next; page.Next == "" {
+			return cases, nil
+		}
+	}
 }
 
 // fileCommand makes a command that prints a PEM file as it is; with --json, as a JSON string.

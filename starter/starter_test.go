@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -339,5 +341,44 @@ func TestKeyringsAreNeverOverwritten(t *testing.T) {
 	}
 	if _, errOut := b.run(exitRefused, "keyring", "rotate", file); !strings.Contains(errOut, "remove the file that ends in .new") {
 		t.Errorf("an interrupted rotation: %s", errOut)
+	}
+}
+
+func TestTheVersionIsTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	out, errOut := b.run(exitOK, "--version")
+	if !regexp.MustCompile(`^evercert (build|commit) [0-9a-f]{12} \(go1\.\S+\)\n$`).MatchString(out) || errOut != "" {
+		t.Errorf("%q %q", out, errOut)
+	}
+}
+
+// full is a disk without room.
+type full struct{ room int }
+
+func (f *full) Write(p []byte) (int, error) {
+	if f.room -= len(p); f.room < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+// TestAnOutputThatCannotBeWrittenIsAFault, whatever the command: a report on a full disk is not done.
+func TestAnOutputThatCannotBeWrittenIsAFault(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"status shop.example.com", "status shop.example.com --json", "list", "list --json", "records shop.example.com", "changes shop.example.com", "check shop.example.com",
+		"timeline shop.example.com --json", "cases", "cases --json", "pause shop.example.com", "connect new.example.com --tenant acme", "--version", "--help", "connect --file - --tenant acme",
+	} {
+		for _, room := range []int{0, 5} {
+			b := setup(t)
+			b.connected("shop.example.com", func(*cert.Snapshot) {})
+			b.app.in = strings.NewReader("a.example.com\n")
+			b.app.out = &terminal{to: &full{room: room}}
+			code := b.app.run(t.Context(), strings.Fields(line))
+			if code != exitFault || !strings.Contains(b.err.String(), "could not be written: no space left on device") {
+				t.Errorf("%s with room for %d: exit code %d, %s", line, room, code, b.err.String())
+			}
+		}
 	}
 }

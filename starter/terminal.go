@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,8 +14,9 @@ import (
 // terminal is a writer to what may be a terminal. All that the command prints goes through it, and nothing in that can steer the terminal: a
 // control character other than a line break or a tab, and what changes the direction of text, becomes U+FFFD.
 type terminal struct {
-	to   io.Writer
-	rest []byte // the begin of a character whose end comes with the next Write
+	to     io.Writer
+	rest   []byte // the begin of a character whose end comes with the next Write
+	failed error  // of the first Write that failed
 }
 
 func (t *terminal) Write(p []byte) (int, error) {
@@ -34,6 +36,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 		given = given[size:]
 	}
 	if _, err := t.to.Write(safe); err != nil {
+		t.failed = cmp.Or(t.failed, err)
 		return 0, err
 	}
 	return len(p), nil

@@ -30,6 +30,9 @@ over (exit code 3). With --json, each change is one line of JSON.`
 }
 
 func (a *app) watch(ctx context.Context, c *control.Control, name string, timeout time.Duration) error {
+	if timeout < 0 {
+		return control.Malformed(fmt.Sprintf("--timeout is %s", timeout), "give a time such as 10m, or 0 to wait without end")
+	}
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)

@@ -94,14 +94,35 @@ func (s *Store) EndCase(ctx context.Context, id string) error {
 	return nil
 }
 
-// Cases lists escalations, the newest first: those that are open only, those of one hostname only, or all ("").
-func (s *Store) Cases(ctx context.Context, openOnly bool, hostname string) ([]cert.Case, error) {
+// CaseFilter chooses cases. Its zero value chooses the newest of all.
+type CaseFilter struct {
+	OpenOnly bool
+	Hostname string    // of this domain only
+	After    CasePlace // those that follow this place in the list: that of the last of the page before
+	Limit    int       // at most so many; 100 if zero or less
+}
+
+// CasePlace is where a case stands in the list: by the time of its opening, to the microsecond, and then by its id.
+type CasePlace struct {
+	OpenedAt time.Time
+	ID       string
+}
+
+// Cases lists escalations, the newest first.
+func (s *Store) Cases(ctx context.Context, f CaseFilter) ([]cert.Case, error) {
+	if f.Limit <= 0 {
+		f.Limit = defaultLimit
+	}
 	cases, err := list(ctx, s.pool, readCase, `
 		SELECT `+readCaseColumns+`
 		FROM cases
 		WHERE (NOT @open_only OR closed_at IS NULL) AND (@hostname = '' OR hostname = @hostname)
-		ORDER BY opened_at DESC, id`,
-		pgx.StrictNamedArgs{"open_only": openOnly, "hostname": hostname})
+		  AND (@after = '' OR opened_at < @after_opened OR opened_at = @after_opened AND id > @after)
+		ORDER BY opened_at DESC, id
+		LIMIT @limit`,
+		pgx.StrictNamedArgs{
+			"open_only": f.OpenOnly, "hostname": f.Hostname, "after": f.After.ID, "after_opened": f.After.OpenedAt, "limit": f.Limit,
+		})
 	if err != nil {
 		return nil, fmt.Errorf("list cases: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/store"
 )
 
 func newCase(hostname string, opened time.Time) cert.Case {
@@ -25,7 +26,7 @@ func (db *database) save(c cert.Case) {
 
 func (db *database) cases(openOnly bool, hostname string) []cert.Case {
 	db.t.Helper()
-	cases, err := db.Cases(db.t.Context(), openOnly, hostname)
+	cases, err := db.Cases(db.t.Context(), store.CaseFilter{OpenOnly: openOnly, Hostname: hostname})
 	require.NoError(db.t, err)
 	for i := range cases {
 		if len(cases[i].Notes) == 0 {
@@ -52,6 +53,35 @@ func TestA5_CasesAreListedOpenOrByHostname(t *testing.T) {
 	require.Equal(t, []cert.Case{current, old}, db.cases(false, "www.example.com"))
 	require.Equal(t, []cert.Case{other}, db.cases(true, "www.example.org"))
 	require.Empty(t, db.cases(false, "unknown.example.com"))
+}
+
+// TestA5_PagesOfCasesMissNoneAndRepeatNone: five were opened in one instant, and one is opened while somebody reads.
+func TestA5_PagesOfCasesMissNoneAndRepeatNone(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	now := time.Now()
+	want := map[string]int{}
+	for i := range 9 {
+		c := newCase("www.example.com", now.Add(time.Duration(max(i-5, 0))*time.Microsecond))
+		db.save(c)
+		want[c.ID] = 1
+	}
+	got, filter := map[string]int{}, store.CaseFilter{Limit: 2}
+	for page := 0; ; page++ {
+		cases, err := db.Cases(t.Context(), filter)
+		require.NoError(t, err)
+		if len(cases) == 0 {
+			break
+		}
+		for _, c := range cases {
+			got[c.ID]++
+			filter.After = store.CasePlace{OpenedAt: c.OpenedAt, ID: c.ID}
+		}
+		if page == 1 {
+			db.save(newCase("www.example.com", now.Add(time.Second)))
+		}
+	}
+	require.Equal(t, want, got)
 }
 
 func TestA5_WhatPeopleDoOnACaseIsKeptUntilItsDomainClosesIt(t *testing.T) {

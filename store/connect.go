@@ -171,3 +171,23 @@ func (s *Store) TakeUnstarted(ctx context.Context, lease time.Duration, limit in
 	}
 	return domains, nil
 }
+
+// Line is where a domain stands among those that wait for their first check.
+type Line struct {
+	Place     int // from 1; 0 when it waits no more
+	PerMinute int // how many new domains were written about within the last minute; 0 where none was, as after a standstill
+}
+
+// Line returns where a domain stands. Those connected before it come first. It reads the new domains of a day, so ask for one domain, not for a list.
+func (s *Store) Line(ctx context.Context, domainID string) (Line, error) {
+	line, err := one(ctx, s.pool, pgx.RowToStructByPos[Line], `
+		SELECT (SELECT count(*)
+		        FROM domains w JOIN domains d ON d.id = $1 AND NOT d.recorded
+		        WHERE NOT w.recorded AND (w.connected_at, w.id) <= (d.connected_at, d.id)),
+		       (SELECT count(*) FROM domains
+		        WHERE recorded AND connected_at > now() - interval '1 day' AND snapshot_at > now() - interval '1 minute')`, domainID)
+	if err != nil {
+		return Line{}, fmt.Errorf("place of %s in line: %w", domainID, err)
+	}
+	return line, nil
+}

@@ -236,3 +236,27 @@ func TestConnectingWakesTheWorkers(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
+
+func TestF3_ANewDomainKnowsItsPlaceInLine(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	var waiting []cert.Domain
+	for i := range 5 {
+		waiting = append(waiting, db.connect("acme", fmt.Sprintf("s%d.example.com", i)))
+	}
+	at := func(d cert.Domain) store.Line {
+		line, err := db.Line(t.Context(), d.ID)
+		require.NoError(t, err)
+		return line
+	}
+	require.Equal(t, store.Line{Place: 1}, at(waiting[0]))
+	require.Equal(t, store.Line{Place: 5}, at(waiting[4]))
+	_, err := db.TakeUnstarted(t.Context(), time.Hour, 3)
+	require.NoError(t, err)
+	require.Equal(t, store.Line{Place: 5}, at(waiting[4]), "taken is not checked")
+	db.record(waiting[0], 1)
+	db.record(waiting[1], 1)
+	db.sql(`UPDATE domains SET snapshot_at = now()`)
+	require.Equal(t, store.Line{Place: 3, PerMinute: 2}, at(waiting[4]))
+	require.Equal(t, store.Line{Place: 0, PerMinute: 2}, at(waiting[0]))
+}

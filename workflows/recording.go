@@ -200,7 +200,11 @@ func (s *State) moments() []moment {
 func (d *domain) story() string {
 	s := &d.state
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** — %s of tenant %s\n\n", s.status().Headline(), cert.Markdown(strings.Join(s.Names, ", ")), cert.Markdown(s.Tenant))
+	// The summary is Temporal's for the first run only: a run that continues one has none, whatever an SDK does (server 1.32, history_builder.go).
+	fmt.Fprintf(&b, "**%s** — %s\n\n", s.status().Headline(), cert.Markdown(StaticSummary(s.Domain)))
+	if len(s.Names) > 1 {
+		fmt.Fprintf(&b, "Also: %s.\n\n", cert.Markdown(strings.Join(s.Names[1:], ", ")))
+	}
 	if n := s.next(); n.Action != "" {
 		fmt.Fprintf(&b, "Next: %s%s%s.\n", cert.Markdown(n.Action), clock(" at ", n.At), clock("; support gets the case at ", n.Deadline))
 	}

@@ -30,6 +30,7 @@ type Store struct {
 	Quarantined   []store.Quarantined
 	Tended        map[string]store.Tended // by domain id
 	Writes        int                     // of the caretaker
+	PerMinute     int                     // the pace that Line tells
 	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
@@ -156,6 +157,21 @@ func (s *Store) LiftQuarantine(_ context.Context, name, detail string) (store.Qu
 	return lifted, s.Err
 }
 
+// Line counts those for which Record was never called, and that were connected no later. The pace is PerMinute.
+func (s *Store) Line(_ context.Context, domainID string) (store.Line, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := store.Line{PerMinute: s.PerMinute}
+	if s.views[domainID].Seq == 0 {
+		for _, v := range s.views {
+			if v.Seq == 0 && v.ConnectedAt.Compare(s.views[domainID].ConnectedAt) <= 0 {
+				line.Place++
+			}
+		}
+	}
+	return line, s.Err
+}
+
 // TakeUnstarted leases the domains for which Record was never called.
 func (s *Store) TakeUnstarted(_ context.Context, lease time.Duration, limit int) ([]cert.Domain, error) {
 	if err := s.failure(); err != nil {
@@ -234,11 +250,12 @@ func (s *Store) Changes(context.Context, string, int) ([]cert.RecordChange, erro
 	return s.RecordChanges, s.failure()
 }
 
-// Cases returns OpenCases, those of one hostname if it is given.
-func (s *Store) Cases(_ context.Context, _ bool, hostname string) ([]cert.Case, error) {
+// Cases returns OpenCases, those of one hostname if it is given. They stand in the order in which they are listed.
+func (s *Store) Cases(_ context.Context, f store.CaseFilter) ([]cert.Case, error) {
 	var cases []cert.Case
-	for _, c := range s.OpenCases {
-		if hostname == "" || c.Hostname == hostname {
+	after := slices.IndexFunc(s.OpenCases, func(c cert.Case) bool { return c.ID != "" && c.ID == f.After.ID }) + 1
+	for _, c := range s.OpenCases[after:] {
+		if len(cases) < f.Limit && (f.Hostname == "" || c.Hostname == f.Hostname) {
 			cases = append(cases, c)
 		}
 	}
