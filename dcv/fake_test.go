@@ -78,10 +78,7 @@ func (m *memory) HTTPToken(_ context.Context, token string) (string, error) {
 	if m.err != nil {
 		return "", m.err
 	}
-	if value, ok := m.tokens[token]; ok {
-		return value, nil
-	}
-	return "", errNotFound
+	return m.tokens[token], nil
 }
 
 func (m *memory) DeleteHTTPToken(_ context.Context, token string) error {
