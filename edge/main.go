@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,9 @@ func main() {
 	}
 	log := c.Logger(os.Stderr)
 	slog.SetDefault(log)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, c, log); err != nil {
@@ -57,6 +61,10 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		slog.String("dns", e.dnsAddress()), config.Log(c))
 	return e.serve(ctx)
 }
+
+// gcPercent is for a heap of some tens of megabytes, most of it certificates that stay: at Go's 100 the garbage collector takes a twentieth of the
+// processor time of a handshake, with this half as much. GOGC in the environment goes before it.
+const gcPercent = 150
 
 // challengeConns are connections to PostgreSQL for the CA's questions alone, so that no flood of handshakes is before them.
 const challengeConns = 4

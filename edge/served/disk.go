@@ -1,9 +1,13 @@
 package served
 
 import (
+	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"maps"
 	"os"
@@ -17,7 +21,7 @@ import (
 )
 
 const (
-	listFile   = "names"         // the sealed list, replaced as a whole
+	listFile   = "names"         // the list, replaced as a whole: sealed parts, each after its length
 	dataFile   = "certificates." // and a number: sealed certificates, one after the other; the list says which file and where in it
 	lockFile   = "lock"
 	sealedList = "edge copy: names" // what sealed bytes are bound to
@@ -25,7 +29,8 @@ const (
 	folderMode fs.FileMode = 0o700
 	fileMode   fs.FileMode = 0o600
 
-	slack = 4 << 20 // bytes of garbage that nobody looks for
+	slack     = 4 << 20 // bytes of garbage that nobody looks for
+	partNames = 4096    // names in a part of the list: it is never in memory as a whole
 )
 
 // disk is the copy on disk. It can fail at any time, and the edge goes on without it.
@@ -92,16 +97,12 @@ func (d *disk) load() (map[string]place, *os.File) {
 }
 
 func (d *disk) readList() (map[string]place, error) {
-	sealed, err := os.ReadFile(filepath.Join(d.dir, listFile))
+	list, err := os.Open(filepath.Join(d.dir, listFile))
 	if err != nil {
 		return nil, err
 	}
-	plain, err := d.keys.Unseal(sealed, sealedList)
-	if err != nil {
-		return nil, fmt.Errorf("it was damaged, or sealed by a key that is not in KEYRING_FILE: %w", err)
-	}
-	number, names, err := decodeList(plain)
-	if err != nil {
+	number, names, err := d.readParts(bufio.NewReaderSize(list, 1<<16))
+	if err = errors.Join(err, list.Close()); err != nil {
 		return nil, err
 	}
 	flag := os.O_RDWR
@@ -125,6 +126,65 @@ func (d *disk) readList() (map[string]place, error) {
 	d.data, d.number, d.end = data, number, info.Size()
 	d.wasteAt = d.slack + 2*live(names)
 	return names, nil
+}
+
+// readParts reads a list, and whether it is whole.
+func (d *disk) readParts(list io.Reader) (number int64, names map[string]place, err error) {
+	names = map[string]place{}
+	var first header
+	for part := int64(0); part == 0 || part < first.parts; part++ {
+		var length uint32
+		if err := binary.Read(list, binary.BigEndian, &length); err != nil {
+			return 0, nil, fmt.Errorf("%w: %w", errEncoding, err)
+		}
+		sealed, err := io.ReadAll(io.LimitReader(list, int64(length)))
+		if err != nil {
+			return 0, nil, err
+		}
+		plain, err := d.keys.Unseal(sealed, sealedList)
+		if err != nil {
+			return 0, nil, fmt.Errorf("it was damaged, or sealed by a key that is not in KEYRING_FILE: %w", err)
+		}
+		h, err := decodePart(plain, names)
+		if err != nil {
+			return 0, nil, err
+		}
+		if part == 0 {
+			first = h
+		}
+		if (h != header{first.id, first.number, part, first.parts}) {
+			return 0, nil, errEncoding
+		}
+	}
+	return first.number, names, nil
+}
+
+// writeParts writes a list.
+func (d *disk) writeParts(list io.Writer, names map[string]place) error {
+	h := header{id: time.Now().UnixNano(), number: d.number, parts: int64(max(1, (len(names)+partNames-1)/partNames))}
+	next, stop := iter.Pull2(maps.All(names))
+	defer stop()
+	for ; h.part < h.parts; h.part++ {
+		plain := h.append(make([]byte, 0, 64*partNames))
+		for range partNames {
+			name, p, ok := next()
+			if !ok {
+				break
+			}
+			plain = appendName(plain, name, p)
+		}
+		sealed, err := d.keys.Seal(plain, sealedList)
+		if err != nil {
+			return err
+		}
+		if err := binary.Write(list, binary.BigEndian, uint32(len(sealed))); err != nil { //nolint:gosec // some hundred kilobytes
+			return err
+		}
+		if _, err := list.Write(sealed); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *disk) dataPath(number int64) string {
@@ -225,11 +285,8 @@ func (d *disk) trySave(names map[string]place) error {
 	if err := d.data.Sync(); err != nil {
 		return err
 	}
-	sealed, err := d.keys.Seal(encodeList(d.number, names), sealedList)
-	if err != nil {
-		return err
-	}
-	if err := replaceFile(filepath.Join(d.dir, listFile), sealed); err != nil {
+	write := func(list io.Writer) error { return d.writeParts(list, names) }
+	if err := replaceFile(filepath.Join(d.dir, listFile), write); err != nil {
 		return err
 	}
 	d.removeOthers()
@@ -251,13 +308,13 @@ func (d *disk) removeOthers() {
 }
 
 // replaceFile writes a file beside the old one and renames it: after a crash one of them is there, whole.
-func replaceFile(path string, content []byte) error {
+func replaceFile(path string, write func(io.Writer) error) error {
 	next := path + ".new"
 	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	err = write(file)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(next)) // a full disk needs the room
 	}

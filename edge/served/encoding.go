@@ -14,38 +14,42 @@ const version = 1
 
 var errEncoding = errors.New("it was written by another version of the edge, or is damaged")
 
-// encodeList writes: version, number of the data file, count, and each name with its place.
-func encodeList(number int64, names map[string]place) []byte {
-	b := make([]byte, 0, 64*(len(names)+1))
+// header begins each part of a list. The parts of one list have the same header but for their own number, so that no part of another list passes for one.
+type header struct {
+	id     int64 // of this list
+	number int64 // of the data file
+	part   int64
+	parts  int64
+}
+
+func (h header) append(b []byte) []byte {
 	b = append(b, version)
-	b = binary.AppendVarint(b, number)
-	b = binary.AppendUvarint(b, uint64(len(names)))
-	for name, p := range names {
-		b = appendBytes(b, []byte(name))
-		b = binary.BigEndian.AppendUint64(b, p.serial)
-		b = binary.AppendVarint(b, p.at)
-		b = binary.AppendUvarint(b, uint64(p.length))
-		b = appendBool(b, p.redirect)
+	for _, v := range []int64{h.id, h.number, h.part, h.parts} {
+		b = binary.AppendVarint(b, v)
 	}
 	return b
 }
 
-func decodeList(b []byte) (number int64, names map[string]place, err error) {
+func appendName(b []byte, name string, p place) []byte {
+	b = appendBytes(b, []byte(name))
+	b = binary.BigEndian.AppendUint64(b, p.serial)
+	b = binary.AppendVarint(b, p.at)
+	b = binary.AppendUvarint(b, uint64(p.length))
+	return appendBool(b, p.redirect)
+}
+
+// decodePart reads a header and adds the names behind it.
+func decodePart(b []byte, names map[string]place) (header, error) {
 	r := reader{rest: b}
 	if r.byte() != version {
-		return 0, nil, errEncoding
+		return header{}, errEncoding
 	}
-	number = r.varint()
-	count := r.uvarint()
-	if count > uint64(len(b)) {
-		return 0, nil, errEncoding
-	}
-	names = make(map[string]place, count)
-	for range count {
+	h := header{id: r.varint(), number: r.varint(), part: r.varint(), parts: r.varint()}
+	for len(r.rest) > 0 && !r.failed {
 		name := string(r.bytes())
 		names[name] = place{serial: r.uint64(), at: r.varint(), length: uint32(r.uvarint()), redirect: r.byte() == 1} //nolint:gosec // as it was written
 	}
-	return number, names, r.end()
+	return h, r.end()
 }
 
 // encodeCertificate writes what is needed to serve. The key is sealed already.

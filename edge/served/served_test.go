@@ -1,6 +1,8 @@
 package served
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -9,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,6 +44,40 @@ func TestF22_TheCopyServesWithoutTheDatabase(t *testing.T) {
 		require.NoError(t, again.Close())
 	}
 	require.Less(t, live(b.set.names), int64(1001*4000), "a certificate of several names is kept once")
+}
+
+// TestAListOfSeveralParts: a part of another list, or the wrong order, is not taken for its own.
+func TestAListOfSeveralParts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d := &disk{dir: b.dir, keys: b.keys, number: 7}
+	names := map[string]place{}
+	for i := range 2*partNames + 1 {
+		names[shop(i)] = place{serial: uint64(i), at: int64(i), length: 9, redirect: i%2 == 0} //nolint:gosec // small
+	}
+	var list, other bytes.Buffer
+	require.NoError(t, d.writeParts(&list, names))
+	require.NoError(t, d.writeParts(&other, names))
+	number, read, err := d.readParts(bytes.NewReader(list.Bytes()))
+	require.NoError(t, err)
+	require.Equal(t, int64(7), number)
+	require.Equal(t, names, read)
+
+	parts := func(list []byte) (parts [][]byte) {
+		for len(list) > 0 {
+			length := 4 + binary.BigEndian.Uint32(list)
+			parts, list = append(parts, list[:length]), list[length:]
+		}
+		return parts
+	}
+	a, o := parts(list.Bytes()), parts(other.Bytes())
+	require.Len(t, a, 3)
+	for what, wrong := range map[string][][]byte{
+		"in another order": {a[1], a[0], a[2]}, "twice": {a[0], a[0], a[2]}, "cut off": {a[0], a[1]}, "of another list": {a[0], o[1], a[2]}, "none": {},
+	} {
+		_, _, err := d.readParts(bytes.NewReader(slices.Concat(wrong...)))
+		require.Error(t, err, what)
+	}
 }
 
 func TestF24_TheCopyIsSealedAndTheOwners(t *testing.T) {
@@ -185,9 +222,9 @@ func TestACopyThatCannotBeUsedIsMadeAnew(t *testing.T) {
 		"without its certificates":  func(b *bundle) { b.remove(dataFile + "*") },
 		"without its list":          func(b *bundle) { b.remove(listFile) },
 		"of another version": func(b *bundle) {
-			sealed, err := b.keys.Seal([]byte{version + 1, 0, 0}, sealedList)
+			sealed, err := b.keys.Seal([]byte{version + 1, 0, 0, 0, 2}, sealedList)
 			require.NoError(b.t, err)
-			b.rewrite(listFile, func([]byte) []byte { return sealed })
+			b.rewrite(listFile, func([]byte) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(sealed))), sealed...) })
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

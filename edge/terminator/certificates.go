@@ -88,6 +88,11 @@ func (c *certificates) get(ctx context.Context, name string) (*entry, error) {
 	return c.load(ctx, name)
 }
 
+// isUnknown reports, without asking anybody, that there is nothing to serve a name with.
+func (c *certificates) isUnknown(name string) bool {
+	return !c.loaded.Contains(name) && (!plausible(name) || c.source.NotServed(name))
+}
+
 // replaceExpired looks for a newer certificate, once in retryAfter. Without one the expired one is served: the client can tell why it does not work.
 func (c *certificates) replaceExpired(ctx context.Context, name string, e *entry) (*entry, error) {
 	if c.now().UnixNano() < e.retryAt.Load() {
