@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/miekg/dns"
+	"github.com/miekg/dns" //nolint:depguard // the bench asks as a CA does
 	"golang.org/x/sync/errgroup"
 
 	"github.com/evercert/evercert/cert"
@@ -94,7 +94,7 @@ func (b *edgeBench) prepare(ctx context.Context) (err error) {
 		"DCV_RATE_LIMIT": "0",
 	}
 	begin = time.Now()
-	if b.edge, err = edgefleet.StartEdge(b.settings); err != nil {
+	if b.edge, err = edgefleet.StartEdge(ctx, b.settings); err != nil {
 		return err
 	}
 	if err := edgefleet.AwaitCopied(ctx, b.settings["EDGE_COPY_DIR"], b.keys, b.names); err != nil {
@@ -130,31 +130,55 @@ func (b *edgeBench) handshakes(ctx context.Context) error {
 		return err
 	}
 	for i := range min(cachedNames, b.names) {
-		if err := edgefleet.Visit(b.edge.HTTPS, edgefleet.Name(i), b.ca.Roots); err != nil {
+		if err := edgefleet.Visit(ctx, b.edge.HTTPS, edgefleet.Name(i), b.ca.Roots); err != nil {
 			return err
 		}
 	}
-	var edgeTime, plainTime time.Duration
+	known, err := b.beside(func(address string) error { return edgefleet.VisitUnchecked(ctx, address, b.cached()) })
+	if err != nil {
+		return err
+	}
+	hello := newHello(ctx)
+	unknown, err := b.beside(func(address string) error {
+		if !hello.isRefused(ctx, address, rand.IntN(1e9)) { //nolint:gosec // any will do
+			return errors.New("an unknown name was not refused")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	known.print("processor time of a handshake")
+	unknown.print("processor time of an unknown name")
+	return nil
+}
+
+// besides is the processor time that the plain server and the edge took for the same.
+type besides struct{ plain, edge time.Duration }
+
+// beside lets both do the same, in turns, so that they meet the same load of the machine.
+func (b *edgeBench) beside(do func(address string) error) (spent besides, err error) {
 	for range cpuRounds {
 		for _, server := range []struct {
 			pid     int
 			address string
 			spent   *time.Duration
-		}{{b.plain.Process.Pid, b.plainAt, &plainTime}, {b.edge.PID(), b.edge.HTTPS, &edgeTime}} {
+		}{{b.plain.Process.Pid, b.plainAt, &spent.plain}, {b.edge.PID(), b.edge.HTTPS, &spent.edge}} {
 			before := cpuOf(server.pid)
 			for range cpuHandshakes {
-				if err := visitUnchecked(server.address, b.cached()); err != nil {
-					return err
+				if err := do(server.address); err != nil {
+					return besides{}, err
 				}
 			}
 			*server.spent += cpuOf(server.pid) - before
 		}
 	}
-	n := time.Duration(cpuRounds * cpuHandshakes)
-	fmt.Printf("%-52s %8.0f µs\n", "processor time of a handshake, plain crypto/tls", float64(plainTime/n)/1e3)
-	fmt.Printf("%-52s %8.0f µs\n", "the edge", float64(edgeTime/n)/1e3)
-	fmt.Printf("%-52s %8.2f\n", "ratio edge / plain", float64(edgeTime)/float64(plainTime))
-	return nil
+	return spent, nil
+}
+
+func (s besides) print(what string) {
+	const n = cpuRounds * cpuHandshakes
+	fmt.Printf("%-52s %8.2f   (%.0f µs, %.0f µs)\n", what+", edge / plain", float64(s.edge)/float64(s.plain), float64(s.edge/n)/1e3, float64(s.plain/n)/1e3)
 }
 
 // cpuOf is the processor time that a process has used: of each of its threads, in nanoseconds.
@@ -168,16 +192,6 @@ func cpuOf(pid int) time.Duration {
 		}
 	}
 	return sum
-}
-
-// visitUnchecked is a handshake whose client does as little as it can.
-func visitUnchecked(address, name string) error {
-	conn, err := tls.Dial("tcp", address, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // the client's work is not what is measured
-	if err != nil {
-		return err
-	}
-	conn.NetConn().(*net.TCPConn).SetLinger(0) //nolint:errcheck // a port more is used
-	return conn.Close()
 }
 
 // startPlain runs this program as the plain server.
@@ -251,9 +265,9 @@ func (b *edgeBench) flood(ctx context.Context) error {
 		return err
 	}
 	asks := []asking{
-		{what: "plain crypto/tls, a known name", flooded: b.plainAt, ask: func() error { return visitUnchecked(b.plainAt, b.cached()) }},
-		{what: "edge, a known name", flooded: b.edge.HTTPS, ask: func() error { return visitUnchecked(b.edge.HTTPS, b.cached()) }},
-		{what: "edge, http-01", flooded: b.edge.HTTPS, ask: b.askHTTP},
+		{what: "plain crypto/tls, a known name", flooded: b.plainAt, ask: func() error { return edgefleet.VisitUnchecked(ctx, b.plainAt, b.cached()) }},
+		{what: "edge, a known name", flooded: b.edge.HTTPS, ask: func() error { return edgefleet.VisitUnchecked(ctx, b.edge.HTTPS, b.cached()) }},
+		{what: "edge, http-01", flooded: b.edge.HTTPS, ask: func() error { return b.askHTTP(ctx) }},
 		{what: "edge, dns-01", flooded: b.edge.HTTPS, ask: func() error { return askDNS(b.edge.DNS, value) }},
 	}
 	before, err := b.queries(ctx)
@@ -281,17 +295,25 @@ func (b *edgeBench) queries(ctx context.Context) (n int64, err error) {
 		return 0, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read only
-	time.Sleep(1200 * time.Millisecond)          // PostgreSQL's processes report once a second
+	select {                                     // PostgreSQL's processes report once a second
+	case <-time.After(1200 * time.Millisecond):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 	err = conn.QueryRow(ctx, `SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = 'served_names'`).Scan(&n)
 	return n, err
 }
 
-func (b *edgeBench) askHTTP() error {
-	response, err := http.Get("http://" + b.edge.HTTP + dcv.HTTP01Path + "token")
+func (b *edgeBench) askHTTP(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.edge.HTTP+dcv.HTTP01Path+"token", nil)
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // it is short
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return errors.New(response.Status)
 	}
@@ -318,10 +340,10 @@ func (b *edgeBench) restart(ctx context.Context) error {
 		}
 		begin := time.Now()
 		var err error
-		if b.edge, err = edgefleet.StartEdge(b.settings); err != nil {
+		if b.edge, err = edgefleet.StartEdge(ctx, b.settings); err != nil {
 			return err
 		}
-		if err := edgefleet.Visit(b.edge.HTTPS, b.cached(), b.ca.Roots); err != nil {
+		if err := edgefleet.Visit(ctx, b.edge.HTTPS, b.cached(), b.ca.Roots); err != nil {
 			return err
 		}
 		best = min(best, time.Since(begin))
@@ -332,7 +354,7 @@ func (b *edgeBench) restart(ctx context.Context) error {
 	const sample = 2000
 	for range sample {
 		group.Go(func() error {
-			return edgefleet.Visit(b.edge.HTTPS, edgefleet.Name(rand.IntN(b.names)), b.ca.Roots) //nolint:gosec // any will do
+			return edgefleet.Visit(ctx, b.edge.HTTPS, edgefleet.Name(rand.IntN(b.names)), b.ca.Roots) //nolint:gosec // any will do
 		})
 	}
 	if err := group.Wait(); err != nil {

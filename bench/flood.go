@@ -45,7 +45,7 @@ func floods(ctx context.Context, asks []asking) (results []floodResult, refused 
 			results[i].quiet = append(results[i].quiet, a.times(ctx, floodTime/turns)...)
 			flooding, stop := context.WithCancel(ctx)
 			done := make(chan int, 1)
-			go func() { done <- unknownNames(flooding, a.flooded, floodPerS) }()
+			go func() { done <- unknownNames(flooding, a.flooded) }()
 			results[i].flooded = append(results[i].flooded, a.times(ctx, floodTime/turns)...)
 			stop()
 			refused += <-done
@@ -82,11 +82,10 @@ func (a asking) times(ctx context.Context, length time.Duration) (took timings) 
 	return took
 }
 
-// unknownNames asks for names that nobody has, at a rate, until ctx ends, and returns how many were refused. A client costs next to nothing: it
+// unknownNames asks for names that nobody has, floodPerS a second, until ctx ends, and returns how many were refused. A client costs next to nothing: it
 // sends one ClientHello that was made before, with the name changed, and reads the alert.
-func unknownNames(ctx context.Context, address string, perS int) int {
-	hello := clientHello(unknownName(0))
-	at := bytes.Index(hello, []byte(unknownName(0))) // a ClientHello has it in clear
+func unknownNames(ctx context.Context, address string) int {
+	hello := newHello(ctx)
 	var refused atomic.Int64
 	var group errgroup.Group
 	group.SetLimit(64)
@@ -95,12 +94,10 @@ func unknownNames(ctx context.Context, address string, perS int) int {
 	defer tick.Stop()
 	for n := 0; ctx.Err() == nil; {
 		<-tick.C
-		for range perS / ticks {
+		for range floodPerS / ticks {
 			n++
-			message := slices.Clone(hello)
-			copy(message[at:], unknownName(n))
 			group.Go(func() error {
-				if isRefused(address, message) {
+				if hello.isRefused(ctx, address, n) {
 					refused.Add(1)
 				}
 				return nil
@@ -113,8 +110,20 @@ func unknownNames(ctx context.Context, address string, perS int) int {
 
 func unknownName(n int) string { return fmt.Sprintf("zz%09d.unknown.test", n) }
 
-func isRefused(address string, hello []byte) bool {
-	conn, err := net.Dial("tcp", address)
+// hello is a ClientHello with a name that can be changed, because it stands there in clear.
+type hello struct {
+	message []byte
+	at      int
+}
+
+func newHello(ctx context.Context) hello {
+	message := clientHello(ctx, unknownName(0))
+	return hello{message, bytes.Index(message, []byte(unknownName(0)))}
+}
+
+// isRefused asks for the n-th unknown name, and reports whether the answer was the alert unrecognized_name. A request that ends with ctx is none.
+func (h hello) isRefused(ctx context.Context, address string, n int) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false
 	}
@@ -123,7 +132,9 @@ func isRefused(address string, hello []byte) bool {
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil { // longer than any answer takes
 		return false
 	}
-	if _, err := conn.Write(hello); err != nil {
+	message := slices.Clone(h.message)
+	copy(message[h.at:], unknownName(n))
+	if _, err := conn.Write(message); err != nil {
 		return false
 	}
 	const alertRecord, unrecognizedName = 21, 112
@@ -133,10 +144,10 @@ func isRefused(address string, hello []byte) bool {
 }
 
 // clientHello is what crypto/tls sends first.
-func clientHello(name string) []byte {
+func clientHello(ctx context.Context, name string) []byte {
 	client, server := net.Pipe()
 	go func() {
-		tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true}).Handshake() //nolint:errcheck,gosec // nobody answers
+		tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true}).HandshakeContext(ctx) //nolint:errcheck,gosec // nobody answers
 	}()
 	defer client.Close() //nolint:errcheck // as is server
 	header := make([]byte, 5)

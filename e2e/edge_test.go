@@ -39,14 +39,14 @@ func TestF22_10000NamesWithoutPostgreSQLAndAnEdgeStartedAnew(t *testing.T) {
 	require.NoError(t, ca.Fill(t.Context(), url, keys, names))
 
 	settings := map[string]string{"DATABASE_URL": url, "KEYRING_FILE": file, "EDGE_COPY_DIR": dir}
-	edge, err := edgefleet.StartEdge(settings)
+	edge, err := edgefleet.StartEdge(t.Context(), settings)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, edge.Kill()) })
 	require.NoError(t, edgefleet.AwaitCopied(t.Context(), dir, keys, names), edge.Log())
 	_, err = s.Devstack("stop", "postgres")
 	require.NoError(t, err)
 	require.NoError(t, edge.Kill())
-	edge, err = edgefleet.StartEdge(settings)
+	edge, err = edgefleet.StartEdge(t.Context(), settings)
 	require.NoError(t, err)
 
 	var served atomic.Int64
@@ -54,7 +54,7 @@ func TestF22_10000NamesWithoutPostgreSQLAndAnEdgeStartedAnew(t *testing.T) {
 	group.SetLimit(8)
 	for i := range names {
 		group.Go(func() error {
-			if err := edgefleet.Visit(edge.HTTPS, edgefleet.Name(i), ca.Roots); err != nil {
+			if err := edgefleet.Visit(t.Context(), edge.HTTPS, edgefleet.Name(i), ca.Roots); err != nil {
 				return err
 			}
 			served.Add(1)
@@ -65,13 +65,13 @@ func TestF22_10000NamesWithoutPostgreSQLAndAnEdgeStartedAnew(t *testing.T) {
 	require.Equal(t, int64(names), served.Load())
 	t.Logf("%d of %d names served", served.Load(), names)
 
-	require.ErrorContains(t, edgefleet.Visit(edge.HTTPS, "unknown.test", ca.Roots), "internal error", "it may have been installed meanwhile")
+	require.ErrorContains(t, edgefleet.Visit(t.Context(), edge.HTTPS, "unknown.test", ca.Roots), "internal error", "it may have been installed meanwhile")
 	laterForTheCA(t, edge)
 
 	_, err = s.Devstack("start", "postgres")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		err := edgefleet.Visit(edge.HTTPS, "unknown.test", ca.Roots)
+		err := edgefleet.Visit(t.Context(), edge.HTTPS, "unknown.test", ca.Roots)
 		return err != nil && strings.Contains(err.Error(), "unrecognized name")
 	}, patience, 50*time.Millisecond, "the names are compared when PostgreSQL is back")
 }

@@ -56,8 +56,13 @@ func (b *bundle) crashed(t *testing.T) string {
 
 func (b *bundle) eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(deadline); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
+	end := time.After(deadline)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !condition() {
+		select {
+		case <-poll.C:
+		case <-end:
 			t.Fatalf("not within %s: %s\n%s", deadline, what, b.log)
 		}
 	}
@@ -243,6 +248,31 @@ func TestF21_AnExpiredCertificateOfTheCopyIsNotGivenToTheFirstVisitor(t *testing
 	b.start(t)
 	if got, err := b.shown("shop.test"); err != nil || got != old.Serial { // nobody can say whether there is a newer one
 		t.Errorf("without the database: %s, %v", got, err)
+	}
+}
+
+// TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest: the edge heard nothing of the renewal, and is sure of what it has.
+func TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d := b.connect(t, "shop.test")
+	old := b.issueUntil(t, d, 1, time.Now().Add(-time.Hour))
+	if err := b.install.Install(t.Context(), d.Names, old.Serial); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitCopied(t, 1)
+	b.sure(t)
+	renewed := b.issue(t, d, 2)
+	conn, err := pgx.Connect(t.Context(), b.databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the update has answered
+	if _, err := conn.Exec(t.Context(), `UPDATE served_names SET serial = $1`, renewed.Serial); err != nil { // and no notification
+		t.Fatal(err)
+	}
+	if got, err := b.shown("shop.test"); err != nil || got != renewed.Serial {
+		t.Errorf("the first visitor got %s, %v; want %s", got, err, renewed.Serial)
 	}
 }
 

@@ -31,13 +31,15 @@ type Edge struct {
 	cmd   *exec.Cmd
 	ended chan error
 
-	mu  sync.Mutex
-	log strings.Builder
+	once   sync.Once
+	killed error
+	mu     sync.Mutex
+	log    strings.Builder
 }
 
-// StartEdge runs bin/edge on free ports with settings of its own, and returns when it listens.
-func StartEdge(settings map[string]string) (*Edge, error) {
-	e := &Edge{cmd: exec.Command(stack.Bin("edge")), ended: make(chan error, 1)}
+// StartEdge runs bin/edge on free ports with settings of its own until Kill, or until ctx ends. It returns when the edge listens.
+func StartEdge(ctx context.Context, settings map[string]string) (*Edge, error) {
+	e := &Edge{cmd: exec.CommandContext(ctx, stack.Bin("edge")), ended: make(chan error, 1)}
 	all := map[string]string{
 		"EDGE_HTTPS_LISTEN": "127.0.0.1:0", "EDGE_HTTP_LISTEN": "127.0.0.1:0", "DCV_LISTEN": "127.0.0.1:0", "VALIDATION_ZONE": "dcv.test", "LOG_FORMAT": "json",
 	}
@@ -97,25 +99,30 @@ func (e *Edge) Kill() error {
 	if err := e.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	<-e.ended
-	return nil
+	e.once.Do(func() { e.killed = <-e.ended })
+	if _, ok := errors.AsType[*exec.ExitError](e.killed); ok || e.killed == nil || errors.Is(e.killed, context.Canceled) {
+		return nil // that it was killed is no news
+	}
+	return e.killed
 }
 
 // Visit opens a TLS connection for a name and closes it, as a browser that trusts roots.
-func Visit(address, name string, roots *x509.CertPool) error {
-	conn, err := tls.Dial("tcp", address, &tls.Config{ServerName: name, RootCAs: roots})
+func Visit(ctx context.Context, address, name string, roots *x509.CertPool) error {
+	return visit(ctx, address, &tls.Config{ServerName: name, RootCAs: roots})
+}
+
+// VisitUnchecked is Visit by a client that does as little as it can.
+func VisitUnchecked(ctx context.Context, address, name string) error {
+	return visit(ctx, address, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // the client's work is not what is measured
+}
+
+func visit(ctx context.Context, address string, config *tls.Config) error {
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	linger(conn.NetConn())
-	return conn.Close()
-}
-
-// linger closes a connection without the minute in which its port can't be used again: there are many.
-func linger(conn net.Conn) {
-	if c, ok := conn.(*net.TCPConn); ok {
-		c.SetLinger(0) //nolint:errcheck // a port more is used
-	}
+	// Without the minute in which the port can't be used again: there are many visits.
+	return errors.Join(conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0), conn.Close())
 }
 
 // AwaitCopied waits until the copy in a folder has n names with their certificates.

@@ -131,7 +131,7 @@ func (s *Set) list(ctx context.Context, db Database, changed func(name string)) 
 	}
 	s.apply(differing, gone)
 	s.mu.Lock()
-	s.current = s.listening == listening
+	s.current = s.hears && s.listening == listening
 	s.mu.Unlock()
 	s.listAt = time.Now().Add(listEvery)
 	for name := range differing {
@@ -201,6 +201,9 @@ func (s *Set) next() []string {
 		if p, ok := s.names[name]; ok && p.length == 0 { // it may have been copied with another name of its certificate
 			names = append(names, name)
 		}
+	}
+	if len(s.uncopied) == 0 {
+		s.uncopied = nil
 	}
 	return names
 }
@@ -329,7 +332,7 @@ func (s *Set) save() {
 	}
 	if saved || s.disk.save(names) {
 		s.unsaved = false
-		clear(s.listed)
+		s.listed = map[string]place{} // a map that was cleared keeps its memory
 	}
 	s.mu.Lock()
 	s.names, s.data = names, s.disk.data

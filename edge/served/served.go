@@ -25,7 +25,8 @@ type Set struct {
 	data      *os.File          // where places are; nil: nowhere
 	heard     map[string]uint64 // names of which a change was told that is not read yet, with the number of that message
 	messages  uint64
-	current   bool   // the set was compared with the database, and hears of changes since
+	current   bool   // the set was compared with the database, and has heard of changes since
+	hears     bool   // the connection for notifications is up
 	listening uint64 // counts connects and disconnects
 
 	listDue atomic.Bool
@@ -157,7 +158,7 @@ func (s *Set) hear(name string) {
 func (s *Set) connected(hears bool) {
 	s.mu.Lock()
 	s.listening++
-	s.current = false
+	s.hears, s.current = hears, false
 	s.mu.Unlock()
 	if hears {
 		s.listDue.Store(true)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -167,6 +166,26 @@ func TestLostNewsAreFound(t *testing.T) {
 	require.False(t, b.told("kept.example"))
 }
 
+// TestAListAloneMakesNothingSure: while the connection for notifications is down, the database may say something else a moment later.
+func TestAListAloneMakesNothingSure(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.db.set("0a", "shop.example")
+	set := b.open()
+	defer set.Close() //nolint:errcheck // nothing is lost
+	compare := func() { require.NoError(t, set.list(t.Context(), b.db, func(string) {})) }
+	compare()
+	require.True(t, set.Find("shop.example").Served)
+	require.False(t, set.Find("shop.example").Sure)
+	set.connected(true)
+	require.False(t, set.Find("shop.example").Sure, "not before the next comparison")
+	compare()
+	require.True(t, set.Find("shop.example").Sure)
+	set.connected(false)
+	compare()
+	require.False(t, set.Find("shop.example").Sure)
+}
+
 // TestAChangeDuringAListIsNotLost: the list's answer is older than the change.
 func TestAChangeDuringAListIsNotLost(t *testing.T) {
 	t.Parallel()
@@ -190,6 +209,31 @@ func TestAChangeDuringAListIsNotLost(t *testing.T) {
 	serves(t, b.set, "shop.example", "0b")
 	serves(t, b.set, "new.example", "0b")
 	require.False(t, b.set.Find("removed.example").Served)
+}
+
+// TestAChangeDuringAReadIsNotLost: what was read is older than the second change.
+func TestAChangeDuringAReadIsNotLost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.db.set("0a", "shop.example")
+	b.run()
+	b.copied()
+	b.eventually("it is compared", func() bool { return b.set.Find("shop.example").Sure })
+	hold := make(chan struct{})
+	b.db.mu.Lock()
+	reads := b.db.reads
+	b.db.holdRead = hold
+	b.db.mu.Unlock()
+	b.db.install("0b", "shop.example")
+	b.eventually("it is read", func() bool {
+		b.db.mu.Lock()
+		defer b.db.mu.Unlock()
+		return b.db.reads > reads
+	})
+	b.db.install("0c", "shop.example")
+	close(hold)
+	b.eventually("the set is sure", func() bool { return b.set.Find("shop.example").Sure })
+	serves(t, b.set, "shop.example", "0c")
 }
 
 // TestARemovedNameDoesNotComeBack: from the moment that the set knows, a crash included, and with a disk that takes no new list.
@@ -470,13 +514,11 @@ func TestWithoutAFolderNothingIsWritten(t *testing.T) {
 
 // TestA7_100000NamesFitIn16MB is not parallel: it measures the memory of this process.
 func TestA7_100000NamesFitIn16MB(t *testing.T) {
-	names := make(map[string]place)
 	before := heap()
+	set := &Set{names: map[string]place{}}
 	for i := range 100_000 {
-		names[shop(i)] = place{serial: uint64(i), at: int64(i), length: 4000} //nolint:gosec // small
+		set.names[shop(i)] = place{serial: uint64(i), at: int64(i), length: 4000} //nolint:gosec // small
 	}
-	set := &Set{names: maps.Clone(names)}
-	names = nil
 	used := heap() - before
 	t.Logf("%d names take %.1f MB", set.Len(), float64(used)/1e6)
 	require.Less(t, used, uint64(16<<20))

@@ -24,14 +24,15 @@ var errDown = errors.New("the database is down")
 
 // database is a Database in memory. It has no delay of its own. Its news never get lost unless silent.
 type database struct {
-	mu      sync.Mutex
-	serving map[string]store.ServedCertificate // by name
-	heard   func(name string)
-	down    bool
-	reads   int // of certificates
-	lists   int
-	hold    chan struct{} // lists wait for it, with an answer that is old by then
-	drop    chan struct{} // ends the connection for notifications
+	mu       sync.Mutex
+	serving  map[string]store.ServedCertificate // by name
+	heard    func(name string)
+	down     bool
+	reads    int // of certificates
+	lists    int
+	hold     chan struct{} // lists wait for it, with an answer that is old by then
+	holdRead chan struct{} // likewise, for certificates
+	drop     chan struct{} // ends the connection for notifications
 }
 
 func newDatabase() *database {
@@ -87,11 +88,20 @@ func (d *database) ServedNames(ctx context.Context, each func(store.Serving)) er
 }
 
 func (d *database) ServedCertificates(_ context.Context, names []string) ([]store.ServedCertificate, error) {
+	list, hold, err := d.read(names)
+	if hold != nil {
+		<-hold
+	}
+	return list, err
+}
+
+func (d *database) read(names []string) (list []store.ServedCertificate, hold chan struct{}, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reads++
+	hold = d.holdRead
 	if d.down {
-		return nil, errDown
+		return nil, hold, errDown
 	}
 	found := map[string]store.ServedCertificate{}
 	for _, name := range names {
@@ -105,11 +115,10 @@ func (d *database) ServedCertificates(_ context.Context, names []string) ([]stor
 			found[c.Serial] = f
 		}
 	}
-	var list []store.ServedCertificate
 	for _, c := range found {
 		list = append(list, c)
 	}
-	return list, nil
+	return list, hold, nil
 }
 
 // set changes what the database has, and tells nobody. An empty serial retires.
