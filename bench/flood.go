@@ -38,7 +38,7 @@ type floodResult struct{ quiet, flooded timings }
 // floods times each question without and with handshakes for unknown names, in turns, so that all meet the same load of the machine. It returns how
 // many such handshakes were refused, too.
 func floods(ctx context.Context, asks []asking) (results []floodResult, refused int) {
-	const turns = 4
+	const turns = 10
 	results = make([]floodResult, len(asks))
 	for range turns {
 		for i, a := range asks {

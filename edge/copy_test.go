@@ -267,7 +267,7 @@ func TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // the update has answered
+	defer conn.Close(context.Background())                                                                   //nolint:errcheck // the update has answered
 	if _, err := conn.Exec(t.Context(), `UPDATE served_names SET serial = $1`, renewed.Serial); err != nil { // and no notification
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type Options struct {
 	TLSChallenges   TLSChallenges
 	Upstream        *url.URL // nil: a built-in page
 	PublicHTTPSPort int      // as visitors see it, for redirects
-	CacheSize       int      // certificates in memory, at about 3 kB each
+	CacheSize       int      // certificates in memory, at about 5 kB each
 	Log             *slog.Logger
 }
 
