@@ -33,6 +33,6 @@ type Source interface {
 	// Load returns what a name (A-labels, lower case) is served with: its own certificate, or the wildcard one level up.
 	Load(ctx context.Context, name string) (Material, error)
 	// Listen calls changed for each name, or wildcard *.name, that is served differently from now on, and changed("") when it
-	// may have missed some. It returns when ctx ends.
+	// may have missed some. It may call it from several goroutines. It returns when ctx ends.
 	Listen(ctx context.Context, changed func(name string)) error
 }
