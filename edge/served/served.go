@@ -3,6 +3,7 @@ package served
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -65,12 +66,15 @@ func Open(dir string, keys *keyring.Keyring, log *slog.Logger) *Set {
 	return s
 }
 
-// Close leaves the folder to another process. It is called when Follow has returned.
+// Close leaves the folder to another process. It is called when Follow has returned, and nothing is read from the copy after it.
 func (s *Set) Close() error {
-	if s.disk.lock == nil {
-		return nil
+	var err error
+	for _, file := range []*os.File{s.disk.data, s.disk.lock} {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
 	}
-	return s.disk.lock.Close()
+	return err
 }
 
 // Len is the number of names and wildcards that are served.

@@ -244,7 +244,8 @@ func (b *bundle) eventually(what string, condition func() bool) {
 func (b *bundle) copied() {
 	b.t.Helper()
 	b.eventually("everything is on the disk", func() bool {
-		reader := Open(b.dir, b.keys, slog.New(slog.DiscardHandler))
+		reader := &Set{disk: &disk{dir: b.dir, keys: b.keys, log: slog.New(slog.DiscardHandler)}} // without the lock, which others wait for
+		reader.names, reader.data = reader.disk.load()
 		defer reader.Close() //nolint:errcheck // nothing was written
 		b.db.mu.Lock()
 		defer b.db.mu.Unlock()
