@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/dcv"
 	"github.com/evercert/evercert/edge/served"
+	"github.com/evercert/evercert/edge/terminator"
 )
 
 // awaitCopied waits until the folder of the edge's copy has as many names, with their certificates.
@@ -216,10 +218,45 @@ func TestF22_ANameRemovedMeanwhileIsServedNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start(t)
-	if got, err := b.shown("gone.test"); err == nil { // the first visitor: the database is asked, because nothing was compared yet
-		t.Errorf("it is served with %s", got)
-	}
+	b.eventually(t, "it is refused", func() bool {
+		_, err := b.shown("gone.test")
+		return err != nil && strings.Contains(err.Error(), "unrecognized name")
+	})
 	b.awaitCopied(t, 0)
+}
+
+// TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked: what the copy has may be old.
+func TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d, gone := b.connect(t, "shop.test"), b.connect(t, "gone.test")
+	old := b.installed(t, d, 1)
+	b.installed(t, gone, 1)
+	b.awaitCopied(t, 2)
+	b.stop()
+	renewed := b.issue(t, d, 2)
+	if err := b.install.Install(t.Context(), d.Names, renewed.Serial); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.install.Retire(t.Context(), gone.Names); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(b.log, nil))
+	s := newSource(b.store, served.Open(b.env["EDGE_COPY_DIR"], b.keys, log), b.keys, log) // nobody follows the database
+	s.patience = deadline
+	if m, err := s.Load(t.Context(), "shop.test"); err != nil || m.Serial != renewed.Serial {
+		t.Errorf("%s, %v; want %s, not %s", m.Serial, err, renewed.Serial, old.Serial)
+	}
+	if m, err := s.Load(t.Context(), "gone.test"); !errors.Is(err, terminator.ErrNotServed) {
+		t.Errorf("a removed name is served with %s, %v", m.Serial, err)
+	}
+	s.patience = 0 // the database does not answer in time
+	if m, err := s.Load(t.Context(), "shop.test"); err != nil || m.Serial != old.Serial {
+		t.Errorf("%s, %v; want %s", m.Serial, err, old.Serial)
+	}
+	if err := s.names.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestF21_AnExpiredCertificateOfTheCopyIsNotGivenToTheFirstVisitor(t *testing.T) {

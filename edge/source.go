@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	copyPatience    = 250 * time.Millisecond // what a handshake waits for the database when the copy has a certificate that may be older
+	copyPatience    = 250 * time.Millisecond // what a handshake waits for the database when the copy has a certificate that may be older, but is valid
 	unknownPatience = 250 * time.Millisecond // what one waits for its turn to ask about a name that is not in the list
 	unknownAtOnce   = 8                      // lookups of such names: whoever makes names up gets no more of the database
 	downFor         = time.Second            // after the database has failed it isn't asked about what the copy has, or what is in no list
@@ -32,12 +32,13 @@ type source struct {
 	keys  *keyring.Keyring
 	log   *slog.Logger
 
+	patience  time.Duration // copyPatience
 	unknown   chan struct{} // a place for each lookup of a name that is not in the list
 	downUntil atomic.Int64  // in nanoseconds since 1970
 }
 
 func newSource(db *store.Store, names *served.Set, keys *keyring.Keyring, log *slog.Logger) *source {
-	return &source{store: db, names: names, keys: keys, log: log, unknown: make(chan struct{}, unknownAtOnce)}
+	return &source{store: db, names: names, keys: keys, log: log, patience: copyPatience, unknown: make(chan struct{}, unknownAtOnce)}
 }
 
 // NotServed implements terminator.Source.
@@ -53,10 +54,17 @@ func (s *source) Load(ctx context.Context, name string) (terminator.Material, er
 		return terminator.Material{}, terminator.ErrNotServed
 	}
 	copied, notAfter, copyErr := s.copied(name, found)
-	if copyErr == nil && found.Sure && time.Now().Before(notAfter) {
+	valid := time.Now().Before(notAfter)
+	if copyErr == nil && found.Sure && valid {
 		return copied, nil
 	}
-	current, err := s.ask(ctx, name, found.Served, copyErr == nil)
+	asking := ctx
+	if copyErr == nil && valid {
+		var cancel context.CancelFunc
+		asking, cancel = context.WithTimeout(ctx, s.patience)
+		defer cancel()
+	}
+	current, err := s.ask(asking, name, found.Served, copyErr == nil)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return terminator.Material{}, terminator.ErrNotServed
@@ -120,11 +128,6 @@ func (s *source) ask(ctx context.Context, name string, listed, copied bool) (sto
 		case <-turn.C:
 			return store.Served{}, terminator.ErrNotAsked
 		}
-	}
-	if copied {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, copyPatience)
-		defer cancel()
 	}
 	current, err := s.served(ctx, name, !copied)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
