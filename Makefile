@@ -101,7 +101,7 @@ fuzz: ## Run every fuzz target for FUZZTIME each; what fails is kept in testdata
 	done < <(grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sort); exit $$status
 
 .PHONY: bench
-bench: build ## Measure issuance beside the CA client alone, and diagnoses beside dead zones, as ratios
+bench: build ## Measure issuance beside the CA client alone, diagnoses beside dead zones, an edge beside plain Go
 	@go run ./bench
 
 .PHONY: mutate

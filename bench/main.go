@@ -2,6 +2,7 @@
 // say little. It connects domains whose DNS is ready and takes the time from the first connect to the last one that
 // is verified on the edge, beside raw ACME calls by lego's acme/api, without any durability, against the same CA in
 // the same run. It diagnoses many domains at once, too, with and without zones whose servers are dead, on a DNS tree of its own.
+// And it measures an edge that serves 100,000 names.
 package main
 
 import (
@@ -35,27 +36,37 @@ func main() {
 		runNameservers()
 		return
 	}
+	if len(os.Args) == 2 && os.Args[1] == plainRole {
+		fmt.Fprintln(os.Stderr, "bench:", runPlain())
+		os.Exit(1)
+	}
 	domains := flag.Int("domains", 500, "domains to connect, and certificates to obtain by raw calls")
 	atOnce := flag.Int("diagnoses", 1000, "domains to diagnose at once")
-	only := flag.String("only", "", "measure only this: issuance or diagnoses, both when empty; or fleet, what -domains at rest cost in memory and disk")
+	names := flag.Int("names", 100_000, "names of the edge that is measured")
+	only := flag.String("only", "", "measure only this: issuance, diagnoses or edge, all when empty; or fleet, what -domains at rest cost in memory and disk")
 	flag.Parse()
 	legolog.Logger = log.New(io.Discard, "", 0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *domains, *atOnce); err != nil {
+	if err := run(ctx, *only, *domains, *atOnce, *names); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // stop only frees the signal handler, and the process ends
 	}
 }
 
 // run measures what was asked for.
-func run(ctx context.Context, only string, domains, atOnce int) error {
+func run(ctx context.Context, only string, domains, atOnce, names int) error {
 	switch only {
 	case "":
 		if err := diagnoses(ctx, atOnce); err != nil {
 			return err
 		}
+		if err := edge(ctx, names); err != nil {
+			return err
+		}
 		return issuance(ctx, domains)
+	case "edge":
+		return edge(ctx, names)
 	case "diagnoses":
 		return diagnoses(ctx, atOnce)
 	case "issuance":
@@ -63,7 +74,7 @@ func run(ctx context.Context, only string, domains, atOnce int) error {
 	case "fleet":
 		return fleet(ctx, domains)
 	default:
-		return fmt.Errorf("-only is %q; it expects issuance, diagnoses or fleet", only)
+		return fmt.Errorf("-only is %q; it expects issuance, diagnoses, edge or fleet", only)
 	}
 }
 

@@ -2,7 +2,6 @@ package dcv_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -30,8 +29,6 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{txt: map[string][]string{}, tokens: map[string]string{}, tls: map[string]string{}, asked: make(chan struct{}, 1000)}
 }
-
-var errNotFound = errors.New("not found")
 
 func (m *memory) TXT(ctx context.Context, name string) ([]string, error) {
 	m.asked <- struct{}{}
@@ -78,10 +75,7 @@ func (m *memory) HTTPToken(_ context.Context, token string) (string, error) {
 	if m.err != nil {
 		return "", m.err
 	}
-	if value, ok := m.tokens[token]; ok {
-		return value, nil
-	}
-	return "", errNotFound
+	return m.tokens[token], nil
 }
 
 func (m *memory) DeleteHTTPToken(_ context.Context, token string) error {

@@ -2,9 +2,7 @@ package dcv
 
 import (
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -16,9 +14,14 @@ const HTTP01Path = "/.well-known/acme-challenge/"
 // token is what a CA may ask for: base64url without padding (RFC 8555 §8.3). The bound is ours; CAs use 43 characters.
 var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
+// retryAfter is when a CA may ask again, in seconds (RFC 8555 §8.2, RFC 9110 §10.2.3).
+const retryAfter = "5"
+
 // HTTP01 answers http-01 requests for any host: tokens are unguessable, and the CA picks the host. A token that isn't there is
-// 404; a store that can't be reached is 503, which to a CA is a failure as well but tells the person who looks a different story.
+// 404; a store that can't tell is 503 with a time to ask again. Few CAs do; the others take it for a failure, and it tells the person who looks a different
+// story.
 func HTTP01(tokens interface {
+	// HTTPToken is the key authorization of a token; empty when no challenge is open.
 	HTTPToken(ctx context.Context, token string) (string, error)
 },
 ) http.Handler {
@@ -38,9 +41,10 @@ func HTTP01(tokens interface {
 		defer cancel()
 		keyAuthorization, err := tokens.HTTPToken(ctx, asked)
 		switch {
-		case isOutage(err):
+		case err != nil:
+			w.Header().Set("Retry-After", retryAfter)
 			http.Error(w, "The tokens can't be read now.", http.StatusServiceUnavailable)
-		case err != nil || keyAuthorization == "":
+		case keyAuthorization == "":
 			http.Error(w, "No challenge with this token is open.", http.StatusNotFound)
 		default:
 			w.Header().Set("Content-Type", "application/octet-stream")
@@ -48,10 +52,4 @@ func HTTP01(tokens interface {
 			io.WriteString(w, keyAuthorization) //nolint:errcheck // a client that left needs no answer
 		}
 	})
-}
-
-// isOutage tells an unreachable store from one that says "not found" with an error of its own.
-func isOutage(err error) bool {
-	_, unreachable := errors.AsType[net.Error](err)
-	return unreachable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

@@ -2,6 +2,7 @@ package dcv_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,6 +22,8 @@ func TestHTTP01(t *testing.T) {
 	slow, gone := newMemory(), newMemory()
 	slow.err = fmt.Errorf("http-01 token: %w", context.DeadlineExceeded)
 	gone.err = fmt.Errorf("http-01 token: %w", &net.OpError{Op: "dial", Err: fmt.Errorf("connection refused")})
+	starting := newMemory()
+	starting.err = fmt.Errorf("http-01 token: %w", errors.New("FATAL: the database system is starting up (SQLSTATE 57P03)"))
 	const good = "LoqXcYV8-q5ONbJQxbmR_7SCTNo3tiAXDfowyjxAjEuX0"
 	for _, c := range []struct {
 		name, method, path string
@@ -38,6 +41,7 @@ func TestHTTP01(t *testing.T) {
 		{"POST", http.MethodPost, dcv.HTTP01Path + good, stored, 405, "GET"},
 		{"a store that takes too long", http.MethodGet, dcv.HTTP01Path + good, slow, 503, "can't be read"},
 		{"a store that is gone", http.MethodGet, dcv.HTTP01Path + good, gone, 503, "can't be read"},
+		{"a store that starts", http.MethodGet, dcv.HTTP01Path + good, starting, 503, "can't be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -47,6 +51,7 @@ func TestHTTP01(t *testing.T) {
 			require.Contains(t, w.Body.String(), c.body)
 			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			require.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+			require.Equal(t, c.status == 503, w.Header().Get("Retry-After") != "", "the time to ask again")
 			if c.status == 200 {
 				require.Equal(t, c.body, w.Body.String(), "the key authorization and nothing else")
 				require.Equal(t, "application/octet-stream", w.Header().Get("Content-Type"))

@@ -103,6 +103,7 @@ func (s *stack) productEnv(overrides []string) (map[string]string, error) {
 		"API_TOKEN":                   s.token,
 		"EDGE_HTTPS_LISTEN":           s.address("edge_https"),
 		"EDGE_HTTP_LISTEN":            s.address("edge_http"),
+		"EDGE_COPY_DIR":               s.path("edge"),
 		"DCV_NAMESERVER_ADDRESSES":    "ns1." + validationZone + "=" + loopback,
 		"DCV_LISTEN":                  s.address("dcv"),
 		"DCV_INSTANCES":               s.address("dcv"),

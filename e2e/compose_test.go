@@ -19,7 +19,9 @@ type compose struct {
 		Build       string            `yaml:"build"`
 		Environment map[string]string `yaml:"environment"`
 		Ports       []string          `yaml:"ports"`
+		Volumes     []string          `yaml:"volumes"`
 	} `yaml:"services"`
+	Volumes map[string]any `yaml:"volumes"`
 }
 
 // programs are the product's services and the folders of their source.
@@ -164,6 +166,28 @@ func TestPublishedPortsAreDocumented(t *testing.T) {
 	slices.Sort(told)
 	if len(published) == 0 || !slices.Equal(published, told) {
 		t.Errorf("published\n%v\ndocumented\n%v", published, told)
+	}
+}
+
+// TestTheEdgesCopyIsOnAVolume: the image can't be written, and a copy in the container would go with it. The folder is the user's in the image, and so in
+// a new volume.
+func TestTheEdgesCopyIsOnAVolume(t *testing.T) {
+	t.Parallel()
+	c, folder := readCompose(t), settingsOf(t, "edge")["EDGE_COPY_DIR"].fallback
+	if given, ok := c.Services["edge"].Environment["EDGE_COPY_DIR"]; ok {
+		folder = given
+	}
+	volume := ""
+	for _, mount := range c.Services["edge"].Volumes {
+		if name, at, _ := strings.Cut(mount, ":"); at == folder {
+			volume = name
+		}
+	}
+	if _, ok := c.Volumes[volume]; !ok {
+		t.Errorf("no volume is mounted at %s", folder)
+	}
+	if !strings.Contains(readRoot(t, "Dockerfile"), "--chown=65532:65532 /state/ "+filepath.Dir(folder)+"/\n") {
+		t.Errorf("the image has no %s that the process may write", filepath.Dir(folder))
 	}
 }
 

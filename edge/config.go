@@ -23,7 +23,8 @@ type Config struct {
 	HTTPListen      string `env:"EDGE_HTTP_LISTEN" envDefault:":8080" doc:"address to listen on for plain HTTP: answers to the CA, redirects, the health check"`
 	Upstream        string `env:"EDGE_UPSTREAM" doc:"URL of the platform that requests are passed on to, such as http://shops.internal:3000; when empty, a built-in page answers"`
 	PublicHTTPSPort int    `env:"EDGE_PUBLIC_HTTPS_PORT" envDefault:"443" doc:"port on which visitors reach EDGE_HTTPS_LISTEN, for redirects"`
-	CacheSize       int    `env:"EDGE_CACHE_SIZE" envDefault:"10000" doc:"certificates kept in memory, about 5 kB each; one that is not there costs its visitor a question to the database"`
+	CacheSize       int    `env:"EDGE_CACHE_SIZE" envDefault:"10000" doc:"certificates kept in memory, about 5 kB each; one that is not there costs its visitor a read from EDGE_COPY_DIR, or a question to the database"`
+	CopyDir         string `env:"EDGE_COPY_DIR" envDefault:"/var/lib/evercert/edge" doc:"folder of this edge's own sealed copy of what it serves, from which it serves when it starts while the database is down; about 4 kB for each certificate, a folder for each edge; none: no copy is kept"`
 }
 
 // Validate names each variable that is wrong and what it expects.
@@ -37,6 +38,17 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("EDGE_CACHE_SIZE is %d; it expects at least 1", c.CacheSize))
 	}
 	return errors.Join(errs...)
+}
+
+// noCopy is EDGE_COPY_DIR for no copy.
+const noCopy = "none"
+
+// copyFolder is empty for no copy.
+func (c Config) copyFolder() string {
+	if c.CopyDir == noCopy {
+		return ""
+	}
+	return c.CopyDir
 }
 
 // upstream is the parsed EDGE_UPSTREAM; nil for the built-in page.

@@ -38,8 +38,10 @@ type bundle struct {
 	keys        *keyring.Keyring
 	install     install.Builtin
 	prober      *install.Prober
+	env         map[string]string // of the edge
 	edge        *edge
 	https       string // its address
+	stop        func()
 	log         *logged
 }
 
@@ -65,41 +67,52 @@ func (l *logged) String() string {
 func setup(t *testing.T, change ...func(env map[string]string)) *bundle {
 	t.Helper()
 	b := &bundle{ca: edgetest.NewCA(t), databaseURL: stack.Database(t), log: &logged{}}
-	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	if b.store, err = store.Open(ctx, b.databaseURL); err != nil {
+	if b.store, err = store.Open(t.Context(), b.databaseURL); err != nil {
 		t.Fatal(err)
 	}
-	db := b.store
+	t.Cleanup(b.store.Close)
 	b.install = install.Builtin{Serving: b.store}
 	file := filepath.Join(t.TempDir(), "keys.json")
 	b.keys = newKeyring(t, file)
-	env := map[string]string{
+	b.env = map[string]string{
 		"DATABASE_URL": b.databaseURL, "KEYRING_FILE": file, "EDGE_HTTPS_LISTEN": "127.0.0.1:0", "EDGE_HTTP_LISTEN": "127.0.0.1:0",
-		"VALIDATION_ZONE": "dcv.test", "DCV_LISTEN": "127.0.0.1:0",
+		"VALIDATION_ZONE": "dcv.test", "DCV_LISTEN": "127.0.0.1:0", "EDGE_COPY_DIR": t.TempDir(),
 	}
 	for _, f := range change {
-		f(env)
+		f(b.env)
 	}
-	c, err := config.LoadFrom[Config](env)
+	b.start(t)
+	return b
+}
+
+// start runs the edge until b.stop, as main does.
+func (b *bundle) start(t *testing.T) {
+	t.Helper()
+	c, err := config.LoadFrom[Config](b.env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.edge, err = listen(ctx, c, source{db, b.keys}, slog.New(slog.NewTextHandler(b.log, nil))); err != nil {
+	keys, err := keyring.Load(c.Keyring.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if b.edge, err = open(ctx, c, keys, slog.New(slog.NewTextHandler(b.log, nil))); err != nil {
 		t.Fatal(err)
 	}
 	b.https = b.edge.https.Addr().String()
 	b.prober = install.NewProber(install.Config{Addresses: []string{b.https}})
 	ended := make(chan error, 1)
 	go func() { ended <- b.edge.serve(ctx) }()
-	t.Cleanup(func() {
+	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		db.Close()
+		b.edge.close()
 	})
-	return b
+	t.Cleanup(b.stop)
 }
 
 func newKeyring(t *testing.T, file string) *keyring.Keyring {
@@ -127,7 +140,12 @@ func (b *bundle) connect(t *testing.T, names ...string) cert.Domain {
 // issue stores the n-th certificate of a domain, as a worker does.
 func (b *bundle) issue(t *testing.T, d cert.Domain, n int) cert.Certificate {
 	t.Helper()
-	issued := b.ca.Issue(t, d.Names...)
+	return b.keep(t, d, n, b.ca.Issue(t, d.Names...))
+}
+
+// keep stores a certificate with its sealed key.
+func (b *bundle) keep(t *testing.T, d cert.Domain, n int, issued edgetest.Issued) cert.Certificate {
+	t.Helper()
 	issued.DomainID, issued.IssuanceID = d.ID, fmt.Sprintf("%s/%d", d.ID, n)
 	keyID := "leaf:" + issued.IssuanceID
 	sealed, err := b.keys.Seal(issued.KeyPKCS8, keyID)

@@ -11,24 +11,26 @@ import (
 )
 
 // How ListenServed finds out that its connection is dead though nobody closed it (a firewall that forgot it, a host
-// that went dark): after a minute without a word it asks, and waits some seconds for the answer.
+// that went dark): after some silence it asks, and waits some seconds for the answer. Together they are less than
+// the minute that an installation is looked for: an edge that cannot hear of it says so in time (the alert internal_error).
 const (
-	listenSilence = time.Minute
+	listenSilence = 15 * time.Second
 	listenAnswer  = 10 * time.Second
 )
 
 // ListenServed calls changed with each name whose certificate or redirect rule has changed, until ctx ends, and then
 // returns its error. It has a connection of its own. When that is lost it connects again by itself, and since what was
-// told meanwhile is lost, it calls changed("") after each connect, the first one too: anything may have changed.
+// told meanwhile is lost, it calls changed("") after each connect, the first one too: anything may have changed. It calls lost
+// when a connection was lost, or could not be made.
 //
-// changed is called by one goroutine, in order. While it runs nothing further is read, so it should be quick.
-func (s *Store) ListenServed(ctx context.Context, changed func(name string)) error {
-	return s.listenFor(ctx, servedChannel, changed)
+// Both are called by one goroutine, in order. While they run nothing further is read, so they should be quick.
+func (s *Store) ListenServed(ctx context.Context, changed func(name string), lost func()) error {
+	return s.listenFor(ctx, servedChannel, changed, lost)
 }
 
 // ListenConnected calls wake when domains were connected that TakeUnstarted may find, in the way of ListenServed.
 func (s *Store) ListenConnected(ctx context.Context, wake func()) error {
-	return s.listenFor(ctx, connectedChannel, func(string) { wake() })
+	return s.listenFor(ctx, connectedChannel, func(string) { wake() }, func() {})
 }
 
 // The channels of LISTEN and NOTIFY. SQL elsewhere in this package names the first one.
@@ -37,7 +39,7 @@ const (
 	connectedChannel = "evercert_connected"
 )
 
-func (s *Store) listenFor(ctx context.Context, channel string, changed func(payload string)) error {
+func (s *Store) listenFor(ctx context.Context, channel string, changed func(payload string), lost func()) error {
 	var pause backoff
 	for {
 		err := s.listen(ctx, channel, func(payload string) {
@@ -47,6 +49,7 @@ func (s *Store) listenFor(ctx context.Context, channel string, changed func(payl
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		lost()
 		slog.WarnContext(ctx, "lost the connection that tells of changes", "channel", channel, "error", err)
 		if err := pause.wait(ctx); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -39,6 +40,66 @@ func (s *Store) Served(ctx context.Context, name string) (Served, error) {
 		return Served{}, fmt.Errorf("certificate for %s: %w", name, err)
 	}
 	return served, nil
+}
+
+// Serving is one name that is served, or a wildcard.
+type Serving struct {
+	Name          string
+	Serial        string
+	HTTPSRedirect bool
+}
+
+// ServedNames calls each with every name that is served, in no order.
+func (s *Store) ServedNames(ctx context.Context, each func(Serving)) error {
+	rows, err := s.pool.Query(ctx, `
+		SELECT s.name, s.serial, coalesce(d.https_redirect, false)
+		FROM served_names s
+		JOIN certificates c ON c.serial = s.serial
+		LEFT JOIN domains d ON d.id = c.domain_id`)
+	if err != nil {
+		return fmt.Errorf("list served names: %w", err)
+	}
+	var row Serving
+	if _, err := pgx.ForEachRow(rows, []any{&row.Name, &row.Serial, &row.HTTPSRedirect}, func() error {
+		each(row)
+		return nil
+	}); err != nil {
+		return fmt.Errorf("list served names: %w", err)
+	}
+	return nil
+}
+
+// ServedCertificate is a certificate in use, with every name that is served with it.
+type ServedCertificate struct {
+	Serial        string
+	Names         []string // served with it, which may be fewer than it covers
+	ChainPEM      []byte   // leaf first
+	NotAfter      time.Time
+	KeyID         string // under which SealedKey opens
+	SealedKey     []byte
+	HTTPSRedirect bool
+}
+
+// ServedCertificates returns the certificates that names, or wildcards, are served with. A name that is not among the Names of one of them is
+// not served.
+func (s *Store) ServedCertificates(ctx context.Context, names []string) ([]ServedCertificate, error) {
+	certificates, err := list(ctx, s.pool, pgx.RowToStructByName[ServedCertificate], `
+		SELECT c.serial, served.names, c.chain_pem, c.not_after, i.key_id, k.sealed AS sealed_key, coalesce(d.https_redirect, false) AS https_redirect
+		FROM (
+			SELECT serial, array_agg(name ORDER BY name) AS names
+			FROM served_names
+			WHERE serial IN (SELECT serial FROM served_names WHERE name = ANY ($1))
+			GROUP BY serial
+		) served
+		JOIN certificates c ON c.serial = served.serial
+		JOIN issuances i ON i.id = c.issuance_id
+		JOIN keys k ON k.id = i.key_id
+		LEFT JOIN domains d ON d.id = c.domain_id
+		ORDER BY c.serial`, names)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of %d served names: %w", len(names), err)
+	}
+	return certificates, nil
 }
 
 // Install makes names be served with a certificate from now on, and tells the edges. Names that are served with it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +160,7 @@ func TestOverlappingInstallationsAtOnceDoNotLockEachOtherOut(t *testing.T) {
 type listener struct {
 	t     testing.TB
 	names chan string
+	lost  atomic.Int64
 }
 
 // listen starts ListenServed and returns when it listens.
@@ -166,7 +168,9 @@ func (db *database) listen() *listener {
 	db.t.Helper()
 	l := &listener{t: db.t, names: make(chan string, 100)}
 	ended := make(chan error, 1)
-	go func() { ended <- db.ListenServed(db.t.Context(), func(name string) { l.names <- name }) }()
+	go func() {
+		ended <- db.ListenServed(db.t.Context(), func(name string) { l.names <- name }, func() { l.lost.Add(1) })
+	}()
 	db.t.Cleanup(func() { // the test's context has ended by now
 		select {
 		case err := <-ended:
@@ -223,10 +227,12 @@ func TestListenerConnectsAgain(t *testing.T) {
 	d := db.connect("acme", "www.example.com")
 	db.certify(d, 1, "0a")
 	changed := db.listen()
-	for range 2 {
+	for lost := range int64(2) {
+		require.Equal(t, lost, changed.lost.Load())
 		require.Equal(t, int64(1), db.sql(`
 			SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`))
 		require.Empty(t, changed.next(), "after a lost connection anything may have changed")
+		require.Equal(t, lost+1, changed.lost.Load())
 		require.NoError(t, db.Install(t.Context(), d.Names, "0a"))
 		require.Equal(t, "www.example.com", changed.next())
 		require.NoError(t, db.Retire(t.Context(), d.Names))

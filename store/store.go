@@ -49,6 +49,20 @@ func Open(ctx context.Context, databaseURL string) (*Store, error) {
 
 // OpenConfig is Open with a pool of the size that the configuration says.
 func OpenConfig(ctx context.Context, c Config) (*Store, error) {
+	s, err := OpenLater(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Migrate(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenLater returns a store that connects when it is first asked, for processes that have something to do without a database. It fails only for
+// settings that are wrong. Until Migrate has returned nil the tables may be missing or older than this program.
+func OpenLater(ctx context.Context, c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -64,14 +78,19 @@ func OpenConfig(ctx context.Context, c Config) (*Store, error) {
 	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
 		settings.ConnConfig.RuntimeParams["application_name"] = "evercert"
 	}
-	if err := migrateWhenUp(ctx, settings.ConnConfig); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	return &Store{pool: pool, orders: make(chan struct{}, c.MaxConns/2)}, nil
+}
+
+// Migrate waits for the server and brings the tables up to date, as Open does.
+func (s *Store) Migrate(ctx context.Context) error {
+	if err := migrateWhenUp(ctx, s.pool.Config().ConnConfig); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return nil
 }
 
 // Close waits for running statements and closes every connection but those of ListenServed, which end with their context.

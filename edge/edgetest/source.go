@@ -2,6 +2,7 @@ package edgetest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -11,18 +12,34 @@ import (
 
 // Source is a terminator.Source in memory. It has no transactions and no delay of its own, and its news never get lost.
 type Source struct {
-	mu     sync.Mutex
-	served map[string]terminator.Material
-	down   error
-	hold   chan struct{}
-	loads  int
-	hears  []func(name string)
-	heard  chan struct{}
+	mu       sync.Mutex
+	served   map[string]terminator.Material
+	down     error
+	complete bool
+	hold     chan struct{}
+	loads    int
+	hears    []func(name string)
+	heard    chan struct{}
 }
 
 // NewSource serves nothing yet.
 func NewSource() *Source {
 	return &Source{served: map[string]terminator.Material{}, heard: make(chan struct{})}
+}
+
+// NotServed implements terminator.Source: it knows nothing, as before the names were read from the database, until Complete.
+func (s *Source) NotServed(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.look(name)
+	return s.complete && errors.Is(err, terminator.ErrNotServed)
+}
+
+// Complete makes NotServed know every name from now on.
+func (s *Source) Complete() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.complete = true
 }
 
 // Load implements terminator.Source.

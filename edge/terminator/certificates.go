@@ -20,6 +20,7 @@ const (
 	revalidateAfter = 10 * time.Minute // bounds what a lost notification can do: an entry this old is loaded again
 	retryAfter      = time.Second      // between two tries to refresh an entry while the database is down
 	refreshesAtOnce = 8                // leaves database connections to the names that are not in the cache
+	intermediates   = 256              // kept once for all certificates of the same issuer
 )
 
 // errUnusable marks what the source has and clients of the name could not use.
@@ -39,6 +40,8 @@ type certificates struct {
 	loaded  *lru.Cache[string, *entry]
 	missing *lru.Cache[string, time.Time] // names without a certificate, and until when that is believed
 	loading map[string]*load
+
+	issuers *lru.Cache[string, []byte] // intermediates by what they are
 }
 
 // load is one question to the source under way. Its answer is stale if the name changed after the question was put.
@@ -53,16 +56,24 @@ func newCertificates(source Source, size int, log *slog.Logger) (*certificates, 
 	if err != nil {
 		return nil, fmt.Errorf("cache of %d unknown names: %w", size, err)
 	}
+	issuers, err := lru.New[string, []byte](intermediates)
+	if err != nil {
+		return nil, fmt.Errorf("cache of %d intermediates: %w", intermediates, err)
+	}
 	return &certificates{
 		source: source, log: log, now: time.Now, refreshes: make(chan struct{}, refreshesAtOnce),
-		loaded: loaded, missing: missing, loading: map[string]*load{},
+		loaded: loaded, missing: missing, loading: map[string]*load{}, issuers: issuers,
 	}, nil
 }
 
 // get returns what name is served with, from the cache if it is there, even if it is outdated: the refresh runs behind
-// the client's back. The error is ErrNotServed, or says that the source could not tell.
+// the client's back. For one that has expired the client waits, because there may be a newer one. The error is ErrNotServed, or says that the source
+// could not tell.
 func (c *certificates) get(ctx context.Context, name string) (*entry, error) {
 	if e, ok := c.loaded.Get(name); ok {
+		if c.now().After(e.notAfter) {
+			return c.replaceExpired(ctx, name, e)
+		}
 		if c.outdated(e) {
 			c.refresh(name, e)
 		}
@@ -71,10 +82,31 @@ func (c *certificates) get(ctx context.Context, name string) (*entry, error) {
 	if until, ok := c.missing.Get(name); ok && c.now().Before(until) {
 		return nil, ErrNotServed
 	}
-	if !plausible(name) {
+	if !plausible(name) || c.source.NotServed(name) {
 		return nil, ErrNotServed
 	}
 	return c.load(ctx, name)
+}
+
+// isUnknown reports, without asking anybody, that there is nothing to serve a name with.
+func (c *certificates) isUnknown(name string) bool {
+	return !c.loaded.Contains(name) && (!plausible(name) || c.source.NotServed(name))
+}
+
+// replaceExpired looks for a newer certificate, once in retryAfter. Without one the expired one is served: the client can tell why it does not work.
+func (c *certificates) replaceExpired(ctx context.Context, name string, e *entry) (*entry, error) {
+	if c.now().UnixNano() < e.retryAt.Load() {
+		return e, nil
+	}
+	fresh, err := c.load(ctx, name)
+	if errors.Is(err, ErrNotServed) {
+		return nil, err
+	}
+	if err != nil {
+		fresh = e
+	}
+	fresh.retryAt.Store(c.now().Add(retryAfter).UnixNano())
+	return fresh, nil
 }
 
 // plausible keeps questions from the database that it can't answer with a certificate: scanners send addresses and junk.
@@ -120,12 +152,27 @@ func (c *certificates) ask(name string) (*entry, error) {
 		return nil, ErrNotServed
 	case err != nil:
 		c.endFailed(name)
+		if errors.Is(err, ErrNotAsked) { // whoever was asked before it has logged why
+			return nil, err
+		}
 		c.log.Warn("certificate not loaded", "name", name, "older_one_served", c.loaded.Contains(name), "error", err)
 		return nil, fmt.Errorf("load the certificate of %s: %w", name, err)
 	}
 	e.epoch, e.loadedAt = epoch, c.now()
+	c.shareIssuers(e)
 	c.end(name, question, e)
 	return e, nil
+}
+
+// shareIssuers keeps each intermediate once.
+func (c *certificates) shareIssuers(e *entry) {
+	for i, der := range e.certificate.Certificate[1:] {
+		if kept, ok := c.issuers.Get(string(der)); ok {
+			e.certificate.Certificate[i+1] = kept
+		} else {
+			c.issuers.Add(string(der), der)
+		}
+	}
 }
 
 func (c *certificates) begin(name string) *load {

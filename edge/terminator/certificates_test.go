@@ -124,6 +124,29 @@ func TestAnUnknownNameIsNotAskedForAllTheTime(t *testing.T) {
 	b.serves(t, "a.shops.test", wildcard.Serial)
 }
 
+// TestA9_ANameThatIsKnownToBeUnknownIsNotAskedFor: neither by its handshakes nor by plain HTTP.
+func TestA9_ANameThatIsKnownToBeUnknownIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.source.Complete()
+	for i := range 50 {
+		name := fmt.Sprintf("unknown%d.test", i)
+		if code := b.alert(t, &tls.Config{ServerName: name}); code != unrecognizedName {
+			t.Errorf("%s got alert %d", name, code)
+		}
+		get(t, b.client(t), "http://"+name+"/")
+	}
+	if loads := b.source.Loads(); loads > 0 {
+		t.Errorf("the source was asked %d times", loads)
+	}
+	if _, unknown := b.terminator.Cached(); unknown > 0 {
+		t.Errorf("%d unknown names are kept in memory", unknown)
+	}
+	shop := b.ca.Issue(t, "shop.test")
+	b.source.Install(shop)
+	b.serves(t, "shop.test", shop.Serial)
+}
+
 func TestJunkIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -11,10 +11,12 @@ import (
 	"time"
 )
 
-// entry is what one name is served with.
+// entry is what one name is served with. There are thousands: what every handshake needs stays, and no more. The parsed leaf is
+// not among it, with its kilobytes.
 type entry struct {
 	certificate *tls.Certificate
 	serial      string
+	notAfter    time.Time
 	redirect    bool
 	epoch       uint64
 	loadedAt    time.Time
@@ -47,6 +49,5 @@ func newEntry(name string, m Material) (*entry, error) {
 	if !ok || m.Key == nil || !public.Equal(m.Key.Public()) {
 		return nil, fmt.Errorf("certificate %s does not belong to its stored key", m.Serial)
 	}
-	certificate.Leaf = leaf
-	return &entry{certificate: certificate, serial: m.Serial, redirect: m.HTTPSRedirect}, nil
+	return &entry{certificate: certificate, serial: m.Serial, notAfter: leaf.NotAfter, redirect: m.HTTPSRedirect}, nil
 }

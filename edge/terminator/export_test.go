@@ -23,3 +23,10 @@ func (t *Terminator) Warm(ctx context.Context, name string) error {
 
 // SetNow stops the clock of a Terminator that serves nobody.
 func (t *Terminator) SetNow(now time.Time) { t.certificates.now = func() time.Time { return now } }
+
+// ForgetFailures lets the next handshake for a name ask again, as it may some time after a failure.
+func (t *Terminator) ForgetFailures(name string) {
+	if e, ok := t.certificates.loaded.Peek(name); ok {
+		e.retryAt.Store(0)
+	}
+}

@@ -162,6 +162,34 @@ func TestMissedNewsAreCaughtUpWithoutAStampede(t *testing.T) {
 	}
 }
 
+// TestF21_AnExpiredCertificateIsNotGivenToTheFirstVisitor: the news of its renewal were lost.
+func TestF21_AnExpiredCertificateIsNotGivenToTheFirstVisitor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	old := b.ca.IssueUntil(t, time.Now().Add(-time.Minute), "shop.test")
+	b.source.Install(old)
+	expired := &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true} //nolint:gosec // what is served is looked at, expired or not
+	if state := b.visit(t, expired); fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != old.Serial {
+		t.Fatal("without a newer one the expired one is served")
+	}
+	b.source.Break(errDown)
+	const handshakes = 20
+	before := b.source.Loads()
+	for range handshakes {
+		if state := b.visit(t, expired); fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != old.Serial {
+			t.Fatal("with the database down the expired one is served")
+		}
+	}
+	if loads := b.source.Loads() - before; loads > handshakes/2 {
+		t.Errorf("%d visitors made %d questions to the database", handshakes, loads)
+	}
+	renewed := b.ca.Issue(t, "shop.test")
+	b.source.Break(nil)
+	b.source.Replace("shop.test", terminator.Material{Serial: renewed.Serial, ChainPEM: renewed.ChainPEM, Key: renewed.Key})
+	b.terminator.ForgetFailures("shop.test")
+	b.serves(t, "shop.test", renewed.Serial)
+}
+
 func TestLostNewsAreCaughtUpInTime(t *testing.T) {
 	t.Parallel()
 	source := edgetest.NewSource()

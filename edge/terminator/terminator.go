@@ -63,7 +63,7 @@ func newTerminator(o Options, stall time.Duration) (*Terminator, error) {
 // validates by tls-alpn-01 gets the answer to its challenge.
 func (t *Terminator) TLSConfig() *tls.Config {
 	config := t.certificates.tlsConfig()
-	config.GetConfigForClient = t.configForCA
+	config.GetConfigForClient = t.configFor
 	return config
 }
 

@@ -129,6 +129,7 @@ func TestTheEdgeStopsWhenItsNewsStop(t *testing.T) {
 // deaf is a source that hears no news.
 type deaf struct{}
 
+func (deaf) NotServed(string) bool { return false }
 func (deaf) Load(context.Context, string) (terminator.Material, error) {
 	return terminator.Material{}, terminator.ErrNotServed
 }

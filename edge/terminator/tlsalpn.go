@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,14 +15,28 @@ const challengeProtocol = "acme-tls/1"
 // case, or nil when no challenge is open for it. nil answers none.
 type TLSChallenges func(ctx context.Context, name string) (*tls.Certificate, error)
 
-// configForCA is crypto/tls's GetConfigForClient. nil is the ordinary config, for all but CAs, which costs those one comparison.
-// A CA that asks without need gets it as well, and by that the alert no_application_protocol (RFC 7301 §3.2), whatever
-// certificates there are.
-func (t *Terminator) configForCA(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != challengeProtocol || t.tlsChallenges == nil {
-		return nil, nil
-	}
+// configFor is crypto/tls's GetConfigForClient. nil is the ordinary config, for all but CAs and names that are known to be unknown.
+func (t *Terminator) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	name := strings.ToLower(hello.ServerName)
+	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == challengeProtocol && t.tlsChallenges != nil {
+		return t.configForCA(hello, name)
+	}
+	if slices.Contains(hello.SupportedVersions, tls.VersionTLS12) && t.certificates.isUnknown(name) {
+		return refusal, nil
+	}
+	return nil, nil
+}
+
+// refusal leads to the alert unrecognized_name before any key is exchanged, as TLS 1.2 does and TLS 1.3 does not: it makes a flood of unknown names half
+// as expensive.
+var refusal = &tls.Config{
+	MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12,
+	GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
+}
+
+// configForCA answers a CA. One that asks without need gets the ordinary config, and by that the alert no_application_protocol (RFC 7301 §3.2), whatever
+// certificates there are.
+func (t *Terminator) configForCA(hello *tls.ClientHelloInfo, name string) (*tls.Config, error) {
 	if !plausible(name) {
 		return nil, nil
 	}
