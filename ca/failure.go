@@ -131,22 +131,12 @@ func (s *session) fault(step string, err error) error {
 	if errors.As(err, &answer) && answer.status == 0 {
 		return wrapped
 	}
-	return &faultError{err: wrapped, problem: cert.Problem{
+	return &cert.Fault{Err: wrapped, Problem: cert.Problem{
 		Code: cert.CAUnavailable, WhoActs: cert.CAActs,
 		Message:     cert.Line(fmt.Sprintf("%s gives no answer that evercert can use: %s", s.name, summary(err)), cert.MaxDetail),
 		Remediation: "evercert tries again by itself",
 	}}
 }
-
-// faultError is a fault of the CA's: a plain error with the problem that it is for people.
-type faultError struct {
-	problem cert.Problem
-	err     error
-}
-
-func (f *faultError) Error() string { return f.err.Error() }
-
-func (f *faultError) Unwrap() []error { return []error{f.err, f.problem} }
 
 // summary says what was wrong with an answer, without the addresses that were asked.
 func summary(err error) string {
