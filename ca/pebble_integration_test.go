@@ -30,9 +30,10 @@ type pebble struct {
 	sealer   sealer
 }
 
-func newPebble(t *testing.T) *pebble {
+// newPebble starts a CA. options are OPTION=VALUE for it.
+func newPebble(t *testing.T, options ...string) *pebble {
 	t.Helper()
-	s := stack.New(t, stack.Options{Parts: []string{"dns", "ca"}})
+	s := stack.New(t, stack.Options{Parts: []string{"dns", "ca"}, CA: options})
 	info := s.Info()
 	return &pebble{
 		t: t, stack: s, accounts: newAccounts(), sealer: newSealer(t),
