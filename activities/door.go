@@ -72,8 +72,7 @@ func verdict(f *cert.Failure, nonRetryable bool) error {
 // ReadVerdict is the other side of the door: what a failed activity means to the workflow. Faults that outlasted
 // their retries are a wait, never a failure of the tenant's.
 func ReadVerdict(err error) Verdict {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		var v Verdict
 		if app.Details(&v) == nil && v.Outcome != "" {
 			return v

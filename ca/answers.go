@@ -235,10 +235,9 @@ func (p *problemDocument) UnmarshalJSON(raw []byte) error {
 			Identifier   lenient[acme.Identifier]
 		}]]
 	}
-	if json.Unmarshal(raw, &members) != nil {
+	if isDocument := json.Unmarshal(raw, &members) == nil; !isDocument {
 		var text lenient[string]
-		_ = json.Unmarshal(raw, &text) // it has no errors
-		p.Detail = text.value
+		p.Detail = text.of(raw).value
 		return nil
 	}
 	p.Type, p.Detail, p.Instance = acmeType(members.Type.value), members.Detail.value, members.Instance.value
@@ -275,12 +274,18 @@ func acmeType(t string) string {
 // lenient is a JSON value that is left out when it is of another type.
 type lenient[T any] struct{ value T }
 
+// UnmarshalJSON returns no error.
 func (l *lenient[T]) UnmarshalJSON(raw []byte) error {
+	l.of(raw)
+	return nil
+}
+
+func (l *lenient[T]) of(raw []byte) *lenient[T] {
 	var value T
 	if json.Unmarshal(raw, &value) == nil {
 		l.value = value
 	}
-	return nil
+	return l
 }
 
 // readProblem returns the problem document of an answer, nil if it is none or says nothing.

@@ -140,8 +140,7 @@ func (s *session) fault(step string, err error) error {
 
 // summary says what was wrong with an answer, without the addresses that were asked.
 func summary(err error) string {
-	var odd *unreadable
-	if errors.As(err, &odd) {
+	if odd, ok := errors.AsType[*unreadable](err); ok {
 		return odd.Error()
 	}
 	if status, problem := refusal(err); problem != nil {
