@@ -290,14 +290,12 @@ func (l *lenient[T]) of(raw []byte) *lenient[T] {
 
 // readProblem returns the problem document of an answer, nil if it is none or says nothing.
 func readProblem(body []byte) *acme.ProblemDetails {
-	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || trimmed[0] != '{' {
+	if trimmed := bytes.TrimSpace(body); !json.Valid(body) || trimmed[0] != '{' {
 		return nil
 	}
-	var document *problemDocument
-	if json.Unmarshal(body, &document) != nil {
-		return nil
-	}
-	if document = document.orNone(); document == nil {
+	var document problemDocument
+	_ = document.UnmarshalJSON(body) // it has no errors
+	if document.orNone() == nil {
 		return nil
 	}
 	return &document.ProblemDetails

@@ -64,15 +64,49 @@ func TestA7_RelativeAddressesAreResolved(t *testing.T) {
 	}
 }
 
+// TestF21_ARefusalWithoutAReasonSaysWhatCame: lego dereferences the nil that "null" is, in a goroutine of ours.
+func TestF21_ARefusalWithoutAReasonSaysWhatCame(t *testing.T) {
+	t.Parallel()
+	for body, says := range map[string]string{
+		"":                         "500 Internal Server Error, and no problem document but an empty body",
+		"null":                     "no problem document but the body null",
+		" null\n":                  "no problem document but the body null",
+		"[]":                       "the body []",
+		"{}":                       "the body {}",
+		`{"type":"about:blank"}`:   "the body {",
+		`{"type":5,"detail":null}`: "the body {",
+		"<html>\x1b[31m\n<h1>":     "a web page: <html>[31m <h1>",
+		strings.Repeat("x", 1<<21): "a long body",
+		`{"detail":["x"],"title":"Too many ponies"}`:                               "500 Internal Server Error: Too many ponies",
+		`{"type":"urn:acme:error:serverInternal","detail":"no disk","status":"x"}`: "500 Internal Server Error: no disk",
+	} {
+		s := newSetup(t)
+		if _, err := s.Account(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.server.Answer("/new-order", 1, http.StatusInternalServerError, nil, body)
+		_, err := s.NewOrder(t.Context(), []string{name}, "")
+		wantPlain(t, err)
+		fault := (*cert.Fault)(nil)
+		if !errors.As(err, &fault) || !strings.Contains(fault.Problem.Message, says) || fault.Problem != fault.Problem.Clean() {
+			t.Errorf("%.50q: got %.500v; want a fault that says %q", body, err, says)
+		}
+	}
+}
+
 // TestF21_ARedirectedOrderIsNoOrder: lego would follow the redirection, and take the directory that it finds for an order.
 func TestF21_ARedirectedOrderIsNoOrder(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
+	if _, err := s.Account(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for _, status := range []int{http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusNotModified, http.StatusTemporaryRedirect} {
-		s.server.Answer("/new-order", 1, status, http.Header{"Location": {"/directory"}}, "")
+		before := s.server.Requests("/directory")
+		s.server.Answer("/new-order", 1, status, http.Header{"Location": {"/directory"}}, `{"status":"pending","identifiers":[{"type":"dns","value":"`+name+`"}],"authorizations":["/1"],"finalize":"/1"}`)
 		got, err := s.NewOrder(t.Context(), []string{name}, "")
-		if got != "" {
-			t.Errorf("%d: the order %q", status, got)
+		if n := s.server.Requests("/directory") - before; got != "" || n != 0 {
+			t.Errorf("%d: the order %q, and %d requests to where it was redirected", status, got, n)
 		}
 		wantPlain(t, err)
 	}
@@ -372,7 +406,7 @@ func TestA5_ARemedyNamesAStepThatWorks(t *testing.T) {
 		{"new terms at no web address", 403, nil, terms("data:text/plain,terms"), []string{"accept the CA's new terms"}},
 		{"a wrong profile", 400, nil, catest.Problem("invalidProfile", "see https://ca.test/profiles."), []string{"ACME_PROFILE", ": https://ca.test/profiles"}},
 		{"a pause", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+"."), []string{"(evercert request)", "daily attempt", ": " + long}},
-		{"a pause whose address is too long to be shown", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+strings.Repeat("y", 200)), []string{"lift the pause with the CA"}},
+		{"a pause whose address is too long to be shown", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+strings.Repeat("y", 300)), []string{"lift the pause with the CA"}},
 		{"a bad CSR", 400, nil, catest.Problem("badCSR", "weak"), []string{"the next attempt makes a new key and CSR", "contact support"}},
 	} {
 		s := newSetup(t)

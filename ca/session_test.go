@@ -8,7 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/acme/api"
+
+	"github.com/evercert/evercert/cert"
 )
 
 func TestRetryAfterIsReadInEveryForm(t *testing.T) {
@@ -133,5 +136,19 @@ func TestNextPageIsReadFromLinks(t *testing.T) {
 		if got := nextPage("https://ca.test/orders/1", http.Header{"Link": {`<https://ca.test/x>;rel="up"`, link}}); got != want {
 			t.Errorf("%s: got %q, want %q", link, got, want)
 		}
+	}
+}
+
+// TestF21_AFaultOfTheLibraryEndsOneCallOnly: lego dereferences what it reads; whatever gets past the checks of the answers must not end the process.
+func TestF21_AFaultOfTheLibraryEndsOneCallOnly(t *testing.T) {
+	t.Parallel()
+	s := &session{directoryURL: "https://ca.test/directory", key: newKey(t), timeout: time.Minute, transport: transportFunc(neverDone)}
+	_, err := s.call(t.Context(), anyAnswer, func(*api.Core) error {
+		var problem *acme.ProblemDetails
+		problem.Type = "as lego does for the problem document null"
+		return nil
+	})
+	if err == nil || errors.As(err, new(*cert.Failure)) {
+		t.Errorf("got %v; want a fault", err)
 	}
 }

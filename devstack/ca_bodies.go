@@ -13,12 +13,15 @@ import (
 
 // oddBodies are what an answer may hold in place of what it should.
 var oddBodies = map[string]func(a *answer, host string){
-	"empty":    func(a *answer, _ string) { a.replace("") },
-	"null":     func(a *answer, _ string) { a.replace("null") },
-	"list":     func(a *answer, _ string) { a.replace("[]") },
-	"object":   func(a *answer, _ string) { a.replace("{}") },
-	"text":     func(a *answer, _ string) { a.replace(`"text"`) },
-	"html":     func(a *answer, _ string) { a.retype("text/html"); a.replace("<html><body><h1>Welcome</h1></body></html>") },
+	"empty":  func(a *answer, _ string) { a.replace("") },
+	"null":   func(a *answer, _ string) { a.replace("null") },
+	"list":   func(a *answer, _ string) { a.replace("[]") },
+	"object": func(a *answer, _ string) { a.replace("{}") },
+	"text":   func(a *answer, _ string) { a.replace(`"text"`) },
+	"html": func(a *answer, _ string) {
+		a.retype("text/html")
+		a.replace("<html><body><h1>Welcome</h1></body></html>")
+	},
 	"cut":      func(a *answer, _ string) { a.body.Truncate(a.body.Len() / 2) }, // a whole message, unlike truncate
 	"long":     func(a *answer, _ string) { a.body.WriteString(strings.Repeat(" ", 2<<20)) },
 	"numbers":  func(a *answer, _ string) { a.replace(numbers(a.body.Bytes())) },
