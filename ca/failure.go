@@ -258,7 +258,7 @@ func (s *session) limited(problem *acme.ProblemDetails, header http.Header, err 
 	}
 	wait, asked := retryAfter(header)
 	if problem != nil && wait == 0 && pausedText.MatchString(problem.Detail) {
-		remedy := "mend what made the validations fail, and lift the pause with the CA; then request a certificate (evercert request), or wait for the daily attempt"
+		remedy := "mend what made the validations fail, and lift the pause with the CA; then hand the case back (evercert hand-back), or wait for the daily attempt"
 		if link := linkOf(problem, header); link != "" {
 			remedy += "; the CA's page: " + link
 		}

@@ -61,7 +61,7 @@ func TestRefusedOrders(t *testing.T) {
 		{"rate limit for a year", 429, after("31536000"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, 7 * 24 * time.Hour, 7 * 24 * time.Hour, ""},
 		{"rate limit without a time", 429, nil, catest.Problem("rateLimited", "slow down"), cert.Wait, cert.RateLimited, 0, 0, "slow down"},
 		{"rate limit of a load balancer", 429, after("5"), "<html>", cert.Wait, cert.RateLimited, time.Minute, time.Minute, ""},
-		{"paused name", 429, nil, catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "evercert request"},
+		{"paused name", 429, nil, catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "evercert hand-back"},
 		{"paused name, and an address", 429, nil, catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "https://portal.test/unpause?jwt=abc"},
 		{"paused name, retry at once", 429, after("0"), catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "daily attempt"},
 		{"load balancer busy", 503, after("30"), "<html>busy</html>", cert.Wait, cert.CAUnavailable, time.Minute, time.Minute, "503"},
