@@ -190,6 +190,9 @@ func TestMethodThatTheCADoesNotOfferIsRefused(t *testing.T) {
 	if f := want(t, err, cert.Refused, cert.CARejected); !strings.Contains(f.Problem.Message, "only dns-01") {
 		t.Errorf("message %q", f.Problem.Message)
 	}
+	if url, err = s.NewOrder(t.Context(), []string{name}, ""); err != nil { // the first was given back
+		t.Fatal(err)
+	}
 	_, err = s.Complete(t.Context(), url, newCSR(t, name), nil, nil)
 	wantPlain(t, err) // no method was given: our own fault
 }

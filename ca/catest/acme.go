@@ -122,6 +122,7 @@ func (s *Server) newOrder(w http.ResponseWriter, _ *http.Request, m message) {
 		return
 	}
 	for id, o := range s.orders { // as Boulder: the same order again while it is open
+		s.settle(o)
 		open := o.Status == acme.StatusPending || o.Status == acme.StatusReady
 		if open && o.account == m.header.KeyID && slices.Equal(o.Identifiers, request.Identifiers) && o.Profile == request.Profile {
 			w.Header().Set("Location", s.url("order", id))
@@ -177,7 +178,7 @@ func (s *Server) settle(o *order) {
 		switch s.authorizations[url[strings.LastIndexByte(url, '/')+1:]].Status {
 		case acme.StatusValid:
 			valid++
-		case acme.StatusInvalid:
+		case acme.StatusInvalid, acme.StatusDeactivated:
 			o.Status = acme.StatusInvalid
 			return
 		}
