@@ -142,6 +142,7 @@ func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response.Request = r
 	e.status, e.header = response.StatusCode, response.Header.Clone()
+	e.settleLocation(r.URL)
 	if response, err = e.read(response); err != nil {
 		return nil, fmt.Errorf("%s: %w", r.URL, err)
 	}
@@ -156,7 +157,6 @@ func (e *exchange) read(response *http.Response) (*http.Response, error) {
 		// lego would put the nonce into this Core, which is thrown away after the call.
 		e.session.keepNonce(response.Header.Get("Replay-Nonce"))
 		response.Header.Del("Replay-Nonce")
-		e.settleLocation(response.Request.URL)
 	case method == http.MethodGet && redirects(response):
 		return response, nil // which lego's client follows
 	case method == http.MethodGet:
