@@ -10,7 +10,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// FaultType is the type of an activity error that is nobody's verdict: a network or a fault of ours. Temporal retries it.
+// FaultType is the type of an activity error that is nobody's verdict: a network, a fault of ours or of another machine. Temporal retries it.
 const FaultType = "fault"
 
 // Verdict is what a workflow reads from an activity that failed for good.
@@ -30,7 +30,11 @@ func leave(err error) error {
 	case err == nil || errors.Is(err, context.Canceled):
 		return err
 	}
-	return temporal.NewApplicationErrorWithOptions(plain(err).Error(), FaultType, temporal.ApplicationErrorOptions{Cause: plain(errors.Unwrap(err))})
+	options := temporal.ApplicationErrorOptions{Cause: plain(errors.Unwrap(err))}
+	if fault, ok := errors.AsType[*cert.Fault](err); ok {
+		options.Details = []any{Verdict{Outcome: cert.Wait, Problem: fault.Problem.Clean()}}
+	}
+	return temporal.NewApplicationErrorWithOptions(plain(err).Error(), FaultType, options)
 }
 
 // plainError is an error and its causes as Temporal can keep them. Errors quote other people's texts, and one byte that is not UTF-8 keeps an
@@ -68,8 +72,7 @@ func verdict(f *cert.Failure, nonRetryable bool) error {
 // ReadVerdict is the other side of the door: what a failed activity means to the workflow. Faults that outlasted
 // their retries are a wait, never a failure of the tenant's.
 func ReadVerdict(err error) Verdict {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() != FaultType {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		var v Verdict
 		if app.Details(&v) == nil && v.Outcome != "" {
 			return v

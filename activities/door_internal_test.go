@@ -91,6 +91,18 @@ func TestAFaultIsRetriedAndThenAWait(t *testing.T) {
 	}
 }
 
+// TestF21_AFaultOfAnotherMachineIsRetriedAndThenToldAsItsOwn, not as one of evercert's.
+func TestF21_AFaultOfAnotherMachineIsRetriedAndThenToldAsItsOwn(t *testing.T) {
+	t.Parallel()
+	unreadable := cert.Problem{Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: "the CA answers a web page\x1b[31m"}
+	arrived := arrive(leave(fmt.Errorf("order: %w", &cert.Fault{Problem: unreadable, Err: io.ErrUnexpectedEOF})))
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, arrived, &app)
+	require.Equal(t, FaultType, app.Type())
+	require.False(t, app.NonRetryable())
+	require.Equal(t, Verdict{Outcome: cert.Wait, Problem: unreadable.Clean()}, ReadVerdict(arrived))
+}
+
 // TestF24_AFaultWithBytesThatAreNoTextArrives: gRPC refuses a message with a byte that isn't UTF-8, and the activity would never end.
 func TestF24_AFaultWithBytesThatAreNoTextArrives(t *testing.T) {
 	t.Parallel()

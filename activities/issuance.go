@@ -167,7 +167,28 @@ func (a *Issuance) order(ctx context.Context, i cert.Issuance, r OrderRequest) (
 	progress := func(step string) { a.Log.Debug("order", "issuance", i.ID, "order", i.OrderURL, "step", step) }
 	c, err := a.CA.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
 	c.Directory = authority.Directory
-	return c, err
+	return c, givenUp(i, err)
+}
+
+// longestOrder is how long an order may take. Domain validation takes minutes. Let's Encrypt's orders live for a week at most (RFC 8555 §7.1.3
+// expires); a CA that names no end, or gives odd answers about one order for ever, is not asked until the live certificate has ended.
+const longestOrder = 24 * time.Hour
+
+// givenUp returns err, or that the order is gone if its CA has had it for too long and is still no further.
+func givenUp(i cert.Issuance, err error) error {
+	var problem cert.Problem
+	if f, ok := errors.AsType[*cert.Failure](err); ok && f.Outcome == cert.Wait {
+		problem = f.Problem
+	} else if fault, ok := errors.AsType[*cert.Fault](err); ok {
+		problem = fault.Problem
+	}
+	age := time.Since(i.OrderedAt)
+	if problem.Code != cert.CAUnavailable || i.OrderedAt.IsZero() || age < longestOrder {
+		return err
+	}
+	problem.Message = fmt.Sprintf("the order has not become a certificate within %s: %s", age.Round(time.Hour), problem.Message)
+	problem.Remediation = "evercert places another order by itself"
+	return &cert.Failure{Outcome: cert.OrderGone, Problem: problem, Err: err}
 }
 
 // placedElsewhere returns a failure when an order was placed, or may have been, at another CA, or was placed by another account. It can be

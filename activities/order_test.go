@@ -257,6 +257,37 @@ func TestAnOrderThatIsNotAtItsEndKeepsItsBudget(t *testing.T) {
 	}
 }
 
+// TestF21_AnOrderThatNeverEndsIsGivenUpAfterADay: one in processing without an expiry, or one about which the CA gives odd answers for ever.
+func TestF21_AnOrderThatNeverEndsIsGivenUpAfterADay(t *testing.T) {
+	t.Parallel()
+	unavailable := cert.Problem{Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: "not finished"}
+	for what, test := range map[string]struct {
+		err  error
+		age  time.Duration
+		want cert.Outcome
+	}{
+		"processing, young":          {&cert.Failure{Outcome: cert.Wait, Problem: unavailable}, 23 * time.Hour, cert.Wait},
+		"processing, old":            {&cert.Failure{Outcome: cert.Wait, Problem: unavailable}, 25 * time.Hour, cert.OrderGone},
+		"odd answers, young":         {&cert.Fault{Problem: unavailable, Err: errLost}, 23 * time.Hour, cert.Wait},
+		"odd answers, old":           {&cert.Fault{Problem: unavailable, Err: errLost}, 25 * time.Hour, cert.OrderGone},
+		"the CA is away, old":        {errLost, 25 * time.Hour, cert.Wait},
+		"the account is wrong, old":  {&cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.AccountProblem}}, 25 * time.Hour, cert.Wait},
+		"refused, old":               {&cert.Failure{Outcome: cert.Refused, Problem: unavailable}, 25 * time.Hour, cert.Refused},
+		"placed before it was noted": {&cert.Fault{Problem: unavailable, Err: errLost}, 0, cert.Wait},
+	} {
+		o := withCSR(t)
+		i := o.issuances[issuanceID]
+		i.OrderURL, i.OrderTries, i.Directory, i.AccountURL = "https://ca.example/order/1", 1, o.identity.Directory, o.identity.AccountURI
+		if test.age > 0 {
+			i.OrderedAt = time.Now().Add(-test.age)
+		}
+		o.issuances[issuanceID] = i
+		o.breaks(fault{call: "Complete", err: test.err})
+		_, err := o.orderCertificate()
+		require.Equal(t, test.want, activities.ReadVerdict(err).Outcome, what)
+	}
+}
+
 func TestBudgetsThatCannotBeSettledAreOnlyLogged(t *testing.T) {
 	t.Parallel()
 	o := withCSR(t)

@@ -179,20 +179,19 @@ func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 		a.log.Info("agreeing to the CA's terms of service", "terms", terms)
 	}
 	request := acme.Account{TermsOfServiceAgreed: true, Contact: a.cfg.contacts()}
-	var account acme.ExtendedAccount
-	_, err = s.call(ctx, func(core *api.Core) (err error) {
+	header, err := s.call(ctx, anyAnswer, func(core *api.Core) (err error) {
 		if a.cfg.EABKeyID != "" {
-			account, err = core.Accounts.NewEAB(request, a.cfg.EABKeyID, string(a.cfg.EABKey))
+			_, err = core.Accounts.NewEAB(request, a.cfg.EABKeyID, string(a.cfg.EABKey))
 		} else {
-			account, err = core.Accounts.New(request)
+			_, err = core.Accounts.New(request)
 		}
 		return err
 	})
-	switch status, _ := refusal(err); {
-	case status == 0 && usableURL(account.Location): // the URL stands in the header: a body that was cut off takes nothing from us
-		return account.Location, nil
+	switch location := header.Get("Location"); {
+	case accepted(err) && usableURL(location): // the URL stands in the header: a body that was cut off takes nothing from us
+		return location, nil
 	case err == nil:
-		return "", errors.New("register: the CA's answer names no account")
+		return "", s.fault("register", errors.New("the answer names no account"))
 	default:
 		return "", s.registrationFailure(err)
 	}

@@ -44,11 +44,13 @@ type Sealer interface {
 	Unseal(sealed []byte, id string) ([]byte, error)
 }
 
-// Solver shows the CA what its challenges ask for. Both methods may be called again for the same challenge, and
+// Solver shows the CA what its challenges ask for. Present and CleanUp may be called again for the same challenge, and
 // CleanUp for one that is not there.
 type Solver interface {
 	Present(ctx context.Context, c cert.Challenge) error
 	CleanUp(ctx context.Context, c cert.Challenge) error
+	// Shown reports whether a challenge is presented, by whichever process, and was not taken back.
+	Shown(ctx context.Context, c cert.Challenge) (bool, error)
 }
 
 // Authority is one account at one CA. It is made once per process and is safe for concurrent use.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-acme/lego/v4/acme"
-	"github.com/go-acme/lego/v4/acme/api"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -187,11 +186,7 @@ func (a *Authority) endTrial() (was bool) {
 
 // accountWorks asks the CA for the account (RFC 8555 §7.3.6: whatever a deactivated account asks for is answered unauthorized).
 func (a *Authority) accountWorks(ctx context.Context, s *session) (bool, error) {
-	var account acme.Account
-	_, err := s.call(ctx, func(core *api.Core) (err error) {
-		account, err = core.Accounts.Get(s.accountURL)
-		return err
-	})
+	account, err := s.account(ctx)
 	switch {
 	case refusedAs(err, unauthorized):
 		return false, nil

@@ -3,6 +3,8 @@ package ca
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,11 +31,11 @@ func (c *completion) authorize(ctx context.Context, urls []string) error {
 	for _, url := range urls {
 		group.Go(func() error { return c.validate(groupCtx, url) })
 	}
-	err := group.Wait()
-	if err == nil || final(err) {
-		c.cleanUp(ctx)
+	if err := group.Wait(); err != nil {
+		return err
 	}
-	return err
+	c.cleanUp(ctx)
+	return nil
 }
 
 // validate stays with one authorization until it is valid (RFC 8555 §7.5.1).
@@ -44,19 +46,27 @@ func (c *completion) validate(ctx context.Context, url string) error {
 		if err != nil {
 			return c.orderFailure(ctx, "read an authorization", err)
 		}
+		c.noteStatus(url, authorization.Status)
 		switch authorization.Status {
 		case acme.StatusValid:
 			c.tell(name(authorization) + " is validated")
 			return nil
 		case acme.StatusInvalid:
-			return c.session.validationFailure(authorization)
+			return c.validationFailure(ctx, url, authorization)
 		case acme.StatusPending:
 		default:
 			return c.session.orderGone(fmt.Sprintf("the authorization of %s is %s", name(authorization), authorization.Status), nil)
 		}
-		wait := retryAfter(header)
+		challenge, err := c.choose(authorization)
+		if err != nil {
+			return err
+		}
+		if challenge.Status == acme.StatusInvalid { // for good, whatever the CA says of its authorization (RFC 8555 §7.1.6)
+			return c.validationFailure(ctx, url, authorization)
+		}
+		wait, _ := retryAfter(header)
 		if !answered {
-			if err := c.answer(ctx, authorization, url); err != nil {
+			if err := c.answer(ctx, authorization, challenge, url); err != nil {
 				return err
 			}
 			answered, wait = true, 0 // the CA was asked to wait for us, not we for it
@@ -67,24 +77,14 @@ func (c *completion) validate(ctx context.Context, url string) error {
 	}
 }
 
-// answer shows what one of the challenges asks for and tells the CA to look, if it hasn't been told. Presenting again does
+// answer shows what a challenge asks for and tells the CA to look, if it hasn't been told. Presenting again does
 // no harm, and after a crash it may be needed again: the CA looks more than once and from several places.
-func (c *completion) answer(ctx context.Context, authorization acme.Authorization, url string) error {
-	challenge, err := c.choose(authorization)
+func (c *completion) answer(ctx context.Context, authorization acme.Authorization, challenge acme.Challenge, url string) error {
+	wanted, err := c.wanted(ctx, authorization, challenge)
 	if err != nil {
 		return err
 	}
-	wanted := cert.Challenge{Name: authorization.Identifier.Value, Method: cert.Method(challenge.Type), Token: challenge.Token}
-	_, err = c.session.call(ctx, func(core *api.Core) (err error) {
-		wanted.KeyAuthorization, err = core.GetKeyAuthorization(challenge.Token)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("make the key authorization for %s: %w", wanted.Name, err)
-	}
-	c.mu.Lock()
-	c.presented = append(c.presented, wanted) // before it is: a presentation that fails half-way is taken back as well
-	c.mu.Unlock()
+	c.noteShown(wanted) // before it is: a presentation that fails half-way is taken back as well
 	if err := c.authority.solver.Present(ctx, wanted); err != nil {
 		return fmt.Errorf("present the %s challenge for %s: %w", wanted.Method, wanted.Name, err)
 	}
@@ -92,18 +92,43 @@ func (c *completion) answer(ctx context.Context, authorization acme.Authorizatio
 		return nil
 	}
 	c.tell(fmt.Sprintf("challenge %s of %s is ready", challenge.Type, name(authorization)))
-	_, err = c.session.call(ctx, func(core *api.Core) error {
+	_, err = c.session.call(ctx, anyAnswer, func(core *api.Core) error {
 		_, err := core.Challenges.New(challenge.URL)
 		return err
 	})
-	switch {
-	case err == nil:
+	switch status, _ := refusal(err); {
+	case accepted(err): // what the answer says is read from the authorization
 		return nil
-	case refusedAs(err, malformed): // as Boulder and Pebble refuse a challenge that is posted a second time
+	case refusedAs(err, malformed), status == http.StatusConflict: // as Boulder and Pebble, and others, refuse a challenge that is posted a second time
 		return c.answeredMeanwhile(ctx, err, url, challenge.URL)
 	default:
 		return c.orderFailure(ctx, "answer the challenge for "+wanted.Name, err)
 	}
+}
+
+// wanted is what a challenge asks to be shown.
+func (c *completion) wanted(ctx context.Context, authorization acme.Authorization, challenge acme.Challenge) (cert.Challenge, error) {
+	wanted := cert.Challenge{Name: authorization.Identifier.Value, Method: cert.Method(challenge.Type), Token: challenge.Token}
+	_, err := c.session.call(ctx, anyAnswer, func(core *api.Core) (err error) {
+		wanted.KeyAuthorization, err = core.GetKeyAuthorization(challenge.Token)
+		return err
+	})
+	if err != nil {
+		return cert.Challenge{}, fmt.Errorf("make the key authorization for %s: %w", wanted.Name, err)
+	}
+	return wanted, nil
+}
+
+func (c *completion) noteShown(challenge cert.Challenge) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.presented = append(c.presented, challenge)
+}
+
+func (c *completion) noteStatus(authorization, status string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.decided[authorization] = status != acme.StatusPending
 }
 
 // answeredMeanwhile returns nil if a challenge was refused because another run of this order posted it just before, which
@@ -129,7 +154,7 @@ func (c *completion) choose(authorization acme.Authorization) (acme.Challenge, e
 	var offered []string
 	for _, challenge := range authorization.Challenges {
 		if challenge.Type == string(method) {
-			return challenge, nil
+			return challenge, c.usable(challenge)
 		}
 		offered = append(offered, challenge.Type)
 	}
@@ -139,6 +164,18 @@ func (c *completion) choose(authorization acme.Authorization) (acme.Challenge, e
 		Remediation: "contact support: another validation method or another CA is needed",
 	}}
 }
+
+// usable returns an error for a challenge that can't be answered. A token becomes a part of a path and is kept: it must be base64url (RFC 8555 §8.1).
+func (c *completion) usable(challenge acme.Challenge) error {
+	const longest = 500
+	if challenge.URL == "" || len(challenge.Token) > longest || !tokens.MatchString(challenge.Token) {
+		why := fmt.Errorf("its %s challenge has no address, or a token that is no base64url: %q", challenge.Type, cert.Line(challenge.Token, maxQuote))
+		return c.session.fault("read an authorization", why)
+	}
+	return nil
+}
+
+var tokens = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // cleanUp takes back what was presented for an order that has no more use for it.
 func (c *completion) cleanUp(ctx context.Context) {
@@ -155,6 +192,37 @@ func (c *completion) cleanUp(ctx context.Context) {
 	}
 }
 
+// giveBack deactivates the authorizations that an order leaves pending when it ends without a certificate (RFC 8555 §7.5.2). CAs limit how many
+// of them an account may have. What can't be given back expires.
+func (c *completion) giveBack(ctx context.Context, because error) {
+	if refusedAs(because, accountDoesNotExist) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(maxAuthorizations)
+	for _, url := range c.authorizations {
+		if c.decided[url] {
+			continue
+		}
+		group.Go(func() error {
+			authorization, _, err := c.session.authorization(ctx, url)
+			if err == nil && authorization.Status == acme.StatusPending {
+				c.deactivate(ctx, url)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // there are no errors
+}
+
+// deactivate gives an authorization back. CAs refuse that for one that has come to its end: then there is nothing to give back.
+func (c *completion) deactivate(ctx context.Context, url string) {
+	_, err := c.session.call(ctx, anyAnswer, func(core *api.Core) error { return core.Authorizations.Deactivate(url) })
+	c.authority.log.Debug("an authorization is given back", "authorization", url, "error", err)
+}
+
 // name is the order's name that an authorization is for.
 func name(authorization acme.Authorization) string {
 	if authorization.Wildcard {
@@ -163,19 +231,77 @@ func name(authorization acme.Authorization) string {
 	return authorization.Identifier.Value
 }
 
-// validationFailure says why a validation failed, by the challenge that failed.
-func (s *session) validationFailure(authorization acme.Authorization) error {
-	for _, challenge := range authorization.Challenges {
-		if challenge.Error != nil {
-			return s.refused(name(authorization), challenge.Error)
-		}
+// validationFailure says why a validation failed, by the challenge that failed. It is a verdict on the name only if evercert has answered a
+// challenge of the authorization. Some CAs give an authorization that has failed to each new order: it is deactivated (RFC 8555 §7.5.2), and the
+// order given up.
+func (c *completion) validationFailure(ctx context.Context, url string, authorization acme.Authorization) error {
+	shown, err := c.wasShown(ctx, authorization)
+	if err != nil {
+		return err
 	}
-	return s.orderGone(fmt.Sprintf("the authorization of %s failed, and the CA gives no reason", name(authorization)), nil)
+	problem := reasonOf(authorization)
+	switch {
+	case !shown:
+		c.deactivate(ctx, url)
+		why := fmt.Sprintf("the CA gave it an authorization of %s that had failed before", name(authorization))
+		if problem != nil {
+			why += ": " + detail(problem)
+		}
+		return c.session.orderGone(why, nil)
+	case problem == nil:
+		return c.session.orderGone(fmt.Sprintf("the authorization of %s failed, and the CA gives no reason", name(authorization)), nil)
+	}
+	return c.session.refused(name(authorization), c.csr.DNSNames, problem)
 }
 
-// refused is the verdict on a name or an order. A fault of the CA's own, and an order that failed for a reason that evercert doesn't know,
-// are nobody's failure.
-func (s *session) refused(name string, problem *acme.ProblemDetails) error {
+// wasShown reports whether the answer to a challenge of the authorization is shown: by this run, or by an earlier one that did not come to the
+// end. What is shown for an authorization that has failed is noted, to be taken back.
+func (c *completion) wasShown(ctx context.Context, authorization acme.Authorization) (shown bool, err error) {
+	for _, challenge := range authorization.Challenges {
+		if !slices.Contains(methods, cert.Method(challenge.Type)) || c.usable(challenge) != nil {
+			continue
+		}
+		wanted, err := c.wanted(ctx, authorization, challenge)
+		if err != nil {
+			return false, err
+		}
+		c.mu.Lock()
+		here := slices.Contains(c.presented, wanted)
+		c.mu.Unlock()
+		if here {
+			return true, nil
+		}
+		before, err := c.authority.solver.Shown(ctx, wanted)
+		if err != nil {
+			return false, fmt.Errorf("ask whether the %s challenge for %s was answered: %w", wanted.Method, wanted.Name, err)
+		}
+		if before {
+			c.noteShown(wanted)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// methods are those of challenges that can be answered.
+var methods = []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}
+
+// reasonOf is why a validation failed, nil if the CA doesn't say.
+func reasonOf(authorization acme.Authorization) *acme.ProblemDetails {
+	for _, challenge := range authorization.Challenges {
+		if challenge.Error != nil {
+			return challenge.Error
+		}
+	}
+	return nil
+}
+
+// refused is the verdict on a name, or on an order for these names. A fault of the CA's own, a failure at the registry, and an order that failed for
+// a reason that evercert doesn't know, are nobody's failure.
+func (s *session) refused(name string, names []string, problem *acme.ProblemDetails) error {
+	if p, elsewhere := s.registryProblem(names, problem); elsewhere {
+		return &cert.Failure{Outcome: cert.OrderGone, RetryAfter: registryRetry, Problem: p, Err: problem}
+	}
 	outcome, wait := cert.Refused, time.Duration(0)
 	switch kind := decidingKind(problem); {
 	case kind == serverInternal:

@@ -26,9 +26,13 @@ type completion struct {
 	csr       *x509.CertificateRequest
 	methods   map[string]cert.Method
 
+	authorizations []string // of the order, once it was read
+	unready        int      // how often a finalize was refused though the order was ready
+
 	mu        sync.Mutex // authorizations run at the same time
 	progress  func(step string)
 	presented []cert.Challenge
+	decided   map[string]bool // authorizations that are not pending any more, by URL
 }
 
 // Complete takes an order, however far it is, to its certificate: it answers the challenges by the methods given for the
@@ -43,7 +47,7 @@ func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte
 	if err != nil {
 		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
 			Code: cert.CSRRejected, WhoActs: cert.PlatformActs, Message: "the certificate signing request can't be read",
-			Remediation: "request a certificate, which makes a new one",
+			Remediation: newCSRRemedy,
 		}}
 	}
 	if progress == nil {
@@ -58,8 +62,12 @@ func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte
 	if err != nil {
 		return cert.Certificate{}, err
 	}
-	c := &completion{authority: a, session: s, orderURL: orderURL, csr: csr, methods: methods, progress: progress}
+	c := &completion{authority: a, session: s, orderURL: orderURL, csr: csr, methods: methods, progress: progress, decided: map[string]bool{}}
 	done, err := c.run(limited)
+	if final(err) {
+		c.cleanUp(ctx)
+		c.giveBack(ctx, err)
+	}
 	if outOfTime := limited.Err() != nil && ctx.Err() == nil; outOfTime && !errors.As(err, new(*cert.Failure)) && err != nil {
 		err = &cert.Failure{Outcome: cert.Wait, Err: err, Problem: cert.Problem{
 			Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s has not finished the order within %s", s.name, completeWithin),
@@ -78,7 +86,8 @@ func (c *completion) run(ctx context.Context) (cert.Certificate, error) {
 			return cert.Certificate{}, c.orderFailure(ctx, "read the order", err)
 		}
 		order := extended.Order
-		wait := retryAfter(header)
+		c.authorizations = order.Authorizations
+		wait, _ := retryAfter(header)
 		if err := c.check(order); err != nil {
 			return cert.Certificate{}, err
 		}
@@ -113,27 +122,34 @@ func (c *completion) check(order acme.Order) error {
 		return &cert.Failure{Outcome: cert.Refused, Problem: cert.Problem{
 			Code: cert.CARejected, WhoActs: cert.PlatformActs,
 			Message:     fmt.Sprintf("the order at %s is for %s, the CSR for %v", c.session.name, cert.Line(fmt.Sprint(identifiers(order)), cert.MaxDetail), c.csr.DNSNames),
-			Remediation: "request a certificate, which places a new order; if it happens again, contact support",
+			Remediation: newOrderRemedy,
 		}}
 	}
-	if (order.Status == acme.StatusPending || order.Status == acme.StatusReady) && expired(order.Expires) {
+	// After that time the server considers it invalid (RFC 8555 §7.1.3), whatever status it shows. A certificate that was issued stays.
+	if open := order.Status != acme.StatusValid && order.Status != acme.StatusInvalid; open && expired(order.Expires) {
 		return c.session.orderGone("it expired at "+cert.Line(order.Expires, cert.MaxBy), nil)
 	}
 	return nil
 }
 
+// maxUnready is how often a finalize is sent again within a run when the CA says that the order is not ready, though it reads as ready.
+const maxUnready = 3
+
 // finalize sends the CSR (RFC 8555 §7.4) and returns how long the CA wants to be left alone then. Whatever the CA says about the order's
 // state is not believed but read anew: another run may have finalized it just now.
 func (c *completion) finalize(ctx context.Context, url string) (time.Duration, error) {
 	var order acme.ExtendedOrder
-	header, err := c.session.call(ctx, func(core *api.Core) (err error) {
+	header, err := c.session.call(ctx, orderAnswer, func(core *api.Core) (err error) {
 		order, err = core.Orders.UpdateForCSR(url, c.csr.Raw)
 		return err
 	})
-	switch {
-	case refusedAs(err, orderNotReady):
-		return retryAfter(header), nil
-	case invalidated(err):
+	status, _ := refusal(err)
+	switch notReady := status == http.StatusConflict || refusedAs(err, orderNotReady); {
+	case notReady && c.unready < maxUnready:
+		c.unready++
+		wait, _ := retryAfter(header)
+		return wait, nil
+	case err != nil && accepted(err): // the CA has the CSR, and its answer is lost or odd, or the order has failed, which lego takes for an error
 		return 0, nil
 	case err != nil:
 		return 0, c.orderFailure(ctx, "finalize the order", err)
@@ -141,32 +157,33 @@ func (c *completion) finalize(ctx context.Context, url string) (time.Duration, e
 		return 0, nil
 	}
 	c.tell("finalized")
-	return retryAfter(header), nil
-}
-
-// invalidated tells an order that failed while it was finalized, which lego returns as an error though the request succeeded.
-func invalidated(err error) bool {
-	status, _ := refusal(err)
-	var problem *acme.ProblemDetails
-	return status == 0 && errors.As(err, &problem)
+	wait, _ := retryAfter(header)
+	return wait, nil
 }
 
 // whyInvalid finds out what made an order fail: a validation, or else what the order itself says.
 func (c *completion) whyInvalid(ctx context.Context, order acme.Order) error {
+	var unread error
 	for _, url := range order.Authorizations {
 		authorization, _, err := c.session.authorization(ctx, url)
-		if status, _ := refusal(err); status == http.StatusNotFound {
+		switch status, _ := refusal(err); {
+		case status == http.StatusNotFound || status == http.StatusGone:
 			continue
-		}
-		if err != nil {
+		case misread(err):
+			unread = err
+			continue
+		case err != nil:
 			return c.orderFailure(ctx, "read why the order failed", err)
 		}
-		if authorization.Status == acme.StatusInvalid {
-			return c.session.validationFailure(authorization)
+		if authorization.Status == acme.StatusInvalid && (reasonOf(authorization) != nil || order.Error == nil) {
+			return c.validationFailure(ctx, url, authorization)
 		}
 	}
-	if order.Error != nil {
-		return c.session.refused("", order.Error)
+	switch {
+	case order.Error != nil:
+		return c.session.refused("", c.csr.DNSNames, order.Error)
+	case unread != nil:
+		return c.orderFailure(ctx, "read why the order failed", unread)
 	}
 	return c.session.orderGone("it failed, and the CA gives no reason", nil)
 }

@@ -9,8 +9,8 @@
 //	finalize     the next run reads the order: it is processing or valid. One order has one CSR, so a repeated finalize changes nothing.
 //	download     the next run downloads the same certificate.
 //
-// What an error means for the issuance is said by cert.Failure. An error without one is the network's or our own fault, and the
-// step can be tried again at once.
+// What an error means for the issuance is said by cert.Failure. An error without one is the network's or our own fault, or, with a cert.Fault,
+// the CA's, and the step can be tried again at once. No answer of a CA ends the process: each is checked before lego sees it (answers.go).
 //
 // The package uses lego's acme/api only. lego's Obtain sleeps for seconds at each name, takes no context and can't go on
 // with an order that exists.

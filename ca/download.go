@@ -17,27 +17,30 @@ import (
 
 // download fetches the certificate of a valid order and checks it.
 func (c *completion) download(ctx context.Context, url string) (cert.Certificate, error) {
-	chain, _, err := c.session.get(ctx, url)
+	chain, _, err := c.session.get(ctx, url, chainAnswer)
 	if err != nil {
 		return cert.Certificate{}, c.session.failure("download the certificate", err)
 	}
-	certificate, err := readCertificate(chain, c.csr, time.Now())
+	certificates, err := parseChain(chain)
+	if err != nil { // the order is valid, and its certificate can be asked for again
+		return cert.Certificate{}, c.session.fault("download the certificate", err)
+	}
+	certificate, err := checkCertificate(certificates, c.csr)
 	if err != nil {
 		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
 			Code: cert.CARejected, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s issued a certificate that can't be used: %s", c.session.name, cert.Line(err.Error(), cert.MaxDetail)),
-			Remediation: "request a certificate, which places a new order; if it happens again, contact support",
+			Remediation: newOrderRemedy,
 		}}
+	}
+	if !time.Now().Before(certificate.NotAfter) { // an order that was left alone for as long as its certificate lived
+		return cert.Certificate{}, c.session.orderGone("its certificate expired at "+certificate.NotAfter.Format(time.RFC3339), nil)
 	}
 	c.tell("certificate is downloaded")
 	return certificate, nil
 }
 
-// readCertificate refuses a chain whose first certificate is not what the CSR asked for.
-func readCertificate(chain []byte, csr *x509.CertificateRequest, now time.Time) (cert.Certificate, error) {
-	certificates, err := parseChain(chain)
-	if err != nil {
-		return cert.Certificate{}, err
-	}
+// checkCertificate refuses a chain whose first certificate is not what the CSR asked for.
+func checkCertificate(certificates []*x509.Certificate, csr *x509.CertificateRequest) (cert.Certificate, error) {
 	leaf := certificates[0]
 	key, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	switch {
@@ -45,8 +48,6 @@ func readCertificate(chain []byte, csr *x509.CertificateRequest, now time.Time) 
 		return cert.Certificate{}, errors.New("its public key is not the one of the CSR")
 	case !sameNames(leaf.DNSNames, csr.DNSNames):
 		return cert.Certificate{}, fmt.Errorf("it is for %v; the CSR is for %v", leaf.DNSNames, csr.DNSNames)
-	case !now.Before(leaf.NotAfter):
-		return cert.Certificate{}, fmt.Errorf("it expired at %s", leaf.NotAfter.Format(time.RFC3339))
 	}
 	issuer := leaf.Issuer.CommonName
 	if issuer == "" && len(leaf.Issuer.Organization) > 0 {

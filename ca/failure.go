@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-acme/lego/v4/acme"
 
@@ -66,6 +67,17 @@ func refusal(err error) (status int, problem *acme.ProblemDetails) {
 	return answer.status, problem
 }
 
+// accepted reports whether the CA did what it was asked for, even if the rest of its answer is lost or can't be read.
+func accepted(err error) bool {
+	var answer *answerError
+	return err == nil || errors.As(err, &answer) && answer.status >= http.StatusOK && answer.status < http.StatusMultipleChoices
+}
+
+// misread reports whether the CA did what it was asked for, and answered something that is no such resource.
+func misread(err error) bool {
+	return accepted(err) && errors.As(err, new(*unreadable))
+}
+
 // refusedAs tells whether the CA answered with a problem of this type.
 func refusedAs(err error, kind string) bool {
 	_, problem := refusal(err)
@@ -75,20 +87,20 @@ func refusedAs(err error, kind string) bool {
 func kindOf(problemType string) string { return strings.TrimPrefix(problemType, typePrefix) }
 
 // failure says what an error of a call means for the issuance. Errors of the network, and faults of the CA that it
-// gives no time for, stay plain errors: the step can be tried again at once.
+// gives no time for, are no cert.Failure: the step can be tried again at once.
 func (s *session) failure(step string, err error) error {
-	wrapped := fmt.Errorf("%s at %s: %w", step, s.name, err)
 	var answer *answerError
 	if !errors.As(err, &answer) {
-		return wrapped
+		return fmt.Errorf("%s at %s: %w", step, s.name, err)
 	}
+	wrapped := s.fault(step, err)
 	status, problem := refusal(err)
-	wait := retryAfter(answer.header)
+	wait, said := retryAfter(answer.header)
 	switch {
 	case status == http.StatusTooManyRequests || refusedAs(err, rateLimited):
 		return s.limited(problem, answer.header, wrapped)
-	case status >= http.StatusInternalServerError && wait > 0:
-		return &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Err: wrapped, Problem: cert.Problem{
+	case said && (status >= http.StatusInternalServerError || status != 0 && problem == nil):
+		return &cert.Failure{Outcome: cert.Wait, RetryAfter: max(wait, leastWait), Err: wrapped, Problem: cert.Problem{
 			Code: cert.CAUnavailable, WhoActs: cert.CAActs,
 			Message:     fmt.Sprintf("%s is busy or down (%d %s)", s.name, status, http.StatusText(status)),
 			Remediation: "evercert goes on by itself when the CA is back",
@@ -100,7 +112,10 @@ func (s *session) failure(step string, err error) error {
 	case badNonce, orderNotReady, serverInternal: // the next run reads the order anew and sees how it stands
 		return wrapped
 	case unauthorized, userActionRequired, externalAccountRequired, invalidContact, unsupportedContact, invalidProfile:
-		return s.accountFailure(problem, wrapped)
+		return s.accountFailure(problem, answer.header, wrapped)
+	}
+	if p, elsewhere := s.registryProblem(nil, problem); elsewhere {
+		return &cert.Failure{Outcome: cert.Wait, RetryAfter: registryRetry, Problem: p, Err: wrapped}
 	}
 	f := &cert.Failure{Outcome: cert.Refused, Problem: s.problem("", problem), Err: wrapped}
 	if !isRefusal(decidingKind(problem)) { // not counted against the tenant: people have to find out what it means
@@ -108,6 +123,34 @@ func (s *session) failure(step string, err error) error {
 	}
 	return f
 }
+
+// fault returns the error of a step, which can be tried again. If the CA answered, it carries the problem that people read when no try helps.
+func (s *session) fault(step string, err error) error {
+	wrapped := fmt.Errorf("%s at %s: %w", step, s.name, err)
+	var answer *answerError
+	if errors.As(err, &answer) && answer.status == 0 {
+		return wrapped
+	}
+	return &cert.Fault{Err: wrapped, Problem: cert.Problem{
+		Code: cert.CAUnavailable, WhoActs: cert.CAActs,
+		Message:     cert.Line(fmt.Sprintf("%s gives no answer that evercert can use: %s", s.name, summary(err)), cert.MaxDetail),
+		Remediation: "evercert tries again by itself",
+	}}
+}
+
+// summary says what was wrong with an answer, without the addresses that were asked.
+func summary(err error) string {
+	if odd, ok := errors.AsType[*unreadable](err); ok {
+		return odd.Error()
+	}
+	if status, problem := refusal(err); problem != nil {
+		return fmt.Sprintf("%d %s: %s", status, http.StatusText(status), detail(problem))
+	}
+	return err.Error()
+}
+
+// leastWait is the shortest wait after a refusal: "Retry-After: 0", or a clock that is behind, must not make a domain ask without end.
+const leastWait = time.Minute
 
 // unknownRetry is when something is tried again that a CA refused for a reason that evercert doesn't know.
 const unknownRetry = time.Hour
@@ -133,7 +176,7 @@ func (a *Authority) orderFailure(ctx context.Context, s *session, step string, e
 			return errors.Join(s.failure(step, err), forgetErr)
 		}
 		return s.orderGone("the account that placed the order is not known to the CA any more", err)
-	case status == http.StatusNotFound || refusedAs(err, unauthorized):
+	case status == http.StatusNotFound || status == http.StatusGone || refusedAs(err, unauthorized):
 		return s.orderGone("the CA does not know the order any more", err)
 	default:
 		return s.failure(step, err)
@@ -143,8 +186,11 @@ func (a *Authority) orderFailure(ctx context.Context, s *session, step string, e
 // registrationFailure is failure for newAccount: whatever is wrong with an account, people must mend it.
 func (s *session) registrationFailure(err error) error {
 	status, problem := refusal(err)
-	if problem != nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests && !refusedAs(err, badNonce) {
-		return s.accountFailure(problem, fmt.Errorf("register at %s: %w", s.name, err))
+	if problem != nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests &&
+		!refusedAs(err, badNonce) && !refusedAs(err, rateLimited) && !refusedAs(err, serverInternal) {
+		var answer *answerError
+		errors.As(err, &answer)
+		return s.accountFailure(problem, answer.header, fmt.Errorf("register at %s: %w", s.name, err))
 	}
 	return s.failure("register", err)
 }
@@ -156,23 +202,25 @@ func (s *session) orderGone(why string, err error) error {
 	}}
 }
 
-func (s *session) accountFailure(problem *acme.ProblemDetails, err error) error {
-	remedy := "mend the account with the CA; evercert tries it by itself and goes on"
+// accountFailure is what is wrong with the account. Nobody has to ask for a certificate afterwards: a request waits for the account as well.
+func (s *session) accountFailure(problem *acme.ProblemDetails, header http.Header, err error) error {
+	remedy := "mend the account with the CA"
+	then := "; evercert tries the account by itself, within the hour, and all domains go on"
 	switch kindOf(problem.Type) {
 	case userActionRequired:
-		remedy = "read and accept the CA's new terms; evercert tries the account by itself and goes on"
-		if problem.Instance != "" {
-			remedy += ": " + cert.Line(problem.Instance, cert.MaxLink)
-		}
+		remedy = "read and accept the CA's new terms"
 	case externalAccountRequired:
-		remedy = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you, and restart the workers"
+		remedy, then = "set ACME_EAB_KID and ACME_EAB_HMAC to the key that the CA gave you, and restart the workers", ""
 	case invalidContact, unsupportedContact:
-		remedy = "set ACME_CONTACT to an e-mail address that the CA accepts, and restart the workers"
+		remedy, then = "set ACME_CONTACT to an e-mail address that the CA accepts, and restart the workers", ""
 	case invalidProfile:
-		remedy = "set ACME_PROFILE to a profile that the CA offers, and restart the workers"
+		remedy, then = "set ACME_PROFILE to a profile that the CA offers, and restart the workers", ""
+	}
+	if link := linkOf(problem, header); link != "" {
+		then += ": " + link
 	}
 	return &cert.Failure{Outcome: cert.Wait, Err: err, Problem: cert.Problem{
-		Code: cert.AccountProblem, WhoActs: cert.PlatformActs, Remediation: remedy,
+		Code: cert.AccountProblem, WhoActs: cert.PlatformActs, Remediation: remedy + then,
 		Message: fmt.Sprintf("%s refuses evercert's account: %s", s.name, detail(problem)),
 	}}
 }
@@ -182,23 +230,45 @@ var (
 	// with an address where people lift the pause (boulder probs.Paused).
 	pausedText = regexp.MustCompile(`(?i)\bpaused\b|temporarily prevented from requesting`)
 	address    = regexp.MustCompile(`https?://[^\s"'<>]+`)
+	termsLink  = regexp.MustCompile(`<(https?://[^>]+)>\s*;[^,]*\brel="?terms-of-service\b`)
 )
+
+// linkOf is where the CA sends people: the instance of the problem (RFC 8555 §7.3.3), the terms of service, or an address in its words; "" if it
+// names none, or one that is too long to be shown.
+func linkOf(problem *acme.ProblemDetails, header http.Header) string {
+	link := strings.TrimRight(address.FindString(problem.Detail), ".,;)")
+	for _, value := range header.Values("Link") {
+		if m := termsLink.FindStringSubmatch(value); m != nil {
+			link = m[1]
+		}
+	}
+	if address.FindString(problem.Instance) == problem.Instance && problem.Instance != "" {
+		link = problem.Instance
+	}
+	if link = cert.Line(link, maxURL); utf8.RuneCountInString(link) > cert.MaxLink {
+		return ""
+	}
+	return link
+}
 
 func (s *session) limited(problem *acme.ProblemDetails, header http.Header, err error) error {
 	said := "too many requests"
 	if problem != nil && problem.Detail != "" {
 		said = detail(problem)
 	}
-	wait := retryAfter(header)
+	wait, asked := retryAfter(header)
 	if problem != nil && wait == 0 && pausedText.MatchString(problem.Detail) {
-		remedy := "ask the CA to lift the pause, then request a certificate"
-		if link := address.FindString(problem.Detail); link != "" {
-			remedy = "mend what made the validations fail, lift the pause at the address, then request a certificate: " + cert.Line(strings.TrimRight(link, ".,"), cert.MaxLink)
+		remedy := "mend what made the validations fail, and lift the pause with the CA; then hand the case back (evercert hand-back), or wait for the daily attempt"
+		if link := linkOf(problem, header); link != "" {
+			remedy += "; the CA's page: " + link
 		}
 		return &cert.Failure{Outcome: cert.Parked, Err: err, Problem: cert.Problem{
 			Code: cert.IdentifierPaused, WhoActs: cert.PlatformActs, Remediation: remedy,
 			Message: fmt.Sprintf("%s has paused the name after many failed validations: %s", s.name, said),
 		}}
+	}
+	if asked {
+		wait = max(wait, leastWait)
 	}
 	return &cert.Failure{Outcome: cert.Wait, RetryAfter: wait, Err: err, Problem: cert.Problem{
 		Code: cert.RateLimited, WhoActs: cert.PlatformActs, Message: fmt.Sprintf("a rate limit of %s is reached: %s", s.name, said),

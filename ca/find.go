@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-acme/lego/v4/acme"
-	"github.com/go-acme/lego/v4/acme/api"
 )
 
 // Bounds of the search in an account's list of orders.
@@ -50,7 +50,7 @@ func (a *Authority) FindOrder(ctx context.Context, names []string, known func(ct
 	slices.Reverse(urls) // lists that are in any order at all have the newest last
 	for _, url := range urls[:min(len(urls), maxReads)] {
 		order, _, err := s.order(ctx, url)
-		if status, _ := refusal(err); status == http.StatusNotFound {
+		if status, _ := refusal(err); status == http.StatusNotFound || status == http.StatusGone || misread(err) {
 			continue
 		}
 		if err != nil {
@@ -73,47 +73,50 @@ func (a *Authority) isFor(order acme.Order, names []string) bool {
 
 // listOrders is the addresses of the account's orders, none if the CA keeps no list.
 func (a *Authority) listOrders(ctx context.Context, s *session) ([]string, error) {
-	var account acme.Account
-	_, err := s.call(ctx, func(core *api.Core) (err error) {
-		account, err = core.Accounts.Get(s.accountURL)
-		return err
-	})
+	account, err := s.account(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var urls []string
-	next := account.Orders
-	for page := 0; next != ""; page++ {
-		if page == maxPages {
+	var urls, pages []string
+	for next := account.Orders; next != "" && !slices.Contains(pages, next); {
+		if pages = append(pages, next); len(pages) > maxPages {
 			a.log.Warn("the list of orders is too long to be read to its end; a lost order may be placed again", "pages", maxPages)
 			break
 		}
-		body, header, err := s.get(ctx, next)
-		if status, _ := refusal(err); status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
-			break // an address, but no list behind it
+		body, header, err := s.get(ctx, next, orderListAnswer)
+		if status, _ := refusal(err); slices.Contains(noListStatuses, status) || misread(err) {
+			a.log.Debug("the CA names an address of the list of orders, and there is none", "address", next, "error", err)
+			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		var list struct {
-			Orders []string `json:"orders"`
-		}
+		var list orderList
 		if err := json.Unmarshal(body, &list); err != nil {
 			return nil, fmt.Errorf("read the list of orders: %w", err)
 		}
 		urls = append(urls, list.Orders...)
-		next = nextPage(header)
+		next = nextPage(next, header)
 	}
 	return urls, nil
 }
 
+// noListStatuses say that there is an address, but no list behind it. Few CAs keep one.
+var noListStatuses = []int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented}
+
 var nextLink = regexp.MustCompile(`<([^>]+)>\s*;[^,]*\brel="?next\b`)
 
 // nextPage is where a list goes on (RFC 8288, RFC 8555 §7.1.2.1).
-func nextPage(header http.Header) string {
+func nextPage(page string, header http.Header) string {
+	base, err := url.Parse(page)
+	if err != nil {
+		return ""
+	}
 	for _, link := range header.Values("Link") {
 		if m := nextLink.FindStringSubmatch(link); m != nil {
-			return m[1]
+			if next, err := resolve(base, m[1]); err == nil {
+				return next
+			}
 		}
 	}
 	return ""

@@ -54,18 +54,18 @@ func (a *Authority) NewOrder(ctx context.Context, names []string, replaces strin
 
 func (a *Authority) postOrder(ctx context.Context, s *session, names []string, replaces string) (string, error) {
 	var order acme.ExtendedOrder
-	header, err := s.call(ctx, func(core *api.Core) (err error) {
+	header, err := s.call(ctx, orderAnswer, func(core *api.Core) (err error) {
 		order, err = core.Orders.NewWithOptions(names, &api.OrderOptions{Profile: a.cfg.Profile, ReplacesCertID: replaces})
 		return err
 	})
 	location := header.Get("Location")
-	switch status, _ := refusal(err); {
-	case err != nil && (status != 0 || location == ""):
+	switch {
+	case !accepted(err), err != nil && location == "":
 		return "", err
 	case !usableURL(location):
-		return "", errors.New("the CA's answer names no order")
-	case err != nil: // the order is made, and its address came through before the answer was cut off; Complete reads the rest
-		a.log.Warn("the answer to a new order was cut off after its address", "order", location, "error", err)
+		return "", s.fault("place order", errors.New("the answer names no order"))
+	case err != nil: // the order is made, and its address came through, though nothing else of the answer can be used; Complete reads the rest
+		a.log.Warn("the answer to a new order can't be read beyond its address", "order", location, "error", err)
 	case order.Replaces != replaces: // lego repeats an order without it when the certificate is replaced already (409)
 		a.log.Warn("the order does not replace the certificate, so rate limits apply to it", "order", location, "replaces", replaces)
 	}

@@ -1,12 +1,15 @@
 package ca_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -27,9 +30,10 @@ type pebble struct {
 	sealer   sealer
 }
 
-func newPebble(t *testing.T) *pebble {
+// newPebble starts a CA. options are OPTION=VALUE for it.
+func newPebble(t *testing.T, options ...string) *pebble {
 	t.Helper()
-	s := stack.New(t, stack.Options{Parts: []string{"dns", "ca"}})
+	s := stack.New(t, stack.Options{Parts: []string{"dns", "ca"}, CA: options})
 	info := s.Info()
 	return &pebble{
 		t: t, stack: s, accounts: newAccounts(), sealer: newSealer(t),
@@ -71,13 +75,52 @@ func (p *pebble) stats() (s caStats) {
 // txtRecords is a Solver for dns-01 that adds records to the test DNS.
 type txtRecords struct{ stack *stack.Stack }
 
-func (d txtRecords) Present(_ context.Context, c cert.Challenge) error { return d.change("set", c) }
+func (d txtRecords) Present(ctx context.Context, c cert.Challenge) error {
+	return d.call(ctx, http.MethodPost, record(c), nil)
+}
 
-func (d txtRecords) CleanUp(_ context.Context, c cert.Challenge) error { return d.change("del", c) }
+func (d txtRecords) CleanUp(ctx context.Context, c cert.Challenge) error {
+	return d.call(ctx, http.MethodDelete, record(c), nil)
+}
 
-func (d txtRecords) change(verb string, c cert.Challenge) error {
+func (d txtRecords) Shown(ctx context.Context, c cert.Challenge) (bool, error) {
+	var all json.RawMessage
+	err := d.call(ctx, http.MethodGet, nil, &all)
+	return strings.Contains(string(all), record(c)["value"]), err
+}
+
+func (d txtRecords) call(ctx context.Context, method string, body, answer any) error {
+	return control(ctx, method, d.stack.Info().DNSControl+"/records", body, answer)
+}
+
+func record(c cert.Challenge) map[string]string {
 	digest := sha256.Sum256([]byte(c.KeyAuthorization))
-	_, err := d.stack.Devstack("dns", verb, cert.DelegationName(c.Name), "TXT", base64.RawURLEncoding.EncodeToString(digest[:]))
+	return map[string]string{"name": cert.DelegationName(c.Name), "type": "TXT", "value": base64.RawURLEncoding.EncodeToString(digest[:])}
+}
+
+// control asks a part's control endpoint, as devstack's commands do.
+func control(ctx context.Context, method, url string, body, answer any) error {
+	sent, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(sent))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode >= http.StatusBadRequest {
+		err = fmt.Errorf("%s %s: %s: %s", method, url, response.Status, said)
+	}
+	if err == nil && answer != nil {
+		err = json.Unmarshal(said, answer)
+	}
 	return err
 }
 
@@ -269,7 +312,7 @@ func TestRefusalsOfTheCAAreSorted(t *testing.T) {
 		retryAfter time.Duration
 	}{
 		{"rate-limit:90", cert.Wait, cert.RateLimited, 90 * time.Second},
-		{"html-503:30", cert.Wait, cert.CAUnavailable, 30 * time.Second},
+		{"html-503:90", cert.Wait, cert.CAUnavailable, 90 * time.Second},
 		{"paused", cert.Parked, cert.IdentifierPaused, 0},
 		{"problem:caa", cert.Refused, cert.CAAForbids, 0},
 		{"problem:rejectedIdentifier", cert.Refused, cert.DomainNotAllowed, 0},

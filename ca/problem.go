@@ -2,9 +2,13 @@ package ca
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-acme/lego/v4/acme"
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -25,11 +29,17 @@ var meanings = map[string]meaning{
 	incorrectResponse:     {cert.CARejected, cert.TenantActs, "check that the records shown for the domain are in place on all of its name servers, and no older ones beside them"},
 	rejectedIdentifier:    {cert.DomainNotAllowed, cert.TenantActs, "connect another name: the CA issues no certificate for this one"},
 	unsupportedIdentifier: {cert.DomainNotAllowed, cert.TenantActs, "connect another name: the CA issues no certificate for this one"},
-	badCSR:                {cert.CSRRejected, cert.PlatformActs, "request a certificate, which makes a new key and CSR; if it is refused again, contact support"},
-	badPublicKey:          {cert.CSRRejected, cert.PlatformActs, "request a certificate, which makes a new key and CSR; if it is refused again, contact support"},
+	badCSR:                {cert.CSRRejected, cert.PlatformActs, newCSRRemedy},
+	badPublicKey:          {cert.CSRRejected, cert.PlatformActs, newCSRRemedy},
 	rateLimited:           {cert.RateLimited, cert.PlatformActs, "evercert tries again later by itself"},
 	serverInternal:        {cert.CAUnavailable, cert.CAActs, "evercert tries again by itself"},
 }
+
+// What the next attempt does by itself. None of these names the verb "request a certificate": after the last attempt it is refused.
+const (
+	newCSRRemedy   = "the next attempt makes a new key and CSR; if it is refused again, contact support"
+	newOrderRemedy = "the next attempt places a new order; if it happens again, contact support"
+)
 
 // problem tells people what the CA refused, in its own words. name is the one concerned, if it is only one.
 func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
@@ -42,6 +52,40 @@ func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
 	}
 	m := s.meaningOf(decidingKind(p), p.Detail)
 	return cert.Problem{Code: m.code, WhoActs: m.acts, Message: message, Remediation: m.remedy}
+}
+
+// registryRetry is when an order is placed again that failed at a public suffix: registries mend their name servers in minutes.
+const registryRetry = 10 * time.Minute
+
+// lookedUp finds the name that a CA could not look something up at (boulder bdns.Error: "DNS problem: SERVFAIL looking up CAA for net").
+var lookedUp = regexp.MustCompile(`(?i)\b(?:looking up|look up|lookup|query|querying|resolving)\b[^;]*?\b(?:for|of|at) ["'“]?([a-z0-9-]+(?:\.[a-z0-9-]+)*)`)
+
+// registryProblem reports whether the CA could not look something up at a public suffix only, and tells people so. A CA looks for CAA records at
+// each parent of a name (RFC 8659 §3); what fails at net or co.uk is not the tenant's to mend, unless that is the very name of the order.
+func (s *session) registryProblem(names []string, p *acme.ProblemDetails) (problem cert.Problem, elsewhere bool) {
+	kind, said := decidingKind(p), p.Detail
+	if kind != kindOf(p.Type) {
+		said = p.SubProblems[0].Detail
+	}
+	found := lookedUp.FindAllStringSubmatch(said, -1)
+	if kind != dnsFailed && kind != caaForbids || len(found) == 0 {
+		return cert.Problem{}, false
+	}
+	var at string
+	for _, m := range found {
+		at = strings.ToLower(m[1])
+		if suffix, _ := publicsuffix.PublicSuffix(at); suffix != at || slices.Contains(names, at) {
+			return cert.Problem{}, false
+		}
+	}
+	code := cert.DNSLookupFailed
+	if strings.Contains(strings.ToLower(said), "caa") {
+		code = cert.CAALookupFailed
+	}
+	return cert.Problem{
+		Code: code, WhoActs: cert.CAActs, Remediation: "evercert orders again by itself; the domain's own records are not the cause",
+		Message: fmt.Sprintf("%s could not look up records of %s, under which the name is registered: %s", s.name, at, detail(p)),
+	}, true
 }
 
 // decidingKind is the error type that says what to do: of many names, the first that failed decides (RFC 8555 §6.7.1).

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -41,38 +44,45 @@ type nonce struct {
 	at    time.Time
 }
 
-// call makes one ACME request and returns the headers of the CA's last answer, nil if there was none.
+// call makes one ACME request, whose successful answer must be what as reads, and returns the headers of the CA's last answer, nil if there was
+// none. An address in its Location is absolute.
 //
 // lego's v4 calls take no context, and drop the headers of most answers. So each call gets a Core of its own, whose transport
-// belongs to the call: it carries the context and keeps the headers. That costs next to nothing, because directory, nonces
+// belongs to the call: it carries the context, checks the answers and keeps the headers. That costs next to nothing, because directory, nonces
 // and connections are the session's.
-func (s *session) call(ctx context.Context, do func(*api.Core) error) (http.Header, error) {
+func (s *session) call(ctx context.Context, as reader, do func(*api.Core) error) (header http.Header, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	e := &exchange{ctx: ctx, session: s}
+	e := &exchange{ctx: ctx, session: s, as: as}
+	defer func() {
+		if fault := recover(); fault != nil { // the answers are checked, and lego is not ours: what it still stumbles over ends this call only
+			err = fmt.Errorf("a fault of the ACME library: %v", fault)
+		}
+		header = e.header
+		if err != nil {
+			err = &answerError{status: e.status, header: e.header, err: err}
+		}
+	}()
 	core, err := api.New(&http.Client{Transport: e}, userAgent, s.directoryURL, s.accountURL, s.key)
-	if err == nil {
-		err = do(core)
-	}
 	if err != nil {
-		return e.header, &answerError{status: e.status, header: e.header, err: err}
+		return nil, err
 	}
-	return e.header, nil
+	return nil, do(core)
 }
 
 func (s *session) directory(ctx context.Context) (acme.Directory, error) {
 	var directory acme.Directory
-	_, err := s.call(ctx, func(core *api.Core) error {
+	_, err := s.call(ctx, anyAnswer, func(core *api.Core) error {
 		directory = core.GetDirectory()
 		return nil
 	})
 	return directory, err
 }
 
-// get reads any resource of the account by POST-as-GET (RFC 8555 §6.3) and returns its body as it came. lego has no call for that; its
+// get reads any resource of the account by POST-as-GET (RFC 8555 §6.3) and returns its body. lego has no call for that; its
 // download of a certificate is one: it fetches an address and returns up to 1 MB.
-func (s *session) get(ctx context.Context, url string) (body []byte, header http.Header, err error) {
-	header, err = s.call(ctx, func(core *api.Core) (err error) {
+func (s *session) get(ctx context.Context, url string, as reader) (body []byte, header http.Header, err error) {
+	header, err = s.call(ctx, as, func(core *api.Core) (err error) {
 		const whole = true
 		body, _, err = core.Certificates.Get(url, whole)
 		return err
@@ -81,7 +91,7 @@ func (s *session) get(ctx context.Context, url string) (body []byte, header http
 }
 
 func (s *session) order(ctx context.Context, url string) (order acme.ExtendedOrder, header http.Header, err error) {
-	header, err = s.call(ctx, func(core *api.Core) (err error) {
+	header, err = s.call(ctx, orderAnswer, func(core *api.Core) (err error) {
 		order, err = core.Orders.Get(url)
 		return err
 	})
@@ -89,17 +99,26 @@ func (s *session) order(ctx context.Context, url string) (order acme.ExtendedOrd
 }
 
 func (s *session) authorization(ctx context.Context, url string) (authorization acme.Authorization, header http.Header, err error) {
-	header, err = s.call(ctx, func(core *api.Core) (err error) {
+	header, err = s.call(ctx, authorizationAnswer, func(core *api.Core) (err error) {
 		authorization, err = core.Authorizations.Get(url)
 		return err
 	})
 	return authorization, header, err
 }
 
+func (s *session) account(ctx context.Context) (account acme.Account, err error) {
+	_, err = s.call(ctx, accountAnswer, func(core *api.Core) (err error) {
+		account, err = core.Accounts.Get(s.accountURL)
+		return err
+	})
+	return account, err
+}
+
 // exchange is the transport of one call.
 type exchange struct {
 	ctx     context.Context // lego's requests have none
 	session *session
+	as      reader
 	status  int // of the last answer; 0 if the last request got none
 	header  http.Header
 }
@@ -121,16 +140,59 @@ func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	response.Request = r
 	e.status, e.header = response.StatusCode, response.Header.Clone()
-	switch {
-	case r.Method == http.MethodGet && response.StatusCode == http.StatusOK:
-		return e.session.keepDirectory(response)
-	case r.Method == http.MethodPost:
+	e.settleLocation(r.URL)
+	if response, err = e.read(response); err != nil {
+		return nil, fmt.Errorf("%s: %w", r.URL, err)
+	}
+	return response, nil
+}
+
+// read checks an answer. The directory may stand elsewhere; nothing else is asked for at another address than the CA named.
+func (e *exchange) read(response *http.Response) (*http.Response, error) {
+	as, status := e.as, response.StatusCode
+	switch method := response.Request.Method; {
+	case method == http.MethodPost:
 		// lego would put the nonce into this Core, which is thrown away after the call.
 		e.session.keepNonce(response.Header.Get("Replay-Nonce"))
 		response.Header.Del("Replay-Nonce")
+	case method == http.MethodGet && redirects(response):
+		return response, nil // which lego's client follows
+	case method == http.MethodGet:
+		as = directoryAnswer
+	default:
+		as = anyAnswer // a HEAD has no body
+	}
+	if status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusGone {
+		e.session.distrustDirectory(response.Request.URL.String())
+	}
+	if err := take(response, as); err != nil {
+		return nil, err
+	}
+	if response.Request.Method == http.MethodGet && status == http.StatusOK {
+		return response, e.session.keepDirectory(response)
 	}
 	return response, nil
+}
+
+// settleLocation makes the address that stands in the header absolute (RFC 9110 §10.2.2), and drops one that can't be used.
+func (e *exchange) settleLocation(base *url.URL) {
+	if address := e.header.Get("Location"); address != "" {
+		e.header.Del("Location")
+		if absolute, err := resolve(base, address); err == nil {
+			e.header.Set("Location", absolute)
+		}
+	}
+}
+
+// redirects reports whether a client that follows redirections goes on elsewhere.
+func redirects(response *http.Response) bool {
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return response.Header.Get("Location") != ""
+	}
+	return false
 }
 
 func localAnswer(r *http.Request, header http.Header, body []byte) *http.Response {
@@ -146,20 +208,27 @@ func (s *session) keptDirectory() []byte {
 	return s.directoryBody
 }
 
-func (s *session) keepDirectory(response *http.Response) (*http.Response, error) {
-	const enough = 1 << 20
-	body, err := io.ReadAll(io.LimitReader(response.Body, enough))
-	if closeErr := response.Body.Close(); err == nil {
-		err = closeErr
-	}
+// keepDirectory keeps a directory that was checked.
+func (s *session) keepDirectory(response *http.Response) error {
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the directory: %w", err)
+		return fmt.Errorf("read the directory: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.directoryBody = body
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	return response, nil
+	return nil
+}
+
+// distrustDirectory lets the next call read the directory anew if nothing answers at one of its addresses any more.
+func (s *session) distrustDirectory(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var directory directoryResource
+	if json.Unmarshal(s.directoryBody, &directory) == nil && directory.has(address) {
+		s.directoryBody = nil
+	}
 }
 
 func (s *session) keepNonce(value string) {
@@ -186,20 +255,17 @@ func (s *session) takeNonce() (string, bool) {
 	return newest.value, true
 }
 
-// retryAfter is how long the CA asks to wait (RFC 9110 §10.2.3), 0 if it doesn't say.
-func retryAfter(header http.Header) time.Duration {
+// retryAfter is how long the CA asks to wait (RFC 9110 §10.2.3); said is false if it doesn't say. Zero and a date that has passed mean "now".
+func retryAfter(header http.Header) (wait time.Duration, said bool) {
 	value := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return bounded(time.Duration(min(seconds, int(longestWait/time.Second))) * time.Second)
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(longestWait/time.Second))) * time.Second, true
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return bounded(time.Until(at))
+		return max(0, min(time.Until(at), longestWait)), true
 	}
-	return 0
+	return 0, false
 }
 
 // longestWait is the longest window of a rate limit. A CA that asks for more is asked again then.
 const longestWait = 7 * 24 * time.Hour
-
-// bounded keeps a wait that was asked for from becoming none: a date that has just passed means "now", not "no answer".
-func bounded(wait time.Duration) time.Duration { return max(time.Second, min(wait, longestWait)) }

@@ -8,26 +8,34 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-acme/lego/v4/acme"
 	"github.com/go-acme/lego/v4/acme/api"
+
+	"github.com/evercert/evercert/cert"
 )
 
 func TestRetryAfterIsReadInEveryForm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
-		for value, want := range map[string]time.Duration{
-			"":                     0,
-			"soon":                 0,
-			"-5":                   0,
-			"0":                    time.Second,
-			"120":                  2 * time.Minute,
-			"99999999999999":       longestWait,
-			date(time.Hour):        time.Hour,
-			date(-time.Hour):       time.Second,
-			date(9000 * time.Hour): longestWait,
+		type asked struct {
+			wait time.Duration
+			said bool
+		}
+		for value, want := range map[string]asked{
+			"":                     {},
+			"soon":                 {},
+			"-5":                   {},
+			"0":                    {0, true},
+			"120":                  {2 * time.Minute, true},
+			"99999999999999":       {longestWait, true},
+			"99999999999999999999": {longestWait, true},
+			date(time.Hour):        {time.Hour, true},
+			date(-time.Hour):       {0, true},
+			date(9000 * time.Hour): {longestWait, true},
 		} {
-			if got := retryAfter(http.Header{"Retry-After": {value}}); got != want {
-				t.Errorf("Retry-After %q: got %s, want %s", value, got, want)
+			if wait, said := retryAfter(http.Header{"Retry-After": {value}}); wait != want.wait || said != want.said {
+				t.Errorf("Retry-After %q: got %s, %t; want %+v", value, wait, said, want)
 			}
 		}
 	})
@@ -98,14 +106,14 @@ func TestCallEndsWithItsContextAndWithItsTimeLimit(t *testing.T) {
 		nothing := func(*api.Core) error { return nil }
 
 		start := time.Now()
-		_, err := s.call(t.Context(), nothing)
+		_, err := s.call(t.Context(), anyAnswer, nothing)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
 			t.Errorf("ended after %s with %v; want the time limit", time.Since(start), err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start = time.Now()
-		_, err = s.call(ctx, nothing)
+		_, err = s.call(ctx, anyAnswer, nothing)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("ended after %s with %v; want the context's end", time.Since(start), err)
 		}
@@ -121,9 +129,26 @@ func TestNextPageIsReadFromLinks(t *testing.T) {
 		`<https://ca.test/orders?p=2>; title="a"; rel="next"`:                             "https://ca.test/orders?p=2",
 		`<https://ca.test/a>;rel="alternate",<https://ca.test/b>;rel="next"`:              "https://ca.test/b",
 		`<https://ca.test/orders/2>;rel="nextbest"`:                                       "",
+		`</orders/2>;rel="next"`:                                                          "https://ca.test/orders/2",
+		`<?page=2>;rel="next"`:                                                            "https://ca.test/orders/1?page=2",
+		`<http://ca.test/orders/2>;rel="next"`:                                            "",
 	} {
-		if got := nextPage(http.Header{"Link": {`<https://ca.test/x>;rel="up"`, link}}); got != want {
+		if got := nextPage("https://ca.test/orders/1", http.Header{"Link": {`<https://ca.test/x>;rel="up"`, link}}); got != want {
 			t.Errorf("%s: got %q, want %q", link, got, want)
 		}
+	}
+}
+
+// TestF21_AFaultOfTheLibraryEndsOneCallOnly: lego dereferences what it reads; whatever gets past the checks of the answers must not end the process.
+func TestF21_AFaultOfTheLibraryEndsOneCallOnly(t *testing.T) {
+	t.Parallel()
+	s := &session{directoryURL: "https://ca.test/directory", key: newKey(t), timeout: time.Minute, transport: transportFunc(neverDone)}
+	_, err := s.call(t.Context(), anyAnswer, func(*api.Core) error {
+		var problem *acme.ProblemDetails
+		problem.Type = "as lego does for the problem document null"
+		return nil
+	})
+	if err == nil || errors.As(err, new(*cert.Failure)) {
+		t.Errorf("got %v; want a fault", err)
 	}
 }

@@ -159,6 +159,12 @@ func (n *notes) CleanUp(_ context.Context, c cert.Challenge) error {
 	return nil
 }
 
+func (n *notes) Shown(_ context.Context, c cert.Challenge) (bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Contains(n.presented, c), nil
+}
+
 func (n *notes) now() []cert.Challenge {
 	n.mu.Lock()
 	defer n.mu.Unlock()

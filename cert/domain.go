@@ -75,6 +75,8 @@ type Issuance struct {
 	OrderURL   string   `json:"order_url,omitempty"`
 	Serial     string   `json:"serial,omitempty"`      // once issued
 	OrderTries int      `json:"order_tries,omitempty"` // how many runs may have sent a newOrder
+
+	OrderedAt time.Time `json:"ordered_at,omitzero"` // when the order was placed; while there is none, when the issuance was created
 }
 
 // Certificate is an issued certificate, without its key.

@@ -144,3 +144,15 @@ func (f *Failure) Unwrap() []error {
 	}
 	return []error{f.Problem, f.Err}
 }
+
+// Fault is an error that is no verdict: the step is tried again at once, and several times, before people read its problem. An error that
+// is neither a Failure nor a Fault is treated likewise, and shown as internal_error.
+type Fault struct {
+	Problem Problem
+	Err     error // the cause, for logs
+}
+
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap lets errors.As find the cause.
+func (f *Fault) Unwrap() error { return f.Err }

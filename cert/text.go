@@ -17,7 +17,7 @@ const (
 	MaxTenant   = 63   // a tenant's id
 	MaxDetail   = 500  // what another machine said: a CA's error, a snippet of a page, a DNS record in a message
 	MaxIssuer   = 100  // the name of who issued a certificate
-	MaxLink     = 300  // a URL that another machine gave
+	MaxLink     = 700  // a URL that another machine gave; a longer one is not shown: cut, it leads nowhere
 	MaxTXT      = 512  // a TXT value as it is kept; each of its strings has 255 bytes at most
 	MaxHostname = 253  // RFC 1035 §2.3.4, without the last dot
 	MaxText     = 1000 // a whole message, which may have such a text inside

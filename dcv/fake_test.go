@@ -108,6 +108,24 @@ func (m *memory) DeleteTLSChallenge(_ context.Context, name, keyAuthorization st
 	return m.err
 }
 
+func (m *memory) ShowsTXT(_ context.Context, name, value string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.txt[name], value), m.err
+}
+
+func (m *memory) ShowsHTTPToken(_ context.Context, token, keyAuthorization string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tokens[token] == keyAuthorization, m.err
+}
+
+func (m *memory) ShowsTLSChallenge(_ context.Context, name, keyAuthorization string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tls[name] == keyAuthorization, m.err
+}
+
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 const (

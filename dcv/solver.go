@@ -23,6 +23,9 @@ type Challenges interface {
 	DeleteTXT(ctx context.Context, name, value string) error
 	PutTLSChallenge(ctx context.Context, name, keyAuthorization string, ttl time.Duration) error
 	DeleteTLSChallenge(ctx context.Context, name, keyAuthorization string) error
+	ShowsHTTPToken(ctx context.Context, token, keyAuthorization string) (bool, error)
+	ShowsTXT(ctx context.Context, name, value string) (bool, error)
+	ShowsTLSChallenge(ctx context.Context, name, keyAuthorization string) (bool, error)
 }
 
 // Delegations knows where _acme-challenge.NAME is delegated to.
@@ -97,6 +100,25 @@ func (s *Solver) CleanUp(ctx context.Context, c cert.Challenge) error {
 		return fmt.Errorf("clean up a challenge for %s: there is no way to answer %q", c.Name, c.Method)
 	}
 	return nil
+}
+
+// Shown reports whether the answer is visible: it was presented, not taken away, and has not come to its end, valueLifetime later.
+func (s *Solver) Shown(ctx context.Context, c cert.Challenge) (shown bool, err error) {
+	switch c.Method {
+	case cert.DNS01:
+		var target string
+		if target, err = s.delegations.DelegationTarget(ctx, c.Name); err == nil {
+			shown, err = s.challenges.ShowsTXT(ctx, target, dns01Value(c.KeyAuthorization))
+		}
+	case cert.HTTP01:
+		shown, err = s.challenges.ShowsHTTPToken(ctx, c.Token, c.KeyAuthorization)
+	case cert.TLSALPN01:
+		shown, err = s.challenges.ShowsTLSChallenge(ctx, strings.ToLower(c.Name), c.KeyAuthorization)
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the answer to %s for %s: %w", c.Method, c.Name, err)
+	}
+	return shown, nil
 }
 
 // dns01Value is the TXT value that shows a key authorization (RFC 8555 §8.4).

@@ -73,6 +73,29 @@ func TestSolver_TLSALPN01(t *testing.T) {
 	require.Empty(t, m.tls)
 }
 
+// TestF19_SolverKnowsWhatIsShown: a failed validation counts only if evercert had answered its challenge.
+func TestF19_SolverKnowsWhatIsShown(t *testing.T) {
+	t.Parallel()
+	solver := dcv.NewSolver(newMemory(), delegated{"shop.example.com": name}, dcv.SolverConfig{})
+	for _, method := range []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01} {
+		challenge := cert.Challenge{Name: "shop.example.com", Method: method, Token: "t", KeyAuthorization: "t." + string(method)}
+		other := challenge
+		other.KeyAuthorization = "t.other"
+		shown := func(c cert.Challenge) bool {
+			t.Helper()
+			is, err := solver.Shown(t.Context(), c)
+			require.NoError(t, err)
+			return is
+		}
+		require.False(t, shown(challenge), method)
+		require.NoError(t, solver.Present(t.Context(), challenge))
+		require.True(t, shown(challenge), method)
+		require.False(t, shown(other), method)
+		require.NoError(t, solver.CleanUp(t.Context(), challenge))
+		require.False(t, shown(challenge), method)
+	}
+}
+
 func TestSolver_TellsWhatFailed(t *testing.T) {
 	t.Parallel()
 	outage := errors.New("connection refused")
@@ -82,7 +105,8 @@ func TestSolver_TellsWhatFailed(t *testing.T) {
 	http01 := cert.Challenge{Name: "shop.example.com", Method: cert.HTTP01, Token: "token"}
 	tlsALPN01 := cert.Challenge{Name: "shop.example.com", Method: cert.TLSALPN01}
 	for _, c := range []cert.Challenge{dns01, http01, tlsALPN01} {
-		for _, err := range []error{solver.Present(t.Context(), c), solver.CleanUp(t.Context(), c)} {
+		_, shownErr := solver.Shown(t.Context(), c)
+		for _, err := range []error{solver.Present(t.Context(), c), solver.CleanUp(t.Context(), c), shownErr} {
 			require.ErrorIs(t, err, outage)
 			require.ErrorContains(t, err, string(c.Method)+" for shop.example.com")
 		}

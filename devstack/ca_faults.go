@@ -120,6 +120,15 @@ func (f *caFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.pass(r).copyTo(w)
 		case <-r.Context().Done():
 		}
+	case "garble":
+		a := f.pass(r)
+		oddBodies[action.argument](a, r.Host)
+		a.header.Del("Content-Length")
+		a.copyTo(w)
+	case "refuse":
+		f.refuseOddly(r, action.argument).copyTo(w)
+	case "redirect":
+		redirect(r, action.argument).copyTo(w)
 	default:
 		a := &answer{header: http.Header{}}
 		f.refuse(a, r, action)
@@ -250,12 +259,14 @@ func checkAction(action, argument string) error {
 		}
 	case "rate-limit", "html-503":
 		_, err = strconv.ParseUint(argument, 10, 31)
+	case "garble", "refuse", "redirect":
+		err = checkOdd(action, argument)
 	case "problem":
 		if argument == "" {
 			err = errors.New("want a type, and a detail if you like, as in problem:caa or problem:caa:TEXT")
 		}
 	default:
-		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL], html-503:SECONDS or none")
+		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL], html-503:SECONDS, garble:BODY, refuse:CODE:BODY, redirect:CODE or none")
 	}
 	if err != nil {
 		return fmt.Errorf("action %q: %w", action, err)

@@ -238,6 +238,13 @@ func TestFaultActionsOverHTTP2(t *testing.T) {
 		{`problem:caa:nul\x00 esc\u001b: "x"`, `"detail":"nul\u0000 esc\u001b: \"x\""`, "", 403},
 		{`problem:caa:plain "x" \q`, `"detail":"plain \"x\" \\q"`, "", 403},
 		{"html-503:30", "<html>", "30", 503},
+		{"garble:null", "null", "", 200},
+		{"garble:numbers", `"newOrder":7`, "", 200},
+		{"garble:relative", `"newOrder": "/order-plz"`, "", 200},
+		{"garble:retyped", `"newOrder": "https://`, "", 200},
+		{"refuse:403:null", "null", "", 403},
+		{"refuse:500:numbers", `"type":7`, "", 500},
+		{"redirect:307", "not found", "", 404}, // which the client followed
 	} {
 		order(c.action, 2)
 		for range 2 {
@@ -245,6 +252,11 @@ func TestFaultActionsOverHTTP2(t *testing.T) {
 			if err != nil || resp.StatusCode != c.code || !strings.Contains(body, c.contains) || resp.Header.Get("Retry-After") != c.retryAfter {
 				t.Errorf("%s: %v %v %q", c.action, err, resp, body)
 			}
+		}
+	}
+	for _, wrong := range []string{"garble", "garble:nonsense", "refuse:null", "refuse:200:null", "refuse:403", "redirect", "redirect:200"} {
+		if err := b.ca.front.addFault(faultOrder{Path: "directory", Action: wrong}); err == nil {
+			t.Errorf("%s would never fire as it is meant", wrong)
 		}
 	}
 	order("delay:50ms", 1)

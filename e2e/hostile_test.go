@@ -71,6 +71,7 @@ func TestF24_HostileTextAtEveryDoor(t *testing.T) {
 	p.start("live.ready.test")
 	p.awaitHeadline("live.ready.test", cert.InstallationComplete)
 	t.Run("CA", p.theCA)
+	t.Run("odd answers of the CA", p.oddAnswers)
 	t.Run("DNS", p.dns)
 	t.Run("API", p.api)
 	t.Run("CLI", p.commands)
@@ -120,6 +121,18 @@ func (p *hostile) theCA(t *testing.T) {
 	}
 	p.awaitHeadline("case.ready.test", cert.ContactSupport)
 	p.caseID = p.caseWorkflow(p.client, "case.ready.test")
+}
+
+// oddAnswers of the CA end no worker, and count against nobody: lego dereferences the nil that it reads from a refusal "null".
+func (p *hostile) oddAnswers(t *testing.T) {
+	worker := p.Info().PIDs["worker"]
+	p.devstack("ca", "fault", "newOrder", "refuse:500:null")
+	p.devstack("ca", "fault", "authz", "refuse:403:null")
+	p.devstack("ca", "fault", "certificate", "garble:html")
+	p.start("odd.ready.test")
+	d := p.awaitHeadline("odd.ready.test", cert.InstallationComplete)
+	require.Zero(t, d.Failures)
+	require.Equal(t, worker, p.Info().PIDs["worker"], "the worker was started anew")
 }
 
 // dns has hostile records where evercert looks.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -34,6 +35,34 @@ func TestHTTPTokenAnswersUntilItExpiresOrIsDeleted(t *testing.T) {
 		require.NoError(t, db.DeleteHTTPToken(t.Context(), "token"))
 		_, err = db.HTTPToken(t.Context(), "token")
 		require.ErrorIs(t, err, store.ErrNotFound)
+	}
+}
+
+func TestF19_WhatIsShownIsExactlyThisAnswerWhileItLives(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	for _, challenge := range []struct {
+		table string
+		put   func() error
+		shows func(context.Context, string, string) (bool, error)
+	}{
+		{"http_tokens", func() error { return db.PutHTTPToken(t.Context(), "key", "answer", time.Hour) }, db.ShowsHTTPToken},
+		{"txt_values", func() error { return db.PutTXT(t.Context(), "key", "answer", time.Hour) }, db.ShowsTXT},
+		{"tls_challenges", func() error { return db.PutTLSChallenge(t.Context(), "key", "answer", time.Hour) }, db.ShowsTLSChallenge},
+	} {
+		shows := func(key, answer string) bool {
+			t.Helper()
+			shown, err := challenge.shows(t.Context(), key, answer)
+			require.NoError(t, err)
+			return shown
+		}
+		require.False(t, shows("key", "answer"), challenge.table)
+		require.NoError(t, challenge.put())
+		require.True(t, shows("key", "answer"), challenge.table)
+		require.False(t, shows("key", "another"), challenge.table)
+		require.False(t, shows("other", "answer"), challenge.table)
+		db.sql(`UPDATE ` + challenge.table + ` SET expires_at = now()`)
+		require.False(t, shows("key", "answer"), challenge.table)
 	}
 }
 

@@ -43,6 +43,20 @@ func (s *Store) HTTPToken(ctx context.Context, token string) (string, error) {
 	return answer, nil
 }
 
+// ShowsHTTPToken reports whether a token has this answer, and it has not expired.
+func (s *Store) ShowsHTTPToken(ctx context.Context, token, keyAuthorization string) (bool, error) {
+	return s.shows(ctx, `SELECT EXISTS (SELECT FROM http_tokens WHERE token = $1 AND key_authorization = $2 AND expires_at > now())`, token, keyAuthorization)
+}
+
+// shows asks whether the answer to a challenge is there.
+func (s *Store) shows(ctx context.Context, query, key, value string) (bool, error) {
+	shown, err := one(ctx, s.pool, pgx.RowTo[bool], query, key, value)
+	if err != nil {
+		return false, fmt.Errorf("ask whether a challenge of %s is answered: %w", key, err)
+	}
+	return shown, nil
+}
+
 // DeleteHTTPToken takes an answer away once its challenge is decided. One that is not there is no error.
 func (s *Store) DeleteHTTPToken(ctx context.Context, token string) error {
 	if _, err := s.pool.Exec(ctx, `DELETE FROM http_tokens WHERE token = $1`, token); err != nil {

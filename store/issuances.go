@@ -40,7 +40,7 @@ func (s *Store) CreateIssuance(ctx context.Context, i cert.Issuance, sealedKey [
 // issuanceSQL reads one issuance. Its serial is that of the certificate that names it.
 const issuanceSQL = `
 	SELECT i.id, i.domain_id, i.names, i.key_id, i.csr, i.replaces, i.ca, i.directory, i.account_url, i.order_tries,
-	       coalesce(i.order_url, '') AS order_url, coalesce(c.serial, '') AS serial
+	       coalesce(i.order_url, '') AS order_url, coalesce(c.serial, '') AS serial, coalesce(i.ordered_at, i.created_at) AS ordered_at
 	FROM issuances i
 	LEFT JOIN certificates c ON c.issuance_id = i.id
 	WHERE i.id = $1`

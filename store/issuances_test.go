@@ -51,6 +51,8 @@ func TestB1_IssuanceKeepsTheKeyAndCSRItWasCreatedWith(t *testing.T) {
 	first := newIssuance(d, 1)
 	stored, err := db.CreateIssuance(t.Context(), first, []byte("sealed"))
 	require.NoError(t, err)
+	require.False(t, stored.OrderedAt.IsZero())
+	first.OrderedAt = stored.OrderedAt
 	require.Equal(t, first, stored)
 
 	second := newIssuance(d, 1) // the activity runs again, with a new key

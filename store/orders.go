@@ -107,7 +107,11 @@ func (s *Store) keepOrder(ctx context.Context, tx pgx.Tx, id, placed string) (st
 // storeOrder sets the order's URL unless the issuance has one, and returns the one it has.
 func storeOrder(ctx context.Context, db runner, id, placed string) (string, error) {
 	return one(ctx, db, pgx.RowTo[string], `
-		UPDATE issuances SET order_url = coalesce(order_url, @order_url) WHERE id = @id RETURNING order_url`,
+		UPDATE issuances
+		SET order_url  = coalesce(order_url, @order_url),
+		    ordered_at = CASE WHEN order_url IS NULL THEN now() ELSE ordered_at END
+		WHERE id = @id
+		RETURNING order_url`,
 		pgx.StrictNamedArgs{"id": id, "order_url": placed})
 }
 

@@ -54,7 +54,14 @@ func TestOrderIsMarkedBeforeItIsPlaced(t *testing.T) {
 	want.OrderURL = placed
 	stored, err := db.Issuance(t.Context(), issuance.ID)
 	require.NoError(t, err)
+	require.True(t, stored.OrderedAt.After(issuance.OrderedAt), "the order is younger than its issuance")
+	want.OrderedAt = stored.OrderedAt
 	require.Equal(t, want, stored, "the CA of a placed order stays")
+
+	db.sql(`UPDATE issuances SET ordered_at = NULL`) // as it was placed before the time was noted
+	stored, err = db.Issuance(t.Context(), issuance.ID)
+	require.NoError(t, err)
+	require.Equal(t, issuance.OrderedAt, stored.OrderedAt)
 }
 
 func TestOf20CallersOnePlacesTheOrder(t *testing.T) {

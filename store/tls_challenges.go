@@ -41,6 +41,11 @@ func (s *Store) TLSChallenge(ctx context.Context, name string) (string, error) {
 	return answer, nil
 }
 
+// ShowsTLSChallenge reports whether a name has exactly this answer, and it has not expired.
+func (s *Store) ShowsTLSChallenge(ctx context.Context, name, keyAuthorization string) (bool, error) {
+	return s.shows(ctx, `SELECT EXISTS (SELECT FROM tls_challenges WHERE name = $1 AND key_authorization = $2 AND expires_at > now())`, name, keyAuthorization)
+}
+
 // DeleteTLSChallenge takes an answer away once its challenge is decided. One that is not there, or that another
 // challenge has replaced, is no error.
 func (s *Store) DeleteTLSChallenge(ctx context.Context, name, keyAuthorization string) error {

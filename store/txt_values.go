@@ -41,6 +41,11 @@ func (s *Store) TXT(ctx context.Context, name string) ([]string, error) {
 	return values, nil
 }
 
+// ShowsTXT reports whether a name has this value, and it has not expired.
+func (s *Store) ShowsTXT(ctx context.Context, name, value string) (bool, error) {
+	return s.shows(ctx, `SELECT EXISTS (SELECT FROM txt_values WHERE name = $1 AND value = $2 AND expires_at > now())`, name, value)
+}
+
 // DeleteTXT takes one value of a name away. One that is not there is no error.
 func (s *Store) DeleteTXT(ctx context.Context, name, value string) error {
 	if _, err := s.pool.Exec(ctx, `DELETE FROM txt_values WHERE name = $1 AND value = $2`, name, value); err != nil {

@@ -294,6 +294,23 @@ func TestAFailedInstallationIsTriedAgainWithoutASecondOrder(t *testing.T) {
 	require.Len(t, events(w, cert.InstallationFailed), 1)
 }
 
+// TestA5_AfterAPauseIsLiftedTheVerbOfTheRemedyWorks: the case is handed back, and the name is ordered at once.
+func TestA5_AfterAPauseIsLiftedTheVerbOfTheRemedyWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order = func(n int) (cert.Certificate, error) {
+		if n == 1 {
+			return cert.Certificate{}, verdict(cert.Parked, cert.IdentifierPaused, 0)
+		}
+		return w.certificate(n, 90*day), nil
+	}
+	var refused error
+	w.live(day, message{at: 3 * hour, verb: workflows.HandedBack, arg: workflows.Request{By: "support"}, err: &refused})
+	require.NoError(t, refused)
+	require.Equal(t, []string{"01-05 09:00", "01-05 12:00"}, times(w, "order"))
+	require.Len(t, events(w, cert.EscalationClosed), 1)
+}
+
 // TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily: the pause may be lifted without a word to us. An order that is refused
 // for it costs nothing.
 func TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily(t *testing.T) {

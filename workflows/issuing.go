@@ -60,10 +60,13 @@ func (d *domain) issuanceFailed(now time.Time, v activities.Verdict) {
 		}
 		d.happens(OrderGone, h)
 	default:
-		if h.wait <= 0 {
-			h.wait = d.grown(longWait, a.Tries)
-		}
 		h.excused = nobodys(v.Problem.Code)
+		switch {
+		case h.wait <= 0:
+			h.wait = d.grown(longWait, a.Tries)
+		case !h.excused: // whoever says "a second" each time must not be asked without end; a place in line is kept to the minute
+			h.wait = max(h.wait, d.grown(shortWait, a.Tries))
+		}
 		d.happens(MustWait, h)
 	}
 }
@@ -88,6 +91,9 @@ func nobodys(c cert.Code) bool { return c == cert.WaitingForBudget || c == cert.
 
 // longWait is the first wait after a fault that outlasted its retries, or after a second order that was lost: a CA in trouble.
 const longWait = 10 * time.Minute
+
+// shortWait is the first wait after a no that came with a time.
+const shortWait = time.Minute
 
 // grown doubles a first wait with each try in a row, up to the interval of DNS checks.
 func (d *domain) grown(first time.Duration, tries int) time.Duration {

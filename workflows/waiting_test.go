@@ -115,6 +115,40 @@ func TestB7_RecordsThatWereThereAreNotLate(t *testing.T) {
 	require.Empty(t, w.cases)
 }
 
+// TestF21_ACAThatSaysASecondEachTimeIsAskedMoreAndMoreSeldom: "Retry-After: 0", or a date in the past, must not become 600 orders in ten minutes.
+func TestF21_ACAThatSaysASecondEachTimeIsAskedMoreAndMoreSeldom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order = func(int) (cert.Certificate, error) {
+		return cert.Certificate{}, verdict(cert.Wait, cert.RateLimited, time.Second)
+	}
+	w.live(8 * hour)
+	require.Equal(t, []string{
+		"01-05 09:00", "01-05 09:01", "01-05 09:03", "01-05 09:07", "01-05 09:15", "01-05 09:31", "01-05 10:03", "01-05 11:07", "01-05 13:07", "01-05 15:07",
+	}, times(w, "order"))
+	require.Empty(t, events(w, cert.IssuanceFailed))
+}
+
+// TestF21_ATimeThatTheCASaysIsObeyed, and a place in line is kept to the minute however often there was none.
+func TestF21_ATimeThatTheCASaysIsObeyed(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[cert.Code][]string{
+		cert.RateLimited:      {"01-05 09:00", "01-05 12:00", "01-05 15:00"},
+		cert.WaitingForBudget: {"01-05 09:00", "01-05 12:00", "01-05 12:00", "01-05 12:01"},
+	} {
+		w := newWorld(t)
+		w.order = func(n int) (cert.Certificate, error) {
+			waits := []time.Duration{3 * hour, 3 * hour, day}
+			if code == cert.WaitingForBudget {
+				waits = []time.Duration{3 * hour, 10 * time.Second, 80 * time.Second, day}
+			}
+			return cert.Certificate{}, verdict(cert.Wait, code, waits[n-1])
+		}
+		w.live(8 * hour)
+		require.Equal(t, want, times(w, "order"), code)
+	}
+}
+
 func TestB7_WithoutTheSettingNothingIsEverLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

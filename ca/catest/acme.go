@@ -122,6 +122,7 @@ func (s *Server) newOrder(w http.ResponseWriter, _ *http.Request, m message) {
 		return
 	}
 	for id, o := range s.orders { // as Boulder: the same order again while it is open
+		s.settle(o)
 		open := o.Status == acme.StatusPending || o.Status == acme.StatusReady
 		if open && o.account == m.header.KeyID && slices.Equal(o.Identifiers, request.Identifiers) && o.Profile == request.Profile {
 			w.Header().Set("Location", s.url("order", id))
@@ -142,9 +143,14 @@ func (s *Server) newOrder(w http.ResponseWriter, _ *http.Request, m message) {
 }
 
 func (s *Server) newAuthorization(identifier acme.Identifier) (url string) {
-	id := rand.Text()
 	base, wildcard := strings.CutPrefix(identifier.Value, "*.")
 	identifier.Value = base
+	for id, a := range s.authorizations {
+		if s.clings && a.Status == acme.StatusInvalid && a.Identifier == identifier && a.Wildcard == wildcard {
+			return s.url("authorization", id)
+		}
+	}
+	id := rand.Text()
 	s.authorizations[id] = &acme.Authorization{
 		Status: acme.StatusPending, Identifier: identifier, Wildcard: wildcard,
 		Challenges: []acme.Challenge{{Type: "dns-01", Status: acme.StatusPending, Token: rand.Text(), URL: s.url("challenge", id)}},
@@ -172,7 +178,7 @@ func (s *Server) settle(o *order) {
 		switch s.authorizations[url[strings.LastIndexByte(url, '/')+1:]].Status {
 		case acme.StatusValid:
 			valid++
-		case acme.StatusInvalid:
+		case acme.StatusInvalid, acme.StatusDeactivated:
 			o.Status = acme.StatusInvalid
 			return
 		}
@@ -182,11 +188,15 @@ func (s *Server) settle(o *order) {
 	}
 }
 
-func (s *Server) authorization(w http.ResponseWriter, r *http.Request, _ message) {
+func (s *Server) authorization(w http.ResponseWriter, r *http.Request, m message) {
 	a := s.authorizations[r.PathValue("id")]
 	if a == nil {
 		refuse(w, http.StatusNotFound, "malformed", "no such authorization")
 		return
+	}
+	var update acme.Authorization
+	if json.Unmarshal(m.payload, &update) == nil && update.Status == acme.StatusDeactivated { // RFC 8555 §7.5.2
+		a.Status = acme.StatusDeactivated
 	}
 	writeJSON(w, http.StatusOK, a)
 }

@@ -50,6 +50,7 @@ type Server struct {
 	losses         []string // paths
 	hooks          map[string]func()
 	rejections     map[string]acme.ProblemDetails // by name
+	clings         bool                           // to authorizations that have failed
 	requests       map[string]int
 	serial         int64
 }
@@ -146,6 +147,41 @@ func (s *Server) Reject(name, kind, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rejections[name] = acme.ProblemDetails{Type: "urn:ietf:params:acme:error:" + kind, Detail: detail}
+}
+
+// Accept takes back what Reject said of a name.
+func (s *Server) Accept(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.rejections, name)
+}
+
+// Cling makes the CA give each new order the authorization of a name that has failed, until that is deactivated.
+func (s *Server) Cling() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clings = true
+}
+
+// Change does something to each order that the CA has.
+func (s *Server) Change(do func(*acme.Order)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.orders {
+		do(&o.Order)
+	}
+}
+
+// Authorizations is how many authorizations of the CA have a status.
+func (s *Server) Authorizations(status string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.authorizations {
+		if a.Status == status {
+			n++
+		}
+	}
+	return n
 }
 
 // DemandBinding makes the CA register only accounts that are bound by a key (RFC 8555 §7.3.4).

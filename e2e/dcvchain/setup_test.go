@@ -67,6 +67,18 @@ func (noOtherMethods) PutTLSChallenge(context.Context, string, string, time.Dura
 
 func (noOtherMethods) DeleteTLSChallenge(context.Context, string, string) error { panic("dns-01 only") }
 
+func (noOtherMethods) ShowsHTTPToken(context.Context, string, string) (bool, error) {
+	panic("nothing asks what is shown")
+}
+
+func (noOtherMethods) ShowsTXT(context.Context, string, string) (bool, error) {
+	panic("nothing asks what is shown")
+}
+
+func (noOtherMethods) ShowsTLSChallenge(context.Context, string, string) (bool, error) {
+	panic("nothing asks what is shown")
+}
+
 // delegations says where names are delegated to.
 type delegations map[string]string
 

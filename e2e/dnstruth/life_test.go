@@ -133,6 +133,8 @@ type noSolver struct{}
 func (noSolver) Present(context.Context, cert.Challenge) error { return nil }
 func (noSolver) CleanUp(context.Context, cert.Challenge) error { return nil }
 
+func (noSolver) Shown(context.Context, cert.Challenge) (bool, error) { return true, nil }
+
 // noBudget never holds an order back.
 type noBudget struct{}
 

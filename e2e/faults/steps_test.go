@@ -51,7 +51,7 @@ func steps() []step {
 		{name: "renewal", lines: "24", at: event(cert.RenewalSucceeded), story: renewed},
 		{name: "hold", lines: "25", at: event(cert.RenewalOnHoldEvent), story: heldAndResumed},
 		{name: "expiry", lines: "26", at: event(cert.CertificateExpiredEvent), story: heldAndExpired},
-		{name: "failure", lines: "27", at: event(cert.IssuanceFailed), odd: "html-503:2", story: refused},
+		{name: "failure", lines: "27", at: event(cert.IssuanceFailed), odd: "refuse:403:html", story: refused},
 		{name: "case", lines: "28", at: order{Text: "INSERT INTO cases", Values: id}, story: refusedThrice},
 		{name: "hand-back", lines: "29", at: event(cert.EscalationClosed), story: handedBack},
 		{name: "pause", lines: "30", at: event("resume by"), story: pausedAndResumed},
