@@ -27,6 +27,7 @@ import (
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/workflows"
 )
 
 // contract is the API's document, by which requests are made and answers are judged.
@@ -340,7 +341,10 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 			OpenedAt: time.Unix(int64(9-i), 0), Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty, At: noon}},
 		})
 	}
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+		if verb == workflows.Contest { // answered as if it had looked before: a look would be waited for
+			return control.Answer{MovesAt: noon}, nil
+		}
 		switch g.IntN(20) {
 		case 0:
 			return control.Answer{}, cert.Problem{Code: control.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
