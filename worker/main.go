@@ -127,6 +127,9 @@ func work(ctx context.Context, rollout *control.Rollout, starting control.Starti
 	watching.Wait()
 }
 
+// workflowPollers ask for workflow tasks at the same time; each holds a slot while it asks.
+const workflowPollers = 32
+
 // newWorker returns the worker of a build with its workflows.
 func newWorker(temporal client.Client, c Config, build string, tuner worker.WorkerTuner) worker.Worker {
 	worker.SetStickyWorkflowCacheSize(c.WorkflowCache) // of the process
@@ -136,8 +139,9 @@ func newWorker(temporal client.Client, c Config, build string, tuner worker.Work
 		DeploymentOptions: worker.DeploymentOptions{
 			UseVersioning: true, Version: worker.WorkerDeploymentVersion{DeploymentName: c.Temporal.Deployment, BuildID: build},
 		},
-		// A task that finds a poller waiting is never written to the matching service's tables.
-		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		// A task that finds a poller waiting is never written to the matching service's tables. Pollers that scale with the load come too late when
+		// many domains come up at once: their second tasks wait for more than the SDK's 5 s, lose their place in this worker's memory, and are replayed.
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: min(workflowPollers, c.WorkflowSlots)}),
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 	})
 	workflows.Register(w)
