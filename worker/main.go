@@ -127,8 +127,8 @@ func work(ctx context.Context, rollout *control.Rollout, starting control.Starti
 	watching.Wait()
 }
 
-// workflowPollers ask for workflow tasks at the same time; each holds a slot while it asks.
-const workflowPollers = 32
+// workflowPollers is how many ask for workflow tasks at the same time. Each holds a slot while it asks, and new domains need slots too; the SDK needs two.
+func workflowPollers(slots int) int { return max(2, min(slots/3, 32)) }
 
 // newWorker returns the worker of a build with its workflows.
 func newWorker(temporal client.Client, c Config, build string, tuner worker.WorkerTuner) worker.Worker {
@@ -141,7 +141,7 @@ func newWorker(temporal client.Client, c Config, build string, tuner worker.Work
 		},
 		// A task that finds a poller waiting is never written to the matching service's tables. Pollers that scale with the load come too late when
 		// many domains come up at once: their second tasks wait for more than the SDK's 5 s, lose their place in this worker's memory, and are replayed.
-		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: min(workflowPollers, c.WorkflowSlots)}),
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: workflowPollers(c.WorkflowSlots)}),
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 	})
 	workflows.Register(w)

@@ -81,3 +81,10 @@ func TestE4_HalfOfTheSlotsAreKeptForDomainsThatGoOn(t *testing.T) {
 		require.ErrorIs(t, <-blocked, context.Canceled)
 	})
 }
+
+func TestPollersLeaveSlotsForNewDomains(t *testing.T) {
+	t.Parallel()
+	for slots, want := range map[int]int{2: 2, 9: 3, 30: 10, 100: 32, 1000: 32} {
+		require.Equal(t, want, workflowPollers(slots), "%d slots", slots)
+	}
+}
