@@ -159,6 +159,7 @@ func TestProblemsHaveTheirStatus(t *testing.T) {
 		{"POST", "/v1/domains", `{"hostname":"10.0.0.1","tenant":"acme"}`, 422, cert.NameInvalid},
 		{"POST", "/v1/domains", `{"hostname":"edge.example.net","tenant":"acme"}`, 422, cert.NameReserved},
 		{"POST", "/v1/domains", `{"hostname":"co.uk","tenant":"acme"}`, 422, cert.DomainNotAllowed},
+		{"POST", "/v1/domains", `{"hostname":"x.onion","tenant":"acme"}`, 422, cert.NameSpecialUse},
 		{"POST", "/v1/domains", `{"hostname":"taken.example.com","tenant":"acme"}`, 409, cert.NameTaken},
 		{"POST", "/v1/domains", `{"hostname":"shop.example.com"}`, 400, cert.RequestMalformed},
 		{"GET", "/v1/domains/nobody.example.com", "", 404, cert.DomainUnknown},
@@ -174,7 +175,7 @@ func TestProblemsHaveTheirStatus(t *testing.T) {
 		{"GET", "/v2/domains", "", 404, cert.RequestMalformed},
 	} {
 		w := b.do(c.method, c.path, c.body)
-		if p := b.problem(w, c.status, c.code); p.Remediation == "" && c.code != cert.NameTaken {
+		if p := b.problem(w, c.status, c.code); p.Remediation == "" {
 			t.Errorf("%s %s: no step that mends it: %s", c.method, c.path, w.Body)
 		}
 	}

@@ -46,7 +46,7 @@ func statusOf(code cert.Code) int {
 		return http.StatusUnauthorized
 	case cert.DomainUnknown:
 		return http.StatusNotFound
-	case cert.NameInvalid, cert.NameReserved, cert.NameTooDeep, cert.DomainNotAllowed:
+	case cert.NameInvalid, cert.NameReserved, cert.NameSpecialUse, cert.NameTooDeep, cert.DomainNotAllowed:
 		return http.StatusUnprocessableEntity
 	case control.Unavailable:
 		return http.StatusServiceUnavailable
