@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/e2e/drawn"
 	"github.com/evercert/evercert/e2e/stack"
 	"github.com/evercert/evercert/resolver"
 	"github.com/evercert/evercert/store"
@@ -118,12 +118,6 @@ const (
 // TestOwnershipIsDocumented: people read the table that is tested.
 func TestOwnershipIsDocumented(t *testing.T) {
 	t.Parallel()
-	const file = "../docs/ownership.md"
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	head, rest, begins := strings.Cut(string(text), matrixBegins)
-	shown, tail, ends := strings.Cut(rest, matrixEnds)
-	require.True(t, begins && ends, "%s has no place for the matrix", file)
 	var b strings.Builder
 	b.WriteString("\n| has the names | in DNS | acme connects | may it | because |\n|---|---|---|---|---|\n")
 	cell := func(s string) string {
@@ -142,11 +136,7 @@ func TestOwnershipIsDocumented(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", has, cell(c.in), cell(c.asks), answer, cell(c.why))
 	}
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(head+matrixBegins+b.String()+matrixEnds+tail), 0o600)) //nolint:gosec // file exists
-		return
-	}
-	require.Equal(t, b.String(), shown, "the matrix has changed: write it with -update")
+	drawn.Section(t, "../docs/ownership.md", matrixBegins, matrixEnds, b.String(), *update)
 }
 
 // TestF19_OwnershipMatrix holds the product to each row, on a real Temporal server and PostgreSQL, by the real resolver.

@@ -125,9 +125,7 @@ func TestF22_AnEdgeStartedWithoutItsDatabaseServesWhatItServed(t *testing.T) {
 	d, wildcard := b.connect(t, "shop.test", "www.shop.test"), b.connect(t, "*.shops.test")
 	live := b.installed(t, d, 1)
 	platform := b.issue(t, wildcard, 1)
-	if err := b.install.Install(t.Context(), wildcard.Names, platform.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, wildcard.Names, platform)
 	redirecting := cert.Snapshot{Domain: d, Seq: 1, HTTPSRedirect: true, At: time.Now(), Status: cert.Status{
 		Domain: cert.DomainActive, Certificate: cert.CertificateActive, Renewal: cert.RenewalScheduled, HasLive: true,
 	}}
@@ -235,9 +233,7 @@ func TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked(t *testing.T) {
 	b.awaitCopied(t, 2)
 	b.stop()
 	renewed := b.issue(t, d, 2)
-	if err := b.install.Install(t.Context(), d.Names, renewed.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, renewed)
 	if err := b.install.Retire(t.Context(), gone.Names); err != nil {
 		t.Fatal(err)
 	}
@@ -264,15 +260,11 @@ func TestF21_AnExpiredCertificateOfTheCopyIsNotGivenToTheFirstVisitor(t *testing
 	b := setup(t)
 	d := b.connect(t, "shop.test")
 	old := b.issueUntil(t, d, 1, time.Now().Add(-time.Hour))
-	if err := b.install.Install(t.Context(), d.Names, old.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, old)
 	b.awaitCopied(t, 1)
 	b.stop()
 	renewed := b.issue(t, d, 2)
-	if err := b.install.Install(t.Context(), d.Names, renewed.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, renewed)
 	folder := b.env["EDGE_COPY_DIR"]
 	b.env["EDGE_COPY_DIR"] = b.crashed(t)
 	b.start(t)
@@ -294,9 +286,7 @@ func TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest(t *testing.T) {
 	b := setup(t)
 	d := b.connect(t, "shop.test")
 	old := b.issueUntil(t, d, 1, time.Now().Add(-time.Hour))
-	if err := b.install.Install(t.Context(), d.Names, old.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, old)
 	b.awaitCopied(t, 1)
 	b.sure(t)
 	renewed := b.issue(t, d, 2)
@@ -341,9 +331,7 @@ func TestD2_ChallengesHaveConnectionsOfTheirOwn(t *testing.T) {
 	names := []string{"a.test", "b.test", "c.test", "d.test"}
 	d := b.connect(t, names...)
 	c := b.issue(t, d, 1)
-	if err := b.install.Install(t.Context(), names, c.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, names, c)
 	b.sure(t)
 	if err := b.store.PutHTTPToken(t.Context(), "token", "token.thumbprint", time.Hour); err != nil {
 		t.Fatal(err)

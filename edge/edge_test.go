@@ -118,9 +118,7 @@ func TestAKeyOfAnotherKeyringIsToldInTheLog(t *testing.T) {
 	d := b.connect(t, "shop.test")
 	b.keys = newKeyring(t, filepath.Join(t.TempDir(), "other.json")) // the worker's, by mistake
 	c := b.issue(t, d, 1)
-	if err := b.install.Install(t.Context(), d.Names, c.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, c)
 	for end := time.Now().Add(deadline); ; { // the edge hears of the installation in a moment
 		err := b.handshake("shop.test")
 		if err != nil && strings.Contains(err.Error(), "internal error") {
@@ -178,9 +176,7 @@ func TestServingOutlivesTheDatabase(t *testing.T) {
 	defer worker.Close()
 	b.store, b.install.Serving = worker, worker // the edge goes on with the connections that broke
 	second := b.issue(t, d, 2)
-	if err := b.install.Install(t.Context(), d.Names, second.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, second)
 	// The edge may still be waiting to connect again; Verify's patience is for one that listens.
 	for end := time.Now().Add(deadline); ; {
 		err := b.prober.Verify(t.Context(), b.prober.Edges()[0], d.Names, second.Serial)

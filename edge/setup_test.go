@@ -162,13 +162,19 @@ func (b *bundle) keep(t *testing.T, d cert.Domain, n int, issued edgetest.Issued
 	return issued.Certificate
 }
 
+// put installs a certificate, and does not look whether it is served.
+func (b *bundle) put(t *testing.T, names []string, c cert.Certificate) {
+	t.Helper()
+	if err := b.install.Install(t.Context(), names, c.Serial); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // installed issues, installs and verifies.
 func (b *bundle) installed(t *testing.T, d cert.Domain, n int) cert.Certificate {
 	t.Helper()
 	c := b.issue(t, d, n)
-	if err := b.install.Install(t.Context(), d.Names, c.Serial); err != nil {
-		t.Fatal(err)
-	}
+	b.put(t, d.Names, c)
 	if err := b.prober.Verify(t.Context(), b.prober.Edges()[0], d.Names, c.Serial); err != nil {
 		t.Fatalf("%v\n%s", err, cert.AsProblem(err).Found)
 	}

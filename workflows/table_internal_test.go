@@ -3,7 +3,6 @@ package workflows
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/e2e/drawn"
 )
 
 var update = flag.Bool("update", false, "write the table of transitions into docs/lifecycle.md")
@@ -179,18 +179,7 @@ const (
 // TestLifecycleShowsTheTable: people read the table that runs.
 func TestLifecycleShowsTheTable(t *testing.T) {
 	t.Parallel()
-	const file = "../docs/lifecycle.md"
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	head, rest, begins := strings.Cut(string(text), tableBegins)
-	shown, tail, ends := strings.Cut(rest, tableEnds)
-	require.True(t, begins && ends, "%s has no place for the table", file)
-	drawn := "\n" + drawTable() + "\n" + drawDiagram() + "\n"
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(head+tableBegins+drawn+tableEnds+tail), 0o600)) //nolint:gosec // file exists
-		return
-	}
-	require.Equal(t, drawn, shown, "the code has changed: look at the difference, then write it with -update")
+	drawn.Section(t, "../docs/lifecycle.md", tableBegins, tableEnds, "\n"+drawTable()+"\n"+drawDiagram()+"\n", *update)
 }
 
 // drawTable lists the transitions of each phase, then once what may happen in every phase.
