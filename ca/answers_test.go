@@ -121,7 +121,7 @@ func TestF19_AnAuthorizationThatHadFailedBeforeIsNobodysFailure(t *testing.T) {
 	_, err := newIssuance(t, s.Authority, name, "www.example.com").run(t)
 	want(t, err, cert.Refused, cert.CARejected)
 
-	s.server.Accept(name) // the tenant has mended it
+	s.server.Accept(name) // the tenant has corrected it
 	again := newIssuance(t, s.Authority, name, "www.example.com")
 	if _, err := again.place(t.Context()); err != nil {
 		t.Fatal(err)
@@ -267,7 +267,7 @@ func TestF21_AnOrderThatFailedTellsItsReason(t *testing.T) {
 	}
 }
 
-// TestF19_AFailureAtAPublicSuffixIsNotTheTenants: nobody who connects a name can mend the name servers of com.
+// TestF19_AFailureAtAPublicSuffixIsNotTheTenants: nobody who connects a name can repair the name servers of com.
 func TestF19_AFailureAtAPublicSuffixIsNotTheTenants(t *testing.T) {
 	t.Parallel()
 	const boulder = "DNS problem: SERVFAIL looking up CAA for "

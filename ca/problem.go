@@ -54,14 +54,14 @@ func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
 	return cert.Problem{Code: m.code, WhoActs: m.acts, Message: message, Remediation: m.remedy}
 }
 
-// registryRetry is when an order is placed again that failed at a public suffix: registries mend their name servers in minutes.
+// registryRetry is when an order is placed again that failed at a public suffix: registries repair their name servers in minutes.
 const registryRetry = 10 * time.Minute
 
 // lookedUp finds the name that a CA could not look something up at (boulder bdns.Error: "DNS problem: SERVFAIL looking up CAA for net").
 var lookedUp = regexp.MustCompile(`(?i)\b(?:looking up|look up|lookup|query|querying|resolving)\b[^;]*?\b(?:for|of|at) ["'“]?([a-z0-9-]+(?:\.[a-z0-9-]+)*)`)
 
 // registryProblem reports whether the CA could not look something up at a public suffix only, and tells people so. A CA looks for CAA records at
-// each parent of a name (RFC 8659 §3); what fails at net or co.uk is not the tenant's to mend, unless that is the very name of the order.
+// each parent of a name (RFC 8659 §3); what fails at net or co.uk is not the tenant's to repair, unless that is the very name of the order.
 func (s *session) registryProblem(names []string, p *acme.ProblemDetails) (problem cert.Problem, elsewhere bool) {
 	kind, said := decidingKind(p), p.Detail
 	if kind != kindOf(p.Type) {

@@ -52,8 +52,7 @@ func (c *Control) contest(ctx context.Context, d cert.Domain, patience time.Dura
 }
 
 // askHolders asks each holder to have the tenant's ownership records looked for. looks reports whether one of them does now, or is about to give its
-// names up; movesAt is when the last
-// of those moves that have seen them. Without an answer a claim stands until somebody asks again.
+// names up; movesAt is when the last of those moves that have seen them. Without an answer a claim stands until somebody asks again.
 func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store.Holder) (movesAt time.Time, looks bool) {
 	ctx, cancel := context.WithTimeout(ctx, contestTimeout)
 	defer cancel()

@@ -297,10 +297,10 @@ func (d *domain) applyHandedBack(r HandBackRequest, now time.Time) (string, bool
 		d.happens(BackToCare, h)
 	case r.Case == d.state.caseID(d.state.Cases+1):
 		d.early = &h
-	case r.Case != "": // its row is open, and the record closes it
-		d.resolution, d.changed = h.text, true
-		return "people did not have it", false
 	default:
+		if r.Case != "" { // its row is open, and the record closes it
+			d.resolution, d.changed = h.text, true
+		}
 		return "people did not have it", false
 	}
 	return "attempts go on", false
