@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // caaSet is the relevant resource record set of a name in one view (RFC 8659 §3): the CAA records nearest to it, going up.
@@ -24,21 +25,21 @@ type caaSet struct {
 // climb looks for CAA records at the name and every parent but the root. All are asked at once, as CAs do, because most
 // domains have none and the whole way must be gone. A wildcard's way begins at its base name. targets are the platform's names
 // that tenants' names are aliases of.
-func (v *view) climb(ctx context.Context, name string, targets []string) caaSet {
+func climb(ctx context.Context, v *lookup.View, name string, targets []string) caaSet {
 	levels := parents(strings.TrimPrefix(name, "*."))
-	answers := make([]answer, len(levels))
+	answers := make([]lookup.Answer, len(levels))
 	var wg sync.WaitGroup
 	for i, level := range levels {
-		wg.Go(func() { answers[i] = v.lookup(ctx, level, dns.TypeCAA) })
+		wg.Go(func() { answers[i] = v.Lookup(ctx, level, dns.TypeCAA) })
 	}
 	wg.Wait()
 	for i, a := range answers {
 		switch {
-		case a.err != nil:
-			return caaSet{err: a.err}
-		case a.endless:
-			return caaSet{err: errEndless}
-		case len(a.records) > 0:
+		case a.Err != nil:
+			return caaSet{err: a.Err}
+		case a.Endless:
+			return caaSet{err: lookup.ErrEndless}
+		case len(a.Records) > 0:
 			return newCAASet(levels[i], a, targets)
 		}
 	}
@@ -55,13 +56,13 @@ func parents(name string) []string {
 	return levels
 }
 
-func newCAASet(owner string, a answer, targets []string) caaSet {
+func newCAASet(owner string, a lookup.Answer, targets []string) caaSet {
 	set := caaSet{owner: owner}
-	if len(a.aliases) > 0 {
-		set.alias = bare(a.end())
+	if len(a.Aliases) > 0 {
+		set.alias = lookup.NoDot(a.End())
 		set.platform = slices.ContainsFunc(targets, func(target string) bool { return zoneOf(target) == zoneOf(set.alias) })
 	}
-	for _, rr := range a.records {
+	for _, rr := range a.Records {
 		if record, ok := rr.(*dns.CAA); ok {
 			set.records = append(set.records, record)
 		}
@@ -74,10 +75,10 @@ func (s caaSet) tell(which func(*dns.CAA) bool) string {
 	var found []string
 	for _, record := range s.records {
 		if which(record) {
-			found = append(found, tellRecord(record))
+			found = append(found, lookup.RecordText(record))
 		}
 	}
-	return strings.Join(distinct(found), ", ")
+	return strings.Join(lookup.Distinct(found), ", ")
 }
 
 // permission says whether the CA may issue for the name by the method, by what all views show.
@@ -108,8 +109,8 @@ func caaProblem(name string, sets []caaSet, request caaRequest) cert.Problem {
 			return caaRefused(name, set, request, refusal)
 		}
 	}
-	if bogus, ok := errors.AsType[*bogusError](fault); ok {
-		return bogus.problem(name)
+	if bogus, ok := errors.AsType[*lookup.BogusError](fault); ok {
+		return bogus.Problem(name)
 	}
 	return caaLookupFailed(name, fault)
 }
