@@ -14,6 +14,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
+	"github.com/evercert/evercert/resolver/caa"
 	"github.com/evercert/evercert/resolver/guard"
 	"github.com/evercert/evercert/resolver/lookup"
 	"github.com/evercert/evercert/resolver/registration"
@@ -239,14 +240,14 @@ type sight struct {
 	records []finding                // of each expected record
 	pointed []finding                // of each name, all its address records together
 	proofs  []finding                // of each name, where no records are expected: can _acme-challenge be looked up
-	caa     []caaSet                 // of each name
+	caa     []caa.Set                // of each name
 }
 
 // look asks everything at once: in the common case each answer comes after one round trip.
 func look(ctx context.Context, v *lookup.View, q cert.Question) sight {
 	l := sight{
 		role: v.Role(), host: v.Server,
-		records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), proofs: make([]finding, len(q.Names)), caa: make([]caaSet, len(q.Names)),
+		records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), proofs: make([]finding, len(q.Names)), caa: make([]caa.Set, len(q.Names)),
 	}
 	var wg sync.WaitGroup
 	for i, want := range q.Expected {
@@ -280,7 +281,7 @@ func look(ctx context.Context, v *lookup.View, q cert.Question) sight {
 			}
 		})
 		if len(q.CAs) > 0 {
-			wg.Go(func() { l.caa[i] = climb(ctx, v, name, p.targets) })
+			wg.Go(func() { l.caa[i] = governingCAA(ctx, v, name, p.targets) })
 		}
 	}
 	wg.Wait()
