@@ -69,7 +69,7 @@ func (s caaSet) remedy(name string, r caaRequest, refusal caaRefusal) cert.Recor
 	if zone := zoneOf(name); len(owner) < len(zone) { // found above what the tenant can change; nearer records count (RFC 8659 §3)
 		owner = zone
 	}
-	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value)}
+	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value), Hostname: base(name)}
 }
 
 // mentions tells whether a record for this CA has the parameter.

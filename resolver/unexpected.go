@@ -25,7 +25,7 @@ func (v *view) challengeName(ctx context.Context, name string) finding {
 			Remediation: atProvider + fmt.Sprintf("delete the CNAME record %s, or correct its value.", cert.FormName(at)),
 		})
 	case len(a.aliases) == 0 && len(a.records) == 0:
-		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation}) {
+		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation, Hostname: base(name)}) {
 			if d := v.lookup(ctx, doubled, dns.TypeTXT); len(d.aliases) > 0 || len(d.records) > 0 {
 				return wrong(d.tell(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,
