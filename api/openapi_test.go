@@ -96,11 +96,12 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 	d, _ := readDocument(t)
 	for name, sent := range map[string]reflect.Type{
 		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](), "Status": reflect.TypeFor[cert.Status](),
-		"DNSRecord": reflect.TypeFor[cert.Record](), "Record": reflect.TypeFor[control.Record](), "Problem": reflect.TypeFor[cert.Problem](),
+		"DNSRecord": reflect.TypeFor[cert.Record](), "Problem": reflect.TypeFor[cert.Problem](),
 		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[control.Answer](), "Event": reflect.TypeFor[control.Event](),
-		"Case": reflect.TypeFor[cert.Case](), "Panel": reflect.TypeFor[control.Panel](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
+		"Case": reflect.TypeFor[cert.Case](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
 		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
 		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
+		"NameResult": reflect.TypeFor[cert.NameResult](),
 	} {
 		var schema struct{ Properties map[string]any }
 		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
@@ -122,6 +123,22 @@ func TestOpenAPIKnowsEveryHeadline(t *testing.T) {
 	}
 	if !slices.Equal(schema.Enum, control.Headlines) {
 		t.Errorf("described %q, known %q", schema.Enum, control.Headlines)
+	}
+}
+
+func TestOpenAPIKnowsEveryStateOfANameServer(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	var schema struct {
+		Properties struct {
+			State struct{ Enum []cert.ServerState }
+		}
+	}
+	if err := json.Unmarshal(d.Components["schemas"]["Nameserver"], &schema); err != nil {
+		t.Fatal(err)
+	}
+	if described := schema.Properties.State.Enum; !slices.Equal(described, cert.ServerStates) {
+		t.Errorf("described %q, known %q", described, cert.ServerStates)
 	}
 }
 
