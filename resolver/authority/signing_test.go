@@ -166,12 +166,11 @@ func (z *zone) answer(m *dns.Msg, name string, qtype uint16) {
 		}
 	}
 	m.Ns = z.withSignatures(z.at(z.name, dns.TypeSOA))
-	switch {
-	case source == name:
-		m.Ns = append(m.Ns, z.denial([]string{name})...)
-	default: // the name, and the wildcard that is missing too or lacks the type
-		m.Ns = append(m.Ns, z.denial(append(z.missing(name, encloser), wildcardOf(encloser)))...)
+	names := []string{name}
+	if source != name { // and the wildcard, which is missing too or lacks the type
+		names = append(z.missing(name, encloser), wildcardOf(encloser))
 	}
+	m.Ns = append(m.Ns, z.denial(names)...)
 }
 
 func wildcardOf(encloser string) string { return "*." + strings.TrimPrefix(encloser, ".") }
