@@ -25,6 +25,9 @@ func toAdd(want cert.Record) string {
 	return fmt.Sprintf("add %s %s record %s with the value %s", article, want.Type, cert.FormName(want.Name), want.Value)
 }
 
+// addedTwice ends the message about a record at one of the doubledNames, which is its argument.
+const addedTwice = "your DNS provider added the domain to its name a second time, which made it %s."
+
 // doubledNames returns where a record lands when a DNS provider adds the domain to a name that has it already.
 func doubledNames(want cert.Record) []string {
 	registered := cert.RegisteredDomain(want.Name)
