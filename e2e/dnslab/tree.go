@@ -118,7 +118,7 @@ func (tree Tree) Start(t testing.TB) *Lab {
 	for _, z := range tree.Zones {
 		quirks[z.Name] = z.Quirk
 	}
-	startOdd(t, tree.address(Odd), l.servers[Odd].Address, quirks)
+	StartOdd(t, tree.address(Odd), l.servers[Odd].Address, byZone(quirks))
 	StartSilent(t, tree.address(Dead))
 	l.StartResolver(t)
 	return l

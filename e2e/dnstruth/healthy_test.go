@@ -51,6 +51,9 @@ func healthyTable() []row {
 			c.HostedNameservers = []string{"ns-a.dnshost.net", "ns-b.dnshost.net"}
 		}},
 	}
+	for _, part := range [][]row{healthyWildcards(), healthyFallbacks(), healthyChains(), healthyDelegations(), healthyRedirects()} {
+		table = append(table, part...)
+	}
 	for i := range table {
 		if table[i].verdict = cert.OK; table[i].chosen == nil {
 			table[i].chosen = dns01

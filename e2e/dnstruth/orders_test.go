@@ -38,6 +38,7 @@ func TestD2_OverTheWholeBrokenTableTheCAReceivesNoOrder(t *testing.T) {
 	}
 	lab := dnslab.Tree{Network: network, Zones: zones}.Start(t)
 	startWeb(t)
+	dnslab.StartOdd(t, faultyResolver, lab.Resolver, dnslab.FailsToValidate)
 	parts := startParts(t)
 
 	lives := make([]*life, len(rows))
