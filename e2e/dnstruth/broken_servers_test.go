@@ -66,10 +66,6 @@ func brokenServers() []row {
 			name: "the name is a zone of its own on a lame server", text: owned + "shop NS ns-lame.dnshost.net.\n", methods: http01,
 			codes: codes(cert.NameserverLame), tells: []string{"ns-lame.dnshost.net"},
 		},
-		unknown(row{
-			name: "the challenge name is a zone on dead servers", text: owned + pointed + "_acme-challenge.shop NS ns-dead.dnshost.net.\n", methods: dns01,
-			codes: codes(cert.DNSLookupFailed), tells: []string{"_acme-challenge.shop.$DOMAIN"}, never: []string{"ns-a.dnshost.net"},
-		}),
 	}
 	for i := range table {
 		if table[i].verdict != "" {

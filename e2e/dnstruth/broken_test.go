@@ -31,8 +31,10 @@ func codes(of ...cert.Code) []cert.Code { return of }
 // brokenTable is every set-up of which something must be said.
 func brokenTable() []row {
 	var table []row
-	for _, part := range [][]row{brokenRecords(), brokenAddresses(), brokenCAA(), brokenServers(), brokenSignatures(), brokenWeb(),
-		brokenWildcards(), brokenFallbacks(), brokenChains(), brokenDelegations(), brokenSubzones(), brokenRedirects()} {
+	for _, part := range [][]row{
+		brokenRecords(), brokenAddresses(), brokenCAA(), brokenServers(), brokenSignatures(), brokenWeb(),
+		brokenWildcards(), brokenFallbacks(), brokenChains(), brokenDelegations(), brokenSubzones(), brokenRedirects(),
+	} {
 		table = append(table, part...)
 	}
 	return table

@@ -20,7 +20,6 @@ func brokenWeb() []row {
 		{name: "TLS on port 80", text: at(hostTLSOn80), codes: unexpected, tells: []string{"TLS on port 80"}},
 		{name: "nobody listens on port 80", text: at(hostRefuses), codes: codes(cert.HTTPUnreachable), tells: []string{"refused"}},
 		{name: "port 80 never answers", text: at(hostSilent), codes: codes(cert.HTTPUnreachable)},
-		{name: "IPv6 doesn't answer", text: at(edgeIPv4) + "shop AAAA " + ipv6Dead + "\n", codes: codes(cert.IPv6Unreachable), tells: []string{ipv6Dead}},
 		{name: "only one address answers", text: at(edgeIPv4) + "shop A " + hostRefuses + "\n", codes: codes(cert.HTTPUnreachable), tells: []string{hostRefuses}},
 		{name: "another site answers the token", text: at(hostOld), probe: true, codes: unexpected},
 	}

@@ -111,8 +111,8 @@ func startWeb(t testing.TB) {
 			}
 			redirect(func(r *http.Request) string { return "http://" + r.Host + r.URL.Path + "/on" })(w, r)
 		},
-		hostCDNAstray:   cdn(http.NotFound),
-		registry:        rdap,
+		hostCDNAstray: cdn(http.NotFound),
+		registry:      rdap,
 	} {
 		serve(t, listen(t, address, "80"), handler)
 	}
