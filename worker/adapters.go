@@ -73,9 +73,5 @@ func (b budgets) Reserve(ctx context.Context, r cert.Reservation) (cert.Place, e
 	if err != nil {
 		return cert.Place{}, err
 	}
-	list := make([]store.Charge, len(charges))
-	for i, c := range charges {
-		list[i] = store.Charge(c)
-	}
-	return b.Store.Reserve(ctx, r, list)
+	return b.Store.Reserve(ctx, r, charges)
 }
