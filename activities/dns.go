@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// keepTimeout is how long a check waits for the store once it knows its verdict.
+	// keepTimeout is how long a check waits for the store, before it asks DNS and once it knows its verdict.
 	keepTimeout = 3 * time.Second
 	// probeLifetime is how long the edges answer a probe that nobody took away, because the process died in between.
 	probeLifetime = 2 * time.Minute
@@ -29,8 +29,9 @@ type DNS struct {
 	CA interface {
 		Identity(ctx context.Context) (cert.CAIdentity, error)
 	}
-	// Checks keeps each check for people to read; nil keeps none.
+	// Checks keeps each check, for people to read and for the next check; nil keeps none.
 	Checks interface {
+		LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error)
 		KeepCheck(ctx context.Context, domainID string, d cert.Diagnosis) (cert.Diagnosis, error)
 	}
 	// Probes lets the platform's edges answer an http-01 token; without them (nil) a name behind a CDN can't be told from one that is lost.
@@ -73,7 +74,7 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	}
 	diagnosis, err := a.diagnose(ctx, cert.Question{
 		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
-		Methods: a.Methods, Registration: r.Registration,
+		Methods: a.Methods, Registration: r.Registration, Before: a.before(ctx, r.Domain),
 	})
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
@@ -103,6 +104,20 @@ func (a *DNS) diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, er
 		a.Log.WarnContext(ctx, "a probe was not taken away: it ends by itself", "after", probeLifetime, "error", err)
 	}
 	return diagnosis, err
+}
+
+// before returns what the servers showed at the checks before. A store that doesn't answer costs the memory of servers that are silent now, and no check.
+func (a *DNS) before(ctx context.Context, d cert.Domain) []cert.LastAnswer {
+	if a.Checks == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	answers, err := a.Checks.LastAnswers(ctx, d.ID)
+	if err != nil {
+		a.Log.WarnContext(ctx, "the checks before could not be read", "hostname", d.Hostname, "error", err)
+	}
+	return answers
 }
 
 // keep stores the check for people to read. The workflow needs none of it, so that a store which doesn't answer costs the panel its

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -101,6 +102,19 @@ func (s *Store) Check(ctx context.Context, domainID string) (cert.Diagnosis, err
 		return cert.Diagnosis{}, fmt.Errorf("check of domain %s: %w", domainID, err)
 	}
 	return kept.Diagnosis, nil
+}
+
+// LastAnswers returns what each server showed of a domain's records when it last gave an answer, at most 30 days ago for those that gave none since;
+// nothing for a domain that was never checked.
+func (s *Store) LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error) {
+	kept, err := one(ctx, s.pool, pgx.RowTo[panel], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("last answers about domain %s: %w", domainID, err)
+	}
+	return kept.answers(), nil
 }
 
 // Changes lists what changed in a domain's records from check to check, the newest first, at most limit of them (100 if zero or
