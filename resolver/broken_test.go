@@ -1,6 +1,8 @@
 package resolver_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,20 +97,13 @@ func TestD5_BrokenRecordsAreNamed(t *testing.T) {
 			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationWrongTarget, cert.DNSNoRecords}, acts: cert.TenantActs, tells: []string{"circle"},
 		},
 		{
-			name: "delegation through nine aliases", zone: undelegate + unpoint + `add _acme-challenge.shop.example.com. 60 CNAME h1.example.com.
-				add h1.example.com. 60 CNAME h2.example.com.
-				add h2.example.com. 60 CNAME h3.example.com.
-				add h3.example.com. 60 CNAME h4.example.com.
-				add h4.example.com. 60 CNAME h5.example.com.
-				add h5.example.com. 60 CNAME h6.example.com.
-				add h6.example.com. 60 CNAME h7.example.com.
-				add h7.example.com. 60 CNAME h8.example.com.
-				add h8.example.com. 60 CNAME $DELEGATION.`,
+			name: "delegation through twelve aliases", zone: undelegate + unpoint + chain("_acme-challenge.shop.example.com.", "$DELEGATION.", 12),
 			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationWrongTarget, cert.DNSNoRecords}, acts: cert.TenantActs, tells: []string{"too many names"},
 		},
 		{
 			name: "a wildcard stands in for the delegation", zone: undelegate + unpoint + "add *.shop.example.com. 60 CNAME shop.other.example.",
-			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationWrongTarget, cert.DNSNoRecords}, acts: cert.TenantActs, tells: []string{"named * stands in"},
+			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationMissing, cert.DNSNoRecords}, acts: cert.TenantActs,
+			tells: []string{"add a CNAME record named _acme-challenge.shop", "the wildcard record named *.shop (in full: *.shop.example.com), and is for other names"},
 		},
 		{
 			name: "delegation typed as TXT", zone: undelegate + unpoint + "add _acme-challenge.shop.example.com. 60 TXT $DELEGATION.",
@@ -138,7 +133,7 @@ func TestD5_BrokenRecordsAreNamed(t *testing.T) {
 		},
 		{
 			name: "a wildcard can't be validated by pointing", names: []string{"*.example.com"}, zone: "del _acme-challenge.example.com CNAME",
-			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationWrongTarget}, acts: cert.TenantActs, tells: []string{"named * stands in"},
+			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationMissing}, acts: cert.TenantActs, tells: []string{"the wildcard record named * (in full: *.example.com)"},
 		},
 		{
 			name: "records seen by one resolver and not by the other", zone: undelegate + unpoint, others: []string{""},
@@ -147,6 +142,17 @@ func TestD5_BrokenRecordsAreNamed(t *testing.T) {
 	} {
 		t.Run(s.name, s.run)
 	}
+}
+
+// chain is that many CNAME records, from a name to a target.
+func chain(from, to string, n int) string {
+	var text strings.Builder
+	for i := 1; i < n; i++ {
+		next := fmt.Sprintf("h%d.example.com.", i)
+		fmt.Fprintf(&text, "add %s 60 CNAME %s\n", from, next)
+		from = next
+	}
+	return text.String() + fmt.Sprintf("add %s 60 CNAME %s", from, to)
 }
 
 // TestD5_BrokenAddressesAreNamed has no delegation, so that everything hangs on where the name leads.

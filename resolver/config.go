@@ -21,6 +21,7 @@ type Config struct {
 	TrustAnchors      []string      `env:"DNS_TRUST_ANCHORS" envDefault:"iana" doc:"DS records of the root zone, from which DNSSEC is validated, separated by commas; iana: the published ones; none: each zone's DS records are believed as its parent shows them"`
 	QueryTimeout      time.Duration `env:"DNS_TIMEOUT" envDefault:"2s" doc:"for one query, with its repetition and TCP; a resolver that is slower counts as not having answered"`
 	CheckTimeout      time.Duration `env:"DNS_CHECK_TIMEOUT" envDefault:"5s" doc:"for the whole check of one domain; what has not been answered by then is unknown"`
+	SilentWait        time.Duration `env:"DNS_SILENT_WAIT" envDefault:"6h" doc:"how long after its last answer a name server that showed a wrong record, and is silent since, keeps an order from being placed; 0s: not at all"`
 	RequireOwnership  bool          `env:"REQUIRE_OWNERSHIP" envDefault:"true" doc:"whether the ownership TXT record must be there before a certificate is ordered; without it whoever connects a name first may have it"`
 	HostedNameservers []string      `env:"HOSTED_NAMESERVERS" doc:"names of the platform's own name servers, when tenants must host their DNS there; empty: anywhere will do"`
 	RDAPServers       []string      `env:"RDAP_SERVERS" doc:"registries' RDAP services, as tld=url,*=url; empty: registrations are not looked up, and an expired one is not told from a broken one"`
@@ -58,6 +59,9 @@ func (c Config) Validate() error {
 	}
 	if c.ProbeTimeout < 0 {
 		faults = append(faults, fmt.Errorf("PROBE_TIMEOUT is %s; it expects a duration such as 5s, or 0s to ask no web servers", c.ProbeTimeout))
+	}
+	if c.SilentWait < 0 {
+		faults = append(faults, fmt.Errorf("DNS_SILENT_WAIT is %s; it expects a duration such as 6h, or 0s for no wait", c.SilentWait))
 	}
 	if c.QueryTimeout <= 0 {
 		faults = append(faults, fmt.Errorf("DNS_TIMEOUT is %s; it expects more than nothing, such as 2s", c.QueryTimeout))

@@ -32,14 +32,18 @@ func checkOwnership(ctx context.Context, v *lookup.View, want cert.Record, q cer
 	case fault != nil:
 		return unanswered(want.Hostname, nil, fault)
 	}
-	if other := otherName(a, q); other != "" {
+	other := otherName(a, q)
+	switch {
+	case other == "" && !isOwnership(a):
+	case fromWildcard(ctx, v, a, dns.TypeTXT): // there is no record at the name to change
+		return wrong(a.Text(), ownershipMissing(want, above))
+	case other != "":
 		return wrong(a.Text(), ownershipOfOtherName(want, other))
-	}
-	if isOwnership(a) {
+	default:
 		return wrong(a.Text(), ownershipMismatch(want))
 	}
 	for _, name := range doubledNames(want) {
-		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) {
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) && !fromWildcard(ctx, v, doubled, dns.TypeTXT) {
 			return wrong([]string{name + " " + lookup.RecordText(doubled.Records[0])}, ownershipDoubled(want, name))
 		}
 	}

@@ -114,7 +114,7 @@ func brokenAddresses() []row {
 		{name: "a CNAME completed with the own zone", text: owned + "shop CNAME $TARGET\n", methods: http01, codes: codes(cert.DNSWrongTarget), tells: []string{"$TARGET.$DOMAIN"}},
 		{name: "a CNAME in a circle", text: owned + "shop CNAME www\nwww CNAME shop\n", methods: http01, codes: codes(cert.DNSWrongTarget, cert.CAALookupFailed), tells: []string{"circle"}},
 		{name: "an address at the doubled name", text: owned + "shop.$DOMAIN CNAME $TARGET.\n", methods: http01, codes: codes(cert.DNSNoRecords)},
-		{name: "an old address is left beside ours", text: owned + flat + elsewhere, methods: http01, codes: codes(cert.DNSConflictingRecords), tells: []string{hostOld}},
+		{name: "an old address is left beside ours", text: owned + "shop A $EDGE4\n" + elsewhere, methods: http01, codes: codes(cert.DNSConflictingRecords), tells: []string{hostOld}},
 		{name: "an apex with an old address left", hosts: []string{"@"}, text: "_evercert TXT \"$OWNERSHIP\"\n@ A $EDGE4\n@ A " + hostOld + "\n", methods: http01, codes: codes(cert.DNSConflictingRecords)},
 		{name: "an old address is left though delegated", text: owned + delegated + flat + elsewhere, verdict: cert.OK, chosen: dns01, warns: codes(cert.DNSConflictingRecords)},
 		{name: "still at the old server though delegated", text: owned + delegated + elsewhere, verdict: cert.OK, chosen: dns01, warns: codes(cert.DNSWrongTarget)},

@@ -35,7 +35,7 @@ func brokenServers() []row {
 		{name: "expired and gone", absent: true, codes: codes(cert.DomainExpired), tells: []string{"$DOMAIN"}},
 		{name: "on hold at the registry", absent: true, codes: codes(cert.DomainExpired), acts: cert.RegistrarActs},
 		{name: "in redemption", absent: true, codes: codes(cert.DomainExpired)},
-		{name: "expired and parked", registered: true, text: "@ A " + hostOld + "\n* A " + hostOld + "\n", codes: codes(cert.DomainExpired, cert.OwnershipMissing, cert.DelegationMissing, cert.DNSWrongTarget)},
+		{name: "expired and parked", registered: true, text: "@ A " + hostOld + "\n* A " + hostOld + "\n", codes: codes(cert.DomainExpired, cert.OwnershipMissing, cert.DelegationMissing, cert.DNSWrongTarget), warns: codes(cert.SiteWouldBreak)},
 		{name: "the only server is lame", servers: []string{lame}, codes: codes(cert.NameserverLame), tells: []string{"ns-lame.dnshost.net"}},
 		{name: "both servers have never heard of the zone", text: ready, parent: dnslab.NS(lame, c), codes: codes(cert.NameserverLame)},
 		fine(row{name: "one server of two is lame", servers: []string{a, lame}, text: ready, warns: codes(cert.NameserverLame), tells: []string{"ns-lame.dnshost.net"}}),
