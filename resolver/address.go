@@ -83,8 +83,8 @@ func elsewhere(ctx context.Context, v *lookup.View, d destination, found []strin
 	return wrong(found, addressElsewhere(d, found))
 }
 
-// compareAddresses decides by the addresses: all of them must be the platform's. Where its target could not be looked up, the finding is unknown,
-// because the addresses may be the target's.
+// compareAddresses decides by the addresses: all of them must be the platform's. Where its target could not be looked up, the finding is
+// unknown, because the addresses may be the target's.
 func compareAddresses(ctx context.Context, v *lookup.View, d destination, shown lookup.Addresses) addressFinding {
 	addresses, found := shown.All(), shown.Text()
 	strays := without(addresses, d.expectedAddresses())
@@ -209,5 +209,6 @@ func addressConflict(d destination, strays []netip.Addr) cert.Problem {
 }
 
 func targetSilent(d destination, fault error) cert.Problem {
-	return waiting(fmt.Sprintf("Your record for %s is right, but the platform's own name that it leads to has no address now.", cert.Unicode(d.name)), fault)
+	return waiting(
+		fmt.Sprintf("Your record for %s is right, but the platform's own name that it leads to has no address now.", cert.Unicode(d.name)), fault)
 }

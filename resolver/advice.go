@@ -46,6 +46,9 @@ func methodsOf(q cert.Question) []cert.Method {
 	return q.Methods
 }
 
+// addedTwice ends the message about a record at one of the doubledNames, which is its argument.
+const addedTwice = "your DNS provider added the domain to its name a second time, which made it %s."
+
 // doubledNames returns where a record lands when a DNS provider adds the domain to a name that has it already.
 func doubledNames(want cert.Record) []string {
 	registered := cert.RegisteredDomain(want.Name)

@@ -173,7 +173,8 @@ func (e *evidence) provableByDNS(n *nameEvidence) cert.Verdict {
 }
 
 // provableByTLS decides about tls-alpn-01. Where the name leads to the platform, a TLS server that answers there is enough: the platform's
-// edge speaks the protocol only while a challenge is open. A CDN ends the connection that the CA makes, so that the challenge never gets here.
+// edge speaks the protocol only while a challenge is open. A CDN ends the connection that the CA makes (RFC 8737 §3), so that the
+// challenge never gets here.
 func (e *evidence) provableByTLS(n *nameEvidence) cert.Verdict {
 	led := n.led(n.web.alpn) == cert.OK
 	switch {

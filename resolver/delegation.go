@@ -110,8 +110,7 @@ func delegationIsAddress(want cert.Record, found []string) cert.Problem {
 
 func delegationDoubled(want cert.Record, stands string) cert.Problem {
 	return tenantActs(cert.DelegationDoubledName, want,
-		fmt.Sprintf("The record by which we get the certificate of %s is in the wrong place: your DNS provider added the domain to its name a second time, which made it %s.",
-			cert.Unicode(want.Hostname), stands),
+		fmt.Sprintf("The record by which we get the certificate of %s is in the wrong place: "+addedTwice, cert.Unicode(want.Hostname), stands),
 		fmt.Sprintf("rename that record: it must be %s", cert.FormName(want.Name)))
 }
 
@@ -130,7 +129,8 @@ func delegationElsewhere(want cert.Record, a lookup.Answer, q cert.Question) cer
 	change := fmt.Sprintf("change the value of the CNAME record %s to %s", cert.FormName(want.Name), want.Value)
 	if len(a.Aliases) > 0 && strings.HasPrefix(lookup.NoDot(a.Aliases[0]), want.Value+".") {
 		return tenantActs(cert.DelegationWrongTarget, want,
-			fmt.Sprintf("The value of the CNAME record %s has become %s: your DNS provider added your own domain to it.", want.Name, lookup.NoDot(a.Aliases[0])),
+			fmt.Sprintf("The value of the CNAME record %s has become %s: your DNS provider added your own domain to it.",
+				want.Name, lookup.NoDot(a.Aliases[0])),
 			change+", with a dot at its end if the form takes it as it stands")
 	}
 	if a.Endless {
@@ -158,8 +158,8 @@ func delegationOfRival(want cert.Record, a lookup.Answer, service, change string
 }
 
 func validationZoneSilent(want cert.Record, fault error) cert.Problem {
-	p := waiting(fmt.Sprintf("Your CNAME record %s is right, but we could not check what it leads to: no answer came from the platform's own name servers.",
-		want.Name), fault)
+	p := waiting(fmt.Sprintf("Your CNAME record %s is right, but we could not check what it leads to: "+
+		"no answer came from the platform's own name servers.", want.Name), fault)
 	p.Record = &want
 	return p
 }

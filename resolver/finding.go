@@ -32,8 +32,8 @@ func wrong(found []string, p cert.Problem) finding {
 
 // unanswered is the finding where no answer came. found is what was seen before that, such as the aliases on the way.
 //
-// A time-out or SERVFAIL is unknown. An answer that fails DNSSEC validation is wrong for its use: every CA discards it too (RFC 4035 §5.5).
-// Whether the record is there is unknown in both cases.
+// A time-out or SERVFAIL is unknown. An answer that fails DNSSEC validation is wrong for its use: every CA discards it, too
+// (RFC 4035 §5.5). Whether the record is there is unknown in both cases.
 func unanswered(name string, found []string, err error) finding {
 	f := finding{record: cert.Unknown, usable: cert.Unknown, found: found, fault: err.Error()}
 	if bogus, ok := errors.AsType[*lookup.BogusError](err); ok {

@@ -28,9 +28,9 @@ type sources struct {
 	log        *slog.Logger
 }
 
-// How many diagnoses walk, and ask the domain's servers, at once. The time limit of a diagnosis begins when it gets its place: a thousand at
-// a time on a small machine must not take each other's slowness for time-outs. A dead zone keeps its place at the walk for seconds, and
-// needs none for its servers; so there are more of those places.
+// How many diagnoses walk, and ask the domain's servers, at once. The time limit of a diagnosis begins when it gets its place: a thousand
+// at a time on a small machine must not take each other's slowness for time-outs. A dead zone keeps its place at the walk for seconds,
+// and has few servers to ask afterwards; so there are more places for walks.
 const (
 	maxWalking = 768
 	maxAsking  = 256
@@ -48,7 +48,9 @@ func newSources(config Config, log *slog.Logger) (*sources, error) {
 	}
 	if len(config.RDAPServers) > 0 {
 		var err error
-		s.registries, err = registration.New(registration.Config{Servers: config.RDAPServers, Timeout: config.CheckTimeout, Allowed: config.allowed()})
+		s.registries, err = registration.New(registration.Config{
+			Servers: config.RDAPServers, Timeout: config.CheckTimeout, Allowed: config.allowed(),
+		})
 		if err != nil {
 			return nil, fmt.Errorf("RDAP_SERVERS: %w", err)
 		}

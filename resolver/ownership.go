@@ -115,8 +115,7 @@ func ownershipOfOtherName(want cert.Record, other string) cert.Problem {
 
 func ownershipDoubled(want cert.Record, stands string) cert.Problem {
 	return tenantActs(cert.OwnershipMissing, want,
-		fmt.Sprintf("The record that shows that %s is yours is in the wrong place: your DNS provider added the domain to its name a second time, which made it %s.",
-			cert.Unicode(want.Hostname), stands),
+		fmt.Sprintf("The record that shows that %s is yours is in the wrong place: "+addedTwice, cert.Unicode(want.Hostname), stands),
 		fmt.Sprintf("rename that record: it must be %s", cert.FormName(want.Name)))
 }
 

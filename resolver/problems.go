@@ -75,7 +75,8 @@ func (e *evidence) addWarnings(l *problemList, n namePlan) {
 	l.addWeb(n.web, n.method)
 }
 
-// addObstacles adds what keeps a name from being validated. A delegation isn't asked for where the name leads here and only CAA is in the way.
+// addObstacles adds what keeps a name from being validated. A delegation isn't asked for where the name leads here and only CAA is in
+// the way.
 func (e *evidence) addObstacles(l *problemList, n namePlan, ca cert.CAIdentity) {
 	onlyCAA := n.pointed.usable == cert.OK && e.permitted(n.nameEvidence, caa.NewRequest(ca, n.name, cert.DNS01)) != cert.OK
 	if n.delegation != nil && !onlyCAA && e.allows(cert.DNS01) {
@@ -113,7 +114,8 @@ func (e *evidence) assigned(name string, f finding) finding {
 	return f
 }
 
-// serversDiffer returns the problem of an expected record that some servers of the zone show and others don't, as for a while after a change.
+// serversDiffer returns the problem of an expected record that some servers of the zone show and others don't, as for a while after a
+// change.
 func serversDiffer(r *recordEvidence) (problem cert.Problem, differ bool) {
 	var have, lack []string
 	for _, s := range r.seen {
@@ -142,7 +144,8 @@ func serversDiffer(r *recordEvidence) (problem cert.Problem, differ bool) {
 func tooLongToDelegate(name string) cert.Problem {
 	return cert.Problem{
 		Code: cert.NameInvalid, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("%s is too long for dns-01: with _acme-challenge. before it, it has more than the 253 characters that DNS allows.", cert.Unicode(name)),
+		Message: fmt.Sprintf("%s is too long for dns-01: with _acme-challenge. before it, it has more than the 253 characters that DNS allows.",
+			cert.Unicode(name)),
 		Remediation: "Allow http-01, which works for it (VALIDATION_METHODS), or connect a shorter name.",
 	}
 }
@@ -169,8 +172,9 @@ func wildcardNeedsDNS(name string) cert.Problem {
 // cutOff is reported where the walk from the root servers found nothing: the platform's network is the usual reason.
 var cutOff = cert.Problem{
 	Code: cert.DNSLookupFailed, Severity: cert.Warns, WhoActs: cert.PlatformActs,
-	Message:     "The domain's own name servers could not be asked from here, only public resolvers, which may be behind.",
-	Remediation: "If this is told of every domain: let workers reach port 53 of the whole internet, by UDP and TCP, or set DNS_ROOT_HINTS to none.",
+	Message: "The domain's own name servers could not be asked from here, only public resolvers, which may be behind.",
+	Remediation: "If every domain has this problem: let workers reach port 53 of the whole internet, by UDP and TCP, " +
+		"or set DNS_ROOT_HINTS to none.",
 }
 
 // warning returns the finding with a problem that only warns.

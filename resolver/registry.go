@@ -8,8 +8,8 @@ import (
 	"github.com/evercert/evercert/resolver/registration"
 )
 
-// askRegistries asks about the registered domains whose zone is broken, and about all where the question wants it. It returns what is wrong,
-// by registered domain. A registry that gives no answer is nobody's problem: it is logged.
+// askRegistries asks about the registered domains whose zone is broken, and about all where the question wants it. It returns what is
+// wrong, by registered domain. A registry that gives no answer is nobody's problem: it is logged.
 func (s *sources) askRegistries(ctx context.Context, e *evidence) map[string]cert.Problem {
 	problems := map[string]cert.Problem{}
 	if s.registries == nil {
@@ -41,8 +41,8 @@ func (s *sources) askRegistries(ctx context.Context, e *evidence) map[string]cer
 	return problems
 }
 
-// registeredProblem returns what is wrong with a registration. That a domain isn't registered is believed only where DNS shows the same: the
-// service of a registry may not know all of its domains.
+// registeredProblem returns what is wrong with a registration. That a domain isn't registered is believed only where DNS shows the same:
+// the service of a registry may not know all of its domains.
 func registeredProblem(r registration.Registration, domain string, z zone) *cert.Problem {
 	p := r.Problem(domain)
 	if p == nil || p.Code != cert.DomainExpired && !z.missing() {

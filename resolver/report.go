@@ -10,10 +10,13 @@ import (
 	"github.com/evercert/evercert/resolver/caa"
 )
 
-// report puts evidence and decision into the words that people and programs read. What servers show is anybody's text, and is made fit to print.
+// report puts evidence and decision into the words that people and programs read. What servers show is anybody's text, and is made fit
+// to print.
 func (e *evidence) report(d decision) cert.Diagnosis {
 	report := cert.Diagnosis{
-		CheckedAt: time.Now().UTC(), Verdict: d.verdict, Ownership: d.ownership, Pointed: d.pointed, Problems: e.problems(d.plan), CAA: e.caaStates(),
+		CheckedAt: time.Now().UTC(),
+		Verdict:   d.verdict, Ownership: d.ownership, Pointed: d.pointed,
+		Problems: e.problems(d.plan), CAA: e.caaStates(),
 	}
 	if d.verdict == cert.OK {
 		for i := range report.Problems {

@@ -49,7 +49,8 @@ func (r *Resolver) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosi
 	}
 	decision := evidence.decide()
 	d := evidence.report(decision)
-	r.log.DebugContext(ctx, "diagnosed", "names", q.Names, "verdict", d.Verdict, "ownership", d.Ownership, "pointed", d.Pointed, "problems", d.Problems)
+	r.log.DebugContext(ctx, "diagnosed",
+		"names", q.Names, "verdict", d.Verdict, "ownership", d.Ownership, "pointed", d.Pointed, "problems", d.Problems)
 	return d, nil
 }
 
@@ -72,8 +73,8 @@ func (r *Resolver) complete(ctx context.Context, e *evidence, shown gathered) {
 // those, not the authoritative servers. roots are what a browser trusts, the system's when nil. Wildcards are left out, because nobody can
 // visit them; with PROBE_TIMEOUT 0s nobody is visited. The answer keeps the order of the names and holds at least one Visit for each.
 //
-// An address is given PROBE_TIMEOUT, and must be public or allowed as for every probe. What is the platform's own is known by the question's
-// address records.
+// An address is given PROBE_TIMEOUT, and must be public or allowed as for every probe. What is the platform's own is known by the
+// question's address records.
 func (r *Resolver) HTTPS(ctx context.Context, q cert.Question, roots *x509.CertPool) []Visit {
 	if r.config.ProbeTimeout <= 0 {
 		return nil

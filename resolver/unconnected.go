@@ -30,7 +30,8 @@ func checkChallengeName(ctx context.Context, v *lookup.View, name string) findin
 			if d := v.Lookup(ctx, doubled, dns.TypeTXT); !d.Empty() && !fromWildcard(ctx, v, d, dns.TypeTXT) {
 				return wrong(d.Text(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,
-					Message:     fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.", doubled, at),
+					Message: fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.",
+						doubled, at),
 					Remediation: atProvider + fmt.Sprintf("rename that record: it must be %s.", cert.FormName(at)),
 				})
 			}

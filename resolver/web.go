@@ -136,8 +136,8 @@ func complete(views []*lookup.View) []*lookup.View {
 	return slices.DeleteFunc(slices.Clone(views), func(v *lookup.View) bool { return !v.Complete() })
 }
 
-// platformAddresses returns the platform's own addresses: those that tenants' records have, and those of its names that tenants' records lead to.
-// Names that can't be looked up are left out.
+// platformAddresses returns the platform's own addresses: those that tenants' records have, and those of its names that tenants' records
+// lead to. Names that can't be looked up are left out.
 func platformAddresses(ctx context.Context, q cert.Question, views []*lookup.View) []netip.Addr {
 	var own []netip.Addr
 	asked := map[string]bool{}
@@ -156,7 +156,8 @@ func platformAddresses(ctx context.Context, q cert.Question, views []*lookup.Vie
 	return own
 }
 
-// probeNetworks returns the networks that may be asked although they are not public: those of PROBE_ALLOW, and the platform's own addresses.
+// probeNetworks returns the networks that may be asked although they are not public: those of PROBE_ALLOW, and the platform's own
+// addresses.
 func probeNetworks(config Config, q cert.Question) []netip.Prefix {
 	allowed := config.allowed()
 	for _, want := range q.Expected {

@@ -23,7 +23,8 @@ type zone struct {
 	unwalked   bool  // the roots can't be reached, or aren't to be asked: nothing is known of zones
 }
 
-// walk finds the zone of every name of the question, and validates it by DNSSEC. The zones are keyed by the names without wildcards' labels.
+// walk finds the zone of every name of the question, and validates it by DNSSEC. The zones are keyed by the names without wildcards'
+// labels.
 func walk(ctx context.Context, tree *authority.Tree, names []string) map[string]zone {
 	return eachZone(names, func(z *zone) {
 		if z.found, z.err = tree.Zone(ctx, dns.Fqdn(z.name)); z.err == nil {
@@ -108,8 +109,8 @@ func (z zone) unsigned() bool {
 	return z.found != nil && z.err == nil && z.validation.Security == authority.Insecure
 }
 
-// verdict is what the zone itself allows. Nothing can be right in a zone that does not exist, that fails DNSSEC validation, or that none of its
-// servers knows. Servers that give no answer, or SERVFAIL, leave it unknown.
+// verdict is what the zone itself allows. Nothing can be right in a zone that does not exist, that fails DNSSEC validation, or that none
+// of its servers knows. Servers that give no answer, or SERVFAIL, leave it unknown.
 func (z zone) verdict() cert.Verdict {
 	switch {
 	case z.missing():
@@ -134,7 +135,8 @@ func (z zone) broken() bool {
 	return z.missing() || z.found != nil && z.verdict() != cert.OK && !z.failing()
 }
 
-// failing reports whether all servers that speak answer SERVFAIL. As little is known then as when none answers, and it is reported record by record.
+// failing reports whether all servers that speak answer SERVFAIL. As little is known then as when none answers, and it is reported record
+// by record.
 func (z zone) failing() bool {
 	return len(z.found.Answering()) == 0 && z.hasServer(authority.Failing)
 }
@@ -179,7 +181,9 @@ func (z zone) servers() []cert.Nameserver {
 	}
 	list := make([]cert.Nameserver, len(z.found.Servers))
 	for i, s := range z.found.Servers {
-		list[i] = cert.Nameserver{Zone: lookup.NoDot(z.found.Name), Name: lookup.NoDot(s.Name), State: cert.ServerState(s.State), Detail: s.Detail}
+		list[i] = cert.Nameserver{
+			Zone: lookup.NoDot(z.found.Name), Name: lookup.NoDot(s.Name), State: cert.ServerState(s.State), Detail: s.Detail,
+		}
 		if s.Address.IsValid() {
 			list[i].Address = s.Address.Addr().String()
 		}

@@ -77,8 +77,8 @@ func faultProblem(z zone, f authority.Fault) (cert.Problem, bool) {
 	case authority.LameServer:
 		p.Code = cert.NameserverLame
 		p.Message = fmt.Sprintf("The name server %s is listed for %s but does not know the domain. %s", server, domain, others)
-		p.Remediation = fmt.Sprintf("At your DNS provider, ask why %s does not serve %s; or, at your registrar, list only the name servers that your DNS provider names.",
-			name, domain)
+		p.Remediation = fmt.Sprintf("At your DNS provider, ask why %s does not serve %s; or, at your registrar, list only the name servers "+
+			"that your DNS provider names.", name, domain)
 	case authority.UnreachableServer:
 		p.Code = cert.NameserverUnreachable
 		p.Message = fmt.Sprintf("The name server %s of %s does not answer. %s", server, domain, others)
@@ -88,7 +88,8 @@ func faultProblem(z zone, f authority.Fault) (cert.Problem, bool) {
 		}
 	case authority.ServerNoAddress, authority.ForbiddenServer:
 		p.Code = cert.NameserverUnreachable
-		p.Message = fmt.Sprintf("The name server %s of %s can't be asked: it has no address that the internet can reach. %s", server, domain, others)
+		p.Message = fmt.Sprintf("The name server %s of %s can't be asked: it has no address that the internet can reach. %s",
+			server, domain, others)
 		p.Remediation = fmt.Sprintf("At your registrar, list only the name servers that your DNS provider names for %s.", domain)
 	case authority.SerialsDiffer, authority.NameserversDiffer: // the first is reported where it matters, record by record; the second above
 		return p, false
