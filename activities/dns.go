@@ -47,9 +47,10 @@ type DNS struct {
 // CheckRequest names the domain to look at.
 type CheckRequest struct {
 	cert.Domain
-	Registration bool `json:"registration,omitempty"` // ask the registry too: a renewal is held back when the registration has expired (row B3)
-	// OwnershipOnly looks whether the tenant's ownership records cover the names, and at nothing else. It is kept for nobody: the tenant need not be
-	// the domain's.
+	// Registration asks the registry too: a renewal is held back when the registration has expired (row B3).
+	Registration bool `json:"registration,omitempty"`
+	// OwnershipOnly looks whether the tenant's ownership records cover the names, and at nothing else. It is kept for nobody: the tenant need
+	// not be the domain's.
 	OwnershipOnly bool `json:"ownership_only,omitempty"`
 }
 
@@ -65,7 +66,8 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	}
 	asked, above := cert.OwnershipRecords(r.Names, r.Tenant, secret)
 	if r.OwnershipOnly {
-		diagnosis, err := a.Resolver.Diagnose(ctx, cert.Question{Names: r.Names, Expected: asked, Above: above, Methods: []cert.Method{cert.DNS01}})
+		q := cert.Question{Names: r.Names, Expected: asked, Above: above, Methods: []cert.Method{cert.DNS01}}
+		diagnosis, err := a.Resolver.Diagnose(ctx, q)
 		return compact(diagnosis), leave(err)
 	}
 	authority, err := a.CA.Identity(ctx)
@@ -106,7 +108,8 @@ func (a *DNS) diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, er
 	return diagnosis, err
 }
 
-// before returns what the servers showed at the checks before. A store that doesn't answer costs the memory of servers that are silent now, and no check.
+// before returns what the servers showed at the checks before. A store that doesn't answer costs the memory of servers that are silent now,
+// and no check.
 func (a *DNS) before(ctx context.Context, d cert.Domain) []cert.LastAnswer {
 	if a.Checks == nil {
 		return nil

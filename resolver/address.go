@@ -186,13 +186,16 @@ func addressElsewhere(d destination, found []string) cert.Problem {
 
 func addressElsewhereByWildcard(d destination, found []string) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, d.records[0],
-		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.", cert.Unicode(d.name), wildcardOf(d.name), strings.Join(found, ", ")), toAddAll(d.records))
+		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.", cert.Unicode(d.name), wildcardOf(d.name), strings.Join(found, ", ")),
+		toAddAll(d.records))
 }
 
-// addressTakenOffWildcard is the problem of a name that a wildcard record would answer for, if there were no records below the name (RFC 4592 §2.2.2).
+// addressTakenOffWildcard is the problem of a name that a wildcard record would answer for, if there were no records below the name (RFC
+// 4592 §2.2.2).
 func addressTakenOffWildcard(d destination) cert.Problem {
 	return tenantActs(cert.DNSNoRecords, d.records[0],
-		fmt.Sprintf("%s has no address, so visitors can't reach it: because there are records below it, the wildcard record %s answers for it no more.",
+		fmt.Sprintf("%s has no address, so visitors can't reach it: because there are records below it, the wildcard record %s "+
+			"answers for it no more.",
 			cert.Unicode(d.name), wildcardOf(d.name)), toAddAll(d.records))
 }
 

@@ -77,19 +77,23 @@ func delegationMissing(want cert.Record) cert.Problem {
 
 func delegationOnWildcard(want cert.Record, found []string) cert.Problem {
 	p := delegationMissing(want)
-	p.Message += fmt.Sprintf(" What answers at %s (%s) comes from the wildcard record %s, and is for other names.", want.Name, strings.Join(found, ", "), wildcardOf(want.Name))
+	p.Message += fmt.Sprintf(" What answers at %s (%s) comes from the wildcard record %s, and is for other names.",
+		want.Name, strings.Join(found, ", "), wildcardOf(want.Name))
 	return p
 }
 
-// delegationIsZone is the problem of NS records where the CNAME record must be: no CNAME record can stand at a zone's own name (RFC 1034 §3.6.2), so that
-// no answer of these servers would do.
+// delegationIsZone is the problem of NS records where the CNAME record must be: no CNAME record can stand at a zone's own name (RFC 1034
+// §3.6.2), so that no answer of these servers would do.
 func delegationIsZone(want cert.Record, servers []string, a lookup.Answer) cert.Problem {
 	silent := ""
 	if a.Err != nil {
 		silent = ", and no answer comes from there"
 	}
 	return tenantActs(cert.DelegationWrongTarget, want,
-		fmt.Sprintf("NS records make %s a zone of its own, on the name servers %s%s. There must be a CNAME record instead.", want.Name, strings.Join(servers, ", "), silent),
+		fmt.Sprintf(
+			"NS records make %s a zone of its own, on the name servers %s%s. There must be a CNAME record instead.", want.Name,
+			strings.Join(servers, ", "), silent,
+		),
 		fmt.Sprintf("delete the NS records %s, then %s", cert.FormName(want.Name), toAdd(want)))
 }
 
@@ -103,9 +107,11 @@ func nameserverTexts(servers []string) []string {
 
 func delegationIsAddress(want cert.Record, found []string) cert.Problem {
 	return tenantActs(cert.DelegationWrongTarget, want,
-		fmt.Sprintf("%s shows addresses and no CNAME record (%s). Either a proxy of your DNS provider hides the CNAME record, or the record was entered with the wrong type.",
+		fmt.Sprintf("%s shows addresses and no CNAME record (%s). Either a proxy of your DNS provider hides the CNAME record, "+
+			"or the record was entered with the wrong type.",
 			want.Name, strings.Join(found, ", ")),
-		fmt.Sprintf("switch the proxy off for that record (at Cloudflare: \"DNS only\"); if it is an A or AAAA record, delete it and %s", toAdd(want)))
+		fmt.Sprintf("switch the proxy off for that record (at Cloudflare: \"DNS only\"); if it is an A or AAAA record, delete it and %s",
+			toAdd(want)))
 }
 
 func delegationDoubled(want cert.Record, stands string) cert.Problem {
@@ -141,15 +147,18 @@ func delegationElsewhere(want cert.Record, a lookup.Answer, q cert.Question) cer
 		return delegationOfRival(want, a, service, change, q)
 	}
 	return tenantActs(cert.DelegationWrongTarget, want,
-		fmt.Sprintf("The CNAME record %s leads to %s, not to the name by which we get the certificate.", want.Name, lookup.NoDot(a.End())), change)
+		fmt.Sprintf("The CNAME record %s leads to %s, not to the name by which we get the certificate.", want.Name, lookup.NoDot(a.End())),
+		change)
 }
 
-// delegationOfRival offers first what leaves the other service its record: http-01, where it is allowed and can work for the name, or another name.
+// delegationOfRival offers first what leaves the other service its record: http-01, where it is allowed and can work for the name, or
+// another name.
 func delegationOfRival(want cert.Record, a lookup.Answer, service, change string, q cert.Question) cert.Problem {
 	name := cert.Unicode(want.Hostname)
 	step := fmt.Sprintf("keep that record and connect another name here; or, if %s serves %s no longer, %s", service, name, change)
 	if d := destinationOf(q, want.Hostname); len(d.records) > 0 && slices.Contains(methodsOf(q), cert.HTTP01) {
-		step = fmt.Sprintf("keep that record and %s, by which we get the certificate over HTTP; or connect another name here; or, if %s serves %s no longer, %s",
+		step = fmt.Sprintf("keep that record and %s, by which we get the certificate over HTTP; or connect another name here; "+
+			"or, if %s serves %s no longer, %s",
 			toAddAll(d.records), service, name, change)
 	}
 	return tenantActs(cert.RivalDelegation, want,

@@ -9,10 +9,11 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// remember lets count what name servers showed when they last gave an answer, where they are silent now. A CA asks from other places and may reach
-// them, and a server that comes back has what it had before.
+// remember lets count what name servers showed when they last gave an answer, where they are silent now. A CA asks from other places and
+// may reach them, and a server that comes back has what it had before.
 //
-// It holds back only what is right at all servers that answer, and only for DNS_SILENT_WAIT: a server that is gone does not hold a domain for ever.
+// It holds back only what is right at all servers that answer, and only for DNS_SILENT_WAIT: a server that is gone does not hold a domain
+// for ever.
 func (e *evidence) remember(now time.Time) {
 	var wrong []cert.LastAnswer
 	for _, last := range e.question.Before {
@@ -67,10 +68,13 @@ func silentAfterWrong(last cert.LastAnswer, wait time.Duration) cert.Problem {
 		showed = "had " + strings.Join(last.Sighting.Found, ", ")
 	}
 	return cert.Problem{
-		Code: cert.NameserverUnreachable, WhoActs: cert.PlatformActs, Severity: cert.Blocks, Record: &last.Record, Found: last.Sighting.Server + " " + showed,
-		Message: fmt.Sprintf("The name server %s gives no answer now. When it last did, on %s, it did not have the right record at %s (it %s), and a CA may ask it.",
+		Code: cert.NameserverUnreachable, WhoActs: cert.PlatformActs, Severity: cert.Blocks, Record: &last.Record,
+		Found: last.Sighting.Server + " " + showed,
+		Message: fmt.Sprintf("The name server %s gives no answer now. When it last did, on %s, it did not have the right record at %s (it %s), "+
+			"and a CA may ask it.",
 			last.Sighting.Server, last.At.UTC().Format(minute), last.Record.Name, showed),
-		Remediation: fmt.Sprintf("%s We go on when it has the right record, and on %s at the latest. If it stays silent, ask your DNS provider about it.",
+		Remediation: fmt.Sprintf("%s We go on when it has the right record, and on %s at the latest. "+
+			"If it stays silent, ask your DNS provider about it.",
 			cert.NothingToDo, last.At.Add(wait).UTC().Format(minute)),
 	}
 }

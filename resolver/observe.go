@@ -78,8 +78,8 @@ func observe(ctx context.Context, v *lookup.View, q cert.Question) observation {
 	return o
 }
 
-// onWildcard reports whether a wildcard record answers for the addresses of a name, and would do so no more once there is a record below the name
-// (RFC 4592 §2.2.2: the name then exists, with no records). It asks only where such a record is to be added.
+// onWildcard reports whether a wildcard record answers for the addresses of a name, and would do so no more once there is a record below
+// the name (RFC 4592 §2.2.2: the name then exists, with no records). It asks only where such a record is to be added.
 func onWildcard(ctx context.Context, o observation, name string) bool {
 	if strings.HasPrefix(name, "*.") || name == cert.RegisteredDomain(name) || len(o.names[name].pointed.found) == 0 || !o.lacksBelow(name) {
 		return false

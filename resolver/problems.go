@@ -150,12 +150,14 @@ func tooLongToDelegate(name string) cert.Problem {
 	}
 }
 
-// siteWouldBreak warns of the records that take a name off the wildcard that leads its visitors. record is the name's own, which prevents it.
+// siteWouldBreak warns of the records that take a name off the wildcard that leads its visitors. record is the name's own, which prevents
+// it.
 func siteWouldBreak(name, below string, record cert.Record, shown []string) cert.Problem {
 	p := tenantActs(cert.SiteWouldBreak, record,
-		fmt.Sprintf("A wildcard record %s leads the visitors of %s (%s). As soon as there is a record below that name, such as %s, the wildcard answers for it no more, "+
-			"and visitors find nothing.", wildcardOf(name), cert.Unicode(name), strings.Join(shown, ", "), below),
-		fmt.Sprintf("first %s, or one with the value of the wildcard record as long as the site stays where it is; then the others", toAdd(record)))
+		fmt.Sprintf("A wildcard record %s leads the visitors of %s (%s). As soon as there is a record below that name, such as %s, "+
+			"the wildcard answers for it no more, and visitors find nothing.", wildcardOf(name), cert.Unicode(name), strings.Join(shown, ", "), below),
+		fmt.Sprintf("first %s, or one with the value of the wildcard record as long as the site stays where it is; then the others",
+			toAdd(record)))
 	p.Severity, p.Found = cert.Warns, strings.Join(shown, ", ")
 	return p
 }
@@ -164,7 +166,9 @@ func siteWouldBreak(name, below string, record cert.Record, shown []string) cert
 func wildcardNeedsDNS(name string) cert.Problem {
 	return cert.Problem{
 		Code: cert.NameInvalid, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("CAs issue certificates for wildcards such as %s by dns-01 only, which is not allowed here.", cert.Unicode(name)),
+		Message: fmt.Sprintf(
+			"CAs issue certificates for wildcards such as %s by dns-01 only, which is not allowed here.", cert.Unicode(name),
+		),
 		Remediation: "Allow dns-01 (VALIDATION_METHODS), or connect the names one by one.",
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// rivals are services that get certificates for a tenant's name by a CNAME record at _acme-challenge, as evercert does, each by the ends of the
-// targets in its own documentation. There can be one such record at a name, so that one of the two goes without.
+// rivals are services that get certificates for a tenant's name by a CNAME record at _acme-challenge, as evercert does, each by the ends of
+// the targets in its own documentation. There can be one such record at a name, so that one of the two goes without.
 var rivals = []struct{ suffix, service string }{
 	{".dcv.cloudflare.com", "Cloudflare"},                  // developers.cloudflare.com/ssl, delegated DCV
 	{".fastly-validations.com", "Fastly"},                  // docs.fastly.com, managed certificates, ACME DNS challenge

@@ -52,7 +52,8 @@ func (e *evidence) askWebServers(ctx context.Context, views []*lookup.View) {
 	}
 }
 
-// ipv6First are the CAs, by issuer domain name, that are known to ask IPv4 addresses only where IPv6 can't be connected to (letsencrypt.org/docs/ipv6-support).
+// ipv6First are the CAs, by issuer domain name, that are known to ask IPv4 addresses only where IPv6 can't be connected to
+// (letsencrypt.org/docs/ipv6-support).
 var ipv6First = []string{"letsencrypt.org"}
 
 // asksIPv6First reports whether that is known of all the CAs.

@@ -9,8 +9,9 @@ import (
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// fromWildcard reports whether an answer comes from a wildcard record in place of records of the name. A name beside it that nobody has added shows the
-// same then (RFC 4592 §2.1.1). A record of the name that is equal to the wildcard's is taken for the wildcard's; nothing depends on the difference.
+// fromWildcard reports whether an answer comes from a wildcard record in place of records of the name. A name beside it that nobody has
+// added shows the same then (RFC 4592 §2.1.1). A record of the name that is equal to the wildcard's is taken for the wildcard's; nothing
+// depends on the difference.
 func fromWildcard(ctx context.Context, v *lookup.View, a lookup.Answer, qtype uint16) bool {
 	if a.Empty() {
 		return false

@@ -69,7 +69,8 @@ func Takes(d time.Duration) Quirk {
 	}
 }
 
-// FailsToValidate answers SERVFAIL unless the question is to be left unchecked (RFC 4035 §3.2.2), as a resolver does whose validation is broken.
+// FailsToValidate answers SERVFAIL unless the question is to be left unchecked (RFC 4035 §3.2.2), as a resolver does whose validation is
+// broken.
 func FailsToValidate(asked, right *dns.Msg) *dns.Msg {
 	if asked.CheckingDisabled {
 		return right

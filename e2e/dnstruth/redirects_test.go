@@ -6,9 +6,18 @@ import "github.com/evercert/evercert/cert"
 func brokenRedirects() []row {
 	table := []row{
 		{name: "redirects with status 303", text: "shop A " + hostSeeOther + "\n", codes: codes(cert.HTTPBadRedirect), tells: []string{"303"}},
-		{name: "redirects and does not say where to", text: "shop A " + hostNowhere + "\n", codes: codes(cert.HTTPBadRedirect), tells: []string{"where to go"}},
-		{name: "redirects to a host that does not exist", text: "shop A " + hostGone + "\n", codes: codes(cert.HTTPBadRedirect), tells: []string{"gone.stranger.org"}},
-		{name: "redirects to HTTPS where nobody listens", text: "shop A " + hostToHTTPS + "\n", codes: codes(cert.HTTPBadRedirect), tells: []string{"https://shop.$DOMAIN"}},
+		{
+			name: "redirects and does not say where to", text: "shop A " + hostNowhere + "\n", codes: codes(cert.HTTPBadRedirect),
+			tells: []string{"where to go"},
+		},
+		{
+			name: "redirects to a host that does not exist", text: "shop A " + hostGone + "\n", codes: codes(cert.HTTPBadRedirect),
+			tells: []string{"gone.stranger.org"},
+		},
+		{
+			name: "redirects to HTTPS where nobody listens", text: "shop A " + hostToHTTPS + "\n", codes: codes(cert.HTTPBadRedirect),
+			tells: []string{"https://shop.$DOMAIN"},
+		},
 		{name: "the web server is busy", text: "shop A " + hostBusy + "\n", codes: codes(cert.HTTPUnexpectedResponse), tells: []string{"503"}},
 	}
 	for i := range table {

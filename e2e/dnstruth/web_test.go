@@ -158,7 +158,8 @@ func rdap(w http.ResponseWriter, r *http.Request) {
 		state, expires = "redemption period", time.Now().AddDate(0, 0, -40)
 	}
 	w.Header().Set("Content-Type", "application/rdap+json")
-	fmt.Fprintf(w, `{"objectClassName":"domain","ldhName":%q,"status":[%q],"events":[{"eventAction":"registration","eventDate":"2020-01-01T00:00:00Z"},{"eventAction":"expiration","eventDate":%q}]}`,
+	const events = `[{"eventAction":"registration","eventDate":"2020-01-01T00:00:00Z"},{"eventAction":"expiration","eventDate":%q}]`
+	fmt.Fprintf(w, `{"objectClassName":"domain","ldhName":%q,"status":[%q],"events":`+events+`}`,
 		name, state, expires.UTC().Format(time.RFC3339))
 }
 
@@ -189,7 +190,10 @@ func selfSigned(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"edge.platform.net"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"edge.platform.net"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}

@@ -8,8 +8,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// MaxAliases is the number of CNAME records that are followed from one name. Resolvers of CAs answer SERVFAIL at the twelfth: so do Unbound, which
-// Let's Encrypt uses (max-query-restarts), BIND and the PowerDNS Recursor.
+// MaxAliases is the number of CNAME records that are followed from one name. Resolvers of CAs answer SERVFAIL at the twelfth: so do
+// Unbound, which Let's Encrypt uses (max-query-restarts), BIND and the PowerDNS Recursor.
 const MaxAliases = 11
 
 // Answer is what a View shows for a name and a type, with CNAME records followed.

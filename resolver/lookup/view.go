@@ -35,7 +35,8 @@ type source interface {
 	role() cert.ServerRole
 	// server names who is asked about a name.
 	server(name string) string
-	// delegatedTo returns the name servers of a name that was asked for before and is a zone of its own; nil where it isn't, or nothing is known.
+	// delegatedTo returns the name servers of a name that was asked for before and is a zone of its own; nil where it isn't, or nothing is
+	// known.
 	delegatedTo(name string) []string
 }
 
@@ -47,7 +48,10 @@ type reply struct {
 }
 
 func newView(s source, stops []string) *View {
-	return &View{source: s, probe: "evercert-" + strings.ToLower(rand.Text()), stops: stops, asked: map[dns.Question]*reply{}, answered: map[string]bool{}, silent: map[string]bool{}}
+	return &View{
+		source: s, probe: "evercert-" + strings.ToLower(rand.Text()), stops: stops,
+		asked: map[dns.Question]*reply{}, answered: map[string]bool{}, silent: map[string]bool{},
+	}
 }
 
 // Role returns which kind of servers this View asks.
@@ -66,8 +70,8 @@ func (v *View) Beside(name string) string {
 // Below returns a name below another that nobody has added, as Beside does.
 func (v *View) Below(name string) string { return v.probe + "." + name }
 
-// DelegatedTo returns the name servers of a name that this View was asked for before and that is a zone of its own, below the zones of the tenant's names;
-// nil where it isn't, and from resolvers.
+// DelegatedTo returns the name servers of a name that this View was asked for before and that is a zone of its own, below the zones of the
+// tenant's names; nil where it isn't, and from resolvers.
 func (v *View) DelegatedTo(name string) []string { return v.source.delegatedTo(name) }
 
 // Lookup asks for a name and type, and follows CNAME records further where the server stopped. Failures are in Answer.Err.

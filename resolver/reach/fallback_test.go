@@ -27,7 +27,9 @@ func TestF1_AddressesAreChosenAsCAsDo(t *testing.T) {
 	n.web(good4, notFound)
 	n.web(broken4, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	n.raw("127.0.0.4", n.http, func(conn net.Conn) { _ = conn.Close() })
-	n.change = over(map[string]any{good6: good4, broken6: broken4, dead6: syscall.ECONNREFUSED, dead4: syscall.ECONNREFUSED, closes6: "127.0.0.4"})
+	n.change = over(map[string]any{
+		good6: good4, broken6: broken4, dead6: syscall.ECONNREFUSED, dead4: syscall.ECONNREFUSED, closes6: "127.0.0.4",
+	})
 	for _, c := range []struct {
 		name      string
 		addresses []string

@@ -112,12 +112,13 @@ func (r Results) PassesOver(addresses []netip.Addr) bool {
 }
 
 // passOver marks the addresses that a CA does without, and lets what is wrong there only warn: visitors may still be sent there.
-// Several addresses of a family are alike: the resolver's answer has them in any order, and the first is asked. Boulder, which Let's Encrypt runs,
-// chooses so (bdns.LookupHost, va.newHTTPValidationTarget, va.fallbackErr, va.tryGetChallengeCert):
+// Several addresses of a family are alike: the resolver's answer has them in any order, and the first is asked. Boulder, which Let's
+// Encrypt runs, chooses so (bdns.LookupHost, va.newHTTPValidationTarget, va.fallbackErr, va.tryGetChallengeCert):
 //   - reserved addresses are left out as if DNS didn't have them,
 //   - then IPv6 is asked, and IPv4 only where no connection could be made to that (http-01) or where anything went wrong (tls-alpn-01).
 //
-// No CA can be expected to ask reserved addresses, or to fail because IPv6 is dead. That IPv6 alone is asked where it works is known of some CAs only.
+// No CA can be expected to ask reserved addresses, or to fail because IPv6 is dead. That IPv6 alone is asked where it works is known of
+// some CAs only.
 func (r Results) passOver(protocol string) {
 	public := slices.ContainsFunc(r, func(a AddressResult) bool { return !a.reserved() })
 	answersOverIPv4, worksOverIPv6 := r.answerOverIPv4(), r.workOverIPv6()
@@ -202,7 +203,9 @@ func (r Results) differ() (cert.Problem, bool) {
 	name := r[0].target.Name
 	return cert.Problem{
 		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: shorten(strings.Join(found, "; "), maxFound),
-		Message: fmt.Sprintf("The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name)),
+		Message: fmt.Sprintf(
+			"The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name),
+		),
 		Remediation: fmt.Sprintf("At your DNS provider, delete the records %s that lead to a server which isn't meant to answer for %s.",
 			cert.FormName(name), cert.Unicode(name)),
 	}, true
