@@ -33,6 +33,9 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 				l.add(name, warned(e.pointed[i]))
 			}
 			l.addReached(e.reached[i], best.methods[name])
+			if p, warns := caa.Warning(name, e.caa[i], best.request(name, best.methods[name])); warns {
+				l.addProblem(p)
+			}
 			continue
 		}
 		onlyCAA := e.pointed[i].usable == cert.OK && e.permitted(i, best.request(name, cert.DNS01)) != cert.OK

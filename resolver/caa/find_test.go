@@ -16,10 +16,14 @@ func (z zone) lookup(_ context.Context, name string) Answer { return z[name] }
 
 func TestFind_TheNearestRecordsGovern(t *testing.T) {
 	t.Parallel()
-	z := zone{}.add(t, "com", `0 issue "top.example"`).add(t, "example.com", `0 issue "upper.example"`).add(t, "shop.example.com", `0 issue "near.example"`)
+	z := zone{}
+	for _, owner := range []string{"com", "example.com", "shop.example.com"} {
+		z.add(t, owner, `0 issue "ca.example"`)
+	}
 	for name, owner := range map[string]string{
-		"a.b.shop.example.com": "shop.example.com", "shop.example.com": "shop.example.com", "*.shop.example.com": "shop.example.com", "other.example.com": "example.com",
-		"example.com": "example.com", "*.example.com": "example.com", "another.com": "com", "com": "com", "example.org": "",
+		"a.b.shop.example.com": "shop.example.com", "shop.example.com": "shop.example.com", "*.shop.example.com": "shop.example.com",
+		"other.example.com": "example.com", "example.com": "example.com", "*.example.com": "example.com",
+		"another.com": "com", "com": "com", "example.org": "",
 	} {
 		require.Equal(t, owner, Find(t.Context(), z.lookup, name).Owner, name)
 	}

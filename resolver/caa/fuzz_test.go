@@ -9,12 +9,13 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// FuzzProperty feeds what strangers may put into an issue record. A record that doesn't name a CA must never let it issue, a value reads the
-// same when it is written again, and the remedy always helps.
+// FuzzProperty feeds what strangers may put into an issue record. A record that doesn't name a CA must never let it issue, a value reads
+// the same when it is written again, and the remedy always helps.
 func FuzzProperty(f *testing.F) {
 	for _, value := range []string{
 		"", ";", "letsencrypt.org", " letsencrypt.org ; a=b", "letsencrypt.org; accounturi=https://letsencrypt.org/acct/1", "letsencrypt.org;;",
-		"letsencrypt.org; validationmethods=dns-01,http-01", "letsencrypt.org; validationmethods=", "letsencrypt.org; =", "pki.goog\x00letsencrypt.org",
+		"letsencrypt.org; validationmethods=dns-01,http-01", "letsencrypt.org; validationmethods=", "letsencrypt.org; =",
+		"pki.goog\x00letsencrypt.org",
 		"LetsEncrypt.org; AccountURI=a", "pki.goog; a-b=c", "PKI.goog; -=c",
 	} {
 		f.Add(value)

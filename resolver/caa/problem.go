@@ -127,7 +127,8 @@ func (r Request) toAdd(want cert.Record) string {
 // forbid as well, it gives both steps.
 func (s Set) uncritical(p *cert.Problem, name string, r Request) {
 	profile := profileOf(r.CA)
-	p.Remediation = fmt.Sprintf("%schange the flags of this CAA record %s to 0, or delete it: %s", atProvider, cert.FormName(s.Owner), s.list(profile.stopsAt))
+	p.Remediation = fmt.Sprintf("%schange the flags of this CAA record %s to 0, or delete it: %s",
+		atProvider, cert.FormName(s.Owner), s.list(profile.stopsAt))
 	rest := s.withoutCritical(profile)
 	if refused := rest.judge(r, profile); refused != permitted && refused != unknownAccount {
 		want := rest.remedy(name, r, refused)

@@ -7,9 +7,9 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// profile is how one CA reads CAA records where it departs from RFC 8659 and RFC 8657. The zero profile departs nowhere; it is that of every
-// CA of which nothing else is known. Where the RFCs say nothing, it takes the reading that lets fewer orders through: an order that
-// a CA refuses counts against its limits.
+// profile is how one CA reads CAA records where it departs from RFC 8659 and RFC 8657. The zero profile departs nowhere; it is that of
+// every CA of which nothing else is known. Where the RFCs say nothing, it takes the reading that lets fewer orders through: an order
+// that a CA refuses counts against its limits.
 //
 // docs/diagnosis.md has a table of records and what each profile makes of them; a test runs its rows.
 type profile struct {

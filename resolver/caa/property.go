@@ -13,8 +13,8 @@ type property struct {
 
 type parameter struct{ tag, value string }
 
-// parse reads an issue-value (RFC 8659 §4.2): [issuer] [";" [tag=value *(";" tag=value)]], with blanks around each part. It reports false for
-// a value that the CA can't read. The issuer's own grammar is not checked: what is no domain name is not a CA's either.
+// parse reads an issue-value (RFC 8659 §4.2): [issuer] [";" [tag=value *(";" tag=value)]], with blanks around each part. It reports false
+// for a value that the CA can't read. The issuer's own grammar is not checked: what can't be a domain name is not a CA's name.
 func (p profile) parse(value string) (property, bool) {
 	issuer, rest, more := strings.Cut(value, ";")
 	read := property{issuer: trimBlanks(issuer)}

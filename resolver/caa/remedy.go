@@ -22,7 +22,7 @@ func (s Set) remedy(name string, r Request, refused refusal) cert.Record {
 	if s.isAbove(name) {
 		owner = cert.RegisteredDomain(name) // nearer records count (RFC 8659 §3)
 	}
-	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value)}
+	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value), Hostname: strings.TrimPrefix(name, "*.")}
 }
 
 // isAbove reports whether the records stand above what the tenant of a name can change, as those of a top-level domain do.

@@ -49,5 +49,5 @@ func setAt(t testing.TB, owner string, records ...string) Set {
 
 // forCA puts a CA's own name into a text about ca.example.
 func forCA(ca cert.CAIdentity, text string) string {
-	return strings.NewReplacer("ca.example.other", ca.Domains[0]+".other", "ca.example", ca.Domains[0], "CA.EXAMPLE", strings.ToUpper(ca.Domains[0])).Replace(text)
+	return strings.NewReplacer("ca.example", ca.Domains[0], "CA.EXAMPLE", strings.ToUpper(ca.Domains[0])).Replace(text)
 }

@@ -20,7 +20,9 @@ var columns = []struct {
 	{"Let's Encrypt", []cert.CAIdentity{letsEncrypt}},
 	{"Sectigo, ZeroSSL", []cert.CAIdentity{identity("sectigo.com", "comodoca.com"), identity("trust-provider.com")}},
 	{"DigiCert", []cert.CAIdentity{identity("digicert.com")}},
-	{"other CAs", []cert.CAIdentity{google, identity("ssl.com"), identity("buypass.com"), identity("pebble.letsencrypt.org"), identity("private.example")}},
+	{"other CAs", []cert.CAIdentity{
+		google, identity("ssl.com"), identity("buypass.com"), identity("pebble.letsencrypt.org"), identity("private.example"),
+	}},
 }
 
 type tableRow struct {
@@ -64,8 +66,8 @@ func documented(t *testing.T) []tableRow {
 	return rows
 }
 
-// TestF1_EachCAReadsCAAAsDocumented runs each row of the table in docs/diagnosis.md with each CA. Where records forbid, the remedy must let the CA
-// issue; where they permit and the RFCs would not, there must be a warning, and nowhere else.
+// TestF1_EachCAReadsCAAAsDocumented runs each row of the table in docs/diagnosis.md with each CA. Where records forbid, the remedy must let
+// the CA issue; where they permit and the RFCs would not, there must be a warning, and nowhere else.
 func TestF1_EachCAReadsCAAAsDocumented(t *testing.T) {
 	t.Parallel()
 	rows := documented(t)

@@ -8,8 +8,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Warning returns what to say of records by which the CA issues, though they would not let it if it read them as the RFCs are written: another
-// CA refuses them, and this one may some day. It reports false where nothing is to be said.
+// Warning returns what to say of records by which the CA issues, though they would not let it if it read them as the RFCs are written:
+// another CA refuses them, and this one may some day. It reports false where nothing is to be said.
 func Warning(name string, sets []Set, request Request) (cert.Problem, bool) {
 	for _, set := range sets {
 		// Records at the end of an alias are not the tenant's, and harm nobody here.
@@ -35,8 +35,8 @@ func (s Set) tolerated(name string, r Request, refused refusal) cert.Problem {
 	case unknownCritical:
 		critical := s.list(asWritten.stopsAt)
 		p.Message += fmt.Sprintf("the record %s is marked as critical, and not every CA knows what it means.", critical)
-		p.Remediation = fmt.Sprintf("Nothing has to change for this CA. To let others issue: at your DNS provider change the flags of this CAA record %s to 0: %s.",
-			cert.FormName(s.Owner), critical)
+		p.Remediation = fmt.Sprintf("Nothing has to change for this CA. To let others issue: at your DNS provider change the flags of "+
+			"this CAA record %s to 0: %s.", cert.FormName(s.Owner), critical)
 		return p
 	case otherAccount:
 		p.Message += "the tag accounturi is not in lower case. This CA takes no notice of it, so that each of its accounts may issue; " +
