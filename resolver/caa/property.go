@@ -58,9 +58,7 @@ func trimBlanks(s string) string { return strings.Trim(s, " \t") }
 
 // isWord reports whether s is 1*(ALPHA / DIGIT / "-").
 func isWord(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-')
-	})
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // isNotVisible reports whether c can't stand in a parameter's value: *(%x21-3A / %x3C-7E), after the value was split at semicolons.
