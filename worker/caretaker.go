@@ -72,10 +72,7 @@ func (c CaretakerConfig) ensure(ctx context.Context, schedules client.ScheduleCl
 // keep ensures the schedule as soon as Temporal answers. When otherCA reports that the platform changed its CA since its certificates were
 // ordered, it starts a run at once.
 func (c CaretakerConfig) keep(
-	ctx context.Context,
-	schedules client.ScheduleClient,
-	otherCA func(context.Context) (bool, error),
-	log *slog.Logger,
+	ctx context.Context, schedules client.ScheduleClient, otherCA func(context.Context) (bool, error), log *slog.Logger,
 ) {
 	const longest = time.Minute
 	for wait := time.Second; ; wait = min(2*wait, longest) {

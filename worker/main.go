@@ -86,6 +86,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	w := newWorker(temporal, c, build, tuner)
+	starter := control.Temporal(temporal)
 	activities.Set{
 		DNS: &activities.DNS{
 			Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
@@ -94,28 +95,18 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		Issuance:     &activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
 		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
-		Caretaker: &activities.Caretaker{
-			Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Directory: c.CA.Directory, Log: log},
-		},
+		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: starter, Directory: c.CA.Directory, Log: log}},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	go authority.Watch(ctx)
-	go c.Caretaker.keep(
-		ctx,
-		temporal.ScheduleClient(),
-		func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, c.CA.Directory) },
-		log,
-	)
+	otherCA := func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, c.CA.Directory) }
+	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), otherCA, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
-	work(
-		ctx,
-		rollout,
-		control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Allowed: rollout.Starts, Log: log},
-	)
-	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
+	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})
+	log.Info("worker stops: activities get time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil
 }

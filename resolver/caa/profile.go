@@ -84,15 +84,3 @@ func (p profile) sameIssuer(a, b string) bool {
 
 // sameTag reports whether the CA takes one parameter tag for the other.
 func (p profile) sameTag(a, b string) bool { return a == b || !p.exactTags && strings.EqualFold(a, b) }
-
-// isTag reports whether the CA accepts a parameter tag: (ALPHA / DIGIT) *( *("-") (ALPHA / DIGIT)) (RFC 8659 §4.2).
-func (p profile) isTag(s string) bool {
-	switch {
-	case s == "":
-		return p.emptyTags
-	case p.oldTags && strings.Contains(s, "-"):
-		return false
-	default:
-		return isWord(s) && s[0] != '-' && s[len(s)-1] != '-'
-	}
-}

@@ -32,6 +32,18 @@ func (p profile) parse(value string) (property, bool) {
 	return read, true
 }
 
+// isTag reports whether the CA accepts a parameter tag: (ALPHA / DIGIT) *( *("-") (ALPHA / DIGIT)) (RFC 8659 §4.2).
+func (p profile) isTag(s string) bool {
+	switch {
+	case s == "":
+		return p.emptyTags
+	case p.oldTags && strings.Contains(s, "-"):
+		return false
+	default:
+		return isWord(s) && s[0] != '-' && s[len(s)-1] != '-'
+	}
+}
+
 // values returns the values of the parameters whose tag is the same for the CA, in their order.
 func (p profile) values(read property, tag string) []string {
 	var values []string
