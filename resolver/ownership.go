@@ -63,18 +63,22 @@ func recordsAbove(want cert.Record, q cert.Question) []cert.Record {
 
 // shownAbove asks for all of the records at once. It returns the nearest that is there, or why one of them could not be looked up.
 func shownAbove(ctx context.Context, v *lookup.View, above []cert.Record) (shown []string, fault error) {
-	answers := make([]lookup.Answer, len(above))
+	type place struct {
+		record cert.Record
+		answer lookup.Answer
+	}
+	places := make([]place, len(above))
 	var wg sync.WaitGroup
 	for i, r := range above {
-		wg.Go(func() { answers[i] = v.Lookup(ctx, r.Name, dns.TypeTXT) })
+		wg.Go(func() { places[i] = place{r, v.Lookup(ctx, r.Name, dns.TypeTXT)} })
 	}
 	wg.Wait()
-	for i, r := range above {
-		if answers[i].Err == nil && answers[i].HasText(r.Value) {
-			return []string{fmt.Sprintf("%s TXT %q", r.Name, r.Value)}, nil
+	for _, p := range places {
+		if p.answer.Err == nil && p.answer.HasText(p.record.Value) {
+			return []string{fmt.Sprintf("%s TXT %q", p.record.Name, p.record.Value)}, nil
 		}
 		if fault == nil {
-			fault = answers[i].Err
+			fault = p.answer.Err
 		}
 	}
 	return nil, fault

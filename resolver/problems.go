@@ -26,7 +26,7 @@ func (e *evidence) problems(p plan) []cert.Problem {
 		switch {
 		case n.zone.broken():
 		case n.verdict == cert.OK:
-			e.addWarnings(&l, n)
+			e.addWarnings(&l, n, p.ca)
 		default:
 			e.addObstacles(&l, n, p.ca)
 		}
@@ -67,12 +67,15 @@ func (e *evidence) addOwnership(l *problemList) {
 	}
 }
 
-// addWarnings adds what harms visitors of a name that can be validated.
-func (e *evidence) addWarnings(l *problemList, n namePlan) {
+// addWarnings adds what harms visitors of a name that can be validated, and CAA records that other CAs than this one refuse.
+func (e *evidence) addWarnings(l *problemList, n namePlan, ca cert.CAIdentity) {
 	if n.pointed.usable == cert.Wrong || n.pointed.problem.Code == cert.ProxiedByCDN {
 		l.addFinding(n.name, warning(n.pointed))
 	}
 	l.addWeb(n.web, n.method)
+	if problem, warns := caa.Warning(n.name, n.caa, caa.NewRequest(ca, n.name, n.method)); warns {
+		l.add(problem)
+	}
 }
 
 // addObstacles adds what keeps a name from being validated. A delegation isn't asked for where the name leads here and only CAA is in

@@ -87,7 +87,7 @@ func healthyTable() []row {
 			table[i].chosen = dns01
 		}
 	}
-	return table
+	return append(table, healthyCAA()...)
 }
 
 // longTexts are more values beside the ownership record than a datagram holds.
