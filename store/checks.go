@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,11 +72,7 @@ func (s *Store) insertCheck(ctx context.Context, domainID string, first storedCh
 // is not the stored one any more. The number of stored changes to keep does not include those that the statement itself inserts, because it
 // can't see them.
 func (s *Store) replaceCheck(
-	ctx context.Context,
-	domainID string,
-	before time.Time,
-	after storedCheck,
-	changes []cert.RecordChange,
+	ctx context.Context, domainID string, before time.Time, after storedCheck, changes []cert.RecordChange,
 ) (replaced bool, err error) {
 	changes = changes[:min(len(changes), changesKept)]
 	err = s.pool.QueryRow(ctx, `
@@ -95,12 +92,8 @@ func (s *Store) replaceCheck(
 		)
 		SELECT EXISTS (SELECT FROM replaced)`,
 		pgx.StrictNamedArgs{
-			"domain":  domainID,
-			"at":      after.CheckedAt,
-			"panel":   after,
-			"before":  before,
-			"changes": noNil(changes),
-			"kept":    changesKept - len(changes),
+			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes),
+			"kept": changesKept - len(changes),
 		}).Scan(&replaced)
 	return replaced, err
 }
@@ -112,6 +105,19 @@ func (s *Store) Check(ctx context.Context, domainID string) (cert.Diagnosis, err
 		return cert.Diagnosis{}, fmt.Errorf("check of domain %s: %w", domainID, err)
 	}
 	return kept.Diagnosis, nil
+}
+
+// LastAnswers returns the last answer of each server about a domain's records. Answers of servers that have not answered since are at most
+// 30 days old. It returns none for a domain that was never checked.
+func (s *Store) LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error) {
+	kept, err := one(ctx, s.pool, pgx.RowTo[storedCheck], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("last answers about domain %s: %w", domainID, err)
+	}
+	return kept.answers(), nil
 }
 
 // Changes lists what changed in a domain's records from check to check, newest first, at most limit changes (100 if zero or less). The

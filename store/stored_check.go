@@ -14,14 +14,7 @@ const memory = 30 * 24 * time.Hour
 // storedCheck is a check as it is stored: the whole diagnosis, and the last answers of servers that did not answer in it.
 type storedCheck struct {
 	cert.Diagnosis
-	Silent []answer `json:"silent,omitempty"`
-}
-
-// answer is the last answer of a server about a record.
-type answer struct {
-	Record   cert.Record   `json:"record"`
-	Sighting cert.Sighting `json:"sighting"`
-	At       time.Time     `json:"at"`
+	Silent []cert.LastAnswer `json:"silent,omitempty"`
 }
 
 // place is a record at one server.
@@ -77,12 +70,12 @@ func (p storedCheck) joined(d cert.Diagnosis) (storedCheck, []cert.RecordChange)
 }
 
 // answers returns the last answer of each server.
-func (p storedCheck) answers() []answer {
-	var all []answer
+func (p storedCheck) answers() []cert.LastAnswer {
+	var all []cert.LastAnswer
 	for _, r := range p.Records {
 		for _, s := range r.Seen {
 			if hasAnswer(s) {
-				all = append(all, answer{Record: r.Record, Sighting: s, At: p.CheckedAt})
+				all = append(all, cert.LastAnswer{Record: r.Record, Sighting: s, At: p.CheckedAt})
 			}
 		}
 	}
