@@ -110,7 +110,7 @@ func (a *Authority) CheckKey(ctx context.Context) error {
 }
 
 // unseal returns the account's private key.
-func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
+func (a *Authority) unseal(account cert.Account) (*ecdsa.PrivateKey, error) {
 	der, err := a.sealer.Unseal(account.SealedKey, a.keyID())
 	if err != nil {
 		return nil, fmt.Errorf("unseal its key: %w", err)
@@ -128,33 +128,33 @@ func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
 
 // register makes an account at the CA and keeps it. When two processes do so at once, both go on with the one that was
 // kept first; the other stays at the CA unused.
-func (a *Authority) register(ctx context.Context) (Account, error) {
+func (a *Authority) register(ctx context.Context) (cert.Account, error) {
 	if err := a.admit(ctx); err != nil {
-		return Account{}, err
+		return cert.Account{}, err
 	}
 	if a.unregistered == nil {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
-			return Account{}, fmt.Errorf("make its key: %w", err)
+			return cert.Account{}, fmt.Errorf("make its key: %w", err)
 		}
 		a.unregistered = key
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(a.unregistered)
 	if err != nil {
-		return Account{}, fmt.Errorf("encode its key: %w", err)
+		return cert.Account{}, fmt.Errorf("encode its key: %w", err)
 	}
 	sealed, err := a.sealer.Seal(der, a.keyID())
 	if err != nil {
-		return Account{}, fmt.Errorf("seal its key: %w", err)
+		return cert.Account{}, fmt.Errorf("seal its key: %w", err)
 	}
 	url, err := a.newAccount(ctx)
 	if err = a.heard(ctx, nil, err); err != nil {
-		return Account{}, err
+		return cert.Account{}, err
 	}
 	// If we die here, the account is lost and the next process registers another. LE allows 10 registrations in 3 hours for an IP address.
-	account, err := a.accounts.SaveAccount(ctx, Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed})
+	account, err := a.accounts.SaveAccount(ctx, cert.Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed})
 	if err != nil {
-		return Account{}, fmt.Errorf("keep it: %w", err)
+		return cert.Account{}, fmt.Errorf("keep it: %w", err)
 	}
 	a.unregistered = nil
 	a.log.Info("ACME account registered", "account", account.URL)

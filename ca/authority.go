@@ -19,21 +19,12 @@ import (
 	"github.com/evercert/evercert/config"
 )
 
-// Account is an account at a CA as it is kept. The key is P-256, in PKCS#8, and leaves this package sealed only.
-type Account struct {
-	Directory string // of the CA
-	URL       string // the account's name at the CA
-	Contact   string
-	KeyID     string // that the key is sealed under
-	SealedKey []byte
-}
-
 // Accounts keeps one active account for each CA, and what the CA has against it.
 type Accounts interface {
 	Blocks
-	Account(ctx context.Context, directory string) (account Account, found bool, err error)
+	Account(ctx context.Context, directory string) (account cert.Account, found bool, err error)
 	// SaveAccount keeps the first account that is saved for a directory and returns the one kept: two processes may register at once.
-	SaveAccount(ctx context.Context, a Account) (Account, error)
+	SaveAccount(ctx context.Context, a cert.Account) (cert.Account, error)
 	// RetireAccount takes an account that the CA has forgotten out of use, if it is still the active one. Its key is kept.
 	RetireAccount(ctx context.Context, directory, url, because string) error
 }

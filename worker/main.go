@@ -114,7 +114,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 // newAuthority returns the platform's account at its CA. This process must be able to unseal the account's key.
 func newAuthority(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) (*ca.Authority, error) {
 	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
-	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
+	authority, err := ca.New(c.CA, db, keys, solver, log)
 	if err != nil {
 		return nil, err
 	}

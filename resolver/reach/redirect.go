@@ -59,7 +59,7 @@ func (w *walk) refuseTarget(u *url.URL) *fault {
 		return w.badRedirect(u, "because a slash is missing after the host name in the redirect rule of the web server").
 			mendedBy(stepSlash)
 	case !w.isPort(u.Port()):
-		return w.badRedirect(u, fmt.Sprintf("on port %s; CAs follow to ports %d and %d only", shorten(u.Port(), maxTold), w.prober.cfg.HTTPPort, w.prober.cfg.HTTPSPort))
+		return w.badRedirect(u, fmt.Sprintf("on port %s; CAs follow to ports %d and %d only", cert.Line(u.Port(), maxTold), w.prober.cfg.HTTPPort, w.prober.cfg.HTTPSPort))
 	case isAddress(host):
 		return w.badRedirect(u, "which is a bare address, not the name of a host")
 	case !isHostname(host):
@@ -116,10 +116,10 @@ func addressOf(u *url.URL) string {
 	if err != nil {
 		text = told.String()
 	}
-	return shorten(text, maxTold)
+	return cert.Line(text, maxTold)
 }
 
-func quoted(text string) string { return strconv.QuoteToASCII(shorten(text, maxTold)) }
+func quoted(text string) string { return strconv.QuoteToASCII(cert.Line(text, maxTold)) }
 
 func (f *fault) mendedBy(step string) *fault {
 	f.step = step

@@ -140,7 +140,7 @@ func (r Results) differ() (cert.Problem, bool) {
 	}
 	name := r[0].target.Name
 	return cert.Problem{
-		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: shorten(strings.Join(found, "; "), maxFound),
+		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: cert.Line(strings.Join(found, "; "), maxFound),
 		Message: fmt.Sprintf("The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name)),
 		Remediation: fmt.Sprintf("At your DNS provider, delete the records %s that lead to a server which isn't meant to answer for %s.",
 			cert.FormName(name), cert.Unicode(name)),
