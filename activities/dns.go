@@ -26,8 +26,10 @@ type DNS struct {
 	Tenants interface {
 		TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	}
-	CA interface {
-		Identity(ctx context.Context) (cert.CAIdentity, error)
+	CAs *CAs
+	// Issuances tells at which CA an order is under way.
+	Issuances interface {
+		Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	}
 	// Checks keeps each check for people to read; nil keeps none.
 	Checks interface {
@@ -47,6 +49,8 @@ type DNS struct {
 type CheckRequest struct {
 	cert.Domain
 	Registration bool `json:"registration,omitempty"` // ask the registry too: a renewal is held back when the registration has expired (row B3)
+	// Issuance is the one under way, if one is: its order can be continued only at the CA where it was placed.
+	Issuance string `json:"issuance,omitempty"`
 	// OwnershipOnly looks whether the tenant's ownership records cover the names, and at nothing else. It is kept for nobody: the tenant need not be
 	// the domain's.
 	OwnershipOnly bool `json:"ownership_only,omitempty"`
@@ -67,21 +71,32 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 		diagnosis, err := a.Resolver.Diagnose(ctx, cert.Question{Names: r.Names, Expected: asked, Above: above, Methods: []cert.Method{cert.DNS01}})
 		return compact(diagnosis), leave(err)
 	}
-	authority, err := a.CA.Identity(ctx)
+	cas, err := a.CAs.candidates(ctx, r.ID, a.underWay(ctx, r.Issuance))
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("ask the CA who it is: %w", err))
 	}
 	diagnosis, err := a.diagnose(ctx, cert.Question{
-		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
+		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: cas,
 		Methods: a.Methods, Registration: r.Registration,
 	})
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
 	}
-	diagnosis.Directory = authority.Directory
 	diagnosis.CheckedAt = diagnosis.CheckedAt.UTC().Truncate(time.Microsecond) // as the store keeps it, by which the two are matched
 	a.keep(ctx, r.Domain, diagnosis)
 	return compact(diagnosis), nil
+}
+
+// underWay returns the directory of the CA at which an issuance has placed its order; empty without one.
+func (a *DNS) underWay(ctx context.Context, issuance string) string {
+	if issuance == "" || len(a.CAs.List) == 1 {
+		return ""
+	}
+	i, err := a.Issuances.Issuance(ctx, issuance)
+	if err != nil || i.OrderURL == "" { // not stored yet, or the store is away: then the order is found at another CA, and given up
+		return ""
+	}
+	return i.Directory
 }
 
 // diagnose looks once, and once more with a probe where a CDN stands in front: only its answer shows whether the name leads here.

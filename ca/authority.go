@@ -97,6 +97,9 @@ func (a *Authority) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	return cert.CAIdentity{Name: s.name, Domains: s.issuers, AccountURI: s.accountURL, Directory: a.cfg.Directory}, nil
 }
 
+// Directory is the URL of the CA's ACME directory.
+func (a *Authority) Directory() string { return a.cfg.Directory }
+
 // newTransport carries all requests to the CA. HTTP/2 and idle connections save a TLS handshake for each request.
 func newTransport(roots *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}

@@ -31,6 +31,30 @@ type Config struct {
 	FailuresPerNameHour int `env:"ACME_FAILURES_PER_NAME_HOUR" envDefault:"5" doc:"failed validations of one name; 0 is no limit"`
 }
 
+// CheckList reports CAs that cannot be told apart: by their names, which people read, or by their directories, by which orders are kept.
+func CheckList(list []Config) error {
+	var problems []error
+	for i, c := range list {
+		for n, other := range list[:i] {
+			if strings.EqualFold(c.name(), other.name()) {
+				problems = append(problems, fmt.Errorf("%s is %q, as that of CA %d; it expects a name of its own", variable("ACME_NAME", i+1), c.name(), n+1))
+			}
+			if c.Directory == other.Directory {
+				problems = append(problems, fmt.Errorf("%s is the directory of CA %d; it expects another CA's", variable("ACME_DIRECTORY", i+1), n+1))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// variable is the name of a setting of the nth CA: ACME_NAME, ACME_2_NAME, ….
+func variable(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return fmt.Sprintf("ACME_%d_%s", n, strings.TrimPrefix(name, "ACME_"))
+}
+
 // Validate reports every setting that can't work, by its variable.
 func (c Config) Validate() error {
 	var problems []error

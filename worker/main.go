@@ -60,7 +60,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	authority, err := newAuthority(ctx, c, db, keys, log)
+	authorities, err := newAuthorities(ctx, c, db, keys, log)
 	if err != nil {
 		return err
 	}
@@ -86,21 +86,24 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	w := newWorker(temporal, c, build, tuner)
+	cas := c.Moving.cas(authorities, db, log)
 	activities.Set{
 		DNS: &activities.DNS{
-			Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
+			Resolver: dns, Tenants: db, CAs: cas, Issuances: db, Checks: db, Probes: db,
 			Platform: c.Control.Platform(), Methods: c.Methods, Log: log,
 		},
-		Issuance:     &activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log},
+		Issuance:     &activities.Issuance{Store: db, CAs: cas, Budgets: budgets{db, authorities}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
 		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
-		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Directory: c.CA.Directory, Log: log}},
+		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Directories: directories(c.CAs), Log: log}},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
-	go authority.Watch(ctx)
-	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, c.CA.Directory) }, log)
+	for _, authority := range authorities {
+		go authority.Watch(ctx)
+	}
+	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, directories(c.CAs)) }, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
 	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Allowed: rollout.Starts, Log: log})
@@ -109,14 +112,30 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	return nil
 }
 
-// newAuthority returns the platform's account at its CA, whose key this process must be able to open.
-func newAuthority(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) (*ca.Authority, error) {
+// newAuthorities returns the platform's accounts at its CAs, whose keys this process must be able to open.
+func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) ([]*ca.Authority, error) {
 	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
-	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
-	if err != nil {
-		return nil, err
+	var all []*ca.Authority
+	for _, settings := range c.CAs {
+		authority, err := ca.New(settings, accounts{db}, keys, solver, log)
+		if err != nil {
+			return nil, err
+		}
+		if err := authority.CheckKey(ctx); err != nil {
+			return nil, err
+		}
+		all = append(all, authority)
 	}
-	return authority, authority.CheckKey(ctx)
+	return all, nil
+}
+
+// directories returns the URLs of the CAs' ACME directories.
+func directories(cas []ca.Config) []string {
+	urls := make([]string, len(cas))
+	for i, c := range cas {
+		urls[i] = c.Directory
+	}
+	return urls
 }
 
 // work starts the workflows of connected domains, and watches the builds meanwhile, until ctx ends.

@@ -56,7 +56,7 @@ func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
 	if err := workflow.ExecuteLocalActivity(local(ctx, policyOptions, ""), activities.ReadPolicyName).Get(ctx, &policy); err == nil {
 		d.state.Policy = policy
 	}
-	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil}
+	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil, Issuance: d.state.Attempt.Issuance}
 	var diagnosis cert.Diagnosis
 	if err := step(ctx, lookOptions, summary, activities.CheckDNSName, request, &diagnosis); err != nil {
 		diagnosis = cert.Diagnosis{CheckedAt: workflow.Now(ctx), Verdict: cert.Unknown, Problems: []cert.Problem{activities.ReadVerdict(err).Problem}}
