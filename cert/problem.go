@@ -98,6 +98,9 @@ type Problem struct {
 	Found       string   `json:"found,omitempty"`  // what was seen in its place
 }
 
+// NothingToDo is the remediation of a problem that passes by itself.
+const NothingToDo = "There is nothing for you to do: we look again by ourselves."
+
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }
 
 // AsProblem returns the problem that err carries, or an internal_error that tells nothing private.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/caa"
 )
 
 // plan is how one CA could validate every name.
@@ -112,8 +113,8 @@ func (e evidence) planFor(ca cert.CAIdentity) plan {
 	return p
 }
 
-func (p plan) request(name string, m cert.Method) caaRequest {
-	return caaRequest{ca: p.ca, method: m, wildcard: strings.HasPrefix(name, "*.")}
+func (p plan) request(name string, m cert.Method) caa.Request {
+	return caa.NewRequest(p.ca, name, m)
 }
 
 // better is the verdict of two ways of which one is enough.
@@ -238,9 +239,9 @@ func (e evidence) delegation(name string) *finding {
 	return &e.records[i]
 }
 
-func (e evidence) permitted(i int, r caaRequest) cert.Verdict {
+func (e evidence) permitted(i int, r caa.Request) cert.Verdict {
 	if len(e.question.CAs) == 0 {
 		return cert.OK
 	}
-	return permission(e.caa[i], r)
+	return caa.Verdict(e.caa[i], r)
 }

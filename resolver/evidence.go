@@ -6,6 +6,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
+	"github.com/evercert/evercert/resolver/caa"
 )
 
 // evidence is what all views show together, and what the zones, the registries and the web servers said.
@@ -16,7 +17,7 @@ type evidence struct {
 	records    []finding // of each expected record, as decided
 	pointed    []finding // of each name
 	proofs     []finding // of each name: can _acme-challenge be looked up; only where no record is expected
-	caa        [][]caaSet
+	caa        [][]caa.Set
 	homes      []home
 	registered []*cert.Problem // of each name: the registry's word
 	reached    []reached
@@ -55,7 +56,7 @@ func weigh(q cert.Question, homes []home, authoritative, recursive []look) evide
 		pointed, proof := func(l look) finding { return l.pointed[i] }, func(l look) finding { return l.proofs[i] }
 		e.pointed = append(e.pointed, judge(pick(deciding, pointed), pick(recursive, pointed)))
 		e.proofs = append(e.proofs, judge(pick(deciding, proof), pick(recursive, proof)))
-		e.caa = append(e.caa, pick(deciding, func(l look) caaSet { return l.caa[i] }))
+		e.caa = append(e.caa, pick(deciding, func(l look) caa.Set { return l.caa[i] }))
 	}
 	return e
 }
@@ -149,16 +150,16 @@ func (e evidence) caaStates() []cert.CAAState {
 	for n, ca := range e.question.CAs {
 		states[n] = cert.CAAState{CA: ca.Name, Verdict: cert.OK}
 		for i, name := range e.question.Names {
-			best, request := cert.Wrong, caaRequest{}
+			best, request := cert.Wrong, caa.Request{}
 			for _, m := range e.methods() {
-				r := plan{ca: ca}.request(name, m)
-				if v := permission(e.caa[i], r); request.ca.Name == "" || better(best, v) != best {
+				r := caa.NewRequest(ca, name, m)
+				if v := caa.Verdict(e.caa[i], r); request.CA.Name == "" || better(best, v) != best {
 					best, request = better(best, v), r
 				}
 			}
 			states[n].Verdict = states[n].Verdict.Worse(best)
 			if best == cert.Wrong && states[n].Record == nil {
-				states[n].Record = caaProblem(name, e.caa[i], request).Record
+				states[n].Record = caa.Problem(name, e.caa[i], request).Record
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func wrong(found []string, p cert.Problem) finding {
 // untold is the finding of a view that gave no answer.
 func untold(name string, err error) finding {
 	if bogus, ok := errors.AsType[*bogusError](err); ok {
-		return finding{record: cert.Unknown, usable: cert.Wrong, fault: err.Error(), problem: bogus.problem(name)}
+		return finding{record: cert.Unknown, usable: cert.Wrong, fault: err.Error(), problem: bogus.Problem(name)}
 	}
 	return finding{record: cert.Unknown, usable: cert.Unknown, fault: err.Error(), problem: lookupFailed(name, err)}
 }

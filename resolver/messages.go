@@ -149,18 +149,16 @@ func (p pointing) toAdd() string {
 
 // waiting is a problem that is never the tenant's and passes by itself.
 func waiting(code cert.Code, message string, fault error) cert.Problem {
-	p := cert.Problem{Code: code, WhoActs: cert.PlatformActs, Message: message, Remediation: nothingToDo}
+	p := cert.Problem{Code: code, WhoActs: cert.PlatformActs, Message: message, Remediation: cert.NothingToDo}
 	if fault != nil {
 		p.Found = fault.Error()
 	}
 	return p
 }
 
-const nothingToDo = "There is nothing for you to do: we look again by ourselves."
-
 // once takes back what problems promise for connected domains, which are looked at again, and what evercert then does by itself.
 var once = strings.NewReplacer(
-	nothingToDo, "There is nothing to change: ask again in a minute.",
+	cert.NothingToDo, "There is nothing to change: ask again in a minute.",
 	"It may pass by itself: we look again.", "It may pass by itself: ask again in a minute.",
 	" We go on by ourselves when the registry shows it.", "",
 )

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/caa"
 )
 
 // problems lists what stands in the way, and address records that lead elsewhere even where they don't stand in the way
@@ -51,7 +52,7 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 		}
 		l.addReached(e.reached[i], "")
 		if request, stands := e.caaInTheWay(i, best); stands {
-			p := caaProblem(name, e.caa[i], request)
+			p := caa.Problem(name, e.caa[i], request)
 			if p.Code == cert.CAALookupFailed && l.silent[silenceOf(cert.DNSLookupFailed, name)] {
 				continue // said already: no answer comes for this name
 			}
@@ -74,10 +75,10 @@ func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
 
 // caaInTheWay tells whether CAA keeps the ith name from being validated: no method is permitted, or none of those that would
 // work. A name that has its method already has nothing in its way. The request is for the method to ask permission for.
-func (e evidence) caaInTheWay(i int, best plan) (caaRequest, bool) {
+func (e evidence) caaInTheWay(i int, best plan) (caa.Request, bool) {
 	name := e.question.Names[i]
 	if best.names[i] == cert.OK {
-		return caaRequest{}, false
+		return caa.Request{}, false
 	}
 	var refused []cert.Method
 	anyPermitted := false
@@ -92,7 +93,7 @@ func (e evidence) caaInTheWay(i int, best plan) (caaRequest, bool) {
 		}
 	}
 	if anyPermitted {
-		return caaRequest{}, false
+		return caa.Request{}, false
 	}
 	return best.request(name, refused[0]), true
 }

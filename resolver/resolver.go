@@ -14,6 +14,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
+	"github.com/evercert/evercert/resolver/caa"
 	"github.com/evercert/evercert/resolver/guard"
 	"github.com/evercert/evercert/resolver/registration"
 )
@@ -238,14 +239,14 @@ type look struct {
 	records []finding                // of each expected record
 	pointed []finding                // of each name, all its address records together
 	proofs  []finding                // of each name, where no records are expected: can _acme-challenge be looked up
-	caa     []caaSet                 // of each name
+	caa     []caa.Set                // of each name
 }
 
 // look asks everything at once: in the common case each answer comes after one round trip.
 func (v *view) look(ctx context.Context, q cert.Question) look {
 	l := look{
 		role: v.source.role(), host: v.source.host,
-		records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), proofs: make([]finding, len(q.Names)), caa: make([]caaSet, len(q.Names)),
+		records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), proofs: make([]finding, len(q.Names)), caa: make([]caa.Set, len(q.Names)),
 	}
 	var wg sync.WaitGroup
 	for i, want := range q.Expected {
@@ -279,7 +280,7 @@ func (v *view) look(ctx context.Context, q cert.Question) look {
 			}
 		})
 		if len(q.CAs) > 0 {
-			wg.Go(func() { l.caa[i] = v.climb(ctx, name, p.targets) })
+			wg.Go(func() { l.caa[i] = v.governing(ctx, name, p.targets) })
 		}
 	}
 	wg.Wait()

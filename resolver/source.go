@@ -27,8 +27,8 @@ type bogusError struct {
 
 func (b *bogusError) Error() string { return "DNSSEC: " + b.detail }
 
-// problem blames the zone, or the domain that the name is in where the zone isn't known.
-func (b *bogusError) problem(name string) cert.Problem {
+// Problem blames the zone, or the domain that the name is in where the zone isn't known.
+func (b *bogusError) Problem(name string) cert.Problem {
 	if b.zone != "" {
 		return dnssecBogus(b.zone, b.detail)
 	}

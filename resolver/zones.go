@@ -109,7 +109,7 @@ func (h home) faulty(f authority.Fault) (cert.Problem, bool) {
 		p.Message = fmt.Sprintf("The name server %s of %s does not answer. %s", server, domain, some)
 		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", bare(f.Server.Name))
 		if p.Severity == cert.Blocks {
-			p.WhoActs, p.Remediation = cert.PlatformActs, nothingToDo+" If it lasts for hours, ask your DNS provider about "+bare(f.Server.Name)+"."
+			p.WhoActs, p.Remediation = cert.PlatformActs, cert.NothingToDo+" If it lasts for hours, ask your DNS provider about "+bare(f.Server.Name)+"."
 		}
 	case authority.ServerNoAddress, authority.ForbiddenServer:
 		p.Code, p.Found = cert.NameserverUnreachable, server+": "+f.Server.Detail

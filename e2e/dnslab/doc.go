@@ -5,5 +5,5 @@
 //
 // What it does not simulate: distance (every answer comes at once), loss of single packets, anycast, and networks with
 // firewalls. Servers that don't answer are sockets that nobody reads (StartSilent); servers that fail for a while stand
-// behind a Switch.
+// behind a Switch. Servers that depart from the standards are one server, whose answers a Quirk changes (Odd).
 package dnslab

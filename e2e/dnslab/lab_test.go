@@ -136,3 +136,38 @@ func TestTree(t *testing.T) {
 		require.Equal(t, dns.RcodeServerFailure, mustAsk(t, r.Address, "expired.example.", dns.TypeTXT).Rcode, r.Name)
 	}
 }
+
+// TestOddServer: the server answers rightly, apart from the quirk of the zone.
+func TestOddServer(t *testing.T) {
+	t.Parallel()
+	zone := func(name string, quirk Quirk) Zone {
+		return Zone{Name: name + ".example", Delegation: NS(Odd), On: OnEach(NS(Odd)+"@ TXT text\n", Odd), Signing: Signed, Quirk: quirk}
+	}
+	lab := Tree{Network: "127.0.44", Zones: []Zone{
+		zone("plain", nil), zone("both", Quirks(RefusesTypes(dns.TypeSOA), SilentTo(dns.TypeDNSKEY))), zone("no-aa", WithoutAA), zone("lower", LowersCase),
+		zone("slow", Takes(300*time.Millisecond)),
+	}}.Start(t)
+	at := lab.Address(Odd) + ":53"
+	plain := mustAsk(t, at, "plain.example.", dns.TypeTXT)
+	requireText(t, plain, "text")
+	require.True(t, plain.Authoritative)
+	require.Len(t, plain.Answer, 2, "with its signature")
+
+	requireText(t, mustAsk(t, at, "both.example.", dns.TypeTXT), "text")
+	require.Equal(t, dns.RcodeRefused, mustAsk(t, at, "both.example.", dns.TypeSOA).Rcode)
+	client := dns.Client{Timeout: 200 * time.Millisecond}
+	_, _, err := client.ExchangeContext(t.Context(), new(dns.Msg).SetQuestion("both.example.", dns.TypeDNSKEY), at)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+
+	silent := mustAsk(t, at, "no-aa.example.", dns.TypeTXT)
+	requireText(t, silent, "text")
+	require.False(t, silent.Authoritative)
+
+	require.Equal(t, "PlAiN.example.", mustAsk(t, at, "PlAiN.example.", dns.TypeTXT).Question[0].Name)
+	require.Equal(t, "lower.example.", mustAsk(t, at, "LoWeR.example.", dns.TypeTXT).Question[0].Name)
+
+	_, _, err = client.ExchangeContext(t.Context(), new(dns.Msg).SetQuestion("slow.example.", dns.TypeTXT), at)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "not within 200 ms")
+	requireText(t, mustAsk(t, at, "slow.example.", dns.TypeTXT), "text")
+	requireText(t, mustAsk(t, lab.Resolver, "plain.example.", dns.TypeTXT), "text")
+}

@@ -17,11 +17,15 @@ const (
 	NSD    = "ns-c"
 	Dead   = "ns-dead" // takes questions and never answers
 	Lame   = "ns-lame" // runs, has no zones and refuses
+	Odd    = "ns-odd"  // answers as the zone's Quirk says
 	suffix = ".dnshost.net."
 )
 
 // lastOctets are the addresses of a tree's servers in its network.
-var lastOctets = map[string]string{"root": ".1", "tld": ".2", "resolver": ".3", BIND: ".11", Knot: ".12", NSD: ".13", Dead: ".14", Lame: ".15"}
+var lastOctets = map[string]string{"root": ".1", "tld": ".2", "resolver": ".3", BIND: ".11", Knot: ".12", NSD: ".13", Dead: ".14", Lame: ".15", Odd: ".16", behindOdd: ".17"}
+
+// behindOdd is where a BIND gives the right answers that Odd changes.
+const behindOdd = "behind " + Odd
 
 // Signing says how a zone is signed and what its parent zone says of it.
 type Signing string
@@ -45,8 +49,9 @@ type Zone struct {
 	// Empty: nothing, so that the name does not exist.
 	Delegation string
 
-	// On is the zone file for each server that has the zone (BIND, Knot, NSD), see Zones. All signed copies have one key.
-	On Zones
+	// On is the zone file for each server that has the zone (BIND, Knot, NSD, Odd), see Zones. All signed copies have one key.
+	On    Zones
+	Quirk Quirk // of Odd for this zone
 
 	Signing   Signing
 	SigningOn map[string]Signing           // for servers whose copy is signed otherwise
@@ -101,10 +106,19 @@ func (tree Tree) Start(t testing.TB) *Lab {
 	l.tree.Zones = append(slices.Clone(tree.Zones), tree.hosts())
 	files := l.zoneFiles(t)
 	for server, startServer := range map[string]func(testing.TB, string, Zones) *Authoritative{
-		"root": StartNSD, "tld": StartNSD, BIND: StartBIND, Knot: StartKnot, NSD: StartNSD, Lame: StartNSD,
+		"root": StartNSD, "tld": StartNSD, BIND: StartBIND, Knot: StartKnot, NSD: StartNSD, Lame: StartNSD, Odd: StartBIND,
 	} {
-		l.servers[server] = startServer(t, tree.address(server), files[server])
+		at := server
+		if server == Odd {
+			at = behindOdd
+		}
+		l.servers[server] = startServer(t, tree.address(at), files[server])
 	}
+	quirks := map[string]Quirk{}
+	for _, z := range tree.Zones {
+		quirks[z.Name] = z.Quirk
+	}
+	startOdd(t, tree.address(Odd), l.servers[Odd].Address, quirks)
 	StartSilent(t, tree.address(Dead))
 	l.StartResolver(t)
 	return l
@@ -156,14 +170,14 @@ func (tree Tree) hosts() Zone {
 		return text.String()
 	}
 	ns := NS(BIND, Knot)
-	return Zone{Name: strings.Trim(suffix, "."), Delegation: ns + at(BIND, Knot), On: OnEach(ns+at(BIND, Knot, NSD, Dead, Lame), BIND, Knot)}
+	return Zone{Name: strings.Trim(suffix, "."), Delegation: ns + at(BIND, Knot), On: OnEach(ns+at(BIND, Knot, NSD, Dead, Lame, Odd), BIND, Knot)}
 }
 
 // zoneFiles makes the zones' texts by server: leaves first, because a parent zone holds what its children's keys make.
 func (l *Lab) zoneFiles(t testing.TB) map[string]Zones {
 	t.Helper()
 	delegations := l.delegations(t)
-	files := map[string]Zones{"root": {}, "tld": {}, BIND: {}, Knot: {}, NSD: {}, Lame: {}}
+	files := map[string]Zones{"root": {}, "tld": {}, BIND: {}, Knot: {}, NSD: {}, Lame: {}, Odd: {}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 4)

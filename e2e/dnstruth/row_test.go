@@ -36,7 +36,8 @@ type row struct {
 	own     string   // what the zone says in place of child's NS records
 	parent  string   // what the parent zone says in place of servers' NS records
 	signing dnslab.Signing
-	stale   string // a server whose signatures have expired
+	stale   string       // a server whose signatures have expired
+	quirk   dnslab.Quirk // of dnslab.Odd
 	tamper  func(string) string
 	second  string        // text of $SECOND; none when empty
 	extra   []dnslab.Zone // further zones, such as shop.$DOMAIN
@@ -158,7 +159,7 @@ func (r row) zones() []dnslab.Zone {
 	}
 	var zones []dnslab.Zone
 	if !r.absent {
-		z := dnslab.Zone{Name: r.domain(), Delegation: r.fill(delegation), On: r.copies(r.text), Signing: r.signing, Tamper: r.tamper}
+		z := dnslab.Zone{Name: r.domain(), Delegation: r.fill(delegation), On: r.copies(r.text), Signing: r.signing, Tamper: r.tamper, Quirk: r.quirk}
 		if r.stale != "" {
 			z.SigningOn = map[string]dnslab.Signing{r.stale: dnslab.Expired}
 		}
@@ -188,7 +189,7 @@ func (r row) copies(text string) dnslab.Zones {
 		ns = dnslab.NS(r.child...)
 	}
 	for _, server := range slices.Concat(r.servers, r.child) {
-		if slices.Contains([]string{dnslab.BIND, dnslab.Knot, dnslab.NSD}, server) {
+		if slices.Contains([]string{dnslab.BIND, dnslab.Knot, dnslab.NSD, dnslab.Odd}, server) {
 			on[server] = ns + r.fill(text)
 		}
 	}

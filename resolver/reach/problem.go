@@ -50,7 +50,7 @@ const (
 	stepEdge      = "There is nothing to change at the DNS provider: {where} is the platform's own, and whoever runs the platform looks after the edge there."
 	stepElsewhere = "Look again in a minute, and from another machine: from this one it can't be told."
 
-	stepWait = "There is nothing for you to do: we look again by ourselves."
+	stepWait = cert.NothingToDo
 )
 
 const protocolHTTP, protocolHTTPS = "HTTP", "HTTPS"
