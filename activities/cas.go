@@ -16,8 +16,12 @@ import (
 // CAs is the platform's list of CAs, the preferred one first (row F12). One issuance is placed, and continued, at one CA only. When that CA cannot issue,
 // the issuance is given up: the domain's DNS is checked for the next CA, and a new issuance is placed there.
 type CAs struct {
-	List     []CertificateAuthority // at least one
-	Absences Absences               // asked only where there are several CAs
+	List []CertificateAuthority // at least one
+	// Absences and Issuances are asked only where there are several CAs.
+	Absences  Absences
+	Issuances interface {
+		Issuance(ctx context.Context, id string) (cert.Issuance, error)
+	}
 
 	// MoveAfter is how long an order waits for one CA: for an answer, for a rate limit, for its certificate. Then the next CA is tried.
 	MoveAfter time.Duration
@@ -47,14 +51,14 @@ func (c *CAs) at(directory string) (CertificateAuthority, bool) {
 	return c.List[i], true
 }
 
-// candidates returns who may issue for the domain now, the best first: the CA where an order is under way, then the list's order. CAs that are absent are
-// left out, unless all are: then the domain waits for the first one that can be asked who it is.
-func (c *CAs) candidates(ctx context.Context, domainID, underWay string) ([]cert.CAIdentity, error) {
+// Candidates returns who may issue for the domain now, the best first: the CA where the issuance has placed its order, then the list's order. CAs that are
+// absent are left out, unless all are: then the domain waits for the first one that can be asked who it is.
+func (c *CAs) Candidates(ctx context.Context, domainID, issuance string) ([]cert.CAIdentity, error) {
 	if len(c.List) == 1 {
 		identity, err := c.List[0].Identity(ctx)
 		return []cert.CAIdentity{identity}, err
 	}
-	absent := c.absent(ctx, domainID)
+	absent, underWay := c.absent(ctx, domainID), c.underWay(ctx, issuance)
 	present, _ := split(c.List, func(a CertificateAuthority) bool { return !absent[a.Directory()] })
 	first, others := split(present, func(a CertificateAuthority) bool { return a.Directory() == underWay })
 	identities, err := c.identities(ctx, slices.Concat(first, others))
@@ -66,6 +70,19 @@ func (c *CAs) candidates(ctx context.Context, domainID, underWay string) ([]cert
 		return nil, errors.Join(err, allErr)
 	}
 	return all[:1], nil
+}
+
+// underWay returns the directory of the CA at which an issuance has placed its order; empty without one. An issuance that cannot be read counts as one
+// without: if its order is at another CA than the one chosen then, it is given up for a new one.
+func (c *CAs) underWay(ctx context.Context, issuance string) string {
+	if issuance == "" {
+		return ""
+	}
+	i, err := c.Issuances.Issuance(ctx, issuance)
+	if err != nil || i.OrderURL == "" {
+		return ""
+	}
+	return i.Directory
 }
 
 // identities returns who the CAs are. One that cannot be asked is noted as absent and left out.

@@ -26,10 +26,9 @@ type DNS struct {
 	Tenants interface {
 		TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	}
-	CAs *CAs
-	// Issuances tells at which CA an order is under way.
-	Issuances interface {
-		Issuance(ctx context.Context, id string) (cert.Issuance, error)
+	CAs interface {
+		// Candidates returns who may issue for the domain now, the best first: the CA where the issuance has placed its order, if it has.
+		Candidates(ctx context.Context, domainID, issuance string) ([]cert.CAIdentity, error)
 	}
 	// Checks keeps each check for people to read; nil keeps none.
 	Checks interface {
@@ -71,7 +70,7 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 		diagnosis, err := a.Resolver.Diagnose(ctx, cert.Question{Names: r.Names, Expected: asked, Above: above, Methods: []cert.Method{cert.DNS01}})
 		return compact(diagnosis), leave(err)
 	}
-	cas, err := a.CAs.candidates(ctx, r.ID, a.underWay(ctx, r.Issuance))
+	cas, err := a.CAs.Candidates(ctx, r.ID, r.Issuance)
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("ask the CA who it is: %w", err))
 	}
@@ -85,18 +84,6 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	diagnosis.CheckedAt = diagnosis.CheckedAt.UTC().Truncate(time.Microsecond) // as the store keeps it, by which the two are matched
 	a.keep(ctx, r.Domain, diagnosis)
 	return compact(diagnosis), nil
-}
-
-// underWay returns the directory of the CA at which an issuance has placed its order; empty without one.
-func (a *DNS) underWay(ctx context.Context, issuance string) string {
-	if issuance == "" || len(a.CAs.List) == 1 {
-		return ""
-	}
-	i, err := a.Issuances.Issuance(ctx, issuance)
-	if err != nil || i.OrderURL == "" { // not stored yet, or the store is away: then the order is found at another CA, and given up
-		return ""
-	}
-	return i.Directory
 }
 
 // diagnose looks once, and once more with a probe where a CDN stands in front: only its answer shows whether the name leads here.

@@ -21,7 +21,7 @@ type plan struct {
 // some method. dns-01 comes first because it works before visitors are led here, and at every renewal.
 func (e evidence) decide(requireOwnership bool) cert.Diagnosis {
 	best := e.bestPlan()
-	d := cert.Diagnosis{Verdict: best.verdict, Ownership: e.ownership(), Pointed: e.allPointed()}
+	d := cert.Diagnosis{Directory: best.ca.Directory, Verdict: best.verdict, Ownership: e.ownership(), Pointed: e.allPointed()}
 	if requireOwnership {
 		d.Verdict = d.Verdict.Worse(d.Ownership)
 	}

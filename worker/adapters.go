@@ -88,8 +88,8 @@ func (b budgets) Reserve(ctx context.Context, r cert.Reservation) (cert.Place, e
 }
 
 // cas returns the CAs as activities order from them.
-func (c MovingConfig) cas(authorities []*ca.Authority, absences activities.Absences, log *slog.Logger) *activities.CAs {
-	cas := &activities.CAs{Absences: absences, MoveAfter: c.MoveAfter, ReturnAfter: c.ReturnAfter, Log: log}
+func (c MovingConfig) cas(authorities []*ca.Authority, db *store.Store, log *slog.Logger) *activities.CAs {
+	cas := &activities.CAs{Absences: db, Issuances: db, MoveAfter: c.MoveAfter, ReturnAfter: c.ReturnAfter, Log: log}
 	for _, authority := range authorities {
 		cas.List = append(cas.List, authority)
 	}

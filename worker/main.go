@@ -89,7 +89,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	cas := c.Moving.cas(authorities, db, log)
 	activities.Set{
 		DNS: &activities.DNS{
-			Resolver: dns, Tenants: db, CAs: cas, Issuances: db, Checks: db, Probes: db,
+			Resolver: dns, Tenants: db, CAs: cas, Checks: db, Probes: db,
 			Platform: c.Control.Platform(), Methods: c.Methods, Log: log,
 		},
 		Issuance:     &activities.Issuance{Store: db, CAs: cas, Budgets: budgets{db, authorities}, Keys: keys, Log: log},
