@@ -190,6 +190,11 @@ func (s *server) cases(r *http.Request) (reply, error) {
 	return ok(page), err
 }
 
+func (s *server) rules(r *http.Request) (reply, error) {
+	rules, err := s.control.Rules(r.Context())
+	return ok(map[string]any{"rules": rules}), err
+}
+
 // unknown answers requests that no route serves: with the methods that the path knows, if it is one.
 func (s *server) unknown(r *http.Request) (reply, error) {
 	var allowed []string

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // pointing is what a name's address records must lead to.
@@ -27,31 +28,29 @@ type addressed struct {
 
 // address judges where a name leads visitors, and with them the CA's http-01 requests. An alias of the target is right, and
 // so are addresses equal to the target's: DNS providers that "flatten" show nothing else.
-func (v *view) address(ctx context.Context, p pointing) addressed {
-	var a, aaaa answer
+func address(ctx context.Context, v *lookup.View, p pointing) addressed {
+	var shown lookup.Addresses
 	if p.expectsAlias() { // then AAAA tells nothing that A doesn't, in the common case: one question less
-		a = v.lookup(ctx, p.name, dns.TypeA)
-		if slices.ContainsFunc(p.targets, a.leadsTo) {
-			return p.each(v.throughTarget(ctx, p, a))
+		shown.A = v.Lookup(ctx, p.name, dns.TypeA)
+		if slices.ContainsFunc(p.targets, shown.A.LeadsTo) {
+			return p.each(throughTarget(ctx, v, p, shown.A))
 		}
-		aaaa = v.lookup(ctx, p.name, dns.TypeAAAA)
+		shown.AAAA = v.Lookup(ctx, p.name, dns.TypeAAAA)
 	} else {
-		a, aaaa = v.bothFamilies(ctx, p.name)
+		shown = v.LookupAddresses(ctx, p.name)
 	}
-	found := addressesOf(a.records, aaaa.records)
-	seen := distinct(append(a.tell(), aaaa.tell()...))
-	fault := firstError(a.err, aaaa.err)
+	a, found, seen, fault := shown.A, shown.All(), shown.Text(), shown.Err()
 	switch {
 	case len(found) > 0: // with one family seen a CA goes on, whatever became of the other
-		return v.compare(ctx, p, found, seen)
-	case slices.ContainsFunc(p.targets, a.leadsTo) && v.endsAt(a):
+		return compare(ctx, v, p, found, seen)
+	case slices.ContainsFunc(p.targets, a.LeadsTo) && v.StopsAt(a):
 		return p.each(right(seen))
-	case slices.ContainsFunc(p.targets, a.leadsTo):
+	case slices.ContainsFunc(p.targets, a.LeadsTo):
 		return p.each(rightButBroken(seen, targetSilent(p, fault)))
-	case a.endless || aaaa.endless:
+	case a.Endless || shown.AAAA.Endless:
 		return p.each(wrong(seen, addressEndless(p)))
 	case fault != nil:
-		return p.each(v.addressBehindFault(ctx, p, fault))
+		return p.each(addressBehindFault(ctx, v, p, fault))
 	case len(seen) > 0:
 		return p.each(wrong(seen, addressElsewhere(p, seen)))
 	default:
@@ -60,12 +59,12 @@ func (v *view) address(ctx context.Context, p pointing) addressed {
 }
 
 // compare holds the addresses found against those of the platform.
-func (v *view) compare(ctx context.Context, p pointing, found []netip.Addr, seen []string) addressed {
+func compare(ctx context.Context, v *lookup.View, p pointing, found []netip.Addr, seen []string) addressed {
 	strays := without(found, p.expectedAddresses())
 	if len(strays) == 0 {
 		return p.byRecord(right(seen), found)
 	}
-	theirs, err := v.targetAddresses(ctx, p.targets)
+	theirs, err := targetAddresses(ctx, v, p.targets)
 	strays = without(strays, theirs)
 	switch {
 	case len(strays) == 0:
@@ -80,45 +79,37 @@ func (v *view) compare(ctx context.Context, p pointing, found []netip.Addr, seen
 }
 
 // throughTarget judges a name whose CNAME is right by whether the platform's target itself has an address.
-func (v *view) throughTarget(ctx context.Context, p pointing, a answer) finding {
-	if len(a.records) > 0 || v.endsAt(a) {
-		return right(a.tell())
+func throughTarget(ctx context.Context, v *lookup.View, p pointing, a lookup.Answer) finding {
+	if len(a.Records) > 0 || v.StopsAt(a) {
+		return right(a.Text())
 	}
-	aaaa := v.lookup(ctx, p.name, dns.TypeAAAA)
-	if len(aaaa.records) > 0 {
-		return right(aaaa.tell())
+	aaaa := v.Lookup(ctx, p.name, dns.TypeAAAA)
+	if len(aaaa.Records) > 0 {
+		return right(aaaa.Text())
 	}
-	return rightButBroken(a.tell(), targetSilent(p, firstError(a.err, aaaa.err)))
+	return rightButBroken(a.Text(), targetSilent(p, firstError(a.Err, aaaa.Err)))
 }
 
 // addressBehindFault tells a CNAME that is right and whose target gives no answer from a name that nobody could look up.
-func (v *view) addressBehindFault(ctx context.Context, p pointing, fault error) finding {
-	a := v.aliasesOf(ctx, p.name)
-	if slices.ContainsFunc(p.targets, a.leadsTo) {
-		return rightButBroken(a.tell(), targetSilent(p, fault))
+func addressBehindFault(ctx context.Context, v *lookup.View, p pointing, fault error) finding {
+	a := v.LookupAliases(ctx, p.name)
+	if slices.ContainsFunc(p.targets, a.LeadsTo) {
+		return rightButBroken(a.Text(), targetSilent(p, fault))
 	}
 	f := untold(p.name, fault)
-	f.found = a.tell()
+	f.found = a.Text()
 	return f
 }
 
-func (v *view) bothFamilies(ctx context.Context, name string) (a, aaaa answer) {
-	var wg sync.WaitGroup
-	wg.Go(func() { a = v.lookup(ctx, name, dns.TypeA) })
-	wg.Go(func() { aaaa = v.lookup(ctx, name, dns.TypeAAAA) })
-	wg.Wait()
-	return a, aaaa
-}
-
 // targetAddresses are those that this view shows for all the targets.
-func (v *view) targetAddresses(ctx context.Context, targets []string) ([]netip.Addr, error) {
+func targetAddresses(ctx context.Context, v *lookup.View, targets []string) ([]netip.Addr, error) {
 	found := make([][]netip.Addr, len(targets))
 	errs := make([]error, len(targets))
 	var wg sync.WaitGroup
 	for i, target := range targets {
 		wg.Go(func() {
-			a, aaaa := v.bothFamilies(ctx, target)
-			found[i], errs[i] = addressesOf(a.records, aaaa.records), firstError(a.err, aaaa.err)
+			shown := v.LookupAddresses(ctx, target)
+			found[i], errs[i] = shown.All(), shown.Err()
 		})
 	}
 	wg.Wait()
@@ -164,23 +155,6 @@ func (p pointing) byRecord(f finding, found []netip.Addr) addressed {
 	return of
 }
 
-func addressesOf(sections ...[]dns.RR) []netip.Addr {
-	var found []netip.Addr
-	for _, rr := range slices.Concat(sections...) {
-		var ip []byte
-		switch rr := rr.(type) {
-		case *dns.A:
-			ip = rr.A
-		case *dns.AAAA:
-			ip = rr.AAAA
-		}
-		if a, ok := netip.AddrFromSlice(ip); ok {
-			found = append(found, a.Unmap())
-		}
-	}
-	return found
-}
-
 func without(all, some []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(all), func(a netip.Addr) bool { return slices.Contains(some, a) })
 }
@@ -194,7 +168,7 @@ func tellAddresses(addresses []netip.Addr) string {
 		}
 		told = append(told, kind+a.String())
 	}
-	return strings.Join(distinct(told), ", ")
+	return strings.Join(lookup.Distinct(told), ", ")
 }
 
 func firstError(errs ...error) error {

@@ -7,25 +7,26 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/resolver/caa"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// governing returns the CAA records that govern a name in one view. targets are the platform's names that tenants' names are aliases of.
-func (v *view) governing(ctx context.Context, name string, targets []string) caa.Set {
+// governingCAA returns the CAA records that govern a name in one view. targets are the platform's names that tenants' names are aliases of.
+func governingCAA(ctx context.Context, v *lookup.View, name string, targets []string) caa.Set {
 	return caa.Find(ctx, func(ctx context.Context, name string) caa.Answer {
-		return caaAnswer(v.lookup(ctx, name, dns.TypeCAA), targets)
+		return caaAnswer(v.Lookup(ctx, name, dns.TypeCAA), targets)
 	}, name)
 }
 
-func caaAnswer(a answer, targets []string) caa.Answer {
-	found := caa.Answer{Err: a.err}
-	if a.endless {
-		found.Err = errEndless
+func caaAnswer(a lookup.Answer, targets []string) caa.Answer {
+	found := caa.Answer{Err: a.Err}
+	if a.Endless {
+		found.Err = lookup.ErrEndless
 	}
-	if len(a.aliases) > 0 {
-		found.Alias = bare(a.end())
+	if len(a.Aliases) > 0 {
+		found.Alias = lookup.NoDot(a.End())
 		found.Platform = slices.ContainsFunc(targets, func(target string) bool { return zoneOf(target) == zoneOf(found.Alias) })
 	}
-	for _, rr := range a.records {
+	for _, rr := range a.Records {
 		if record, ok := rr.(*dns.CAA); ok {
 			found.Records = append(found.Records, record)
 		}

@@ -7,27 +7,28 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // delegation looks for the CNAME record by which evercert answers dns-01 for a tenant (RFC 8555 §8.4). It asks for TXT, as
 // a CA does, so that it sees the whole way to the answer and not the tenant's record alone.
-func (v *view) delegation(ctx context.Context, want cert.Record) finding {
-	a := v.lookup(ctx, want.Name, dns.TypeTXT)
+func delegation(ctx context.Context, v *lookup.View, want cert.Record) finding {
+	a := v.Lookup(ctx, want.Name, dns.TypeTXT)
 	switch {
-	case a.leadsTo(want.Value):
-		if a.err != nil {
-			return rightButBroken(a.tell(), validationZoneSilent(want, a.err))
+	case a.LeadsTo(want.Value):
+		if a.Err != nil {
+			return rightButBroken(a.Text(), validationZoneSilent(want, a.Err))
 		}
 		return right(tellAliases(a))
-	case a.err != nil:
-		return v.delegationBehindFault(ctx, want, a.err)
-	case len(a.aliases) > 0 || a.endless:
+	case a.Err != nil:
+		return delegationBehindFault(ctx, v, want, a.Err)
+	case len(a.Aliases) > 0 || a.Endless:
 		return wrong(tellAliases(a), delegationElsewhere(want, a))
-	case len(a.records) > 0:
-		return wrong(a.tell(), delegationIsText(want, hasText(a.records, want.Value) || hasText(a.records, want.Value+".")))
+	case len(a.Records) > 0:
+		return wrong(a.Text(), delegationIsText(want, a.HasText(want.Value) || a.HasText(want.Value+".")))
 	}
 	for _, name := range doubledNames(want) {
-		if doubled := v.lookup(ctx, name, dns.TypeTXT); doubled.leadsTo(want.Value) {
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.LeadsTo(want.Value) {
 			return wrong([]string{name + " CNAME " + want.Value}, delegationDoubled(want, name))
 		}
 	}
@@ -35,12 +36,12 @@ func (v *view) delegation(ctx context.Context, want cert.Record) finding {
 }
 
 // delegationBehindFault tells a tenant's record that is right and whose target gives no answer from one that nobody sees.
-func (v *view) delegationBehindFault(ctx context.Context, want cert.Record, fault error) finding {
-	a := v.aliasesOf(ctx, want.Name)
+func delegationBehindFault(ctx context.Context, v *lookup.View, want cert.Record, fault error) finding {
+	a := v.LookupAliases(ctx, want.Name)
 	switch {
-	case a.leadsTo(want.Value):
+	case a.LeadsTo(want.Value):
 		return rightButBroken(tellAliases(a), validationZoneSilent(want, fault))
-	case a.err == nil && len(a.aliases) > 0:
+	case a.Err == nil && len(a.Aliases) > 0:
 		return wrong(tellAliases(a), delegationElsewhere(want, a))
 	default:
 		f := untold(subject(want), fault)
@@ -50,17 +51,17 @@ func (v *view) delegationBehindFault(ctx context.Context, want cert.Record, faul
 }
 
 // tellAliases leaves out what stands at the end: the values there are evercert's own and pass.
-func tellAliases(a answer) []string {
-	a.records = nil
-	return a.tell()
+func tellAliases(a lookup.Answer) []string {
+	a.Records = nil
+	return a.Text()
 }
 
 // completedBy tells whether a DNS provider took the value for a name inside the tenant's own zone, because it had no dot
 // at its end, and returns what became of it.
-func (a *answer) completedBy(want cert.Record) (became string, ok bool) {
-	if len(a.aliases) == 0 {
+func completedBy(a lookup.Answer, want cert.Record) (became string, ok bool) {
+	if len(a.Aliases) == 0 {
 		return "", false
 	}
-	became = bare(a.aliases[0])
+	became = lookup.NoDot(a.Aliases[0])
 	return became, strings.HasPrefix(became, want.Value+".")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
 	"github.com/evercert/evercert/resolver/caa"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // evidence is what all views show together, and what the zones, the registries and the web servers said.
@@ -41,22 +42,22 @@ func (e evidence) allows(m cert.Method) bool { return slices.Contains(e.methods(
 
 // weigh puts the views together. The authoritative servers decide, because a CA asks them, and all of them must show what is
 // needed; resolvers tell how far a change has come. They decide where the roots can't be reached from here.
-func weigh(q cert.Question, homes []home, authoritative, recursive []look) evidence {
+func weigh(q cert.Question, homes []home, authoritative, recursive []sight) evidence {
 	deciding, judge := authoritative, decided
 	if len(authoritative) == 0 {
 		deciding, judge = recursive, func(all, _ []finding) finding { return merge(all) }
 	}
 	e := evidence{question: q, homes: homes, reached: make([]reached, len(q.Names)), registered: make([]*cert.Problem, len(q.Names))}
 	for i := range q.Expected {
-		of := func(l look) finding { return l.records[i] }
+		of := func(l sight) finding { return l.records[i] }
 		e.records = append(e.records, judge(pick(deciding, of), pick(recursive, of)))
 		e.seen = append(e.seen, e.sightings(i, authoritative, recursive))
 	}
 	for i := range q.Names {
-		pointed, proof := func(l look) finding { return l.pointed[i] }, func(l look) finding { return l.proofs[i] }
+		pointed, proof := func(l sight) finding { return l.pointed[i] }, func(l sight) finding { return l.proofs[i] }
 		e.pointed = append(e.pointed, judge(pick(deciding, pointed), pick(recursive, pointed)))
 		e.proofs = append(e.proofs, judge(pick(deciding, proof), pick(recursive, proof)))
-		e.caa = append(e.caa, pick(deciding, func(l look) caa.Set { return l.caa[i] }))
+		e.caa = append(e.caa, pick(deciding, func(l sight) caa.Set { return l.caa[i] }))
 	}
 	return e
 }
@@ -78,7 +79,7 @@ func decided(deciding, recursive []finding) finding {
 	return m
 }
 
-func pick[T any](looks []look, of func(look) T) []T {
+func pick[T any](looks []sight, of func(sight) T) []T {
 	picked := make([]T, len(looks))
 	for i, l := range looks {
 		picked[i] = of(l)
@@ -87,10 +88,10 @@ func pick[T any](looks []look, of func(look) T) []T {
 }
 
 // sightings tells the ith record server by server: the zone's own, those of them that tell nothing, the resolvers.
-func (e evidence) sightings(i int, authoritative, recursive []look) []cert.Sighting {
+func (e evidence) sightings(i int, authoritative, recursive []sight) []cert.Sighting {
 	want := e.question.Expected[i]
 	var all []cert.Sighting
-	shown := func(l look) {
+	shown := func(l sight) {
 		f := l.records[i]
 		all = append(all, cert.Sighting{Server: l.host(want.Name), Role: l.role, Verdict: f.record, Found: f.found, Error: f.fault})
 	}
@@ -119,7 +120,7 @@ func (e evidence) silentServers(want cert.Record) []cert.Sighting {
 		}
 		for _, s := range h.zone.Servers {
 			if s.State != authority.Answers && s.State != authority.NotAsked {
-				silent = append(silent, cert.Sighting{Server: tellServer(s), Role: cert.Authoritative, Verdict: cert.Unknown, Error: string(s.State)})
+				silent = append(silent, cert.Sighting{Server: lookup.ServerText(s), Role: cert.Authoritative, Verdict: cert.Unknown, Error: string(s.State)})
 			}
 		}
 	}

@@ -2,19 +2,11 @@ package resolver
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/miekg/dns"
-
 	"github.com/evercert/evercert/cert"
-)
-
-// Hostile answers stay small: a diagnosis is kept in workflow histories and shown on pages.
-const (
-	maxFound       = 10  // records told of one name
-	maxFoundLength = 255 // characters told of one record
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // finding is what one view, or all of them together, show in the place of an expected record.
@@ -37,7 +29,7 @@ func wrong(found []string, p cert.Problem) finding {
 
 // untold is the finding of a view that gave no answer.
 func untold(name string, err error) finding {
-	if bogus, ok := errors.AsType[*bogusError](err); ok {
+	if bogus, ok := errors.AsType[*lookup.BogusError](err); ok {
 		return finding{record: cert.Unknown, usable: cert.Wrong, fault: err.Error(), problem: bogus.Problem(name)}
 	}
 	return finding{record: cert.Unknown, usable: cert.Unknown, fault: err.Error(), problem: lookupFailed(name, err)}
@@ -81,7 +73,7 @@ func merge(findings []finding) finding {
 			same = append(same, f)
 		}
 	}
-	m.found = distinct(m.found)
+	m.found = lookup.Distinct(m.found)
 	if m.usable == cert.OK {
 		return m
 	}
@@ -105,39 +97,7 @@ func mostTelling(findings []finding) cert.Problem {
 		}
 	}
 	if best.Code == cert.DNSLookupFailed {
-		best.Found = strings.Join(distinct(failures), "; ")
+		best.Found = strings.Join(lookup.Distinct(failures), "; ")
 	}
 	return best
-}
-
-func distinct(found []string) []string {
-	seen := map[string]bool{}
-	var kept []string
-	for _, f := range found {
-		if !seen[f] && len(kept) < maxFound {
-			seen[f] = true
-			kept = append(kept, f)
-		}
-	}
-	return kept
-}
-
-// tell lists what an answer holds, as in a zone file.
-func (a *answer) tell() []string {
-	var found []string
-	for _, alias := range a.aliases {
-		found = append(found, "CNAME "+bare(alias))
-	}
-	for _, rr := range a.records {
-		found = append(found, tellRecord(rr))
-	}
-	return distinct(found)
-}
-
-func tellRecord(rr dns.RR) string {
-	text := fmt.Sprintf("%s %s", dns.TypeToString[rr.Header().Rrtype], strings.TrimPrefix(rr.String(), rr.Header().String()))
-	if len(text) > maxFoundLength {
-		text = text[:maxFoundLength] + "…"
-	}
-	return text
 }

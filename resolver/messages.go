@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // The sentences here are for people who have never heard of a CNAME: what is the matter, then the one step that mends it,
@@ -100,19 +101,19 @@ func delegationIsText(want cert.Record, sameValue bool) cert.Problem {
 		fmt.Sprintf("delete the TXT record %s, then %s", cert.FormName(want.Name), toAdd(want)))
 }
 
-func delegationElsewhere(want cert.Record, a answer) cert.Problem {
+func delegationElsewhere(want cert.Record, a lookup.Answer) cert.Problem {
 	change := fmt.Sprintf("change the value of the CNAME record %s to %s", cert.FormName(want.Name), want.Value)
-	if became, ok := a.completedBy(want); ok {
+	if became, ok := completedBy(a, want); ok {
 		return tenantActs(cert.DelegationWrongTarget, want,
 			fmt.Sprintf("The value of the CNAME record %s has become %s: your DNS provider added your own domain to it.", want.Name, became),
 			change+", with a dot at its end if the form takes it as it stands")
 	}
-	if a.endless {
+	if a.Endless {
 		return tenantActs(cert.DelegationWrongTarget, want,
 			fmt.Sprintf("The CNAME record %s leads in a circle or through too many names, so that nobody gets to its end.", want.Name), change)
 	}
 	return tenantActs(cert.DelegationWrongTarget, want,
-		fmt.Sprintf("The CNAME record %s leads to %s, not to the name by which we get the certificate.", want.Name, bare(a.end())),
+		fmt.Sprintf("The CNAME record %s leads to %s, not to the name by which we get the certificate.", want.Name, lookup.NoDot(a.End())),
 		change+". If you see no such record there, one named * stands in for it; adding the CNAME record mends that too")
 }
 

@@ -10,37 +10,38 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // ownership looks for the TXT record that shows whose a name is: at the name, then above it, up to the registered domain (cert.OwnershipPlaces). What
 // stands beside the name shows nothing.
-func (v *view) ownership(ctx context.Context, want cert.Record, q cert.Question) finding {
-	a := v.lookup(ctx, want.Name, dns.TypeTXT)
-	if a.err == nil && hasText(a.records, want.Value) {
-		return right(a.tell())
+func ownership(ctx context.Context, v *lookup.View, want cert.Record, q cert.Question) finding {
+	a := v.Lookup(ctx, want.Name, dns.TypeTXT)
+	if a.Err == nil && a.HasText(want.Value) {
+		return right(a.Text())
 	}
 	above := recordsAbove(want, q)
-	shown, fault := v.shownAbove(ctx, above)
+	shown, fault := shownAbove(ctx, v, above)
 	switch {
 	case shown != nil:
 		return right(shown)
-	case a.err != nil:
-		return untold(subject(want), a.err)
+	case a.Err != nil:
+		return untold(subject(want), a.Err)
 	case fault != nil: // the proof may stand there
 		return untold(subject(want), fault)
 	}
-	if other := otherName(a.records, q); other != "" {
-		return wrong(a.tell(), ownershipOfOtherName(want, other))
+	if other := otherName(a, q); other != "" {
+		return wrong(a.Text(), ownershipOfOtherName(want, other))
 	}
-	if namesTenant(a.records) {
-		return wrong(a.tell(), ownershipMismatch(want))
+	if namesTenant(a) {
+		return wrong(a.Text(), ownershipMismatch(want))
 	}
 	for _, name := range doubledNames(want) {
-		if doubled := v.lookup(ctx, name, dns.TypeTXT); hasText(doubled.records, want.Value) {
-			return wrong([]string{name + " " + tellRecord(doubled.records[0])}, ownershipDoubled(want, name))
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) {
+			return wrong([]string{name + " " + lookup.RecordText(doubled.Records[0])}, ownershipDoubled(want, name))
 		}
 	}
-	return wrong(a.tell(), ownershipMissing(want, above))
+	return wrong(a.Text(), ownershipMissing(want, above))
 }
 
 // recordsAbove are the ownership records above an expected one, the nearest first.
@@ -55,26 +56,26 @@ func recordsAbove(want cert.Record, q cert.Question) []cert.Record {
 }
 
 // shownAbove asks for all of the records at once. It returns the nearest that is shown, or why one of them was not told.
-func (v *view) shownAbove(ctx context.Context, above []cert.Record) (shown []string, fault error) {
-	answers := make([]answer, len(above))
+func shownAbove(ctx context.Context, v *lookup.View, above []cert.Record) (shown []string, fault error) {
+	answers := make([]lookup.Answer, len(above))
 	var wg sync.WaitGroup
 	for i, r := range above {
-		wg.Go(func() { answers[i] = v.lookup(ctx, r.Name, dns.TypeTXT) })
+		wg.Go(func() { answers[i] = v.Lookup(ctx, r.Name, dns.TypeTXT) })
 	}
 	wg.Wait()
 	for i, r := range above {
-		if answers[i].err == nil && hasText(answers[i].records, r.Value) {
+		if answers[i].Err == nil && answers[i].HasText(r.Value) {
 			return []string{fmt.Sprintf("%s TXT %q", r.Name, r.Value)}, nil
 		}
-		fault = firstError(fault, answers[i].err)
+		fault = firstError(fault, answers[i].Err)
 	}
 	return nil, fault
 }
 
 // otherName is the name, of those in the question or above them, whose ownership value stands here by mistake; empty if none does.
-func otherName(records []dns.RR, q cert.Question) string {
+func otherName(a lookup.Answer, q cert.Question) string {
 	for _, r := range slices.Concat(q.Expected, q.Above) {
-		if r.Purpose == cert.ForOwnership && hasText(records, r.Value) {
+		if r.Purpose == cert.ForOwnership && a.HasText(r.Value) {
 			return subject(r)
 		}
 	}
@@ -90,22 +91,7 @@ func doubledNames(want cert.Record) []string {
 	return names
 }
 
-// texts are the values of TXT records, without the quotes and blanks that slip in by copying.
-func texts(records []dns.RR) []string {
-	var values []string
-	for _, rr := range records {
-		if txt, ok := rr.(*dns.TXT); ok {
-			values = append(values, strings.Trim(strings.ReplaceAll(strings.Join(txt.Txt, ""), `\"`, `"`), "\" \t"))
-		}
-	}
-	return values
-}
-
-func hasText(records []dns.RR, want string) bool {
-	return slices.Contains(texts(records), want)
-}
-
 // namesTenant tells whether a TXT record is an ownership record, of whatever tenant.
-func namesTenant(records []dns.RR) bool {
-	return slices.ContainsFunc(texts(records), func(value string) bool { return strings.HasPrefix(value, cert.OwnershipValuePrefix) })
+func namesTenant(a lookup.Answer) bool {
+	return slices.ContainsFunc(a.Texts(), func(value string) bool { return strings.HasPrefix(value, cert.OwnershipValuePrefix) })
 }

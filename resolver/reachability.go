@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 	"github.com/evercert/evercert/resolver/reach"
 )
 
@@ -27,7 +28,7 @@ func (r reached) cdn() string {
 }
 
 // reachAll asks the addresses of the names for which dns-01 won't do, or can't be known to. The CA, too, connects to them only then.
-func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*view) {
+func (r *Resolver) reachAll(ctx context.Context, e *evidence, views []*lookup.View) {
 	if r.config.ProbeTimeout <= 0 || len(views) == 0 {
 		return
 	}
@@ -100,15 +101,15 @@ func (e evidence) noteCDN(i int) {
 
 // addressesIn are those that all views show: a CA may see any of them. Where a view looks no further than the platform's own name, the
 // others tell what is there.
-func addressesIn(ctx context.Context, views []*view, name string) ([]netip.Addr, error) {
+func addressesIn(ctx context.Context, views []*lookup.View, name string) ([]netip.Addr, error) {
 	found, faults := make([][]netip.Addr, len(views)), make([]error, len(views))
 	var wg sync.WaitGroup
 	for i, v := range views {
 		wg.Go(func() {
-			a, aaaa := v.bothFamilies(ctx, name)
-			found[i], faults[i] = addressesOf(a.records, aaaa.records), firstError(a.err, aaaa.err)
-			if end := bare(a.end()); v.endsAt(a) && end != name {
-				found[i], faults[i] = addressesIn(ctx, withoutEnds(views), end)
+			shown := v.LookupAddresses(ctx, name)
+			found[i], faults[i] = shown.All(), shown.Err()
+			if end := lookup.NoDot(shown.A.End()); v.StopsAt(shown.A) && end != name {
+				found[i], faults[i] = addressesIn(ctx, complete(views), end)
 			}
 		})
 	}
@@ -119,12 +120,12 @@ func addressesIn(ctx context.Context, views []*view, name string) ([]netip.Addr,
 	return nil, firstError(faults...)
 }
 
-func withoutEnds(views []*view) []*view {
-	return slices.DeleteFunc(slices.Clone(views), func(v *view) bool { return len(v.ends) > 0 })
+func complete(views []*lookup.View) []*lookup.View {
+	return slices.DeleteFunc(slices.Clone(views), func(v *lookup.View) bool { return !v.Complete() })
 }
 
 // platforms are the platform's own addresses: those that tenants are told, and those of its names that tenants' records lead to.
-func platforms(ctx context.Context, q cert.Question, views []*view) []netip.Addr {
+func platforms(ctx context.Context, q cert.Question, views []*lookup.View) []netip.Addr {
 	var own []netip.Addr
 	asked := map[string]bool{}
 	for _, want := range q.Expected {

@@ -16,13 +16,14 @@ import (
 	"github.com/evercert/evercert/resolver/authority"
 	"github.com/evercert/evercert/resolver/caa"
 	"github.com/evercert/evercert/resolver/guard"
+	"github.com/evercert/evercert/resolver/lookup"
 	"github.com/evercert/evercert/resolver/registration"
 )
 
 // Resolver diagnoses domains. It keeps nothing between diagnoses, and any number may be asked for at once.
 type Resolver struct {
 	config     Config
-	client     *client
+	client     *lookup.Client
 	walks      authority.Config
 	allowed    []netip.Prefix
 	registries *registration.Client // nil: none are configured
@@ -44,11 +45,11 @@ func New(config Config, log *slog.Logger) (*Resolver, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Resolver{config: config, client: newClient(config.QueryTimeout), log: log, allowed: config.allowed()}
+	r := &Resolver{config: config, client: lookup.NewClient(config.QueryTimeout), log: log, allowed: config.allowed()}
 	r.walking, r.looking = make(chan struct{}, maxWalks), make(chan struct{}, maxLooks)
 	r.walks = authority.Config{
 		Roots: config.roots(), Port: config.AuthorityPort, QueryTimeout: config.QueryTimeout,
-		Allow: guard.New(r.allowed).Permits, Slots: r.client.slots, TrustAnchors: config.anchors(),
+		Allow: guard.New(r.allowed).Permits, Slots: r.client.Slots(), TrustAnchors: config.anchors(),
 	}
 	if len(config.RDAPServers) > 0 {
 		var err error
@@ -105,8 +106,8 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 	var (
 		all              sync.WaitGroup
 		homes            []home
-		zoneViews        []*view
-		zoneLooks, looks []look
+		zoneViews        []*lookup.View
+		zoneLooks, looks []sight
 		views            = r.recursiveViews()
 	)
 	told := q // CAA records are the authoritative servers' to tell
@@ -124,7 +125,7 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 	all.Wait()
 	limited, end = turn(ctx, r.looking, r.config.CheckTimeout-end())
 	if walked(homes) {
-		zoneViews = authorities(tree, homes, targetsOf(q))
+		zoneViews = lookup.Authoritative(tree, signedZones(homes), targetsOf(q))
 		zoneLooks = lookAll(limited, zoneViews, q)
 	} else { // the way down leads nowhere from here, or isn't to be gone: the resolvers' word must do
 		homes = unwalkedHomes(limited, views, q)
@@ -142,10 +143,10 @@ func (r *Resolver) gather(ctx context.Context, q cert.Question) evidence {
 }
 
 // recursiveViews are what each of DNS_RESOLVERS shows.
-func (r *Resolver) recursiveViews() []*view {
-	views := make([]*view, len(r.config.Resolvers))
+func (r *Resolver) recursiveViews() []*lookup.View {
+	views := make([]*lookup.View, len(r.config.Resolvers))
 	for i, server := range r.config.Resolvers {
-		views[i] = newView(recursive{r.client, server})
+		views[i] = r.client.Resolver(server)
 	}
 	return views
 }
@@ -161,11 +162,11 @@ func targetsOf(q cert.Question) []string {
 	return targets
 }
 
-func lookAll(ctx context.Context, views []*view, q cert.Question) []look {
-	looks := make([]look, len(views))
+func lookAll(ctx context.Context, views []*lookup.View, q cert.Question) []sight {
+	looks := make([]sight, len(views))
 	var wg sync.WaitGroup
 	for i, v := range views {
-		wg.Go(func() { looks[i] = v.look(ctx, q) })
+		wg.Go(func() { looks[i] = look(ctx, v, q) })
 	}
 	wg.Wait()
 	return looks
@@ -233,7 +234,7 @@ func (r *Resolver) check(q cert.Question) error {
 }
 
 // look is what one view shows for a whole question.
-type look struct {
+type sight struct {
 	role    cert.ServerRole
 	host    func(name string) string // who was asked about a name
 	records []finding                // of each expected record
@@ -243,18 +244,18 @@ type look struct {
 }
 
 // look asks everything at once: in the common case each answer comes after one round trip.
-func (v *view) look(ctx context.Context, q cert.Question) look {
-	l := look{
-		role: v.source.role(), host: v.source.host,
+func look(ctx context.Context, v *lookup.View, q cert.Question) sight {
+	l := sight{
+		role: v.Role(), host: v.Server,
 		records: make([]finding, len(q.Expected)), pointed: make([]finding, len(q.Names)), proofs: make([]finding, len(q.Names)), caa: make([]caa.Set, len(q.Names)),
 	}
 	var wg sync.WaitGroup
 	for i, want := range q.Expected {
 		switch want.Purpose {
 		case cert.ForOwnership:
-			wg.Go(func() { l.records[i] = v.ownership(ctx, want, q) })
+			wg.Go(func() { l.records[i] = ownership(ctx, v, want, q) })
 		case cert.ForDelegation:
-			wg.Go(func() { l.records[i] = v.delegation(ctx, want) })
+			wg.Go(func() { l.records[i] = delegation(ctx, v, want) })
 		case cert.ForAddress: // below, with its name
 		}
 	}
@@ -264,23 +265,23 @@ func (v *view) look(ctx context.Context, q cert.Question) look {
 		wg.Go(func() {
 			switch {
 			case len(q.Expected) == 0:
-				l.pointed[i] = v.anyAddress(ctx, base(name))
+				l.pointed[i] = anyAddress(ctx, v, base(name))
 				if cert.CanDelegate(name) {
-					l.proofs[i] = v.challengeName(ctx, base(name))
+					l.proofs[i] = challengeName(ctx, v, base(name))
 				}
 				return
 			case len(indexes) == 0:
 				l.pointed[i] = notAskedFor
 				return
 			}
-			seen := v.address(ctx, p)
+			seen := address(ctx, v, p)
 			l.pointed[i] = seen.finding
 			for n, index := range indexes {
 				l.records[index] = seen.records[n]
 			}
 		})
 		if len(q.CAs) > 0 {
-			wg.Go(func() { l.caa[i] = v.governing(ctx, name, p.targets) })
+			wg.Go(func() { l.caa[i] = governingCAA(ctx, v, name, p.targets) })
 		}
 	}
 	wg.Wait()

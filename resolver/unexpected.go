@@ -7,27 +7,28 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // What is judged of a domain that nobody has connected: could a CA validate it at all.
 
 // challengeName looks whether the name of the dns-01 challenge can be looked up. Nothing need stand there.
-func (v *view) challengeName(ctx context.Context, name string) finding {
+func challengeName(ctx context.Context, v *lookup.View, name string) finding {
 	at := cert.DelegationName(name)
-	a := v.lookup(ctx, at, dns.TypeTXT)
+	a := v.Lookup(ctx, at, dns.TypeTXT)
 	switch {
-	case a.err != nil:
-		return untold(name, a.err)
-	case a.endless:
-		return wrong(a.tell(), cert.Problem{
+	case a.Err != nil:
+		return untold(name, a.Err)
+	case a.Endless:
+		return wrong(a.Text(), cert.Problem{
 			Code: cert.DelegationWrongTarget, WhoActs: cert.TenantActs,
 			Message:     fmt.Sprintf("The CNAME record %s leads in a circle or through too many names, so that a CA never gets to its end.", at),
 			Remediation: atProvider + fmt.Sprintf("delete the CNAME record %s, or correct its value.", cert.FormName(at)),
 		})
-	case len(a.aliases) == 0 && len(a.records) == 0:
+	case len(a.Aliases) == 0 && len(a.Records) == 0:
 		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation}) {
-			if d := v.lookup(ctx, doubled, dns.TypeTXT); len(d.aliases) > 0 || len(d.records) > 0 {
-				return wrong(d.tell(), cert.Problem{
+			if d := v.Lookup(ctx, doubled, dns.TypeTXT); len(d.Aliases) > 0 || len(d.Records) > 0 {
+				return wrong(d.Text(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,
 					Message:     fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.", doubled, at),
 					Remediation: atProvider + fmt.Sprintf("rename that record: it must be %s.", cert.FormName(at)),
@@ -35,20 +36,19 @@ func (v *view) challengeName(ctx context.Context, name string) finding {
 			}
 		}
 	}
-	return right(a.tell())
+	return right(a.Text())
 }
 
 // anyAddress looks whether the name has an address.
-func (v *view) anyAddress(ctx context.Context, name string) finding {
-	a, aaaa := v.bothFamilies(ctx, name)
-	seen := distinct(append(a.tell(), aaaa.tell()...))
+func anyAddress(ctx context.Context, v *lookup.View, name string) finding {
+	shown := v.LookupAddresses(ctx, name)
 	switch {
-	case len(a.records)+len(aaaa.records) > 0:
-		return right(seen)
-	case firstError(a.err, aaaa.err) != nil:
-		return untold(name, firstError(a.err, aaaa.err))
+	case len(shown.A.Records)+len(shown.AAAA.Records) > 0:
+		return right(shown.Text())
+	case shown.Err() != nil:
+		return untold(name, shown.Err())
 	}
-	return wrong(seen, noAddress(name))
+	return wrong(shown.Text(), noAddress(name))
 }
 
 func noAddress(name string) cert.Problem {

@@ -1,13 +1,98 @@
 package resolver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
+	"github.com/evercert/evercert/resolver/lookup"
 )
+
+// home is the zone that one of the tenant's names is in, as the walk from the roots found it.
+type home struct {
+	name     string // the tenant's name, without a wildcard's label
+	zone     *authority.Zone
+	dnssec   authority.Validation
+	err      error // the walk's
+	unwalked bool  // the roots can't be reached, and nothing is known of zones
+}
+
+// missing tells whether the registered domain isn't there, or has no name servers of its own.
+func (h home) missing() bool {
+	_, absent := errors.AsType[*authority.NoDomainError](h.err)
+	return absent || h.zone != nil && h.zone.Registry
+}
+
+// homesOf walks to every name of the question.
+func homesOf(ctx context.Context, tree *authority.Tree, names []string) []home {
+	homes := make([]home, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() {
+			h := home{name: base(name)}
+			if h.zone, h.err = tree.Zone(ctx, dns.Fqdn(h.name)); h.err == nil {
+				h.dnssec = tree.CheckZone(ctx, h.zone)
+			}
+			homes[i] = h
+		})
+	}
+	wg.Wait()
+	return homes
+}
+
+// unwalkedHomes is what resolvers alone tell of the zones: that a registered domain doesn't exist, if all that answer say so.
+func unwalkedHomes(ctx context.Context, views []*lookup.View, q cert.Question) []home {
+	homes := make([]home, len(q.Names))
+	qtype := dns.TypeSOA
+	if len(q.CAs) > 0 {
+		qtype = dns.TypeCAA // which is asked for anyway
+	}
+	var wg sync.WaitGroup
+	for i, name := range q.Names {
+		homes[i] = home{name: base(name), unwalked: true}
+		wg.Go(func() {
+			domain := cert.RegisteredDomain(name)
+			denied, known := false, false
+			for _, v := range views {
+				exists, err := v.Exists(ctx, domain, qtype)
+				denied = denied || err == nil && !exists
+				known = known || err == nil && exists
+			}
+			if denied && !known {
+				homes[i].err = &authority.NoDomainError{Name: dns.Fqdn(domain)}
+			}
+		})
+	}
+	wg.Wait()
+	return homes
+}
+
+// base is a name without a wildcard's label.
+func base(name string) string { return strings.TrimPrefix(name, "*.") }
+
+// walked tells whether the walk led anywhere. Where it did not, port 53 of the world can't be reached from here, or the roots are down, and
+// the resolvers' word must do.
+func walked(homes []home) bool {
+	return slices.ContainsFunc(homes, func(h home) bool { return h.zone != nil || h.missing() })
+}
+
+// signedZones are the zones that the walk found.
+func signedZones(homes []home) []lookup.SignedZone {
+	var zones []lookup.SignedZone
+	for _, h := range homes {
+		if h.zone != nil {
+			zones = append(zones, lookup.SignedZone{Zone: h.zone, Validation: h.dnssec})
+		}
+	}
+	return zones
+}
 
 // verdict is what the zone itself allows: nothing can be right in one that is not there or that none of its servers knows.
 func (h home) verdict() cert.Verdict {
@@ -54,7 +139,7 @@ func (h home) problems(registered *cert.Problem, hosted []string) []cert.Problem
 	}
 	var problems []cert.Problem
 	if h.dnssec.Security == authority.Bogus {
-		problems = append(problems, dnssecBogus(bare(h.zone.Name), h.dnssec.Detail))
+		problems = append(problems, (&lookup.BogusError{Zone: lookup.NoDot(h.zone.Name), Detail: h.dnssec.Detail}).Problem(h.name))
 	}
 	for _, fault := range h.zone.Faults() {
 		if p, ok := h.faulty(fault); ok {
@@ -76,7 +161,7 @@ func (h home) notRegistered() cert.Problem {
 		Found:       "NXDOMAIN",
 	}
 	if h.zone != nil {
-		p.Found = "no NS records for it at " + bare(h.zone.Name)
+		p.Found = "no NS records for it at " + lookup.NoDot(h.zone.Name)
 		p.Message = fmt.Sprintf("The domain %s has no name servers, so nothing in it can be found.", cert.Unicode(domain))
 		p.Remediation = fmt.Sprintf("At your registrar, enter the name servers of your DNS provider for %s.", cert.Unicode(domain))
 	}
@@ -85,13 +170,13 @@ func (h home) notRegistered() cert.Problem {
 
 // faulty is the problem of a fault that people should know of. One server that fails of several only warns: resolvers ask the others.
 func (h home) faulty(f authority.Fault) (cert.Problem, bool) {
-	domain := cert.Unicode(bare(h.zone.Name))
+	domain := cert.Unicode(lookup.NoDot(h.zone.Name))
 	p := cert.Problem{Severity: cert.Warns, WhoActs: cert.TenantActs}
 	some := "Others answer; but some visitors wait or fail."
 	if len(h.zone.Answering()) == 0 {
 		p.Severity, some = cert.Blocks, "None of the others answers either, so nobody can look up the domain."
 	}
-	server := tellServer(f.Server)
+	server := lookup.ServerText(f.Server)
 	switch f.Kind {
 	case authority.FailingServer:
 		if p.Severity == cert.Blocks {
@@ -99,17 +184,17 @@ func (h home) faulty(f authority.Fault) (cert.Problem, bool) {
 		}
 		p.Code, p.Found = cert.NameserverLame, server+": "+f.Server.Detail
 		p.Message = fmt.Sprintf("The name server %s of %s fails (SERVFAIL). %s", server, domain, some)
-		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", bare(f.Server.Name))
+		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", lookup.NoDot(f.Server.Name))
 	case authority.LameServer:
 		p.Code, p.Found = cert.NameserverLame, server+": "+f.Server.Detail
 		p.Message = fmt.Sprintf("The name server %s is listed for %s but does not know the domain. %s", server, domain, some)
-		p.Remediation = fmt.Sprintf("At your DNS provider, ask why %s does not serve %s; or, at your registrar, list only the name servers that your DNS provider names.", bare(f.Server.Name), domain)
+		p.Remediation = fmt.Sprintf("At your DNS provider, ask why %s does not serve %s; or, at your registrar, list only the name servers that your DNS provider names.", lookup.NoDot(f.Server.Name), domain)
 	case authority.UnreachableServer:
 		p.Code, p.Found = cert.NameserverUnreachable, server+": "+f.Server.Detail
 		p.Message = fmt.Sprintf("The name server %s of %s does not answer. %s", server, domain, some)
-		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", bare(f.Server.Name))
+		p.Remediation = fmt.Sprintf("It may pass by itself: we look again. If it lasts: at your DNS provider, ask about %s.", lookup.NoDot(f.Server.Name))
 		if p.Severity == cert.Blocks {
-			p.WhoActs, p.Remediation = cert.PlatformActs, cert.NothingToDo+" If it lasts for hours, ask your DNS provider about "+bare(f.Server.Name)+"."
+			p.WhoActs, p.Remediation = cert.PlatformActs, cert.NothingToDo+" If it lasts for hours, ask your DNS provider about "+lookup.NoDot(f.Server.Name)+"."
 		}
 	case authority.ServerNoAddress, authority.ForbiddenServer:
 		p.Code, p.Found = cert.NameserverUnreachable, server+": "+f.Server.Detail
@@ -140,9 +225,9 @@ func differing(f authority.Fault) string {
 func tellNames(names []string) string {
 	told := make([]string, len(names))
 	for i, name := range names {
-		told[i] = bare(name)
+		told[i] = lookup.NoDot(name)
 	}
-	return strings.Join(distinct(told), ", ")
+	return strings.Join(lookup.Distinct(told), ", ")
 }
 
 // hostedHere tells whether every name server of the zone is one of the platform's.
@@ -161,7 +246,7 @@ func (h home) nameservers() []string {
 	}
 	names := make([]string, len(list))
 	for i, name := range list {
-		names[i] = bare(name)
+		names[i] = lookup.NoDot(name)
 	}
 	return names
 }
@@ -186,19 +271,10 @@ func (h home) servers() []cert.Nameserver {
 	}
 	list := make([]cert.Nameserver, len(h.zone.Servers))
 	for i, s := range h.zone.Servers {
-		list[i] = cert.Nameserver{Zone: bare(h.zone.Name), Name: bare(s.Name), State: string(s.State), Detail: s.Detail}
+		list[i] = cert.Nameserver{Zone: lookup.NoDot(h.zone.Name), Name: lookup.NoDot(s.Name), State: string(s.State), Detail: s.Detail}
 		if s.Address.IsValid() {
 			list[i].Address = s.Address.Addr().String()
 		}
 	}
 	return list
-}
-
-func dnssecBogus(zone, detail string) cert.Problem {
-	return cert.Problem{
-		Code: cert.DNSSECBogus, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: detail,
-		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers say: %s.", cert.Unicode(zone), detail),
-		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s mended (sign the zone anew), and at your registrar make the DS records those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.",
-			cert.Unicode(zone)),
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/cert/calendar"
 	"github.com/evercert/evercert/store"
 )
 
@@ -134,6 +135,21 @@ func (s *Store) Holders(_ context.Context, d cert.Domain) (holders []store.Holde
 		}
 	}
 	return holders, s.failure()
+}
+
+// Touched counts by Certificates and Checks.
+func (s *Store) Touched(_ context.Context, t calendar.Touched) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.views {
+		c := s.Certificates[v.Serial]
+		long := t.LongerThan > 0 && v.Status.HasLive && c.NotAfter.Sub(c.NotBefore) > t.LongerThan && (t.Directory == "" || t.Directory == c.Directory)
+		shows := t.Problem != "" && slices.ContainsFunc(s.Checks[v.Hostname].Problems, func(p cert.Problem) bool { return p.Code == t.Problem })
+		if v.Status.Domain != cert.DomainRemoved && (long || shows) {
+			n++
+		}
+	}
+	return n, s.Err
 }
 
 // Quarantine returns Quarantined.

@@ -1,4 +1,4 @@
-package resolver
+package lookup
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// FuzzReply feeds messages that a resolver might send. Following them must end, and what is told of them must stay small.
+// FuzzReply feeds messages that a resolver might send. Following them must end, and what is shown of them must stay small.
 func FuzzReply(f *testing.F) {
 	for _, zone := range []string{
 		"shop.example.com. 60 CNAME shops.platform.net.\nshops.platform.net. 60 A 192.0.2.10",
@@ -34,23 +34,22 @@ func FuzzReply(f *testing.F) {
 		if err := m.Unpack(packet); err != nil {
 			return
 		}
-		_ = refusal(m)
+		_ = noAnswer(m)
 		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeCAA} {
-			a := answer{asked: "shop.example.com."}
+			a := Answer{Name: "shop.example.com."}
 			a.extend(m, qtype)
-			if len(a.aliases) > maxAliases {
-				t.Errorf("followed %d aliases", len(a.aliases))
+			if len(a.Aliases) > MaxAliases {
+				t.Errorf("followed %d aliases", len(a.Aliases))
 			}
 			size := 0
-			for _, found := range a.tell() {
+			for _, found := range a.Text() {
 				size += len(found)
 			}
-			if size > 2*maxFound*maxFoundLength {
-				t.Errorf("tells %d bytes", size)
+			if size > 2*maxTexts*maxTextLength {
+				t.Errorf("lists %d bytes", size)
 			}
-			addressesOf(a.records)
-			texts(a.records)
-			caaAnswer(a, nil)
+			Addresses{A: a}.All()
+			a.Texts()
 		}
 	})
 }

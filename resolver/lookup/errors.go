@@ -1,0 +1,69 @@
+package lookup
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/authority"
+)
+
+// ErrTimeout means that no answer came in time. A time-out says nothing about the records: the answer is unknown.
+var ErrTimeout = errors.New("no answer in time")
+
+// ErrEndless means that the CNAME records of a name form a loop, or are more than MaxAliases. CAs' resolvers fail then, too.
+var ErrEndless = errors.New("its CNAME records lead in a circle or through too many names")
+
+// BogusError means that an answer failed DNSSEC validation. Validating resolvers, such as every CA's, discard it (RFC 4035 §5.5).
+type BogusError struct {
+	Zone   string // the zone at fault, without trailing dot; empty where a resolver refused the answer and the zone isn't known
+	Detail string // the reason, for people
+}
+
+func (b *BogusError) Error() string { return "DNSSEC: " + b.Detail }
+
+// Problem returns what the tenant has to fix: in the zone at fault or, where that isn't known, in the registered domain of the name that
+// was asked for.
+func (b *BogusError) Problem(name string) cert.Problem {
+	zone := b.Zone
+	if zone == "" {
+		zone = cert.RegisteredDomain(name)
+	}
+	zone = cert.Unicode(zone)
+	return cert.Problem{
+		Code: cert.DNSSECBogus, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: b.Detail,
+		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers say: %s.", zone, b.Detail),
+		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s mended (sign the zone anew), and at your registrar make the DS records "+
+			"those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.", zone),
+	}
+}
+
+// noAnswer returns the error of a message that says nothing about the name. Only NOERROR and NXDOMAIN do, and a referral doesn't: a
+// resolver that sends one does not resolve for us.
+func noAnswer(m *dns.Msg) error {
+	switch {
+	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
+		return errors.New(dns.RcodeToString[m.Rcode] + extendedError(m))
+	case authority.Refers(m):
+		return errors.New("a referral in place of an answer")
+	}
+	return nil
+}
+
+// extendedError formats the reason that some resolvers add to a failure (RFC 8914), such as " (DNSSEC Bogus)".
+func extendedError(m *dns.Msg) string {
+	opt := m.IsEdns0()
+	if opt == nil {
+		return ""
+	}
+	for _, option := range opt.Option {
+		if ede, ok := option.(*dns.EDNS0_EDE); ok {
+			if text := dns.ExtendedErrorCodeToString[ede.InfoCode]; text != "" {
+				return " (" + text + ")"
+			}
+		}
+	}
+	return ""
+}
