@@ -83,7 +83,7 @@ func New(cfg Config, accounts Accounts, sealer Sealer, solver Solver, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	log = log.With("ca", cfg.name())
+	log = log.With("ca", cfg.DisplayName())
 	routeLegoLog.Do(func() { legolog.Logger = slog.NewLogLogger(log.Handler(), slog.LevelDebug) })
 	return &Authority{cfg: cfg, accounts: accounts, sealer: sealer, solver: solver, log: log, transport: newTransport(roots)}, nil
 }

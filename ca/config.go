@@ -36,8 +36,8 @@ func CheckList(list []Config) error {
 	var problems []error
 	for i, c := range list {
 		for n, other := range list[:i] {
-			if strings.EqualFold(c.name(), other.name()) {
-				problems = append(problems, fmt.Errorf("%s is %q, as that of CA %d; it expects a name of its own", variable("ACME_NAME", i+1), c.name(), n+1))
+			if strings.EqualFold(c.DisplayName(), other.DisplayName()) {
+				problems = append(problems, fmt.Errorf("%s is %q, as that of CA %d; it expects a name of its own", variable("ACME_NAME", i+1), c.DisplayName(), n+1))
 			}
 			if c.Directory == other.Directory {
 				problems = append(problems, fmt.Errorf("%s is the directory of CA %d; it expects another CA's", variable("ACME_DIRECTORY", i+1), n+1))
@@ -93,8 +93,8 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// name is what people call the CA.
-func (c Config) name() string {
+// DisplayName is what people call the CA: ACME_NAME, or the host of its directory.
+func (c Config) DisplayName() string {
 	if c.Name != "" {
 		return c.Name
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/ca"
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/config"
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/dcv"
@@ -102,7 +103,9 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	for _, authority := range authorities {
 		go authority.Watch(ctx)
+		go authority.LogProfile(ctx)
 	}
+	go publish(ctx, db, c.CAs, log)
 	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, directories(c.CAs)) }, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
@@ -127,6 +130,17 @@ func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyrin
 		all = append(all, authority)
 	}
 	return all, nil
+}
+
+// publish keeps the list of CAs for people to read, as soon as the store takes it.
+func publish(ctx context.Context, db *store.Store, cas []ca.Config, log *slog.Logger) {
+	list := make([]cert.ConfiguredCA, len(cas))
+	for i, c := range cas {
+		list[i] = cert.ConfiguredCA{Position: i + 1, Name: c.DisplayName(), Directory: c.Directory, Profile: c.Profile, CAAIdentities: c.CAAIdentities}
+	}
+	if err := db.ConfigureCAs(ctx, list); err != nil && ctx.Err() == nil {
+		log.WarnContext(ctx, "the list of CAs could not be kept: evercert ca list shows that of another worker", "error", err)
+	}
 }
 
 // directories returns the URLs of the CAs' ACME directories.

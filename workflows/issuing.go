@@ -63,6 +63,9 @@ func (d *domain) issuanceFailed(now time.Time, v activities.Verdict) {
 		d.happens(OrderGone, h)
 	case cert.NextCA:
 		h.text = v.Problem.Message
+		if a.OrdersGone > 0 { // a platform has few CAs: after the second, each is given a moment
+			h.wait = d.grown(shortWait, a.OrdersGone-1)
+		}
 		d.happens(NextCA, h)
 	default:
 		h.excused = nobodys(v.Problem.Code)

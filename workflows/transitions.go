@@ -90,7 +90,7 @@ var transitions = everywhere(map[Phase]map[Event]Transition{
 		MustWait:      {AwaitingRetry, []Effect{CountWait, PlanRetry}},
 		NamePaused:    {AwaitingRetry, []Effect{CountWait, OpenCase, PlanRetry}},
 		OrderGone:     {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, PlanRetry}},
-		NextCA:        {AwaitingRetry, []Effect{DropIssuance, TellNextCA, RetryAtOnce}},
+		NextCA:        {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, TellNextCA, PlanRetry}},
 	},
 	Installing: {
 		Served:         {Active, []Effect{TellServed, GoLive, CloseCase}},
