@@ -81,6 +81,9 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
 	}
+	if p, only := cert.OneCAOnly(diagnosis); only {
+		diagnosis.Problems = append(diagnosis.Problems, p)
+	}
 	diagnosis.CheckedAt = diagnosis.CheckedAt.UTC().Truncate(time.Microsecond) // as the store keeps it, by which the two are matched
 	a.keep(ctx, r.Domain, diagnosis)
 	return compact(diagnosis), nil

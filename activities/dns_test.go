@@ -96,7 +96,7 @@ var (
 	noon  = time.Date(2026, 3, 2, 12, 0, 0, 999, time.UTC)
 	whole = cert.Diagnosis{
 		CheckedAt: noon, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Wrong,
-		Reasons:  map[string]string{names[0]: "its records are missing"},
+		Names:    []cert.NameResult{{Name: names[0], Reason: "its records are missing"}},
 		Problems: []cert.Problem{{Code: cert.DelegationMissing, Message: "m", WhoActs: cert.TenantActs}},
 		Records: []cert.RecordState{{
 			Record: cert.Record{Name: "a.example.com", Type: "CNAME"}, Verdict: cert.Wrong, Found: []string{"CNAME b.example.com"},
@@ -168,7 +168,7 @@ func TestWithoutTenantOrCAThereIsNoVerdict(t *testing.T) {
 
 func TestD4_BehindACDNTheEdgesShowThatTheNameLeadsHere(t *testing.T) {
 	t.Parallel()
-	through := cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK, Methods: map[string]cert.Method{names[0]: cert.HTTP01}}
+	through := cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK, Names: []cert.NameResult{{Name: names[0], Method: cert.HTTP01}}}
 	z := &zone{answers: []cert.Diagnosis{behindCDN, through}}
 	got, err := z.check(t, shop)
 	require.NoError(t, err)

@@ -363,11 +363,10 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 
 // checkedWith is a diagnosis with everything in it that one can have, and a text of others in every place for one.
 func checkedWith(text string, at time.Time) cert.Diagnosis {
-	record := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation}
+	record := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"}
 	return cert.Diagnosis{
 		CheckedAt: at, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
-		Methods:  map[string]cert.Method{"shop.example.com": cert.DNS01},
-		Reasons:  map[string]string{"shop.example.com": text},
+		Names:    []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: text}},
 		Problems: []cert.Problem{{Code: cert.CAAForbids, Message: text, Remediation: text, WhoActs: cert.TenantActs, Severity: cert.Warns, Record: &record, Found: text}},
 		Records: []cert.RecordState{{Record: record, Verdict: cert.Wrong, Found: []string{text}, Seen: []cert.Sighting{
 			{Server: text, Role: cert.Authoritative, Verdict: cert.Unknown, Error: text, FirstSeen: at, LastSeen: at, ChangedAt: at},

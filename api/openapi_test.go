@@ -101,6 +101,7 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 		"Case": reflect.TypeFor[cert.Case](), "Panel": reflect.TypeFor[control.Panel](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
 		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
 		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
+		"NameResult": reflect.TypeFor[cert.NameResult](),
 	} {
 		var schema struct{ Properties map[string]any }
 		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
@@ -122,6 +123,22 @@ func TestOpenAPIKnowsEveryHeadline(t *testing.T) {
 	}
 	if !slices.Equal(schema.Enum, control.Headlines) {
 		t.Errorf("described %q, known %q", schema.Enum, control.Headlines)
+	}
+}
+
+func TestOpenAPIKnowsEveryStateOfANameServer(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	var schema struct {
+		Properties struct {
+			State struct{ Enum []cert.ServerState }
+		}
+	}
+	if err := json.Unmarshal(d.Components["schemas"]["Nameserver"], &schema); err != nil {
+		t.Fatal(err)
+	}
+	if described := schema.Properties.State.Enum; !slices.Equal(described, cert.ServerStates) {
+		t.Errorf("described %q, known %q", described, cert.ServerStates)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/evercert/evercert/ca"
+	"github.com/evercert/evercert/cert/budget"
 )
 
 func TestChargesFollowTheCAsLimits(t *testing.T) {
@@ -128,7 +128,7 @@ func TestTheKeyOfASetIsShort(t *testing.T) {
 	}
 }
 
-func describe(charges []ca.Charge) []string {
+func describe(charges []budget.Charge) []string {
 	var told []string
 	for _, c := range charges {
 		told = append(told, fmt.Sprintf("%s %s %d %s", c.Bucket, c.Key, c.Capacity, c.Refill))

@@ -14,29 +14,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// codesInSource are the values of the constants of type Code in problem.go, in its order.
 func codesInSource(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "problem.go", nil, parser.SkipObjectResolution)
+	return constants(t, "problem.go", "Code")
+}
+
+// constants returns the values of the string constants of a type that a Go file declares, in its order.
+func constants(t *testing.T, path, typeName string) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	require.NoError(t, err)
-	var codes []string
+	var values []string
 	for node := range ast.Preorder(file) {
 		spec, ok := node.(*ast.ValueSpec)
 		if !ok {
 			continue
 		}
-		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != "Code" {
+		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != typeName {
 			continue
 		}
 		for _, value := range spec.Values {
 			literal, ok := value.(*ast.BasicLit)
-			require.True(t, ok, "a code is not spelled out")
-			code, err := strconv.Unquote(literal.Value)
+			require.True(t, ok, "a %s is not spelled out", typeName)
+			text, err := strconv.Unquote(literal.Value)
 			require.NoError(t, err)
-			codes = append(codes, code)
+			values = append(values, text)
 		}
 	}
-	return codes
+	return values
 }
 
 func readDiagnosis(t *testing.T) string {
@@ -106,4 +111,15 @@ func TestTheDiagnosisNamesNoCodeThatIsNone(t *testing.T) {
 	for _, match := range regexp.MustCompile("`([a-z0-9]+(?:_[a-z0-9]+)+)`").FindAllStringSubmatch(readDiagnosis(t), -1) {
 		require.Contains(t, known, match[1])
 	}
+}
+
+// What the resolver's walk finds is sent as it is.
+func TestB3_EveryStateOfANameServerThatTheResolverFindsIsKnown(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for _, state := range ServerStates {
+		known = append(known, string(state))
+	}
+	require.Equal(t, constants(t, "dns.go", "ServerState"), known)
+	require.Equal(t, constants(t, "../resolver/authority/zone.go", "State"), known)
 }

@@ -53,9 +53,17 @@ const (
 // Record is one DNS record that a tenant is asked to add.
 type Record struct {
 	Name    string  `json:"name"` // fully qualified, no trailing dot
-	Type    string  `json:"type"` // TXT, CNAME, A or AAAA
+	Type    string  `json:"type"` // TXT, CNAME, A or AAAA; CAA in problems
 	Value   string  `json:"value"`
 	Purpose Purpose `json:"purpose"`
+	// Hostname is the name that the record is for: shop.example.com of _acme-challenge.shop.example.com. The TXT and CNAME records that a wildcard
+	// shares with its base name carry the base name. Empty in records that were stored before there was this field.
+	Hostname string `json:"hostname,omitempty"`
+}
+
+// Same reports whether both are one record in DNS: the same name, type and value.
+func (r Record) Same(other Record) bool {
+	return r.Name == other.Name && r.Type == other.Type && r.Value == other.Value
 }
 
 // RecordState is what a check saw in place of an expected record.
@@ -157,17 +165,38 @@ type CAIdentity struct {
 
 // Diagnosis is what a CA would see now, and what is wrong with it.
 type Diagnosis struct {
-	CheckedAt time.Time         `json:"checked_at"`
-	Directory string            `json:"directory,omitempty"` // of the CA that an order would be placed at now
-	Verdict   Verdict           `json:"verdict"`             // ok: an order placed now is expected to succeed
-	Ownership Verdict           `json:"ownership"`           // of the ownership records
-	Pointed   Verdict           `json:"pointed"`             // do the names lead visitors to the platform
-	Methods   map[string]Method `json:"methods,omitempty"`   // by name, when Verdict is ok
-	Reasons   map[string]string `json:"reasons,omitempty"`   // by name: why this method, or what is waited for, in words
-	Problems  []Problem         `json:"problems,omitempty"`
-	Records   []RecordState     `json:"records,omitempty"`
-	CAA       []CAAState        `json:"caa,omitempty"`     // of every CA asked about
-	Servers   []Nameserver      `json:"servers,omitempty"` // of the zones that the names are in
+	CheckedAt time.Time     `json:"checked_at"`
+	Directory string        `json:"directory,omitempty"` // of the CA that an order would be placed at now
+	Verdict   Verdict       `json:"verdict"`             // ok: an order placed now is expected to succeed
+	Ownership Verdict       `json:"ownership"`           // of the ownership records
+	Pointed   Verdict       `json:"pointed"`             // do the names lead visitors to the platform
+	Names     []NameResult  `json:"names,omitempty"`     // in the order of the question
+	Problems  []Problem     `json:"problems,omitempty"`
+	Records   []RecordState `json:"records,omitempty"`
+	CAA       []CAAState    `json:"caa,omitempty"`     // of every CA asked about
+	Servers   []Nameserver  `json:"servers,omitempty"` // of the zones that the names are in
+}
+
+// NameResult is the result of a check for one name.
+type NameResult struct {
+	Name   string `json:"name"`
+	Method Method `json:"method,omitempty"` // by which an order placed now validates it; empty unless Diagnosis.Verdict is ok
+	Reason string `json:"reason,omitempty"` // why this method, or what is waited for, in words
+}
+
+// Methods returns the validation method of each name that has one; nil if none has.
+func (d Diagnosis) Methods() map[string]Method {
+	var methods map[string]Method
+	for _, n := range d.Names {
+		if n.Method == "" {
+			continue
+		}
+		if methods == nil {
+			methods = map[string]Method{}
+		}
+		methods[n.Name] = n.Method
+	}
+	return methods
 }
 
 // CAAState says whether CAA records let a CA issue for every name.
@@ -179,12 +208,29 @@ type CAAState struct {
 
 // Nameserver is an authoritative server of a tenant's zone.
 type Nameserver struct {
-	Zone    string `json:"zone"`
-	Name    string `json:"name"`
-	Address string `json:"address,omitempty"`
-	State   string `json:"state"` // "answers", "lame", "unreachable" or "has no address"
-	Detail  string `json:"detail,omitempty"`
+	Zone    string      `json:"zone"`
+	Name    string      `json:"name"`
+	Address string      `json:"address,omitempty"`
+	State   ServerState `json:"state"`
+	Detail  string      `json:"detail,omitempty"` // why it is in this state, in words
 }
+
+// ServerState is how a name server answered when it was asked for its zone's SOA record.
+type ServerState string
+
+// The states of a name server.
+const (
+	ServerAnswers     ServerState = "answers"
+	ServerLame        ServerState = "lame"           // it answers, but not for this zone: REFUSED, no authority, or a referral to other servers
+	ServerFails       ServerState = "fails"          // it answers SERVFAIL
+	ServerUnreachable ServerState = "unreachable"    // no answer in time, or the look-up of its address failed
+	ServerNoAddress   ServerState = "has no address" // its name has none, doesn't exist, or needs glue that is missing
+	ServerForbidden   ServerState = "forbidden"      // its address is not one of the public internet, and no query was sent
+	ServerNotAsked    ServerState = "not asked"      // enough other servers were asked, or this machine has no route to it; no fault
+)
+
+// ServerStates lists every state of a name server.
+var ServerStates = []ServerState{ServerAnswers, ServerLame, ServerFails, ServerUnreachable, ServerNoAddress, ServerForbidden, ServerNotAsked}
 
 // OwnershipName is where the ownership TXT record of a name stands. A wildcard shares its base name's.
 func OwnershipName(name string) string { return ownershipPrefix + strings.TrimPrefix(name, "*.") }
@@ -223,7 +269,7 @@ func ownershipPlaces(names []string) []string {
 }
 
 func ownershipRecord(place, tenant string, secret []byte) Record {
-	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership}
+	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership, Hostname: place}
 }
 
 // OwnershipRecords are the ownership records that are asked for, and those above them, each of which shows as much for the names below it.
@@ -273,7 +319,7 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 		}
 		records = append(records, Record{
 			Name: DelegationName(name), Type: "CNAME",
-			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation,
+			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation, Hostname: strings.TrimPrefix(name, "*."),
 		})
 	}
 	for _, name := range d.Names {
@@ -283,11 +329,11 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 				if strings.Contains(a, ":") {
 					kind = "AAAA"
 				}
-				records = append(records, Record{Name: name, Type: kind, Value: a, Purpose: ForAddress})
+				records = append(records, Record{Name: name, Type: kind, Value: a, Purpose: ForAddress, Hostname: name})
 			}
 			continue
 		}
-		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress})
+		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name})
 	}
 	return records
 }

@@ -1,6 +1,7 @@
 package cert_test
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,9 +25,9 @@ func TestD1_ASubdomainNeedsThreeRecords(t *testing.T) {
 	t.Parallel()
 	delegated, owned := cert.DelegationLabel("shop.example.com", secret), cert.OwnershipValue("shop.example.com", "acme", secret)
 	require.Equal(t, []cert.Record{
-		{Name: "_evercert.shop.example.com", Type: "TXT", Value: owned, Purpose: cert.ForOwnership},
-		{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: delegated + ".dcv.example.net", Purpose: cert.ForDelegation},
-		{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
+		{Name: "_evercert.shop.example.com", Type: "TXT", Value: owned, Purpose: cert.ForOwnership, Hostname: "shop.example.com"},
+		{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: delegated + ".dcv.example.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"},
+		{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"},
 	}, platform.ExpectedRecords(connected("shop.example.com"), secret))
 }
 
@@ -39,9 +40,9 @@ func TestD1_AnApexGetsAddressesInPlaceOfACNAME(t *testing.T) {
 		}
 	}
 	require.Equal(t, []cert.Record{
-		{Name: "example.com", Type: "A", Value: "192.0.2.10", Purpose: cert.ForAddress},
-		{Name: "example.com", Type: "AAAA", Value: "2001:db8::10", Purpose: cert.ForAddress},
-		{Name: "www.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
+		{Name: "example.com", Type: "A", Value: "192.0.2.10", Purpose: cert.ForAddress, Hostname: "example.com"},
+		{Name: "example.com", Type: "AAAA", Value: "2001:db8::10", Purpose: cert.ForAddress, Hostname: "example.com"},
+		{Name: "www.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "www.example.com"},
 	}, addresses)
 }
 
@@ -144,5 +145,40 @@ func TestVerdictsTogetherAreAsBadAsTheWorst(t *testing.T) {
 	} {
 		require.Equal(t, c.want, c.a.Worse(c.b), "%s and %s", c.a, c.b)
 		require.Equal(t, c.want, c.b.Worse(c.a), "%s and %s", c.b, c.a)
+	}
+}
+
+// Nothing but these records knows which name a record is for: no code strips labels to find out.
+func TestD1_EachRecordKnowsTheNameThatItIsFor(t *testing.T) {
+	t.Parallel()
+	p := cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net", Addresses: []string{"192.0.2.10"}}
+	d := cert.Domain{Hostname: "example.com", Names: []string{"example.com", "_evercert.www.example.com", "*.example.com"}, Tenant: "acme"}
+	var got []string
+	for _, r := range p.ExpectedRecords(d, secret) {
+		got = append(got, fmt.Sprintf("%s %s: %s", r.Purpose, r.Name, r.Hostname))
+	}
+	require.Equal(t, []string{
+		"ownership _evercert.example.com: example.com",
+		"delegation _acme-challenge.example.com: example.com",
+		"delegation _acme-challenge._evercert.www.example.com: _evercert.www.example.com",
+		"delegation _acme-challenge.example.com: example.com", // of the wildcard
+		"address example.com: example.com",
+		"address _evercert.www.example.com: _evercert.www.example.com",
+		"address *.example.com: *.example.com",
+	}, got)
+}
+
+func TestRecordsAreTheSameWhateverIsKnownOfThem(t *testing.T) {
+	t.Parallel()
+	stored := cert.Record{Name: "_acme-challenge.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation}
+	expected := stored
+	expected.Hostname = "example.com" // not stored before there was this field
+	require.True(t, expected.Same(stored))
+	for _, other := range []cert.Record{
+		{Name: "_acme-challenge.example.org", Type: stored.Type, Value: stored.Value},
+		{Name: stored.Name, Type: "TXT", Value: stored.Value},
+		{Name: stored.Name, Type: stored.Type, Value: "y.dcv.example.net"},
+	} {
+		require.False(t, stored.Same(other))
 	}
 }

@@ -24,6 +24,7 @@ const (
 	CAAForbids             Code = "caa_forbids"
 	CAALookupFailed        Code = "caa_lookup_failed"
 	CAAAccountBound        Code = "caa_account_bound"
+	CAAOneCAOnly           Code = "caa_one_ca_only" // the domain can't get its certificate elsewhere while that CA is down
 	OwnershipMissing       Code = "ownership_missing"
 	OwnershipMismatch      Code = "ownership_mismatch"
 	DelegationMissing      Code = "delegation_missing"

@@ -2,7 +2,6 @@ package cert
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -177,9 +176,9 @@ func (d Diagnosis) Clean() Diagnosis {
 			r.Seen[j] = s
 		}
 	}
-	d.Reasons = maps.Clone(d.Reasons)
-	for name, reason := range d.Reasons {
-		d.Reasons[name] = Line(reason, MaxText)
+	d.Names = slices.Clone(d.Names)
+	for i, n := range d.Names {
+		d.Names[i].Reason = Line(n.Reason, MaxText)
 	}
 	d.Servers = slices.Clone(d.Servers)
 	for i, s := range d.Servers {

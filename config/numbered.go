@@ -88,7 +88,7 @@ func (l *loader) parseNumbered(n numbered) {
 			return
 		}
 		element := reflect.New(n.list.Type().Elem()).Elem()
-		inner := loader{environ: n.environ(l.environ, group), told: map[string]bool{}}
+		inner := loader{environ: n.environ(l.environ, group), listed: map[string]bool{}}
 		inner.parse(element, "")
 		inner.validate(element)
 		for _, fault := range inner.faults {

@@ -23,14 +23,13 @@ type Record struct {
 // Panel is a domain's DNS as the newest check saw it. Before the first check there is no time and no verdict, and only the
 // records that are to be added.
 type Panel struct {
-	CheckedAt time.Time              `json:"checked_at,omitzero"`
-	Verdict   cert.Verdict           `json:"verdict,omitempty"` // ok: a certificate can be ordered now
-	Records   []Record               `json:"records"`
-	Problems  []cert.Problem         `json:"problems"` // those that only warn too
-	Methods   map[string]cert.Method `json:"methods,omitempty"`
-	Reasons   map[string]string      `json:"reasons,omitempty"`
-	CAA       []cert.CAAState        `json:"caa,omitempty"`
-	Servers   []cert.Nameserver      `json:"servers,omitempty"`
+	CheckedAt time.Time         `json:"checked_at,omitzero"`
+	Verdict   cert.Verdict      `json:"verdict,omitempty"` // ok: a certificate can be ordered now
+	Records   []Record          `json:"records"`
+	Problems  []cert.Problem    `json:"problems"` // those that only warn too
+	Names     []cert.NameResult `json:"names,omitempty"`
+	CAA       []cert.CAAState   `json:"caa,omitempty"`
+	Servers   []cert.Nameserver `json:"servers,omitempty"`
 }
 
 // Records returns the DNS records that the domain needs (row D1), with what the newest check saw of each.
@@ -55,7 +54,7 @@ func (c *Control) Panel(ctx context.Context, name string) (Panel, error) {
 	}
 	return Panel{
 		CheckedAt: d.CheckedAt, Verdict: d.Verdict, Records: withStates(expected, &d), Problems: listed(d.Problems),
-		Methods: d.Methods, Reasons: d.Reasons, CAA: d.CAA, Servers: d.Servers,
+		Names: d.Names, CAA: d.CAA, Servers: d.Servers,
 	}, nil
 }
 
@@ -111,7 +110,7 @@ func withStates(expected []cert.Record, d *cert.Diagnosis) []Record {
 		if d == nil {
 			continue
 		}
-		if at := slices.IndexFunc(d.Records, func(s cert.RecordState) bool { return s.Record == r }); at >= 0 {
+		if at := slices.IndexFunc(d.Records, func(s cert.RecordState) bool { return s.Same(r) }); at >= 0 {
 			seen := d.Records[at]
 			records[i].State, records[i].Verdict, records[i].Found, records[i].Seen = seen.Word(), seen.Verdict, seen.Found, seen.Seen
 		}

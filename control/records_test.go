@@ -57,7 +57,7 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
 	}
 	delegation := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: records[1].Value, Purpose: cert.ForDelegation}
 	b.store.Checked("shop.example.com", cert.Diagnosis{
-		CheckedAt: before, Verdict: cert.OK, Methods: map[string]cert.Method{"shop.example.com": cert.DNS01}, Reasons: map[string]string{"shop.example.com": "delegated"},
+		CheckedAt: before, Verdict: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: "delegated"}},
 		Records: []cert.RecordState{{Record: delegation, Verdict: cert.OK, Found: []string{"CNAME x"}, Seen: []cert.Sighting{
 			{Server: "ns1 (192.0.2.53)", Role: cert.Authoritative, Verdict: cert.OK, Found: []string{"CNAME x"}, FirstSeen: before.Add(-time.Hour), LastSeen: before, ChangedAt: before.Add(-time.Hour)},
 			{Server: "192.0.2.9", Role: cert.Recursive, Verdict: cert.Unknown, Error: "no answer within 2s"},
@@ -83,6 +83,7 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
    "type": "CNAME",
    "value": "x.dcv.example.net",
    "purpose": "delegation",
+   "hostname": "shop.example.com",
    "state": "found",
    "verdict": "ok",
    "found": [
@@ -110,12 +111,13 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
   }
  ],
  "problems": [],
- "methods": {
-  "shop.example.com": "dns-01"
- },
- "reasons": {
-  "shop.example.com": "delegated"
- },
+ "names": [
+  {
+   "name": "shop.example.com",
+   "method": "dns-01",
+   "reason": "delegated"
+  }
+ ],
  "caa": [
   {
    "ca": "Test CA",

@@ -242,5 +242,5 @@ func TestD4_OwnershipThatIsUnknownBlocks(t *testing.T) {
 	d := setup{zone: "fault _evercert.shop.example.com servfail"}.diagnose(t)
 	require.Equal(t, []cert.Verdict{cert.Unknown, cert.Unknown}, []cert.Verdict{d.Verdict, d.Ownership})
 	require.Equal(t, []cert.Code{cert.DNSLookupFailed}, blocking(d))
-	require.Equal(t, d.Problems[0].Message, d.Reasons["shop.example.com"])
+	require.Equal(t, d.Problems[0].Message, d.Names[0].Reason)
 }

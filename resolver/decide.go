@@ -27,12 +27,11 @@ func (e evidence) decide(requireOwnership bool) cert.Diagnosis {
 	}
 	d.Problems = e.problems(best, requireOwnership)
 	if d.Verdict == cert.OK {
-		d.Methods = best.methods
 		for i := range d.Problems {
 			d.Problems[i].Severity = cert.Warns // none of them stands in the way
 		}
 	}
-	d.Reasons = e.reasons(best, d)
+	d.Names = e.nameResults(best, d)
 	return d
 }
 
@@ -168,30 +167,35 @@ func (e evidence) provable(i int, m cert.Method) cert.Verdict {
 	}
 }
 
-// reasons says in words which method was chosen for each name, or what is waited for.
-func (e evidence) reasons(best plan, d cert.Diagnosis) map[string]string {
-	reasons := map[string]string{}
+// nameResults returns for each name which method was chosen and why, or what is waited for.
+func (e evidence) nameResults(best plan, d cert.Diagnosis) []cert.NameResult {
+	results := make([]cert.NameResult, len(e.question.Names))
 	for i, name := range e.question.Names {
+		r := &results[i]
+		r.Name = name
+		if d.Verdict == cert.OK {
+			r.Method = best.methods[name]
+		}
 		switch {
 		case best.names[i] != cert.OK || d.Verdict != cert.OK:
-			reasons[name] = e.waitsFor(d)
+			r.Reason = e.waitsFor(d)
 		case best.methods[name] == cert.DNS01 && e.bare():
-			reasons[name] = "the challenge's name can be looked up"
+			r.Reason = "the challenge's name can be looked up"
 		case best.methods[name] == cert.DNS01 && e.homes[i].hostedHere(e.hosted):
-			reasons[name] = "the zone is hosted with the platform, and its CNAME record delegates the challenge"
+			r.Reason = "the zone is hosted with the platform, and its CNAME record delegates the challenge"
 		case best.methods[name] == cert.DNS01:
-			reasons[name] = "by delegation: the CNAME record serves this and every later certificate"
+			r.Reason = "by delegation: the CNAME record serves this and every later certificate"
 		case best.methods[name] == cert.HTTP01 && e.reached[i].cdn() != "":
-			reasons[name] = fmt.Sprintf("%s through %s, and %s", e.led(), e.reached[i].cdn(), e.notByDNS(name))
+			r.Reason = fmt.Sprintf("%s through %s, and %s", e.led(), e.reached[i].cdn(), e.notByDNS(name))
 		case best.methods[name] == cert.HTTP01:
-			reasons[name] = e.led() + ", and " + e.notByDNS(name)
+			r.Reason = e.led() + ", and " + e.notByDNS(name)
 		case e.allows(cert.HTTP01):
-			reasons[name] = e.led() + ", http-01 will not do, and " + e.notByDNS(name)
+			r.Reason = e.led() + ", http-01 will not do, and " + e.notByDNS(name)
 		default:
-			reasons[name] = e.led() + ", and " + e.notByDNS(name)
+			r.Reason = e.led() + ", and " + e.notByDNS(name)
 		}
 	}
-	return reasons
+	return results
 }
 
 // led says of a name that is validated over its address what is known of that. Where nothing is expected, nobody knows where it should lead.

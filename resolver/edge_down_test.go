@@ -39,7 +39,7 @@ func TestF1_AnEdgeThatAnswersValidates(t *testing.T) {
 	edge := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(edge.Close)
 	d := diagnoseAtEdge(t, []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}, portOf(t, edge.URL), closedPort(t))
-	require.Equal(t, cert.HTTP01, d.Methods["shop.example.com"], "verdict %v, problems: %v", d.Verdict, d.Problems)
+	require.Equal(t, cert.HTTP01, d.Names[0].Method, "verdict %v, problems: %v", d.Verdict, d.Problems)
 
 	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secured.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -49,7 +49,7 @@ func TestF1_AnEdgeThatAnswersValidates(t *testing.T) {
 	secured.StartTLS()
 	t.Cleanup(secured.Close)
 	d = diagnoseAtEdge(t, []cert.Method{cert.DNS01, cert.TLSALPN01}, closedPort(t), portOf(t, secured.URL))
-	require.Equal(t, cert.TLSALPN01, d.Methods["shop.example.com"], "verdict %v, problems: %v", d.Verdict, d.Problems)
+	require.Equal(t, cert.TLSALPN01, d.Names[0].Method, "verdict %v, problems: %v", d.Verdict, d.Problems)
 }
 
 func diagnoseAtEdge(t *testing.T, methods []cert.Method, httpPort, httpsPort uint16) cert.Diagnosis {

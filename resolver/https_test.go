@@ -49,7 +49,7 @@ func TestA9_EveryNameIsVisitedAtEveryAddress(t *testing.T) {
 	}
 	q := cert.Question{
 		Names:    []string{"shop.example.com", "*.example.com", "www.example.com", "bare.example.com", "slow.example.com"},
-		Expected: []cert.Record{{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress}},
+		Expected: []cert.Record{{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"}},
 	}
 	r, err := resolver.New(config, quiet())
 	require.NoError(t, err)

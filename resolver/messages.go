@@ -13,16 +13,7 @@ import (
 // with the record as DNS providers' forms ask for it.
 
 // subject is the tenant's name that a record is about.
-func subject(want cert.Record) string {
-	switch want.Purpose {
-	case cert.ForOwnership:
-		return strings.TrimPrefix(want.Name, cert.OwnershipName(""))
-	case cert.ForDelegation:
-		return strings.TrimPrefix(want.Name, cert.DelegationName(""))
-	default:
-		return want.Name
-	}
-}
+func subject(want cert.Record) string { return want.Hostname }
 
 // zoneOf is the domain under which a provider's form takes names.
 func zoneOf(name string) string { return cert.RegisteredDomain(name) }

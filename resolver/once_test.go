@@ -38,7 +38,7 @@ func TestD5_NobodyWhoAsksOnceIsToldThatWeLookAgain(t *testing.T) {
 	silent := "fault shop.example.com servfail\nfault _acme-challenge.shop.example.com servfail\nfault example.com servfail"
 	for _, q := range []cert.Question{
 		{Methods: everyMethod},
-		{Methods: everyMethod, Expected: []cert.Record{{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress}}},
+		{Methods: everyMethod, Expected: []cert.Record{{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"}}},
 	} {
 		d := askOnce(t, silent, q, nil)
 		require.Equal(t, cert.Unknown, d.Verdict)
@@ -58,8 +58,8 @@ func TestD5_WhatWasNotComparedIsNotCalledMissing(t *testing.T) {
 	zone := `add shop.example.com. 60 CNAME edge.platform.net.
 		add edge.platform.net. 60 A 192.0.2.10
 		add _acme-challenge.shop.example.com. 60 CNAME x.dcv.platform.net.`
-	address := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress}
-	delegation := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "y.dcv.platform.net", Purpose: cert.ForDelegation}
+	address := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"}
+	delegation := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "y.dcv.platform.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"}
 	for _, c := range []struct {
 		q    cert.Question
 		says string
@@ -72,7 +72,7 @@ func TestD5_WhatWasNotComparedIsNotCalledMissing(t *testing.T) {
 	} {
 		d := askOnce(t, zone, c.q, nil)
 		require.Equal(t, cert.OK, d.Verdict, "%v", d.Problems)
-		require.Equal(t, c.says, d.Reasons["shop.example.com"])
+		require.Equal(t, c.says, d.Names[0].Reason)
 	}
 }
 

@@ -105,7 +105,7 @@ func TestDiagnose_NoAddressIsAskedFor(t *testing.T) {
 
 	d, err := ask(t, q, s.start(t, ""))
 	require.NoError(t, err)
-	require.Equal(t, map[string]cert.Method{"example.com": cert.DNS01, "www.example.com": cert.DNS01}, d.Methods)
+	require.Equal(t, map[string]cert.Method{"example.com": cert.DNS01, "www.example.com": cert.DNS01}, d.Methods())
 	require.Equal(t, cert.OK, d.Pointed, "of the names that can be judged")
 	require.Empty(t, d.Problems)
 

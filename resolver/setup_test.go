@@ -132,7 +132,7 @@ func (s setup) requireWhole(t *testing.T, d cert.Diagnosis) {
 		require.Contains(t, []cert.Verdict{cert.OK, cert.Wrong, cert.Unknown}, state.Verdict)
 	}
 	if d.Verdict != cert.OK {
-		require.Empty(t, d.Methods)
+		require.Empty(t, d.Methods())
 		require.NotEmpty(t, d.Problems, "a verdict that isn't ok must be explained")
 		require.NotEmpty(t, blocking(d), "problems that only warn don't explain it")
 		return
@@ -141,7 +141,7 @@ func (s setup) requireWhole(t *testing.T, d cert.Diagnosis) {
 	for i, name := range q.Names {
 		want[name] = s.methods[min(i, len(s.methods)-1)]
 	}
-	require.Equal(t, want, d.Methods)
+	require.Equal(t, want, d.Methods())
 }
 
 // blocking lists the codes of the problems that keep a certificate from being ordered.

@@ -26,7 +26,7 @@ func challengeName(ctx context.Context, v *lookup.View, name string) finding {
 			Remediation: atProvider + fmt.Sprintf("delete the CNAME record %s, or correct its value.", cert.FormName(at)),
 		})
 	case len(a.Aliases) == 0 && len(a.Records) == 0:
-		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation}) {
+		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation, Hostname: base(name)}) {
 			if d := v.Lookup(ctx, doubled, dns.TypeTXT); len(d.Aliases) > 0 || len(d.Records) > 0 {
 				return wrong(d.Text(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,

@@ -271,7 +271,7 @@ func (h home) servers() []cert.Nameserver {
 	}
 	list := make([]cert.Nameserver, len(h.zone.Servers))
 	for i, s := range h.zone.Servers {
-		list[i] = cert.Nameserver{Zone: lookup.NoDot(h.zone.Name), Name: lookup.NoDot(s.Name), State: string(s.State), Detail: s.Detail}
+		list[i] = cert.Nameserver{Zone: lookup.NoDot(h.zone.Name), Name: lookup.NoDot(s.Name), State: cert.ServerState(s.State), Detail: s.Detail}
 		if s.Address.IsValid() {
 			list[i].Address = s.Address.Addr().String()
 		}

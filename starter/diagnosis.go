@@ -30,10 +30,9 @@ func judge(v cert.Verdict) error {
 func (a *app) showVerdict(names []string, d cert.Diagnosis, visits []resolver.Visit) {
 	if a.json {
 		a.printJSON(a.out, struct {
-			Names []string `json:"names"`
 			cert.Diagnosis
 			HTTPS []resolver.Visit `json:"https,omitempty"`
-		}{names, d, visits})
+		}{d, visits})
 		return
 	}
 	a.showDiagnosis(names, d, attempts{})
@@ -55,7 +54,7 @@ func (a *app) showDiagnosis(names []string, d cert.Diagnosis, before attempts) {
 	} else {
 		fmt.Fprintln(a.out, verdictLine(names, d.Verdict, problems))
 	}
-	a.showMethods(names, d)
+	a.showMethods(d.Names)
 	for _, p := range before.problems {
 		if !slices.ContainsFunc(d.Problems, func(q cert.Problem) bool { return q.Code == p.Code && q.Message == p.Message }) {
 			a.showProblem(p)
@@ -145,18 +144,14 @@ func weight(p cert.Problem) int {
 }
 
 // showMethods says of each name by which method it would be validated, and why.
-func (a *app) showMethods(names []string, d cert.Diagnosis) {
-	if len(d.Methods) == 0 && len(d.Reasons) == 0 {
+func (a *app) showMethods(names []cert.NameResult) {
+	if len(names) == 0 {
 		return
 	}
 	fmt.Fprintln(a.out)
 	t := a.newTable("NAME", "VALIDATED BY", "WHY")
-	for _, name := range names {
-		method := string(d.Methods[name])
-		if method == "" {
-			method = "wait"
-		}
-		t.row(cert.Unicode(name), method, d.Reasons[name])
+	for _, n := range names {
+		t.row(cert.Unicode(n.Name), cmp.Or(string(n.Method), "wait"), n.Reason)
 	}
 	t.show()
 }
@@ -270,7 +265,7 @@ func (a *app) showNameservers(servers []cert.Nameserver) {
 	fmt.Fprintln(a.out)
 	t := a.newTable("ZONE", "NAME SERVER", "ADDRESS", "STATE", "DETAIL")
 	for _, s := range servers {
-		t.row(s.Zone, s.Name, s.Address, s.State, s.Detail)
+		t.row(s.Zone, s.Name, s.Address, string(s.State), s.Detail)
 	}
 	t.show()
 }

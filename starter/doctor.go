@@ -218,7 +218,7 @@ func (flags doctorFlags) delegations(names []string) ([]cert.Record, error) {
 		if len(targets) == 0 {
 			break
 		}
-		r := cert.Record{Name: cert.DelegationName(name), Type: "CNAME", Value: canonical(targets[i%len(targets)]), Purpose: cert.ForDelegation}
+		r := cert.Record{Name: cert.DelegationName(name), Type: "CNAME", Value: canonical(targets[i%len(targets)]), Purpose: cert.ForDelegation, Hostname: strings.TrimPrefix(name, "*.")}
 		if !slices.Contains(records, r) {
 			records = append(records, r)
 		}
@@ -234,7 +234,7 @@ func (s doctorSettings) addressRecords(names []string) ([]cert.Record, error) {
 			continue
 		}
 		if s.Target != "" && !cert.IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)
-			records = append(records, cert.Record{Name: name, Type: "CNAME", Value: canonical(s.Target), Purpose: cert.ForAddress})
+			records = append(records, cert.Record{Name: name, Type: "CNAME", Value: canonical(s.Target), Purpose: cert.ForAddress, Hostname: name})
 			continue
 		}
 		for _, address := range s.Addresses {
@@ -246,7 +246,7 @@ func (s doctorSettings) addressRecords(names []string) ([]cert.Record, error) {
 			if a.Is6() {
 				kind = "AAAA"
 			}
-			records = append(records, cert.Record{Name: name, Type: kind, Value: a.String(), Purpose: cert.ForAddress})
+			records = append(records, cert.Record{Name: name, Type: kind, Value: a.String(), Purpose: cert.ForAddress, Hostname: name})
 		}
 	}
 	return records, nil

@@ -41,7 +41,7 @@ func broken() cert.Diagnosis {
 	address := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress}
 	return cert.Diagnosis{
 		CheckedAt: noon, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.OK,
-		Reasons: map[string]string{"shop.example.com": "waits for the record _acme-challenge.shop.example.com"},
+		Names: []cert.NameResult{{Name: "shop.example.com", Reason: "waits for the record _acme-challenge.shop.example.com"}},
 		Problems: []cert.Problem{
 			{Code: cert.IPv6Unreachable, Severity: cert.Warns, WhoActs: cert.TenantActs, Message: "IPv6 does not answer.", Remediation: "At your DNS provider, delete the AAAA record", Found: "AAAA 2001:db8::1"},
 			{Code: cert.DelegationMissing, WhoActs: cert.TenantActs, Message: "We don't see the record.", Remediation: "At your DNS provider, add it.", Record: &delegation},
@@ -115,13 +115,9 @@ func TestDoctorAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	b := setupDoctor(t, broken(), nil)
 	out, errOut := b.run(exitWrong, "doctor", "shop.example.com", "--json")
-	var got struct {
-		Names []string
-		cert.Diagnosis
-	}
+	var got cert.Diagnosis
 	require.NoError(t, json.Unmarshal([]byte(out), &got))
-	require.Equal(t, broken(), got.Diagnosis)
-	require.Equal(t, []string{"shop.example.com"}, got.Names)
+	require.Equal(t, broken(), got)
 	require.Empty(t, errOut)
 }
 
@@ -161,11 +157,11 @@ func TestDoctorAsksWhatItWasTold(t *testing.T) {
 	require.Equal(t, cert.Question{
 		Names: []string{apex, "www." + apex, "*." + apex},
 		Expected: []cert.Record{
-			{Name: "_acme-challenge." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation}, // and of the wildcard
-			{Name: "_acme-challenge.www." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation},
-			{Name: apex, Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress},
-			{Name: apex, Type: "AAAA", Value: "2001:db8::1", Purpose: cert.ForAddress},
-			{Name: "www." + apex, Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
+			{Name: "_acme-challenge." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation, Hostname: apex}, // and of the wildcard
+			{Name: "_acme-challenge.www." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation, Hostname: "www." + apex},
+			{Name: apex, Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress, Hostname: apex},
+			{Name: apex, Type: "AAAA", Value: "2001:db8::1", Purpose: cert.ForAddress, Hostname: apex},
+			{Name: "www." + apex, Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "www." + apex},
 		},
 		CAs:     []cert.CAIdentity{{Name: "pki.goog", Domains: []string{"pki.goog"}, AccountURI: "https://ca.example/acct/1"}},
 		Methods: []cert.Method{cert.HTTP01, cert.DNS01},
@@ -185,8 +181,8 @@ func TestDoctorTakesTheRestFromTheEnvironment(t *testing.T) {
 	b.app.environ["TEST_SUFFIXES"] = "shops.test"
 	b.run(exitOK, "doctor", "a.shops.test", "shops.test", "--root-hint", "none")
 	require.Equal(t, []cert.Record{
-		{Name: "a.shops.test", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
-		{Name: "shops.test", Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress},
+		{Name: "a.shops.test", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "a.shops.test"},
+		{Name: "shops.test", Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress, Hostname: "shops.test"},
 	}, b.question.Expected)
 	require.Equal(t, []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}, b.question.Methods)
 	require.Equal(t, []cert.CAIdentity{{Name: "letsencrypt.org", Domains: []string{"letsencrypt.org"}}}, b.question.CAs)

@@ -159,7 +159,7 @@ HTTPS from here: works. If somebody can't open the site all the same, look at th
   https://shop.example.com at 192.0.2.1: works (certificate valid until 2026-05-01, status 200)
 `), out)
 	require.Equal(t, []string{"shop.example.com"}, asked[0].Names)
-	require.Contains(t, asked[0].Expected, cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress})
+	require.Contains(t, asked[0].Expected, cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"})
 
 	out, _ = b.run(exitOK, "check", "shop.example.com", "--json")
 	var got struct {

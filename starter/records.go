@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -144,22 +142,21 @@ func (a *app) showChecked(answer control.Answer, visits []resolver.Visit) {
 	a.tellAnswer(answer)
 	if d := answer.Diagnosis; d != nil {
 		fmt.Fprintln(a.out)
-		a.showDiagnosis(namesIn(answer.Hostname, *d), *d, attempts{answer.Failures, answer.Held, answer.Problems})
+		a.showDiagnosis(namesOf(answer.Hostname, *d), *d, attempts{answer.Failures, answer.Held, answer.Problems})
 	}
 	a.showVisits(visits)
 }
 
-// namesIn lists the names that a diagnosis speaks of, the domain's own first.
-func namesIn(hostname string, d cert.Diagnosis) []string {
-	known := map[string]bool{}
-	for name := range d.Methods {
-		known[name] = true
+// namesOf lists the names that a diagnosis is about. One that could not be made has none: then it is the domain's hostname.
+func namesOf(hostname string, d cert.Diagnosis) []string {
+	if len(d.Names) == 0 {
+		return []string{hostname}
 	}
-	for name := range d.Reasons {
-		known[name] = true
+	names := make([]string, len(d.Names))
+	for i, n := range d.Names {
+		names[i] = n.Name
 	}
-	delete(known, hostname)
-	return append([]string{hostname}, slices.Sorted(maps.Keys(known))...)
+	return names
 }
 
 // stateWord is a state as people read it.

@@ -27,7 +27,7 @@ func (b *bundle) checked(hostname string) cert.Diagnosis {
 	b.t.Helper()
 	d := cert.Diagnosis{
 		CheckedAt: noon, Verdict: cert.Wrong,
-		Reasons:  map[string]string{hostname: "waits for its records"},
+		Names:    []cert.NameResult{{Name: hostname, Reason: "waits for its records"}},
 		Problems: []cert.Problem{{Code: cert.AnswersDiffer, WhoActs: cert.TenantActs, Message: "The servers differ.", Remediation: "wait"}},
 		Servers:  []cert.Nameserver{{Zone: "example.com", Name: "ns1.example.com", Address: "192.0.2.53", State: "answers"}},
 	}
@@ -139,7 +139,7 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	require.Equal(t, "shop.example.com", answer.Hostname)
 	require.Equal(t, d.Problems, answer.Diagnosis.Problems)
 
-	b.checksNow(cert.Diagnosis{Verdict: cert.OK, Methods: map[string]cert.Method{"www.example.com": cert.HTTP01, "shop.example.com": cert.DNS01}})
+	b.checksNow(cert.Diagnosis{Verdict: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01}, {Name: "www.example.com", Method: cert.HTTP01}}})
 	out, _ = b.run(exitOK, "check", "shop.example.com")
 	require.Regexp(t, `(?m)^shop\.example\.com and www\.example\.com: ready\.`, out)
 	b.checksNow(cert.Diagnosis{Verdict: cert.Unknown})

@@ -32,7 +32,7 @@ func TestF24_NothingThatIsPrintedCanSteerATerminal(t *testing.T) {
 		s.NotAfter = noon.AddDate(0, 1, 0)
 	})
 	b.store.Checked("shop.example.com", cert.Diagnosis{
-		CheckedAt: noon, Verdict: cert.Wrong, Reasons: map[string]string{"shop.example.com": nasty},
+		CheckedAt: noon, Verdict: cert.Wrong, Names: []cert.NameResult{{Name: "shop.example.com", Reason: nasty}},
 		Problems: []cert.Problem{{Message: nasty, Remediation: nasty, Found: nasty, Record: &cert.Record{Name: "shop.example.com", Value: nasty}}},
 		Records:  []cert.RecordState{{Record: cert.Record{Name: "a", Type: "TXT", Value: nasty}, Found: []string{nasty}, Seen: []cert.Sighting{{Server: nasty, Error: nasty}}}},
 		Servers:  []cert.Nameserver{{Zone: nasty, Name: nasty, Address: nasty, Detail: nasty}},

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/cert/budget"
 )
 
 // What a platform does all the time: three or four RecordStatus for each certificate, Served for each name that an edge
@@ -64,7 +64,7 @@ func BenchmarkTXT(b *testing.B) {
 func BenchmarkReserve(b *testing.B) {
 	db := open(b)
 	read(b, func(ctx context.Context, i int64) error {
-		charges := []store.Charge{orders(1 << 30), perDomain(fmt.Sprint(i)), {CA: "test-ca", Account: accountURL, Bucket: "exact set", Key: fmt.Sprint(i), Capacity: 5, Refill: time.Hour}}
+		charges := []budget.Charge{orders(1 << 30), perDomain(fmt.Sprint(i)), {CA: "test-ca", Account: accountURL, Bucket: "exact set", Key: fmt.Sprint(i), Capacity: 5, Refill: time.Hour}}
 		_, err := db.Reserve(ctx, cert.Reservation{IssuanceID: fmt.Sprint(i), Tenant: "acme"}, charges)
 		return err
 	})

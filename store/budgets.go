@@ -10,38 +10,19 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/cert/budget"
 )
-
-// Charge is one token to take from a bucket: the bucket of one CA and account, named by what it limits and for what
-// ("orders", ""; "domain", "example.com").
-type Charge struct {
-	CA       string
-	Account  string
-	Bucket   string
-	Key      string
-	Capacity int           // tokens in a full bucket
-	Refill   time.Duration // for one token to come back; a microsecond at least
-
-	Shared       bool // all tenants draw from the bucket, so that its places are shared fairly; one charge of an order at most
-	BackIfIssued bool // given back when the order has become a certificate
-	BackIfFailed bool // given back when the order has failed
-}
-
-// A bucket is stored as the one instant at which it is full again (the generic cell rate algorithm: ITU-T I.371; Boulder
-// keeps its limits the same way). Taking a token moves the instant later by the time that one token needs to come back.
-// The token of a place in line is taken when the place is given: it is there when the instant lies no more than the
-// whole capacity's refill ahead. So a place has a time, nobody else gets its token, and nothing has to be refilled.
 
 // Reserve gives an issuance its place in line for the tokens that its order costs. Without a wait the order may be placed at
 // once. Coming back at the time of the place lets it through; coming back earlier gets the same place again. A place that nobody
-// comes for within unusedFor of its time ends, and gives its tokens back. The rules of sharing stand at placement.
+// comes for within unusedFor of its time ends, and gives its tokens back. The rules of sharing stand in package budget.
 //
 // All callers of one issuance must give the same charges. A repeated call takes nothing twice.
-func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charge) (cert.Place, error) {
+func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []budget.Charge) (cert.Place, error) {
 	if len(charges) == 0 {
 		return cert.Place{}, nil
 	}
-	if err := checkCharges(charges); err != nil {
+	if err := budget.Check(charges); err != nil {
 		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
 	}
 	state, err := s.takeIfFree(ctx, r, charges)
@@ -54,10 +35,10 @@ func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charg
 		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
 	}
 	switch {
-	case state.free || state.held.Stage == stageSpent:
+	case state.free || state.held.Stage == budget.Spent:
 		return cert.Place{At: state.now}, nil
 	case state.held.Stage != "" && state.now.Before(state.held.At):
-		return state.held.place(state.now), nil
+		return state.held.Place(state.now), nil
 	}
 	place, err := s.placeInLine(ctx, r, charges)
 	if err != nil {
@@ -66,30 +47,24 @@ func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charg
 	return place, nil
 }
 
-// unusedFor is how long after its time a place is kept for an issuance that does not come: an outage of the workers may last as
-// long without anybody losing a place.
-const unusedFor = 12 * time.Hour
-
-// spentFor is how long it is remembered that an order may have been placed. An order whose end nobody reported has taken its tokens.
-const spentFor = 30 * 24 * time.Hour
-
 // free is what takeIfFree found.
 type free struct {
 	free  bool // the tokens are taken
 	ended bool // there are places to be given back
 	now   time.Time
-	held  held // the issuance's place; its Stage is empty without one
+	held  budget.Held // the issuance's place
 }
 
 // takeIfFree is the usual case in one round trip: no place is held, and each bucket has a token, so they are taken.
-func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []Charge) (state free, err error) {
-	args := s.bucketArgs(firstCharges(charges))
+func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []budget.Charge) (state free, err error) {
+	first := budget.First(charges)
+	args := s.bucketArgs(first)
 	maps.Copy(args, map[string]any{
-		"id": r.IssuanceID, "tenant": r.Tenant, "spent_for": spentFor, "charges": takenCharges(firstCharges(charges)),
+		"id": r.IssuanceID, "tenant": r.Tenant, "spent_for": budget.SpentFor, "charges": budget.Take(first),
 		"reserved_ca": charges[0].CA, "reserved_account": charges[0].Account,
 	})
 	batch := &pgx.Batch{}
-	batch.Queue(lockBucketsSQL, s.bucketArgs(firstCharges(charges)))
+	batch.Queue(lockBucketsSQL, s.bucketArgs(first))
 	batch.Queue(`
 		WITH clock AS (
 			SELECT coalesce(@now::timestamptz, now()) AS now
@@ -115,7 +90,7 @@ func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []Ch
 		SELECT EXISTS (SELECT FROM free), coalesce((SELECT min(ends_at) FROM budget_reservations) <= clock.now, false), -- min: one look at the index
 		       clock.now, coalesce(held.stage, ''), coalesce(held.at, clock.now), coalesce(held.place, 0)
 		FROM clock LEFT JOIN held ON true`, args).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&state.free, &state.ended, &state.now, &state.held.Stage, &state.held.At, &state.held.Place)
+		return row.Scan(&state.free, &state.ended, &state.now, &state.held.Stage, &state.held.At, &state.held.N)
 	})
 	return state, s.pool.SendBatch(ctx, batch).Close()
 }
@@ -181,23 +156,6 @@ func chargesOf(reservation string) string {
 			) AS charge`
 }
 
-// taken is a charge as a reservation keeps it.
-type taken struct {
-	Bucket       string `json:"bucket"`
-	Key          string `json:"key"`
-	RefillUS     int64  `json:"refill_us"`
-	BackIfIssued bool   `json:"back_if_issued"`
-	BackIfFailed bool   `json:"back_if_failed"`
-}
-
-func takenCharges(charges []Charge) []taken {
-	list := make([]taken, len(charges))
-	for i, c := range charges {
-		list[i] = taken{c.Bucket, c.Key, c.Refill.Microseconds(), c.BackIfIssued, c.BackIfFailed}
-	}
-	return list
-}
-
 // bucketRows makes rows of the arguments that bucketArgs builds.
 const bucketRows = `unnest(@cas::text[], @accounts::text[], @buckets::text[], @keys::text[], @capacities::integer[], @refills::interval[])
 	AS charge (ca, account, bucket, key, capacity, refill)`
@@ -214,7 +172,7 @@ const lockBucketsSQL = `
 	ORDER BY ca, account, bucket, key
 	ON CONFLICT (ca, account, bucket, key) DO UPDATE SET full_at = budgets.full_at WHERE false`
 
-func (s *Store) bucketArgs(charges []Charge) pgx.StrictNamedArgs {
+func (s *Store) bucketArgs(charges []budget.Charge) pgx.StrictNamedArgs {
 	var cas, accounts, names, keys []string
 	var capacities []int
 	var refills []time.Duration
@@ -233,31 +191,4 @@ func (s *Store) clock() pgtype.Timestamptz {
 		return pgtype.Timestamptz{}
 	}
 	return pgtype.Timestamptz{Time: s.Clock(), Valid: true}
-}
-
-// checkCharges refuses charges that could never be met, or that could not be told apart.
-func checkCharges(charges []Charge) error {
-	type bucket struct{ name, key string }
-	seen, shared := map[bucket]bool{}, 0
-	for _, c := range charges {
-		b := bucket{c.Bucket, c.Key}
-		switch {
-		case seen[b]:
-			return fmt.Errorf("bucket %s of %s is charged twice", c.Bucket, c.CA)
-		case c.CA != charges[0].CA || c.Account != charges[0].Account:
-			return fmt.Errorf("bucket %s of %s belongs to another account than bucket %s of %s", c.Bucket, c.CA, charges[0].Bucket, charges[0].CA)
-		case c.Refill < time.Microsecond:
-			return fmt.Errorf("bucket %s of %s: a refill of %s is below a microsecond", c.Bucket, c.CA, c.Refill)
-		case c.Capacity < 1:
-			return fmt.Errorf("bucket %s of %s holds no token", c.Bucket, c.CA)
-		}
-		seen[b] = true
-		if c.Shared {
-			shared++
-		}
-	}
-	if shared > 1 {
-		return fmt.Errorf("%d buckets of %s are shared; it expects one at most", shared, charges[0].CA)
-	}
-	return nil
 }

@@ -170,7 +170,7 @@ func TestTheWholeDiagnosisIsKept(t *testing.T) {
 	c := newChecks(t)
 	d := checked(0, seen("ns1", cert.OK))
 	d.Records = append(d.Records, cert.RecordState{Record: address, Verdict: cert.Unknown})
-	d.Methods, d.Reasons = map[string]cert.Method{"www.example.com": cert.DNS01}, map[string]string{"www.example.com": "the delegation is in place"}
+	d.Names = []cert.NameResult{{Name: "www.example.com", Method: cert.DNS01, Reason: "the delegation is in place"}}
 	d.Problems = []cert.Problem{{Code: cert.IPv6Unreachable, Message: "m", WhoActs: cert.TenantActs, Severity: cert.Warns}}
 	d.CAA = []cert.CAAState{{CA: "a", Verdict: cert.Wrong, Record: &cert.Record{Name: "example.com", Type: "CAA", Value: "0 issue \"a\""}}}
 	d.Servers = []cert.Nameserver{{Zone: "example.com", Name: "ns1", Address: "192.0.2.53", State: "answers"}}

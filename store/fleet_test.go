@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/cert/budget"
 )
 
 // newOrders is Let's Encrypt's limit of an account: 300 orders in 3 hours.
-func newOrders() store.Charge {
-	return store.Charge{CA: "test-ca", Account: accountURL, Bucket: "orders", Capacity: 300, Refill: 36 * time.Second, Shared: true}
+func newOrders() budget.Charge {
+	return budget.Charge{CA: "test-ca", Account: accountURL, Bucket: "orders", Capacity: 300, Refill: 36 * time.Second, Shared: true}
 }
 
 // caller is a domain: it asks for a place, comes back at the time that it was told, and orders when it is let through.
@@ -69,7 +69,7 @@ func (b *budgets) run(all []*caller) {
 	for waiting.Len() > 0 {
 		c := heap.Pop(&waiting).(*caller)
 		b.now = c.at
-		place, err := b.Reserve(b.t.Context(), c.Reservation, []store.Charge{newOrders()})
+		place, err := b.Reserve(b.t.Context(), c.Reservation, []budget.Charge{newOrders()})
 		require.NoError(b.t, err)
 		if b.now.After(c.came) {
 			c.looks++

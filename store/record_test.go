@@ -26,7 +26,7 @@ func full(d cert.Domain, seq int64) cert.Snapshot {
 		}},
 		Diagnosis: &cert.Diagnosis{
 			CheckedAt: at, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
-			Methods: map[string]cert.Method{"www.example.com": cert.DNS01},
+			Names: []cert.NameResult{{Name: "www.example.com", Method: cert.DNS01}},
 		},
 		NextAction: "check DNS", NextActionAt: at.Add(time.Hour), NextActor: cert.TenantActs, Deadline: at.Add(72 * time.Hour),
 		Serial: "00ab", Issuer: "Test CA", NotAfter: at.Add(90 * 24 * time.Hour), RenewAt: at.Add(60 * 24 * time.Hour), HTTPSRedirect: true,

@@ -16,17 +16,17 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// The adapters do not know each other; these few lines join them.
+// Adapters don't import each other. The types in this file connect them.
 
-// delegations tells the DNS server's side where a name's validation is delegated to.
+// delegations gives the dcv.Solver the delegation targets from the store.
 type delegations struct {
 	db       *store.Store
 	platform cert.Platform
 	targets  *expirable.LRU[string, string]
 }
 
-// targetsKept are enough for the orders under way. A target changes with the tenant of its name only, which takes days, or an operator who lifts a
-// quarantine: then an order within targetLifetime of the former tenant's fails once.
+// targetsKept covers the orders in progress. The target of a name changes only when the name moves to another tenant, which takes days, or
+// when an operator ends a quarantine: then an order of the former tenant within targetLifetime fails once.
 const (
 	targetsKept    = 4096
 	targetLifetime = time.Minute
@@ -49,7 +49,7 @@ func (d delegations) DelegationTarget(ctx context.Context, name string) (string,
 	return target, nil
 }
 
-// accounts keeps the CA's account, and what the CA has against it, in the store.
+// accounts keeps the CA's account, and what the CA reports about it, in the store.
 type accounts struct{ *store.Store }
 
 func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
@@ -65,7 +65,7 @@ func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Accou
 	return ca.Account(kept), err
 }
 
-// budgets takes what an order costs at its CA from the buckets in the store.
+// budgets reserves the limits of an order's CA, from the buckets in the store.
 type budgets struct {
 	*store.Store
 	authorities []*ca.Authority
@@ -80,11 +80,7 @@ func (b budgets) Reserve(ctx context.Context, r cert.Reservation) (cert.Place, e
 	if err != nil {
 		return cert.Place{}, err
 	}
-	list := make([]store.Charge, len(charges))
-	for i, c := range charges {
-		list[i] = store.Charge(c)
-	}
-	return b.Store.Reserve(ctx, r, list)
+	return b.Store.Reserve(ctx, r, charges)
 }
 
 // cas returns the CAs as activities order from them.

@@ -1,5 +1,5 @@
-// Command worker carries out the workflows and their activities: it looks at DNS, orders certificates, installs and
-// verifies them. Run as many as you like; each domain's workflow is in one place at a time, and every step may be taken over.
+// Command worker runs the workflows and their activities: it checks DNS, orders certificates, installs and verifies them. Run as many
+// workers as you like. Each workflow runs in one of them at a time, and another worker can continue every step.
 package main
 
 import (
@@ -36,20 +36,20 @@ func main() {
 	}
 	log := c.Logger(os.Stderr)
 	slog.SetDefault(log)
-	debug.SetGCPercent(garbage)
+	debug.SetGCPercent(gcPercent)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, c, log); err != nil {
 		log.Error("the worker ended", "error", err)
-		os.Exit(1) //nolint:gocritic // stop only frees the signal handler, and the process ends
+		os.Exit(1) //nolint:gocritic // stop only frees the signal handler
 	}
 }
 
-// garbage lets the heap, which is small, grow to four times what is alive before it is collected: memory for processor
-// time. GOMEMLIMIT bounds it.
-const garbage = 300
+// gcPercent lets the heap, which is small, grow to four times its live size before garbage collection: it uses memory to save processor
+// time. GOMEMLIMIT limits it.
+const gcPercent = 300
 
-// run plugs the adapters into the activities and works until ctx ends.
+// run connects the adapters to the activities, and works until ctx ends.
 func run(ctx context.Context, c Config, log *slog.Logger) error {
 	log.Info("worker starts", config.Log(c))
 	db, err := store.OpenConfig(ctx, c.Store)
@@ -88,6 +88,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	w := newWorker(temporal, c, build, tuner)
 	cas := c.Moving.cas(authorities, db, log)
+	starter := control.Temporal(temporal)
 	activities.Set{
 		DNS: &activities.DNS{
 			Resolver: dns, Tenants: db, CAs: cas, Checks: db, Probes: db,
@@ -96,7 +97,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		Issuance:     &activities.Issuance{Store: db, CAs: cas, Budgets: budgets{db, authorities}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
 		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
-		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: control.Temporal(temporal), Directories: directories(c.CAs), Log: log}},
+		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: starter, Directories: directories(c.CAs), Log: log}},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
@@ -106,16 +107,17 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		go authority.LogProfile(ctx)
 	}
 	go publish(ctx, db, c.CAs, log)
-	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, directories(c.CAs)) }, log)
+	otherCA := func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, directories(c.CAs)) }
+	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), otherCA, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
-	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: control.Temporal(temporal), Room: slots.Room, Allowed: rollout.Starts, Log: log})
-	log.Info("worker stops: what runs is given time to end", "at_most", c.StopTimeout)
+	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})
+	log.Info("worker stops: activities get time to end", "at_most", c.StopTimeout)
 	w.Stop()
 	return nil
 }
 
-// newAuthorities returns the platform's accounts at its CAs, whose keys this process must be able to open.
+// newAuthorities returns the platform's accounts at its CAs. This process must be able to unseal the accounts' keys.
 func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) ([]*ca.Authority, error) {
 	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
 	var all []*ca.Authority
@@ -152,7 +154,7 @@ func directories(cas []ca.Config) []string {
 	return urls
 }
 
-// work starts the workflows of connected domains, and watches the builds meanwhile, until ctx ends.
+// work starts the workflows of connected domains and follows the builds of the worker, until ctx ends.
 func work(ctx context.Context, rollout *control.Rollout, starting control.Starting) {
 	var watching sync.WaitGroup
 	watching.Go(func() { rollout.Run(ctx) })
@@ -160,21 +162,25 @@ func work(ctx context.Context, rollout *control.Rollout, starting control.Starti
 	watching.Wait()
 }
 
-// workflowPollers is how many ask for workflow tasks at the same time. Each holds a slot while it asks, and new domains need slots too; the SDK needs two.
+// workflowPollers returns the number of pollers for workflow tasks. Each holds a slot while it polls, and new domains need slots too. The
+// SDK needs two.
 func workflowPollers(slots int) int { return max(2, min(slots/3, 32)) }
 
-// newWorker returns the worker of a build with its workflows.
+// newWorker returns the worker of a build, with its workflows registered.
 func newWorker(temporal client.Client, c Config, build string, tuner worker.WorkerTuner) worker.Worker {
-	worker.SetStickyWorkflowCacheSize(c.WorkflowCache) // of the process
+	worker.SetStickyWorkflowCacheSize(c.WorkflowCache) // one cache for the whole process
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{
 		Tuner:             tuner,
 		WorkerStopTimeout: c.StopTimeout,
 		DeploymentOptions: worker.DeploymentOptions{
 			UseVersioning: true, Version: worker.WorkerDeploymentVersion{DeploymentName: c.Temporal.Deployment, BuildID: build},
 		},
-		// A task that finds a poller waiting is never written to the matching service's tables. Pollers that scale with the load come too late when
-		// many domains come up at once: their second tasks wait for more than the SDK's 5 s, lose their place in this worker's memory, and are replayed.
-		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: workflowPollers(c.WorkflowSlots)}),
+		// A task that a waiting poller takes at once is not written to the tables of Temporal's matching service. Pollers that scale with the
+		// load start too late when many domains are connected at once: their second tasks then wait for more than the SDK's 5 s, lose their place
+		// in this worker's cache, and are replayed.
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(
+			worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: workflowPollers(c.WorkflowSlots)},
+		),
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 	})
 	workflows.Register(w)

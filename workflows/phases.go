@@ -57,19 +57,36 @@ func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
 		d.state.Policy = policy
 	}
 	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil, Issuance: d.state.Attempt.Issuance}
-	var diagnosis cert.Diagnosis
-	if err := step(ctx, lookOptions, summary, activities.CheckDNSName, request, &diagnosis); err != nil {
+	var result checkResult
+	err := step(ctx, lookOptions, summary, activities.CheckDNSName, request, &result)
+	diagnosis := result.Diagnosis
+	if err != nil {
 		diagnosis = cert.Diagnosis{CheckedAt: workflow.Now(ctx), Verdict: cert.Unknown, Problems: []cert.Problem{activities.ReadVerdict(err).Problem}}
 	}
 	r.Checks++
 	r.CheckedAt = diagnosis.CheckedAt
-	r.Methods = diagnosis.Methods
+	r.Methods = result.methods()
 	r.Directory = cmp.Or(diagnosis.Directory, r.Directory)
 	r.Ownership = diagnosis.Verdict == cert.Wrong && onlyOwnership(diagnosis.Problems)
 	d.state.noteSeen(diagnosis.Records, workflow.Now(ctx))
 	d.state.Problems = bounded(diagnosis.Problems)
 	d.diagnosis, d.seen, d.changed = &diagnosis, diagnosis.Records, true
 	return diagnosis
+}
+
+// checkResult is what CheckDNS returned, in this run or in one that another build began. Builds until November 2026 recorded the methods as a map
+// beside the diagnosis; a run of theirs that is rescued is replayed here (docs/decisions/0014).
+type checkResult struct {
+	cert.Diagnosis
+	RecordedMethods map[string]cert.Method `json:"methods"`
+}
+
+// methods returns the validation method of each name.
+func (r checkResult) methods() map[string]cert.Method {
+	if r.RecordedMethods != nil {
+		return r.RecordedMethods
+	}
+	return r.Methods()
 }
 
 // lookOnly is "check now" where no look is due: the diagnosis is told, nothing else changes.

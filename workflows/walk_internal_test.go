@@ -363,7 +363,7 @@ func (w *walk) CheckDNS(ctx context.Context, r activities.CheckRequest) (cert.Di
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, sky, dead := w.begins(ctx, activities.CheckDNSName)
-	d := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Methods: map[string]cert.Method{r.Hostname: cert.DNS01}}
+	d := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Names: []cert.NameResult{{Name: r.Hostname, Method: cert.DNS01}}}
 	var err error
 	switch {
 	case dead:

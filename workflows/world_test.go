@@ -57,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-var ready = cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Methods: map[string]cert.Method{"shop.example.com": cert.DNS01}}
+var ready = cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01}}}
 
 func missing(code cert.Code) cert.Diagnosis {
 	return cert.Diagnosis{Verdict: cert.Wrong, Problems: []cert.Problem{{Code: code, WhoActs: cert.TenantActs, Message: "not there"}}}

@@ -249,7 +249,7 @@ func (r row) requireWhole(t *testing.T, q cert.Question, d cert.Diagnosis) {
 		require.Contains(t, []cert.Verdict{cert.OK, cert.Wrong, cert.Unknown}, state.Verdict)
 	}
 	if d.Verdict != cert.OK {
-		require.Empty(t, d.Methods)
+		require.Empty(t, d.Methods())
 		require.NotEmpty(t, d.Problems, "a verdict that isn't ok must be explained")
 		return
 	}
@@ -257,5 +257,5 @@ func (r row) requireWhole(t *testing.T, q cert.Question, d cert.Diagnosis) {
 	for i, name := range q.Names {
 		want[name] = r.chosen[min(i, len(r.chosen)-1)]
 	}
-	require.Equal(t, want, d.Methods)
+	require.Equal(t, want, d.Methods())
 }

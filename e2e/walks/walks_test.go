@@ -135,7 +135,7 @@ func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Dia
 	defer w.mu.Unlock()
 	d := w.of(r.ID)
 	answer := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, CheckedAt: d.now}
-	answer.Methods = map[string]cert.Method{r.Hostname: cert.DNS01}
+	answer.Names = []cert.NameResult{{Name: r.Hostname, Method: cert.DNS01}}
 	switch l := lot(r.ID, "look", d.asked); {
 	case l < 0.1:
 		answer.Verdict, answer.Problems = cert.Wrong, []cert.Problem{{Code: cert.DNSNoRecords, Message: "not there", WhoActs: cert.TenantActs}}

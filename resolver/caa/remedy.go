@@ -2,6 +2,7 @@ package caa
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -20,7 +21,7 @@ func (s Set) remedy(name string, r Request, refused refusal) cert.Record {
 	if registered := cert.RegisteredDomain(name); len(owner) < len(registered) {
 		owner = registered // the records stand above what the tenant can change; nearer ones count (RFC 8659 §3)
 	}
-	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value)}
+	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value), Hostname: strings.TrimPrefix(name, "*.")}
 }
 
 // mentions reports whether a record for this CA has the parameter.
