@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/caa"
 	"github.com/evercert/evercert/resolver/lookup"
 )
@@ -24,7 +25,8 @@ func caaAnswer(a lookup.Answer, targets []string) caa.Answer {
 	}
 	if len(a.Aliases) > 0 {
 		found.Alias = lookup.NoDot(a.End())
-		found.Platform = slices.ContainsFunc(targets, func(target string) bool { return zoneOf(target) == zoneOf(found.Alias) })
+		domain := cert.RegisteredDomain(found.Alias)
+		found.Platform = slices.ContainsFunc(targets, func(target string) bool { return cert.RegisteredDomain(target) == domain })
 	}
 	for _, rr := range a.Records {
 		if record, ok := rr.(*dns.CAA); ok {

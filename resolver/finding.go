@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,13 +10,13 @@ import (
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// finding is what one view, or all of them together, show in the place of an expected record.
+// finding is what one server, or all of them together, show in the place of an expected record.
 type finding struct {
 	record  cert.Verdict // is it there and right
 	usable  cert.Verdict // does it do what it is for; unknown where the record is right and the platform's part is not
 	found   []string     // as in a zone file: "CNAME other.example"
-	problem cert.Problem // why it isn't usable; without a code when there is nothing to tell
-	fault   string       // why nothing was told
+	problem cert.Problem // why it isn't usable; without a code when there is nothing to report
+	fault   string       // why no answer came
 }
 
 func right(found []string) finding {
@@ -27,25 +28,40 @@ func wrong(found []string, p cert.Problem) finding {
 	return finding{record: cert.Wrong, usable: cert.Wrong, found: found, problem: p}
 }
 
-// untold is the finding of a view that gave no answer.
-func untold(name string, err error) finding {
+// unanswered is the finding where no answer came. found is what was seen before that, such as the aliases on the way.
+//
+// A time-out or SERVFAIL is unknown. An answer that fails DNSSEC validation is wrong for its use: every CA discards it, too
+// (RFC 4035 §5.5). Whether the record is there is unknown in both cases.
+func unanswered(name string, found []string, err error) finding {
+	f := finding{record: cert.Unknown, usable: cert.Unknown, found: found, fault: err.Error()}
 	if bogus, ok := errors.AsType[*lookup.BogusError](err); ok {
-		return finding{record: cert.Unknown, usable: cert.Wrong, fault: err.Error(), problem: bogus.Problem(name)}
+		f.usable, f.problem = cert.Wrong, bogus.Problem(name)
+		return f
 	}
-	return finding{record: cert.Unknown, usable: cert.Unknown, fault: err.Error(), problem: lookupFailed(name, err)}
+	f.problem = waiting(fmt.Sprintf("We could not check the DNS records of %s: no answer came.", cert.Unicode(name)), err)
+	return f
 }
 
-// rightButBroken is the finding of a tenant's record that is right and leads to a part of the platform that is broken.
+// rightButBroken is the finding of a tenant's record that is right and leads to a part of the platform that gives no answer.
 func rightButBroken(found []string, p cert.Problem) finding {
 	return finding{record: cert.OK, usable: cert.Unknown, found: found, problem: p}
 }
 
-// notAskedFor is the finding of a name that the tenant was asked for no address record of, as an apex is on a platform whose
-// addresses aren't configured: it is no way to be validated, and nobody is blamed for it.
-var notAskedFor = finding{record: cert.Wrong, usable: cert.Wrong}
+// notExpected is the finding of a name for which the tenant was asked for no address record, as an apex is on a platform whose
+// addresses aren't configured: the name can't be validated by its address, and no problem is reported for that.
+var notExpected = finding{record: cert.Wrong, usable: cert.Wrong}
 
-// agree puts together what the views say: one that shows something wrong is enough, because the CA may see the same;
-// those that gave no answer don't count unless all are such.
+// waiting returns the problem of a look-up that failed: never the tenant's fault, and it passes by itself.
+func waiting(message string, fault error) cert.Problem {
+	p := cert.Problem{Code: cert.DNSLookupFailed, WhoActs: cert.PlatformActs, Message: message, Remediation: cert.NothingToDo}
+	if fault != nil {
+		p.Found = fault.Error()
+	}
+	return p
+}
+
+// agree returns the verdict of several servers together. One that shows something wrong is enough for wrong, because the CA may ask that
+// one; those that gave no answer do not count unless none did.
 func agree(verdicts ...cert.Verdict) cert.Verdict {
 	switch {
 	case slices.Contains(verdicts, cert.Wrong):
@@ -57,14 +73,14 @@ func agree(verdicts ...cert.Verdict) cert.Verdict {
 	}
 }
 
-// merge makes one finding of those of all views.
+// merge returns one finding for those of several servers. Its problem is one that was seen, if any was.
 func merge(findings []finding) finding {
 	var records, usables []cert.Verdict
 	for _, f := range findings {
 		records, usables = append(records, f.record), append(usables, f.usable)
 	}
 	m := finding{record: agree(records...), usable: agree(usables...)}
-	var same []finding // those that say what the verdict says
+	var same []finding // those whose verdict became the verdict of all
 	for _, f := range findings {
 		if f.record == m.record {
 			m.found = append(m.found, f.found...)
@@ -77,27 +93,34 @@ func merge(findings []finding) finding {
 	if m.usable == cert.OK {
 		return m
 	}
-	m.problem = mostTelling(same)
+	m.problem = clearest(same)
 	if m.usable == cert.Wrong && slices.Contains(usables, cert.OK) && m.problem.Code != cert.DNSSECBogus {
 		m.problem = notYetEverywhere(m.problem)
 	}
 	return m
 }
 
-// mostTelling chooses the problem that was seen rather than one of nothing found, and collects why nobody answered.
-func mostTelling(findings []finding) cert.Problem {
+// clearest returns the first problem that has something found, or else the first; with the reasons of all servers where none answered.
+func clearest(findings []finding) cert.Problem {
 	best := findings[0].problem
-	var failures []string
+	var faults []string
 	for _, f := range findings {
 		if best.Found == "" && f.problem.Found != "" {
 			best = f.problem
 		}
 		if f.problem.Code == cert.DNSLookupFailed && f.problem.Found != "" {
-			failures = append(failures, f.problem.Found)
+			faults = append(faults, f.problem.Found)
 		}
 	}
 	if best.Code == cert.DNSLookupFailed {
-		best.Found = strings.Join(lookup.Distinct(failures), "; ")
+		best.Found = strings.Join(lookup.Distinct(faults), "; ")
 	}
 	return best
+}
+
+// notYetEverywhere adds to a problem that servers differ, as they do for a while after a change.
+func notYetEverywhere(p cert.Problem) cert.Problem {
+	p.Message += " Some servers show the right records already, others don't yet."
+	p.Remediation = "If you changed it within the last day, just wait: the change is on its way. If not: " + p.Remediation
+	return p
 }

@@ -99,8 +99,9 @@ func (v *View) Exists(ctx context.Context, name string, qtype uint16) (bool, err
 	return err == nil && m.Rcode == dns.RcodeSuccess, err
 }
 
-// StopsAt reports whether an answer ended at one of the platform's own names, where this View doesn't look further: one View of
-// several is enough for what is there. CAA records are an exception, because those at the end of an alias count for the alias (RFC 8659 §3).
+// StopsAt reports whether an answer ended at one of the platform's own names, where this View does not ask further: one View of
+// several is enough for what is there. CAA records are an exception, because those at the end of an alias count for the alias
+// (RFC 8659 §3).
 func (v *View) StopsAt(a Answer) bool {
 	return len(a.Records) == 0 && slices.Contains(v.stops, a.End())
 }

@@ -10,27 +10,28 @@ import (
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// What is judged of a domain that nobody has connected: could a CA validate it at all.
+// The checks of a domain that isn't connected: no record is expected, and the question is whether a CA could validate it at all.
 
-// challengeName looks whether the name of the dns-01 challenge can be looked up. Nothing need stand there.
-func challengeName(ctx context.Context, v *lookup.View, name string) finding {
+// checkChallengeName decides whether a CA could look up the name of the dns-01 challenge. No record need be there.
+func checkChallengeName(ctx context.Context, v *lookup.View, name string) finding {
 	at := cert.DelegationName(name)
 	a := v.Lookup(ctx, at, dns.TypeTXT)
 	switch {
 	case a.Err != nil:
-		return untold(name, a.Err)
+		return unanswered(name, nil, a.Err)
 	case a.Endless:
 		return wrong(a.Text(), cert.Problem{
 			Code: cert.DelegationWrongTarget, WhoActs: cert.TenantActs,
 			Message:     fmt.Sprintf("The CNAME record %s leads in a circle or through too many names, so that a CA never gets to its end.", at),
 			Remediation: atProvider + fmt.Sprintf("delete the CNAME record %s, or correct its value.", cert.FormName(at)),
 		})
-	case len(a.Aliases) == 0 && len(a.Records) == 0:
-		for _, doubled := range doubledNames(cert.Record{Name: at, Purpose: cert.ForDelegation, Hostname: base(name)}) {
-			if d := v.Lookup(ctx, doubled, dns.TypeTXT); len(d.Aliases) > 0 || len(d.Records) > 0 {
+	case a.Empty():
+		for _, doubled := range doubledNames(cert.Record{Name: at, Hostname: name}) {
+			if d := v.Lookup(ctx, doubled, dns.TypeTXT); !d.Empty() {
 				return wrong(d.Text(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,
-					Message:     fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.", doubled, at),
+					Message: fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.",
+						doubled, at),
 					Remediation: atProvider + fmt.Sprintf("rename that record: it must be %s.", cert.FormName(at)),
 				})
 			}
@@ -39,14 +40,14 @@ func challengeName(ctx context.Context, v *lookup.View, name string) finding {
 	return right(a.Text())
 }
 
-// anyAddress looks whether the name has an address.
-func anyAddress(ctx context.Context, v *lookup.View, name string) finding {
+// checkAnyAddress decides whether the name has an address, of whatever server.
+func checkAnyAddress(ctx context.Context, v *lookup.View, name string) finding {
 	shown := v.LookupAddresses(ctx, name)
 	switch {
-	case len(shown.A.Records)+len(shown.AAAA.Records) > 0:
+	case len(shown.All()) > 0:
 		return right(shown.Text())
 	case shown.Err() != nil:
-		return untold(name, shown.Err())
+		return unanswered(name, nil, shown.Err())
 	}
 	return wrong(shown.Text(), noAddress(name))
 }
