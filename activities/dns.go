@@ -110,7 +110,7 @@ func (a *DNS) diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, er
 	return diagnosis, err
 }
 
-// keep stores the check for people to read. The workflow needs none of it, so that a store which doesn't answer costs the panel its
+// keep stores the check for people to read. The workflow needs none of it, so that a store which doesn't answer costs people the
 // newest check, and the domain nothing.
 func (a *DNS) keep(ctx context.Context, d cert.Domain, diagnosis cert.Diagnosis) {
 	if a.Checks == nil {

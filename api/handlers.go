@@ -152,8 +152,8 @@ func request(r *http.Request, by, reason string) control.Request {
 }
 
 func (s *server) records(r *http.Request) (reply, error) {
-	panel, err := s.control.Panel(r.Context(), r.PathValue("name"))
-	return ok(panel), err
+	diagnosis, err := s.control.Diagnosis(r.Context(), r.PathValue("name"))
+	return ok(diagnosis), err
 }
 
 func (s *server) changes(r *http.Request) (reply, error) {

@@ -96,9 +96,9 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 	d, _ := readDocument(t)
 	for name, sent := range map[string]reflect.Type{
 		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](), "Status": reflect.TypeFor[cert.Status](),
-		"DNSRecord": reflect.TypeFor[cert.Record](), "Record": reflect.TypeFor[control.Record](), "Problem": reflect.TypeFor[cert.Problem](),
+		"DNSRecord": reflect.TypeFor[cert.Record](), "Problem": reflect.TypeFor[cert.Problem](),
 		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[control.Answer](), "Event": reflect.TypeFor[control.Event](),
-		"Case": reflect.TypeFor[cert.Case](), "Panel": reflect.TypeFor[control.Panel](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
+		"Case": reflect.TypeFor[cert.Case](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
 		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
 		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
 		"NameResult": reflect.TypeFor[cert.NameResult](),

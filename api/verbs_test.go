@@ -99,17 +99,17 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com")
-	panel := read[control.Panel](t, b.do("GET", "/v1/domains/SHOP.example.com/records", ""), http.StatusOK)
-	if len(panel.Records) != 3 || panel.Records[1].Name != "_acme-challenge.shop.example.com" || panel.Verdict != "" {
-		t.Errorf("before a check %+v", panel)
+	diagnosis := read[cert.Diagnosis](t, b.do("GET", "/v1/domains/SHOP.example.com/records", ""), http.StatusOK)
+	if len(diagnosis.Records) != 3 || diagnosis.Records[1].Name != "_acme-challenge.shop.example.com" || diagnosis.Verdict != "" {
+		t.Errorf("before a check %+v", diagnosis)
 	}
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: noon, Verdict: cert.Wrong, Records: []cert.RecordState{
-		{Record: panel.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
+		{Record: diagnosis.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
 	}})
-	panel = read[control.Panel](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
-	if r := panel.Records[1]; !panel.CheckedAt.Equal(noon) || r.State != cert.RecordNotYetPropagated || len(r.Seen) != 2 {
-		t.Errorf("after a check %+v", panel)
+	diagnosis = read[cert.Diagnosis](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
+	if r := diagnosis.Records[1]; !diagnosis.CheckedAt.Equal(noon) || r.State != cert.RecordNotYetPropagated || len(r.Seen) != 2 {
+		t.Errorf("after a check %+v", diagnosis)
 	}
 	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[]}` {
 		t.Errorf("no changes: %s", got)

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evercert/evercert/ca"
 	"github.com/evercert/evercert/cert/budget"
+	"github.com/evercert/evercert/cert/fleet"
+	"github.com/evercert/evercert/config"
 )
 
 func TestChargesFollowTheCAsLimits(t *testing.T) {
@@ -134,4 +137,19 @@ func describe(charges []budget.Charge) []string {
 		told = append(told, fmt.Sprintf("%s %s %d %s", c.Bucket, c.Key, c.Capacity, c.Refill))
 	}
 	return told
+}
+
+// TestF20_TheDefaultBudgetsAreThoseThatASimulationGoesBy: what evercert simulate answers holds for an installation that sets nothing.
+func TestF20_TheDefaultBudgetsAreThoseThatASimulationGoesBy(t *testing.T) {
+	t.Parallel()
+	c, err := config.LoadFrom[ca.Config](map[string]string{"ACME_DIRECTORY": "https://acme-v02.api.letsencrypt.org/directory"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := budget.Limits{
+		OrdersPer3Hours: c.OrdersPer3Hours, OrdersPerDomainWeek: c.OrdersPerDomainWeek, OrdersPerSetWeek: c.OrdersPerSetWeek, FailuresPerNameHour: c.FailuresPerNameHour,
+	}
+	if set != fleet.LetsEncrypt.Limits {
+		t.Errorf("the defaults are %+v, those of the simulation %+v", set, fleet.LetsEncrypt.Limits)
+	}
 }

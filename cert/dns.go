@@ -66,10 +66,11 @@ func (r Record) Same(other Record) bool {
 	return r.Name == other.Name && r.Type == other.Type && r.Value == other.Value
 }
 
-// RecordState is what a check saw in place of an expected record.
+// RecordState is a record that a tenant adds, and what the newest check saw in its place. Before the first check there is the record only.
 type RecordState struct {
 	Record
-	Verdict Verdict    `json:"verdict"`
+	State   RecordWord `json:"state,omitempty"` // Verdict, Found and Seen in one word; Diagnosis.Clean fills it in
+	Verdict Verdict    `json:"verdict,omitempty"`
 	Found   []string   `json:"found,omitempty"` // as in a zone file: "CNAME other.example"
 	Seen    []Sighting `json:"seen,omitempty"`  // server by server
 }
@@ -77,7 +78,7 @@ type RecordState struct {
 // RecordWord is a record's state in a word that a tenant understands (row D4).
 type RecordWord string
 
-// The words.
+// The states of a record.
 const (
 	RecordFound            RecordWord = "found"
 	RecordMissing          RecordWord = "missing"
@@ -86,21 +87,29 @@ const (
 	RecordUnknown          RecordWord = "unknown"
 )
 
-// Word is the record's state in a word; empty where nothing was judged yet.
-func (r RecordState) Word() RecordWord {
+// word returns the state of the record over all servers; empty where nothing was checked yet.
+func (r RecordState) word() RecordWord {
 	shown := func(v Verdict) bool {
 		return slices.ContainsFunc(r.Seen, func(s Sighting) bool { return s.Verdict == v })
 	}
-	switch {
-	case r.Verdict == "":
-		return ""
-	case shown(OK) && shown(Wrong):
+	if shown(OK) && shown(Wrong) {
 		return RecordNotYetPropagated
-	case r.Verdict == OK:
+	}
+	return wordOf(r.Verdict, r.Found)
+}
+
+// State returns the state of the record at this server.
+func (s Sighting) State() RecordWord { return wordOf(s.Verdict, s.Found) }
+
+func wordOf(v Verdict, found []string) RecordWord {
+	switch {
+	case v == "":
+		return ""
+	case v == OK:
 		return RecordFound
-	case r.Verdict == Unknown:
+	case v == Unknown:
 		return RecordUnknown
-	case len(r.Found) == 0:
+	case len(found) == 0:
 		return RecordMissing
 	default:
 		return RecordWrong
@@ -163,18 +172,37 @@ type CAIdentity struct {
 	Directory  string `json:"directory,omitempty"` // URL of its ACME directory
 }
 
-// Diagnosis is what a CA would see now, and what is wrong with it.
+// Diagnosis is the result of a check: what a CA would see, and what is wrong with it. The API, the CLI and the pages show it as it is.
+// Of a domain that was never checked it has the records to add, without a time and without verdicts.
 type Diagnosis struct {
-	CheckedAt time.Time     `json:"checked_at"`
+	CheckedAt time.Time     `json:"checked_at,omitzero"`
 	Directory string        `json:"directory,omitempty"` // of the CA that an order would be placed at now
-	Verdict   Verdict       `json:"verdict"`             // ok: an order placed now is expected to succeed
-	Ownership Verdict       `json:"ownership"`           // of the ownership records
-	Pointed   Verdict       `json:"pointed"`             // do the names lead visitors to the platform
+	Verdict   Verdict       `json:"verdict,omitempty"`   // ok: an order placed now is expected to succeed
+	Ownership Verdict       `json:"ownership,omitempty"` // of the ownership records
+	Pointed   Verdict       `json:"pointed,omitempty"`   // do the names lead visitors to the platform
 	Names     []NameResult  `json:"names,omitempty"`     // in the order of the question
-	Problems  []Problem     `json:"problems,omitempty"`
-	Records   []RecordState `json:"records,omitempty"`
-	CAA       []CAAState    `json:"caa,omitempty"`     // of every CA asked about
-	Servers   []Nameserver  `json:"servers,omitempty"` // of the zones that the names are in
+	Problems  []Problem     `json:"problems,omitzero"`   // those that only warn too
+	Records   []RecordState `json:"records,omitzero"`    // that the domain needs
+	CAA       []CAAState    `json:"caa,omitempty"`       // of every CA asked about
+	Servers   []Nameserver  `json:"servers,omitempty"`   // of the zones that the names are in
+}
+
+// WithRecords returns the diagnosis as it is shown: with exactly these records, each in the state that was seen. A record that is no longer expected, because the
+// platform moved, is left out; one that the check did not ask for has no state. There are lists where there would be none: in JSON [], not null.
+func (d Diagnosis) WithRecords(expected []Record) Diagnosis {
+	d = d.Clean()
+	states := make([]RecordState, len(expected))
+	for i, r := range expected {
+		if at := slices.IndexFunc(d.Records, func(s RecordState) bool { return s.Same(r) }); at >= 0 {
+			states[i] = d.Records[at]
+		}
+		states[i].Record = r
+	}
+	d.Records = states
+	if d.Problems == nil {
+		d.Problems = []Problem{}
+	}
+	return d
 }
 
 // NameResult is the result of a check for one name.

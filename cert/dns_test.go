@@ -1,6 +1,7 @@
 package cert_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -181,4 +182,26 @@ func TestRecordsAreTheSameWhateverIsKnownOfThem(t *testing.T) {
 	} {
 		require.False(t, stored.Same(other))
 	}
+}
+
+// TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow: nothing that was asked for earlier is shown, nothing that is asked for is missing.
+func TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow(t *testing.T) {
+	t.Parallel()
+	expected := platform.ExpectedRecords(connected("shop.example.com"), secret)
+	before, gone := expected[1], expected[2]
+	before.Hostname = "" // as it was stored before there was this field
+	gone.Value = "old.example.net"
+	d := cert.Diagnosis{Verdict: cert.Wrong, Records: []cert.RecordState{
+		{Record: gone, Verdict: cert.OK},
+		{Record: before, Verdict: cert.Wrong, Found: []string{"CNAME a\x00.example"}},
+	}}
+	shown := d.WithRecords(expected)
+	require.Equal(t, []cert.RecordState{
+		{Record: expected[0]},
+		{Record: expected[1], State: cert.RecordWrong, Verdict: cert.Wrong, Found: []string{"CNAME a.example"}},
+		{Record: expected[2]},
+	}, shown.Records)
+	encoded, err := json.Marshal(cert.Diagnosis{}.WithRecords(nil))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"problems": [], "records": []}`, string(encoded), "before the first check there is no time and no verdict")
 }

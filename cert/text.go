@@ -161,7 +161,8 @@ func (p Problem) Clean() Problem {
 	return p
 }
 
-// Clean returns the diagnosis with each text that came from a server as Line returns it, and at most MaxFound values in each place.
+// Clean returns the diagnosis with each text that came from a server as Line returns it, at most MaxFound values in each place, and the
+// state of each record in a word.
 func (d Diagnosis) Clean() Diagnosis {
 	d.Problems = slices.Clone(d.Problems)
 	for i, p := range d.Problems {
@@ -170,6 +171,9 @@ func (d Diagnosis) Clean() Diagnosis {
 	d.Records = slices.Clone(d.Records)
 	for i := range d.Records {
 		r := &d.Records[i]
+		if r.State == "" {
+			r.State = r.word()
+		}
 		r.Found, r.Seen = Values(r.Found), slices.Clone(r.Seen)
 		for j, s := range r.Seen {
 			s.Server, s.Found, s.Error = Line(s.Server, MaxDetail), Values(s.Found), Line(s.Error, MaxDetail)

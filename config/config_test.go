@@ -201,7 +201,7 @@ type withPeers struct {
 func TestF12_NumberedGroupsAreReadInTheirOrder(t *testing.T) {
 	t.Parallel()
 	got, err := config.LoadFrom[withPeers](map[string]string{
-		"PEER_HOST": "one", "PEER_KEY": "hush", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "5s", "PEER_3_HOST": "three",
+		"PEER_HOST": "one", "PEER_KEY": "hush", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "5s", "PEER_3_HOST": "three", "PEER_4_HOST": "",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,10 @@ func (n numbered) prefix(group int) string {
 func (n numbered) groups(environ map[string]string) []int {
 	pattern := regexp.MustCompile(`^` + regexp.QuoteMeta(n.first) + `([0-9]+)_`)
 	groups := []int{1}
-	for variable := range environ {
+	for variable, value := range environ {
+		if value == "" { // as not set: files for containers name variables that are left empty
+			continue
+		}
 		if m := pattern.FindStringSubmatch(variable); m != nil {
 			if group, err := strconv.Atoi(m[1]); err == nil && !slices.Contains(groups, group) {
 				groups = append(groups, group)

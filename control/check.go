@@ -77,7 +77,7 @@ func (c *Control) look(ctx context.Context, r Request) (Answer, error) {
 		answer.Message = underWay
 		return answer, nil
 	}
-	d, err := c.newestCheck(ctx, view)
+	d, err := c.diagnosis(ctx, view)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -22,6 +22,10 @@ func checking(t *testing.T, takes time.Duration, verdict cert.Verdict) bundle {
 	t.Helper()
 	b := setup(t)
 	b.connected(t, "shop.example.com", "www.example.org")
+	records, err := b.Records(t.Context(), "shop.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: before, Verdict: cert.Unknown})
 	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
 		if verb != workflows.CheckNow {
@@ -29,7 +33,7 @@ func checking(t *testing.T, takes time.Duration, verdict cert.Verdict) bundle {
 		}
 		time.AfterFunc(takes, func() {
 			b.store.Checked(hostname, cert.Diagnosis{CheckedAt: before.Add(time.Hour), Verdict: verdict, Records: []cert.RecordState{
-				{Verdict: verdict, Seen: []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: verdict}}},
+				{Record: records[0].Record, Verdict: verdict, Seen: []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: verdict}}},
 			}})
 			b.store.Record(hostname, func(s *cert.Snapshot) { s.NextAction = "after the check" })
 		})

@@ -47,7 +47,7 @@ func TestD3_EachRecordHasAStateInOneWord(t *testing.T) {
 	}
 }
 
-func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
+func TestD3_TheDiagnosisInJSONKeepsItsShape(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
@@ -65,18 +65,26 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
 		CAA:     []cert.CAAState{{CA: "Test CA", Verdict: cert.OK}},
 		Servers: []cert.Nameserver{{Zone: "example.com", Name: "ns1", Address: "192.0.2.53", State: "answers"}},
 	})
-	panel, err := b.Panel(t.Context(), "shop.example.com")
+	diagnosis, err := b.Diagnosis(t.Context(), "shop.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	panel.Records, panel.Records[1].Value = panel.Records[1:2], "x.dcv.example.net"
-	got, err := json.MarshalIndent(panel, "", " ")
+	diagnosis.Records, diagnosis.Records[1].Value = diagnosis.Records[1:2], "x.dcv.example.net"
+	got, err := json.MarshalIndent(diagnosis, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{
  "checked_at": "2026-03-02T11:00:00Z",
  "verdict": "ok",
+ "names": [
+  {
+   "name": "shop.example.com",
+   "method": "dns-01",
+   "reason": "delegated"
+  }
+ ],
+ "problems": [],
  "records": [
   {
    "name": "_acme-challenge.shop.example.com",
@@ -110,14 +118,6 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
    ]
   }
  ],
- "problems": [],
- "names": [
-  {
-   "name": "shop.example.com",
-   "method": "dns-01",
-   "reason": "delegated"
-  }
- ],
  "caa": [
   {
    "ca": "Test CA",
@@ -147,9 +147,9 @@ func TestACheckThatCouldNotBeKeptIsShownInShort(t *testing.T) {
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) {
 		s.Diagnosis = &cert.Diagnosis{CheckedAt: before.Add(time.Hour), Verdict: cert.OK}
 	})
-	panel, err := b.Panel(t.Context(), "shop.example.com")
-	if err != nil || panel.Verdict != cert.OK || !panel.CheckedAt.Equal(before.Add(time.Hour)) {
-		t.Errorf("got %+v, %v", panel, err)
+	diagnosis, err := b.Diagnosis(t.Context(), "shop.example.com")
+	if err != nil || diagnosis.Verdict != cert.OK || !diagnosis.CheckedAt.Equal(before.Add(time.Hour)) {
+		t.Errorf("got %+v, %v", diagnosis, err)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestD3_ChangesAreFoundByAnyNameAndAreNeverNull(t *testing.T) {
 		t.Errorf("of an unknown name: %v", err)
 	}
 	b.store.Fail(errors.New("connection refused"))
-	if _, err := b.Panel(t.Context(), "shop.example.com"); !control.IsFault(err) {
+	if _, err := b.Diagnosis(t.Context(), "shop.example.com"); !control.IsFault(err) {
 		t.Errorf("PostgreSQL is down: %v", err)
 	}
 }

@@ -122,12 +122,12 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 		if d := answer.Diagnosis; d == nil || d.CheckedAt.Before(asked.Truncate(time.Microsecond)) || len(d.Problems) != 1 {
 			t.Errorf("the diagnosis is not fresh: asked at %s, %+v", asked, d)
 		}
-		panel, err := c.Panel(t.Context(), "shop.example.com")
-		if d := answer.Diagnosis; err != nil || d == nil || !panel.CheckedAt.Equal(d.CheckedAt) {
-			t.Errorf("the panel has another check: %+v, %v", panel, err)
+		diagnosis, err := c.Diagnosis(t.Context(), "shop.example.com")
+		if d := answer.Diagnosis; err != nil || d == nil || !diagnosis.CheckedAt.Equal(d.CheckedAt) {
+			t.Errorf("the diagnosis has another check: %+v, %v", diagnosis, err)
 		}
-		if r := panel.Records[0]; r.State != cert.RecordMissing || len(r.Seen) != 1 {
-			t.Errorf("what each server shows is not on the panel: %+v", r)
+		if r := diagnosis.Records[0]; r.State != cert.RecordMissing || len(r.Seen) != 1 {
+			t.Errorf("what each server shows is not on the diagnosis: %+v", r)
 		}
 	}
 	updates := updatesOf(t, temporal)

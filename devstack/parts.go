@@ -63,7 +63,7 @@ type stack struct {
 func (s *stack) path(name string) string    { return filepath.Join(s.dir, name) }
 func (s *stack) address(port string) string { return hostPort(s.ports[port]) }
 func (s *stack) apiURL() string             { return "http://" + s.address("api") }
-func (s *stack) acmeDirectory() string { return "https://" + s.address("acme") + wfe.DirectoryPath }
+func (s *stack) acmeDirectory() string      { return "https://" + s.address("acme") + wfe.DirectoryPath }
 
 func (s *stack) secondDirectory() string       { return "https://" + s.address("acme2") + wfe.DirectoryPath }
 func isProduct(part string) bool               { return slices.Contains(productParts, part) }
@@ -115,18 +115,7 @@ func (s *stack) productEnv(overrides, selected []string) (map[string]string, err
 		"DCV_INSTANCES":               s.address("dcv"),
 	}
 	if slices.Contains(selected, "ca2") {
-		maps.Copy(env, map[string]string{
-			"ACME_NAME": "first", "ACME_2_NAME": "second",
-			"ACME_2_DIRECTORY":              s.secondDirectory(),
-			"ACME_2_ROOT_PEM":               trustPath(s.path("ca2")),
-			"ACME_2_PROFILE":                "default",
-			"ACME_2_EAB_KID":                secondCAKeyID,
-			"ACME_2_EAB_HMAC":               secondCAKey,
-			"ACME_2_ORDERS_PER_3H":          "0",
-			"ACME_2_ORDERS_PER_DOMAIN_WEEK": "0",
-			"ACME_2_ORDERS_PER_SET_WEEK":    "0",
-			"ACME_2_FAILURES_PER_NAME_HOUR": "0",
-		})
+		maps.Copy(env, s.secondCAEnv())
 	}
 	for _, o := range overrides {
 		key, value, ok := strings.Cut(o, "=")
@@ -196,6 +185,22 @@ const (
 	secondCAKeyID = "evercert"
 	secondCAKey   = "ZGV2c3RhY2stc2Vjb25kLWNhLWtleS1vZi0zMi1ieXRlcy0x"
 )
+
+// secondCAEnv configures the second CA. It has no rate limits either.
+func (s *stack) secondCAEnv() map[string]string {
+	return map[string]string{
+		"ACME_NAME": "first", "ACME_2_NAME": "second",
+		"ACME_2_DIRECTORY":              s.secondDirectory(),
+		"ACME_2_ROOT_PEM":               trustPath(s.path("ca2")),
+		"ACME_2_PROFILE":                "default",
+		"ACME_2_EAB_KID":                secondCAKeyID,
+		"ACME_2_EAB_HMAC":               secondCAKey,
+		"ACME_2_ORDERS_PER_3H":          "0",
+		"ACME_2_ORDERS_PER_DOMAIN_WEEK": "0",
+		"ACME_2_ORDERS_PER_SET_WEEK":    "0",
+		"ACME_2_FAILURES_PER_NAME_HOUR": "0",
+	}
+}
 
 // caArgs are those of both CAs.
 func (s *stack) caArgs(port, control, dir string) []string {

@@ -58,7 +58,9 @@ func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 // eventTypes lists the types on a domain's timeline.
 func eventTypes(p *platform, hostname string) (types []cert.EventType) {
 	p.t.Helper()
-	var timeline struct{ Events []struct{ Type cert.EventType } }
+	var timeline struct {
+		Events []struct{ Type cert.EventType }
+	}
 	require.Equal(p.t, 200, p.call("GET", fmt.Sprintf("/v1/domains/%s/timeline", hostname), nil, &timeline))
 	for _, e := range timeline.Events {
 		types = append(types, e.Type)

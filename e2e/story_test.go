@@ -124,7 +124,7 @@ func TestD2_RecordsAddedLaterAreSeenAndServedFromThen(t *testing.T) {
 		require.Equal(t, cert.Pending, d.Headline)
 		require.NotZero(t, d.NextActionAt)
 		require.NotZero(t, d.Deadline)
-		var records struct{ Records []control.Record }
+		var records struct{ Records []cert.RecordState }
 		require.Equal(t, http.StatusOK, p.call("GET", "/v1/domains/"+name+"/records", nil, &records))
 		for _, r := range records.Records {
 			if slices.Contains(purposes, r.Purpose) {

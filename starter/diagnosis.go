@@ -202,7 +202,7 @@ func (a *app) showSeenRecords(records []cert.RecordState) {
 	fmt.Fprintln(a.out)
 	t := a.newTable("NAME", "TYPE", "VALUE", "STATE")
 	for _, r := range records {
-		t.row(r.Name, r.Type, r.Value, stateWord(r.Word()))
+		t.row(r.Name, r.Type, r.Value, stateWord(r.State))
 	}
 	t.show()
 	a.showSightings(records)
@@ -226,7 +226,7 @@ func (a *app) showSightings(records []cert.RecordState) {
 	t := a.newTable(append(header, "SHOWS")...)
 	for _, r := range records {
 		for _, s := range r.Seen {
-			cells := []string{r.Name, r.Type, serverName(s.Role, s.Server), stateWord(cert.RecordState{Verdict: s.Verdict, Found: s.Found}.Word())}
+			cells := []string{r.Name, r.Type, serverName(s.Role, s.Server), stateWord(s.State())}
 			if dated {
 				cells = append(cells, a.clockOrDash(s.FirstSeen), a.clockOrDash(s.LastSeen))
 			}

@@ -48,12 +48,12 @@ func broken() cert.Diagnosis {
 			{Code: cert.DNSLookupFailed, Severity: cert.Blocks, WhoActs: cert.PlatformActs, Message: "No answer \x1b[31mcame.", Remediation: "There is nothing to do.", Found: "time-out\nof ns2"},
 		},
 		Records: []cert.RecordState{
-			{Record: delegation, Verdict: cert.Wrong, Seen: []cert.Sighting{
+			{Record: delegation, State: cert.RecordNotYetPropagated, Verdict: cert.Wrong, Seen: []cert.Sighting{
 				{Server: "ns1.example.com (192.0.2.53)", Role: cert.Authoritative, Verdict: cert.OK, Found: []string{"CNAME abc.dcv.example.net"}},
 				{Server: "ns2.example.com (192.0.2.54)", Role: cert.Authoritative, Verdict: cert.Wrong},
 				{Server: "1.1.1.1:53", Role: cert.Recursive, Verdict: cert.Unknown, Error: "time-out"},
 			}},
-			{Record: address, Verdict: cert.OK, Found: []string{"CNAME edge.example.net"}},
+			{Record: address, State: cert.RecordFound, Verdict: cert.OK, Found: []string{"CNAME edge.example.net"}},
 		},
 		CAA: []cert.CAAState{
 			{CA: "letsencrypt.org", Verdict: cert.Wrong, Record: &cert.Record{Name: "example.com", Type: "CAA", Value: `0 issue "letsencrypt.org"`}},

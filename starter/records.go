@@ -15,17 +15,17 @@ import (
 func (a *app) recordsCommand() *cobra.Command {
 	var servers bool
 	cmd := a.command("records NAME", "The DNS records to add, and what the newest check saw of each", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		panel, err := c.Panel(ctx, args[0])
+		d, err := c.Diagnosis(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		if a.json {
-			a.printJSON(a.out, panel)
+			a.printJSON(a.out, d)
 			return nil
 		}
-		a.showRecords(panel.Records)
+		a.showRecords(d.Records)
 		if servers {
-			a.showPanel(panel)
+			a.showServers(d)
 		}
 		return nil
 	})
@@ -37,19 +37,15 @@ With --servers, what every name server of the domain and every resolver shows, s
 	return cmd
 }
 
-// showPanel tells what each server shows.
-func (a *app) showPanel(p control.Panel) {
-	if p.CheckedAt.IsZero() {
+// showServers is what each server shows.
+func (a *app) showServers(d cert.Diagnosis) {
+	if d.CheckedAt.IsZero() {
 		fmt.Fprintln(a.out, "\nNo server was asked yet.")
 		return
 	}
-	fmt.Fprintf(a.out, "\nChecked: %s\n", a.moment(p.CheckedAt))
-	states := make([]cert.RecordState, len(p.Records))
-	for i, r := range p.Records {
-		states[i] = cert.RecordState{Record: r.Record, Verdict: r.Verdict, Found: r.Found, Seen: r.Seen}
-	}
-	a.showSightings(states)
-	a.showNameservers(p.Servers)
+	fmt.Fprintf(a.out, "\nChecked: %s\n", a.moment(d.CheckedAt))
+	a.showSightings(d.Records)
+	a.showNameservers(d.Servers)
 }
 
 func (a *app) changesCommand() *cobra.Command {

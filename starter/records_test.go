@@ -14,12 +14,12 @@ import (
 )
 
 // expected are the records that a connected domain was asked for.
-func (b *bundle) expected(hostname string) []control.Record {
+func (b *bundle) expected(hostname string) []cert.RecordState {
 	b.t.Helper()
 	out, _ := b.run(exitOK, "records", hostname, "--json")
-	var panel control.Panel
-	require.NoError(b.t, json.Unmarshal([]byte(out), &panel))
-	return panel.Records
+	var diagnosis cert.Diagnosis
+	require.NoError(b.t, json.Unmarshal([]byte(out), &diagnosis))
+	return diagnosis.Records
 }
 
 // checked is a check of a connected domain in which each of its records is seen by three servers, at three stages of a change.
@@ -129,7 +129,7 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	require.True(t, strings.HasPrefix(out, "Pending: shop.example.com – "), out)
 	_, told, _ := strings.Cut(out, "\n\n")
 	doctor := setup(t)
-	doctor.app.showDiagnosis([]string{"shop.example.com"}, d, attempts{})
+	doctor.app.showDiagnosis([]string{"shop.example.com"}, d.Clean(), attempts{})
 	equal(t, told, doctor.out.String())
 	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {ID: By:ann Reason:they called")
 

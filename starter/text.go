@@ -63,7 +63,7 @@ var acts = map[cert.Actor]string{
 }
 
 // showRecords is the table to copy into a DNS provider's form.
-func (a *app) showRecords(records []control.Record) {
+func (a *app) showRecords(records []cert.RecordState) {
 	t := a.newTable("NAME", "TYPE", "VALUE", "FOR", "STATE")
 	for _, r := range records {
 		t.row(r.Name, r.Type, r.Value, string(r.Purpose), stateWord(r.State))

@@ -102,6 +102,17 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
+	attend(ctx, c, authorities, db, temporal, log)
+	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
+	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
+	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})
+	log.Info("worker stops: activities get time to end", "at_most", c.StopTimeout)
+	w.Stop()
+	return nil
+}
+
+// attend does, until ctx ends, what no domain asks for: it watches the accounts at the CAs, publishes the list of CAs, and keeps the caretaker's schedule.
+func attend(ctx context.Context, c Config, authorities []*ca.Authority, db *store.Store, temporal client.Client, log *slog.Logger) {
 	for _, authority := range authorities {
 		go authority.Watch(ctx)
 		go authority.LogProfile(ctx)
@@ -109,12 +120,6 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	go publish(ctx, db, c.CAs, log)
 	otherCA := func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, directories(c.CAs)) }
 	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), otherCA, log)
-	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
-	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
-	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})
-	log.Info("worker stops: activities get time to end", "at_most", c.StopTimeout)
-	w.Stop()
-	return nil
 }
 
 // newAuthorities returns the platform's accounts at its CAs. This process must be able to unseal the accounts' keys.

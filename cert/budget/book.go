@@ -13,6 +13,7 @@ type Book struct {
 	held   map[string]*bookHeld
 	ends   time.Time // no place ends before; zero: look
 	pruned int       // buckets that were not full at the last look
+	took   []Charge  // room for Placement.Took
 }
 
 type bookHeld struct {
@@ -30,13 +31,18 @@ func (b *Book) Reserve(now time.Time, r cert.Reservation, charges []Charge) cert
 	}
 	b.endUnused(now)
 	b.forgetFull(now)
-	p := Placement{Reservation: r, Now: now, Full: b.full}
+	p := Placement{Reservation: r, Now: now, Full: b.full, Took: b.took[:0]}
 	h := b.held[r.IssuanceID]
 	if h != nil {
 		p.Held = h.Held
 	}
 	if p.Advance(charges) {
-		p.Held.Charges = append(p.Held.Charges, Take(p.Took)...)
+		b.took = p.Took
+		if taken := Take(p.Took); p.Held.Charges == nil {
+			p.Held.Charges = taken
+		} else {
+			p.Held.Charges = append(p.Held.Charges, taken...)
+		}
 		if h == nil {
 			h = &bookHeld{}
 			b.held[r.IssuanceID] = h

@@ -87,7 +87,11 @@ type Order struct {
 // (letsencrypt.org/docs/rate-limits). With RFC 9773's replaces the CA would count it nowhere. The set is charged all the same,
 // which ends a loop of ours.
 func (l Limits) Charges(o Order) []Charge {
-	charges := make([]Charge, 0, 2+len(o.Domains)+len(o.Names))
+	return l.AppendCharges(make([]Charge, 0, 2+len(o.Domains)+len(o.Names)), o)
+}
+
+// AppendCharges is Charges for callers with millions of orders: it appends them to a list.
+func (l Limits) AppendCharges(charges []Charge, o Order) []Charge {
 	charge := func(c Charge, capacity int, window time.Duration) {
 		if capacity > 0 {
 			c.CA, c.Account, c.Capacity, c.Refill = o.CA, o.Account, capacity, window/time.Duration(capacity)

@@ -73,7 +73,7 @@ type Touched struct {
 func (t Touched) Countable() bool { return t != Touched{} }
 
 // InForce reports whether the rule holds at a time.
-func (r Rule) InForce(now time.Time) bool { return !now.Before(r.Date.Time) }
+func (r *Rule) InForce(now time.Time) bool { return !now.Before(r.Date.Time) }
 
 const day = 24 * time.Hour
 
@@ -83,8 +83,8 @@ func Rules() []Rule { return slices.Clone(rules) }
 // LongestAt returns the longest lifetime of a certificate that Let's Encrypt's default profile issues at a time.
 func LongestAt(now time.Time) time.Duration {
 	longest := 90 * day // letsencrypt.org/docs/profiles, classic
-	for _, r := range rules {
-		if r.Touches.Directory == LetsEncryptDirectory && r.InForce(now) {
+	for i := range rules {
+		if r := &rules[i]; r.Touches.Directory == LetsEncryptDirectory && r.InForce(now) {
 			longest = min(longest, r.Touches.LongerThan)
 		}
 	}

@@ -59,6 +59,15 @@ func (e *ServerError) Error() string {
 // Unwrap returns why the server's address is not known.
 func (e *ServerError) Unwrap() error { return e.Server.cause }
 
+// serverFailure is why a server of a zone gave no answer that can be used.
+type serverFailure struct {
+	server Server
+	cause  error
+}
+
+func (e *serverFailure) Error() string { return fmt.Sprintf("%s: %v", e.server, e.cause) }
+func (e *serverFailure) Unwrap() error { return e.cause }
+
 // errNeedsItself is a name server whose address only its own zone's servers could tell: glue is missing at the parent.
 var errNeedsItself = errors.New("its address can only be asked from servers whose own addresses depend on it")
 

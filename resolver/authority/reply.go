@@ -132,10 +132,11 @@ func addressOf(rr dns.RR) netip.Addr {
 	switch rr := rr.(type) {
 	case *dns.A:
 		address, _ = netip.AddrFromSlice(rr.A)
+		address = address.Unmap() // package dns keeps IPv4 addresses in 16 bytes
 	case *dns.AAAA:
 		address, _ = netip.AddrFromSlice(rr.AAAA)
 	}
-	return address.Unmap()
+	return address // an AAAA record with an IPv4-mapped address stays what it is: no CA connects to it
 }
 
 // proofOf keeps what a referral says about DNSSEC: the DS records of the zone below or, from a signed zone, that there are

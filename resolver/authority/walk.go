@@ -147,8 +147,9 @@ type inquiry struct {
 // before has failed, or is slower than most: a dead server costs little, and a healthy zone gets one question.
 func (t *Tree) query(ctx context.Context, c *cut, q inquiry) (*dns.Msg, error) {
 	type result struct {
-		msg *dns.Msg
-		err error
+		server Server
+		msg    *dns.Msg
+		err    error
 	}
 	servers, tries := t.askable(ctx, c, q.needs)
 	replies := make(chan result, cap(servers))
@@ -166,13 +167,13 @@ func (t *Tree) query(ctx context.Context, c *cut, q inquiry) (*dns.Msg, error) {
 			case !ok || tries == 0:
 				servers = nil
 			case server.State != "" && server.State != Answers:
-				failure = graver(failure, &ServerError{Server: server})
+				failure = graver(failure, &serverFailure{server, &ServerError{Server: server}})
 			default:
 				ready, running, tries = false, running+1, tries-1
 				patience.Reset(t.config.QueryTimeout / 5)
 				go func() {
 					m, err := t.ask(ctx, server.Address, q.name, q.qtype)
-					replies <- result{m, err}
+					replies <- result{server, m, err}
 				}()
 			}
 		case r := <-replies:
@@ -186,7 +187,7 @@ func (t *Tree) query(ctx context.Context, c *cut, q inquiry) (*dns.Msg, error) {
 			if ours(r.err) {
 				return nil, r.err
 			}
-			failure = graver(failure, r.err)
+			failure = graver(failure, &serverFailure{r.server, r.err})
 		case <-patience.C:
 			ready = true
 		case <-ctx.Done():

@@ -39,6 +39,17 @@ type Server struct {
 	refers []string // the name servers that it, being the parent's, leaves the zone to
 }
 
+// String is a server as people know it: "ns1.example.com (192.0.2.1)".
+func (s Server) String() string {
+	switch {
+	case !s.Address.IsValid():
+		return bare(s.Name)
+	case s.Name == "":
+		return s.Address.Addr().String()
+	}
+	return fmt.Sprintf("%s (%s)", bare(s.Name), s.Address.Addr())
+}
+
 // Zone is what a zone's servers and its parent's say of it. It is shared: don't change it.
 type Zone struct {
 	Name     string
