@@ -18,14 +18,14 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// zone is the outside of a look at DNS: a resolver that says what it is told to, a store, and edges. It asks nobody anything.
+// zone stands for everything outside of a check: a resolver with fixed answers, a store, and edges.
 type zone struct {
 	answers   []cert.Diagnosis // of each Diagnose in turn; the last one repeats
 	fails     map[string]error // by the name of the call
 	questions []cert.Question
 	kept      []cert.Diagnosis
-	tokens    map[string]string // that edges answer now
-	served    []string          // what they answered while the resolver looked
+	tokens    map[string]string // tokens that edges answer now
+	served    []string          // what the edges answered during the resolver's check
 	ttl       time.Duration
 	text      bytes.Buffer // what was logged
 
@@ -73,15 +73,21 @@ func (z *zone) DeleteHTTPToken(_ context.Context, token string) error {
 	return nil
 }
 
-// check runs the activity through Temporal's own conversion.
+// check runs the activity through Temporal's conversion of values.
 func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	activities.Set{DNS: &activities.DNS{
-		Resolver: z, Tenants: z, CAs: z, Checks: z, Probes: z, Platform: cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"},
-		Methods: []cert.Method{cert.HTTP01}, Log: slog.New(slog.NewTextHandler(&z.text, nil)),
+		Resolver: z,
+		Tenants:  z,
+		CAs:      z,
+		Checks:   z,
+		Probes:   z,
+		Platform: cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"},
+		Methods:  []cert.Method{cert.HTTP01},
+		Log:      slog.New(slog.NewTextHandler(&z.text, nil)),
 	}}.Register(env)
 	var d cert.Diagnosis
 	value, err := env.ExecuteActivity(activities.CheckDNSName, r)
@@ -176,7 +182,7 @@ func TestD4_BehindACDNTheEdgesShowThatTheNameLeadsHere(t *testing.T) {
 	require.Len(t, z.questions, 2)
 	require.Nil(t, z.questions[0].Probe)
 	probe := z.questions[1].Probe
-	require.Equal(t, []string{probe.KeyAuthorization}, z.served, "edges answer it while the resolver looks")
+	require.Equal(t, []string{probe.KeyAuthorization}, z.served, "edges answer it during the resolver's check")
 	require.GreaterOrEqual(t, len(probe.Token), 22, "128 bits (RFC 8555 §8.3)")
 	require.True(t, strings.HasPrefix(probe.KeyAuthorization, probe.Token+"."))
 	require.Equal(t, 2*time.Minute, z.ttl)
