@@ -13,8 +13,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// CAs is the platform's list of CAs, the preferred one first (row F12). One issuance is placed, and continued, at one CA only. When that CA cannot issue,
-// the issuance is given up: the domain's DNS is checked for the next CA, and a new issuance is placed there.
+// CAs is the platform's list of CAs, the preferred one first (row F12). One issuance is placed, and continued, at one CA only. When that
+// CA cannot issue, the issuance is given up: the domain's DNS is checked for the next CA, and a new issuance is placed there.
 type CAs struct {
 	List []CertificateAuthority // at least one
 	// Absences and Issuances are asked only where there are several CAs.
@@ -51,8 +51,8 @@ func (c *CAs) at(directory string) (CertificateAuthority, bool) {
 	return c.List[i], true
 }
 
-// Candidates returns who may issue for the domain now, the best first: the CA where the issuance has placed its order, then the list's order. CAs that are
-// absent are left out, unless all are: then the domain waits for the first one that can be asked who it is.
+// Candidates returns who may issue for the domain now, the best first: the CA where the issuance has placed its order, then the list's
+// order. CAs that are absent are left out, unless all are: then the domain waits for the first one that can be asked who it is.
 func (c *CAs) Candidates(ctx context.Context, domainID, issuance string) ([]cert.CAIdentity, error) {
 	if len(c.List) == 1 {
 		identity, err := c.List[0].Identity(ctx)
@@ -72,8 +72,8 @@ func (c *CAs) Candidates(ctx context.Context, domainID, issuance string) ([]cert
 	return all[:1], nil
 }
 
-// underWay returns the directory of the CA at which an issuance has placed its order; empty without one. An issuance that cannot be read counts as one
-// without: if its order is at another CA than the one chosen then, it is given up for a new one.
+// underWay returns the directory of the CA at which an issuance has placed its order; empty without one. An issuance that cannot be read
+// counts as one without: if its order is at another CA than the one chosen then, it is given up for a new one.
 func (c *CAs) underWay(ctx context.Context, issuance string) string {
 	if issuance == "" {
 		return ""
@@ -98,7 +98,9 @@ func (c *CAs) identities(ctx context.Context, list []CertificateAuthority) (iden
 		}
 		err = errors.Join(err, asked)
 		problem := cert.Problem{
-			Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: cert.Line("its directory or account cannot be read: "+asked.Error(), cert.MaxDetail),
+			Code:        cert.CAUnavailable,
+			WhoActs:     cert.CAActs,
+			Message:     cert.Line("its directory or account cannot be read: "+asked.Error(), cert.MaxDetail),
 			Remediation: "evercert tries it again by itself",
 		}
 		if f, ok := errors.AsType[*cert.Failure](asked); ok {
@@ -109,8 +111,8 @@ func (c *CAs) identities(ctx context.Context, list []CertificateAuthority) (iden
 	return identities, err
 }
 
-// absent returns the CAs, by directory, at which no order of the domain is placed now. Without the store's answer none is: an order that the CA refuses costs
-// less than a domain that waits for the store.
+// absent returns the CAs, by directory, at which no order of the domain is placed now. Without the store's answer none is: an order that
+// the CA refuses costs less than a domain that waits for the store.
 func (c *CAs) absent(ctx context.Context, domainID string) map[string]bool {
 	absences, err := c.Absences.Absences(ctx, domainID)
 	if err != nil {
@@ -134,7 +136,8 @@ func (c *CAs) leave(ctx context.Context, a cert.Absence) bool {
 	return err == nil
 }
 
-// move returns what an error of an order means where there are other CAs: the failure cert.NextCA when the order is to be placed elsewhere, else err.
+// move returns what an error of an order means where there are other CAs: the failure cert.NextCA when the order is to be placed
+// elsewhere, else err.
 func (c *CAs) move(ctx context.Context, i cert.Issuance, at CertificateAuthority, err error) error {
 	if err == nil || len(c.List) == 1 {
 		return err
@@ -157,10 +160,11 @@ func (c *CAs) move(ctx context.Context, i cert.Issuance, at CertificateAuthority
 
 // leaves decides whether a CA is left for the next one, for how long, and for which domains.
 //
-//   - A rate limit, or the place in line for one, longer than MoveAfter: the domain alone goes elsewhere, because most limits are about its names.
+//   - A rate limit, or the place in line for one, longer than MoveAfter: the domain alone goes elsewhere, because most limits are about
+//     its names.
 //   - A CA that is down, that refuses the account, or that has not finished an order within MoveAfter: all domains go elsewhere.
-//   - A verdict on the names (CAA, DNS, a rejected identifier, a paused name), and what evercert does not know: no CA is left. The next one would
-//     refuse the same, and each refusal counts.
+//   - A verdict on the names (CAA, DNS, a rejected identifier, a paused name), and what evercert does not know: no CA is left. The next
+//     one would refuse the same, and each refusal counts.
 func (c *CAs) leaves(err error, i cert.Issuance, scheduled, now time.Time) (a cert.Absence, leaves bool) {
 	f, failed := errors.AsType[*cert.Failure](err)
 	fault, faulty := errors.AsType[*cert.Fault](err)
@@ -220,7 +224,9 @@ func split[T any](list []T, condition func(T) bool) (holds, others []T) {
 // notUsed is the failure of an order for a CA that the platform does not use any more.
 func notUsed(directory string) error {
 	return &cert.Failure{Outcome: cert.NextCA, Problem: cert.Problem{
-		Code: cert.CAUnavailable, WhoActs: cert.PlatformActs, Message: fmt.Sprintf("the CA at %s is not among the platform's any more", directory),
+		Code:        cert.CAUnavailable,
+		WhoActs:     cert.PlatformActs,
+		Message:     fmt.Sprintf("the CA at %s is not among the platform's any more", directory),
 		Remediation: "evercert orders from another CA by itself",
 	}}
 }

@@ -91,10 +91,15 @@ func (p *platform) orderAt(directory string) (cert.Certificate, error) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
-	activities.Set{Issuance: &activities.Issuance{Store: p.outside, CAs: p.cas(), Budgets: p.outside, Keys: p.outside, Log: p.log}}.Register(env)
+	activities.Set{
+		Issuance: &activities.Issuance{Store: p.outside, CAs: p.cas(), Budgets: p.outside, Keys: p.outside, Log: p.log},
+	}.Register(env)
 	var c cert.Certificate
 	value, err := env.ExecuteActivity(activities.OrderCertificateName, activities.OrderRequest{
-		IssuanceID: issuanceID, Directory: directory, Methods: map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01}, Tenant: "acme",
+		IssuanceID: issuanceID,
+		Directory:  directory,
+		Methods:    map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01},
+		Tenant:     "acme",
 	})
 	if err == nil {
 		err = value.Get(&c)
@@ -103,10 +108,14 @@ func (p *platform) orderAt(directory string) (cert.Certificate, error) {
 }
 
 func waits(code cert.Code, after time.Duration) error {
-	return fmt.Errorf("order: %w", &cert.Failure{Outcome: cert.Wait, RetryAfter: after, Problem: cert.Problem{Code: code, Message: "not now", WhoActs: cert.CAActs}})
+	return fmt.Errorf(
+		"order: %w",
+		&cert.Failure{Outcome: cert.Wait, RetryAfter: after, Problem: cert.Problem{Code: code, Message: "not now", WhoActs: cert.CAActs}},
+	)
 }
 
-// TestF12_WhenAnOrderIsPlacedAtTheNextCA: rate limits move one domain, a CA that is down or refuses the account moves all, and a verdict on the names moves none.
+// TestF12_WhenAnOrderIsPlacedAtTheNextCA: rate limits move one domain, a CA that is down or refuses the account moves all, and a verdict
+// on the names moves none.
 func TestF12_WhenAnOrderIsPlacedAtTheNextCA(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -250,17 +259,18 @@ func TestF12_WhoMayIssueNow(t *testing.T) {
 	away := func(directory, domain string) cert.Absence {
 		return cert.Absence{Directory: directory, DomainID: domain, Until: time.Now().Add(time.Hour)}
 	}
+	absent := func(a ...cert.Absence) func(*platform) { return func(p *platform) { p.absences = a } }
 	for name, test := range map[string]struct {
 		set  func(p *platform)
 		want []string
 	}{
 		"all are well":                            {func(*platform) {}, []string{firstCA, secondCA}},
-		"the first is absent":                     {func(p *platform) { p.absences = []cert.Absence{away(firstCA, "")} }, []string{secondCA}},
-		"the first is absent for another domain":  {func(p *platform) { p.absences = []cert.Absence{away(firstCA, "other")} }, []string{firstCA, secondCA}},
-		"the first is absent for this domain":     {func(p *platform) { p.absences = []cert.Absence{away(firstCA, domainID)} }, []string{secondCA}},
-		"all are absent":                          {func(p *platform) { p.absences = []cert.Absence{away(firstCA, ""), away(secondCA, "")} }, []string{firstCA}},
+		"the first is absent":                     {absent(away(firstCA, "")), []string{secondCA}},
+		"the first is absent for another domain":  {absent(away(firstCA, "other")), []string{firstCA, secondCA}},
+		"the first is absent for this domain":     {absent(away(firstCA, domainID)), []string{secondCA}},
+		"all are absent":                          {absent(away(firstCA, ""), away(secondCA, "")), []string{firstCA}},
 		"an order is at the second":               {func(p *platform) { ordered(p, secondCA) }, []string{secondCA, firstCA}},
-		"an order is at the first, which is away": {func(p *platform) { ordered(p, firstCA); p.absences = []cert.Absence{away(firstCA, "")} }, []string{secondCA}},
+		"an order is at the first, which is away": {func(p *platform) { ordered(p, firstCA); absent(away(firstCA, ""))(p) }, []string{secondCA}},
 		"the absences cannot be read":             {func(p *platform) { p.fails = errLost }, []string{firstCA, secondCA}},
 		"the first cannot be asked who it is":     {func(p *platform) { p.breaks(fault{call: "Identity"}) }, []string{secondCA}},
 	} {

@@ -72,8 +72,8 @@ type directoryResource struct {
 	} `json:"meta,omitzero"`
 }
 
-// profileNames are the names of the profiles that a CA offers (draft-ietf-acme-profiles §3). They are advice: whatever else stands in their place makes
-// no directory unusable.
+// profileNames are the names of the profiles that a CA offers (draft-ietf-acme-profiles §3). They are advice: whatever else stands in
+// their place makes no directory unusable.
 type profileNames map[string]string
 
 // UnmarshalJSON reads the names only.

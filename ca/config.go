@@ -40,7 +40,10 @@ func CheckList(list []Config) error {
 	for i, c := range list {
 		for n, other := range list[:i] {
 			if strings.EqualFold(c.DisplayName(), other.DisplayName()) {
-				problems = append(problems, fmt.Errorf("%s is %q, as that of CA %d; it expects a name of its own", variable("ACME_NAME", i+1), c.DisplayName(), n+1))
+				problems = append(
+					problems,
+					fmt.Errorf("%s is %q, as that of CA %d; it expects a name of its own", variable("ACME_NAME", i+1), c.DisplayName(), n+1),
+				)
 			}
 			if c.Directory == other.Directory {
 				problems = append(problems, fmt.Errorf("%s is the directory of CA %d; it expects another CA's", variable("ACME_DIRECTORY", i+1), n+1))

@@ -28,8 +28,8 @@ type ConfiguredCA struct {
 	AbsentFor     int       `json:"absent_for,omitempty"`     // number of domains for which alone no order is placed here now
 }
 
-// OneCAOnly returns the warning for a domain whose CAA records let some of the platform's CAs issue and not the others: while the first ones are down,
-// the domain waits. It is about domains whose order is expected to succeed now.
+// OneCAOnly returns the warning for a domain whose CAA records let some of the platform's CAs issue and not the others: while the first
+// ones are down, the domain waits. It is about domains whose order is expected to succeed now.
 func OneCAOnly(d Diagnosis) (Problem, bool) {
 	var may, mayNot []string
 	var record *Record
@@ -48,14 +48,28 @@ func OneCAOnly(d Diagnosis) (Problem, bool) {
 		return Problem{}, false
 	}
 	p := Problem{
-		Code: CAAOneCAOnly, WhoActs: TenantActs, Severity: Warns, Record: record,
-		Message: fmt.Sprintf("The CAA records let %s issue certificates for this domain, but not %s. This domain can't fail over: while %s can't issue, it waits.",
-			strings.Join(may, ", "), strings.Join(mayNot, ", "), strings.Join(may, ", ")),
-		Remediation: fmt.Sprintf("If the domain shall get certificates from %s as well: at your DNS provider, let its CAA records allow that.", strings.Join(mayNot, ", ")),
+		Code:     CAAOneCAOnly,
+		WhoActs:  TenantActs,
+		Severity: Warns,
+		Record:   record,
+		Message: fmt.Sprintf(
+			"The CAA records let %s issue certificates for this domain, but not %s. This domain can't fail over: while %s can't issue, it waits.",
+			strings.Join(may, ", "),
+			strings.Join(mayNot, ", "),
+			strings.Join(may, ", "),
+		),
+		Remediation: fmt.Sprintf(
+			"If the domain shall get certificates from %s as well: at your DNS provider, let its CAA records allow that.",
+			strings.Join(mayNot, ", "),
+		),
 	}
 	if record != nil {
-		p.Remediation = fmt.Sprintf("If the domain shall get certificates from %s as well: at your DNS provider, add a CAA record %s with the value %s.",
-			strings.Join(mayNot, ", "), FormName(record.Name), record.Value)
+		p.Remediation = fmt.Sprintf(
+			"If the domain shall get certificates from %s as well: at your DNS provider, add a CAA record %s with the value %s.",
+			strings.Join(mayNot, ", "),
+			FormName(record.Name),
+			record.Value,
+		)
 	}
 	return p, true
 }

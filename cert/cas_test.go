@@ -15,7 +15,8 @@ func TestF12_ADomainThatCannotFailOverIsToldAtOnce(t *testing.T) {
 		return cert.Diagnosis{Verdict: verdict, CAA: []cert.CAAState{{CA: "one", Verdict: first}, {CA: "two", Verdict: second, Record: record}}}
 	}
 	p, only := cert.OneCAOnly(of(cert.OK, cert.OK, cert.Wrong))
-	if !only || p.Severity != cert.Warns || p.Record != record || !strings.Contains(p.Message, "can't fail over") || !strings.Contains(p.Remediation, record.Value) {
+	if !only || p.Severity != cert.Warns || p.Record != record || !strings.Contains(p.Message, "can't fail over") ||
+		!strings.Contains(p.Remediation, record.Value) {
 		t.Errorf("got %+v", p)
 	}
 	for name, d := range map[string]cert.Diagnosis{

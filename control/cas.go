@@ -6,8 +6,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// CAs returns the platform's CAs in the order in which they are tried, each with what keeps orders from it now (row F12). The list is that of the newest
-// worker; it is empty before the first one has started.
+// CAs returns the platform's CAs in the order in which they are tried, each with what keeps orders from it now (row F12). The list is
+// that of the newest worker; it is empty before the first one has started.
 func (c *Control) CAs(ctx context.Context) ([]cert.ConfiguredCA, error) {
 	cas, err := c.store.ConfiguredCAs(ctx)
 	if err != nil {

@@ -15,19 +15,29 @@ import (
 
 const movedDomains = 100
 
-// TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone: all hundred are issued by the second CA, which has other roots and demands an external
-// account binding, with one order each. A tenant whose CAA records forbid the second CA waits for the first one, and is told so.
+// TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone: all hundred are issued by the second CA, which has other roots and demands an
+// external account binding, with one order each. A tenant whose CAA records forbid the second CA waits for the first one, and is told so.
 func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, stack.Options{
 		Parts: []string{"postgres", "temporal", "dns", "ca", "ca2", "worker", "edge", "api"},
-		Env:   map[string]string{"CA_MOVE_AFTER": "5s", "CA_RETURN_AFTER": "30s", "RETRY_AFTER_FAILURES": "5s", "DNS_FIRST_CHECKS": "5s", "DNS_CHECK_INTERVAL": "10s"},
+		Env: map[string]string{
+			"CA_MOVE_AFTER":        "5s",
+			"CA_RETURN_AFTER":      "30s",
+			"RETRY_AFTER_FAILURES": "5s",
+			"DNS_FIRST_CHECKS":     "5s",
+			"DNS_CHECK_INTERVAL":   "10s",
+		},
 	})
 	p.devstack("dns", "set", "bound.ready.test", "CAA", `0 issue "pebble.test"`)
 	p.devstack("ca", "fault", "finalize", "delay:60s", "0") // every order is placed and validated, and none is finished
 	hostnames := p.connectFile(names(movedDomains, "moves%03d.ready.test"))
 	p.connect("bound.ready.test")
-	p.eventually("every domain has an order at the first CA", func() bool { return p.caStats().Orders == movedDomains+1 }, func() any { return p.caStats() })
+	p.eventually(
+		"every domain has an order at the first CA",
+		func() bool { return p.caStats().Orders == movedDomains+1 },
+		func() any { return p.caStats() },
+	)
 	p.devstack("stop", "ca")
 
 	p.eventually("all are complete", func() bool { return p.complete() == movedDomains }, func() any { return p.incomplete() })
@@ -50,7 +60,11 @@ func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 	require.Regexp(t, `2\s+second\s+orders`, list)
 
 	p.devstack("start", "ca")
-	p.eventually("the first CA is there again", func() bool { _, err := p.Devstack("ca", "reset"); return err == nil }, func() any { return p.Log("ca") })
+	p.eventually(
+		"the first CA is there again",
+		func() bool { _, err := p.Devstack("ca", "reset"); return err == nil },
+		func() any { return p.Log("ca") },
+	)
 	p.awaitHeadline("bound.ready.test", cert.InstallationComplete)
 	require.Equal(t, 1, p.caStats().Orders, "by the first CA, after it came back")
 }

@@ -12,15 +12,24 @@ import (
 
 // caCommand is for the operator: which CAs are there, and from which one is ordered now.
 func (a *app) caCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ca", Short: "Show the platform's CAs, and what keeps orders from them", ValidArgsFunction: cobra.NoFileCompletions}
-	list := a.command("list", "List the CAs in the order in which they are tried", cobra.NoArgs, func(ctx context.Context, c *control.Control, _ []string) error {
-		cas, err := c.CAs(ctx)
-		if err != nil {
-			return err
-		}
-		a.showCAs(cas)
-		return nil
-	})
+	cmd := &cobra.Command{
+		Use:               "ca",
+		Short:             "Show the platform's CAs, and what keeps orders from them",
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	list := a.command(
+		"list",
+		"List the CAs in the order in which they are tried",
+		cobra.NoArgs,
+		func(ctx context.Context, c *control.Control, _ []string) error {
+			cas, err := c.CAs(ctx)
+			if err != nil {
+				return err
+			}
+			a.showCAs(cas)
+			return nil
+		},
+	)
 	cmd.AddCommand(list)
 	return cmd
 }

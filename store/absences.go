@@ -39,7 +39,8 @@ func (s *Store) Leave(ctx context.Context, a cert.Absence) error {
 	return nil
 }
 
-// ConfigureCAs keeps the list of CAs that a worker was started with, for people to read. Only position, name, directory, profile and CAA identities are kept.
+// ConfigureCAs keeps the list of CAs that a worker was started with, for people to read. Only position, name, directory, profile and CAA
+// identities are kept.
 func (s *Store) ConfigureCAs(ctx context.Context, cas []cert.ConfiguredCA) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM configured_cas`); err != nil {
@@ -68,7 +69,10 @@ func (s *Store) ConfiguredCAs(ctx context.Context) ([]cert.ConfiguredCA, error) 
 	cas, err := list(ctx, s.pool, pgx.RowToStructByName[cert.ConfiguredCA], `
 		SELECT c.position, c.name, c.directory, c.profile, c.caa_identities, coalesce(a.url, '') AS account_url, b.problem AS blocked,
 		       coalesce(away.until, '0001-01-01Z') AS absent_until, away.problem AS absence,
-		       (SELECT count(*)::integer FROM ca_absences d WHERE d.directory = c.directory AND d.domain_id <> '' AND d.until > now()) AS absent_for
+		       (
+		           SELECT count(*)::integer FROM ca_absences d
+		           WHERE d.directory = c.directory AND d.domain_id <> '' AND d.until > now()
+		       ) AS absent_for
 		FROM configured_cas c
 		LEFT JOIN acme_accounts a ON a.directory = c.directory AND a.state = 'active'
 		LEFT JOIN acme_blocks b ON b.directory = c.directory

@@ -44,15 +44,27 @@ func TestF12_TheListOfCAsIsWhatTheNewestWorkerWasStartedWith(t *testing.T) {
 	got, err := db.ConfiguredCAs(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, got)
-	first := cert.ConfiguredCA{Position: 1, Name: "one", Directory: "https://one.example", Profile: "classic", CAAIdentities: []string{"one.example"}}
+	first := cert.ConfiguredCA{
+		Position:      1,
+		Name:          "one",
+		Directory:     "https://one.example",
+		Profile:       "classic",
+		CAAIdentities: []string{"one.example"},
+	}
 	second := cert.ConfiguredCA{Position: 2, Name: "two", Directory: "https://two.example"}
 	require.NoError(t, db.ConfigureCAs(t.Context(), []cert.ConfiguredCA{second, first}))
 	require.NoError(t, db.ConfigureCAs(t.Context(), []cert.ConfiguredCA{first, second}))
 
-	_, err = db.SaveAccount(t.Context(), store.Account{Directory: second.Directory, URL: "https://two.example/account/1", KeyID: "1", SealedKey: []byte{1}})
+	_, err = db.SaveAccount(
+		t.Context(),
+		store.Account{Directory: second.Directory, URL: "https://two.example/account/1", KeyID: "1", SealedKey: []byte{1}},
+	)
 	require.NoError(t, err)
 	refused := cert.Problem{Code: cert.AccountProblem, Message: "new terms", WhoActs: cert.PlatformActs}
-	_, err = db.BlockAccount(t.Context(), cert.AccountBlock{Directory: second.Directory, AccountURL: "https://two.example/account/1", Kind: "userActionRequired", Problem: refused})
+	_, err = db.BlockAccount(
+		t.Context(),
+		cert.AccountBlock{Directory: second.Directory, AccountURL: "https://two.example/account/1", Kind: "userActionRequired", Problem: refused},
+	)
 	require.NoError(t, err)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
 	down := cert.Problem{Code: cert.CAUnavailable, Message: "down", WhoActs: cert.CAActs}

@@ -97,7 +97,9 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		Issuance:     &activities.Issuance{Store: db, CAs: cas, Budgets: budgets{db, authorities}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
 		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
-		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: starter, Directories: directories(c.CAs), Log: log}},
+		Caretaker: &activities.Caretaker{
+			Inspector: control.Caretaker{Store: db, Workflows: starter, Directories: directories(c.CAs), Log: log},
+		},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
@@ -111,7 +113,8 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	return nil
 }
 
-// attend does, until ctx ends, what no domain asks for: it watches the accounts at the CAs, publishes the list of CAs, and keeps the caretaker's schedule.
+// attend does, until ctx ends, what no domain asks for: it watches the accounts at the CAs, publishes the list of CAs, and keeps the
+// caretaker's schedule.
 func attend(ctx context.Context, c Config, authorities []*ca.Authority, db *store.Store, temporal client.Client, log *slog.Logger) {
 	for _, authority := range authorities {
 		go authority.Watch(ctx)
@@ -143,7 +146,13 @@ func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyrin
 func publish(ctx context.Context, db *store.Store, cas []ca.Config, log *slog.Logger) {
 	list := make([]cert.ConfiguredCA, len(cas))
 	for i, c := range cas {
-		list[i] = cert.ConfiguredCA{Position: i + 1, Name: c.DisplayName(), Directory: c.Directory, Profile: c.Profile, CAAIdentities: c.CAAIdentities}
+		list[i] = cert.ConfiguredCA{
+			Position:      i + 1,
+			Name:          c.DisplayName(),
+			Directory:     c.Directory,
+			Profile:       c.Profile,
+			CAAIdentities: c.CAAIdentities,
+		}
 	}
 	if err := db.ConfigureCAs(ctx, list); err != nil && ctx.Err() == nil {
 		log.WarnContext(ctx, "the list of CAs could not be kept: evercert ca list shows that of another worker", "error", err)
@@ -180,9 +189,9 @@ func newWorker(temporal client.Client, c Config, build string, tuner worker.Work
 		DeploymentOptions: worker.DeploymentOptions{
 			UseVersioning: true, Version: worker.WorkerDeploymentVersion{DeploymentName: c.Temporal.Deployment, BuildID: build},
 		},
-		// A task that a waiting poller takes at once is not written to the tables of Temporal's matching service. Pollers that scale with the
-		// load start too late when many domains are connected at once: their second tasks then wait for more than the SDK's 5 s, lose their place
-		// in this worker's cache, and are replayed.
+		// A task that a waiting poller takes at once is not written to the tables of Temporal's matching service. Pollers that scale with
+		// the load start too late when many domains are connected at once: their second tasks then wait for more than the SDK's 5 s, lose
+		// their place in this worker's cache, and are replayed.
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(
 			worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: workflowPollers(c.WorkflowSlots)},
 		),

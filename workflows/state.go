@@ -164,7 +164,8 @@ func (s *Serving) remaining(now time.Time) time.Duration {
 	return max(0, s.Live.NotAfter.Sub(now))
 }
 
-// renewsAtSameCA reports whether the next certificate is ordered from the CA of the live one. Only there the CA counts the order as a renewal.
+// renewsAtSameCA reports whether the next certificate is ordered from the CA of the live one. Only there the CA counts the order as a
+// renewal.
 func (s *State) renewsAtSameCA() bool {
 	l := s.Serving.Live
 	return l != nil && (l.Directory == "" || s.Records.Directory == "" || l.Directory == s.Records.Directory)
