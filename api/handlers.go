@@ -195,6 +195,11 @@ func (s *server) rules(r *http.Request) (reply, error) {
 	return ok(map[string]any{"rules": rules}), err
 }
 
+func (s *server) cas(r *http.Request) (reply, error) {
+	cas, err := s.control.CAs(r.Context())
+	return ok(map[string]any{"cas": append([]cert.ConfiguredCA{}, cas...)}), err
+}
+
 // unknown answers requests that no route serves: with the methods that the path knows, if it is one.
 func (s *server) unknown(r *http.Request) (reply, error) {
 	var allowed []string

@@ -43,7 +43,7 @@ func (a *Authority) session(ctx context.Context) (*session, error) {
 		defer cancel()
 		s, err := a.open(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.name(), err)
+			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.DisplayName(), err)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -98,13 +98,13 @@ func (a *Authority) open(ctx context.Context) (*session, error) {
 func (a *Authority) CheckKey(ctx context.Context) error {
 	account, found, err := a.accounts.Account(ctx, a.cfg.Directory)
 	if err != nil {
-		return fmt.Errorf("load the account at %s: %w", a.cfg.name(), err)
+		return fmt.Errorf("load the account at %s: %w", a.cfg.DisplayName(), err)
 	}
 	if !found {
 		return nil
 	}
 	if _, err := a.unseal(account); err != nil {
-		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.name(), err)
+		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.DisplayName(), err)
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (a *Authority) keyID() string { return "account:" + a.cfg.Directory }
 
 func (a *Authority) newSession(key *ecdsa.PrivateKey, accountURL string) *session {
 	return &session{
-		name: a.cfg.name(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
+		name: a.cfg.DisplayName(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
 		key: key, timeout: a.cfg.Timeout, transport: a.transport,
 	}
 }

@@ -87,7 +87,7 @@ func New(cfg Config, accounts Accounts, sealer Sealer, solver Solver, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	log = log.With("ca", cfg.name())
+	log = log.With("ca", cfg.DisplayName())
 	routeLegoLog.Do(func() { legolog.Logger = slog.NewLogLogger(log.Handler(), slog.LevelDebug) })
 	return &Authority{cfg: cfg, accounts: accounts, sealer: sealer, solver: solver, log: log, transport: newTransport(roots)}, nil
 }
@@ -100,6 +100,9 @@ func (a *Authority) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	}
 	return cert.CAIdentity{Name: s.name, Domains: s.issuers, AccountURI: s.accountURL, Directory: a.cfg.Directory}, nil
 }
+
+// Directory is the URL of the CA's ACME directory.
+func (a *Authority) Directory() string { return a.cfg.Directory }
 
 // newTransport returns the transport of all requests to the CA. HTTP/2 and idle connections save a TLS handshake for each request.
 func newTransport(roots *x509.CertPool) *http.Transport {

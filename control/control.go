@@ -28,6 +28,7 @@ type Store interface {
 	Check(ctx context.Context, domainID string) (cert.Diagnosis, error)
 	Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error)
 	Cases(ctx context.Context, f store.CaseFilter) ([]cert.Case, error)
+	ConfiguredCAs(ctx context.Context) ([]cert.ConfiguredCA, error)
 	Touched(ctx context.Context, t calendar.Touched) (int, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)

@@ -190,6 +190,15 @@ func (l *life) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, e
 // TenantSecret is the one that the rows' values are made with.
 func (l *life) TenantSecret(context.Context, string) ([]byte, error) { return secret, nil }
 
+// rowsCA is the test CA under the name of the row's first CA.
+type rowsCA struct {
+	*countedCA
+	l *life
+}
+
+// Identity is that of the row's first CA.
+func (a rowsCA) Identity(ctx context.Context) (cert.CAIdentity, error) { return a.l.Identity(ctx) }
+
 // Identity is that of the row's first CA.
 func (l *life) Identity(context.Context) (cert.CAIdentity, error) {
 	return l.row.question().CAs[0], nil
@@ -246,11 +255,12 @@ func (l *life) run(p parts, now time.Time, state workflows.State, removed time.T
 	env.SetStartTime(now)
 	env.SetTestTimeout(2 * time.Minute)
 	workflows.Register(env)
+	cas := &activities.CAs{List: []activities.CertificateAuthority{rowsCA{p.ca, l}}}
 	activities.Set{
 		DNS: &activities.DNS{
-			Resolver: l, Tenants: l, CA: l, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
+			Resolver: l, Tenants: l, CAs: cas, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
 		},
-		Issuance:     &activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
+		Issuance:     &activities.Issuance{Store: p.db, CAs: cas, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
 		Installation: &activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}},
 		Records:      &activities.Records{Store: namedRun{p.db, uuid.NewString()}, Policy: cert.DefaultPolicy(), Log: quiet},
 	}.Register(env)
