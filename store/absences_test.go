@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
 )
 
 // TestF12_AbsencesHoldForTheirDomainAndTheirTime: for one domain, or for all; the later end of two counts; what has ended is not listed.

@@ -52,7 +52,9 @@ func (p *Prober) askHTTPS(ctx context.Context, t Target, addr netip.Addr) (Addre
 		result.Response, f = p.frontPage(ctx, t, addr)
 		return result, f
 	}
-	found := fmt.Sprintf("issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly))
+	found := fmt.Sprintf(
+		"issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly),
+	)
 	return result, wrong(cert.ServedCertificateWrong, why, stepCertificate).with(found)
 }
 

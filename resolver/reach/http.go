@@ -150,7 +150,9 @@ func (p *Prober) exchange(ctx context.Context, u *url.URL, addresses []netip.Add
 		DisableCompression:     true, // nothing is unpacked, so that nothing small can become big
 		MaxResponseHeaderBytes: maxHeader,
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String(), nil)
+	req, err := http.NewRequestWithContext(
+		ctx, http.MethodGet, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String(), nil,
+	)
 	if err != nil {
 		return nil, &failure{cause: "its address can't be asked for"}
 	}
@@ -248,7 +250,10 @@ func (w *walk) resolve(ctx context.Context, u *url.URL) ([]netip.Addr, *fault) {
 }
 
 func (w *walk) unresolved(host string) *fault {
-	return untold(cert.DNSLookupFailed, "it sends requests on to "+cert.Line(host, maxTold)+", and we got no answer when we asked DNS for the address of that name")
+	return untold(
+		cert.DNSLookupFailed,
+		"it sends requests on to "+cert.Line(host, maxTold)+", and we got no answer when we asked DNS for the address of that name",
+	)
 }
 
 // preferred is the address that a CA asks, and the one that it falls back to.

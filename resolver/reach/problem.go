@@ -49,7 +49,7 @@ const (
 	stepSite = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
 		"mend the web site on that server: its HTTPS is in order."
 	stepEdge      = "There is nothing to change at the DNS provider: {where} is the platform's own, and whoever runs the platform looks after the edge there."
-	stepElsewhere = "Look again in a minute, and from another machine: from this one it can't be told."
+	stepElsewhere = "Check again in a minute, and from another machine: from this one the answer can't be seen."
 
 	stepWait = cert.NothingToDo
 )
