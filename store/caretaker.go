@@ -74,12 +74,12 @@ func (s *Store) Inspect(ctx context.Context, after string, limit int) ([]Inspect
 	return domains, nil
 }
 
-// HasOtherCA reports whether a connected domain is served with a certificate that was ordered at another CA's directory than this one.
-func (s *Store) HasOtherCA(ctx context.Context, directory string) (bool, error) {
+// HasOtherCA reports whether a connected domain is served with a certificate that was ordered at another CA's directory than these.
+func (s *Store) HasOtherCA(ctx context.Context, directories []string) (bool, error) {
 	found, err := one(ctx, s.pool, pgx.RowTo[bool], `
 		SELECT EXISTS (
 			SELECT FROM domains d JOIN certificates c ON c.serial = d.serial
-			WHERE d.removed_at IS NULL AND d.serial <> '' AND c.directory NOT IN ('', $1))`, directory)
+			WHERE d.removed_at IS NULL AND d.serial <> '' AND c.directory <> '' AND c.directory <> ALL ($1))`, directories)
 	if err != nil {
 		return false, fmt.Errorf("find certificates of another CA: %w", err)
 	}
