@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"unicode"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -57,7 +56,7 @@ func reserved(why string) *fault {
 
 // with adds what was seen.
 func (f *fault) with(found string) *fault {
-	f.found = shorten(found, maxTold)
+	f.found = cert.Line(found, maxTold)
 	return f
 }
 
@@ -113,21 +112,6 @@ func list(addresses []netip.Addr) string {
 	default:
 		return strings.Join(told, "")
 	}
-}
-
-// shorten makes text of strangers fit to be shown: printable, and of at most so many characters.
-func shorten(text string, most int) string {
-	kept := make([]rune, 0, min(len(text), most)+1)
-	for _, r := range text {
-		if len(kept) == most {
-			return string(append(kept, '…'))
-		}
-		if !unicode.IsPrint(r) {
-			r = '·'
-		}
-		kept = append(kept, r)
-	}
-	return string(kept)
 }
 
 // withStep replaces what fixes it.

@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"net/url"
+
+	"github.com/evercert/evercert/cert"
 )
 
 // HTTP asks each address of a name for a token, as a CA does for http-01 (RFC 8555 §8.3), and follows redirects as Let's
@@ -27,7 +29,7 @@ func (p *Prober) askHTTP(ctx context.Context, t Target, addr netip.Addr) (Addres
 		if name := cdnIn(w.first.header); name != "" {
 			result.CDN = name
 		}
-		result.Response = &Response{FirstStatus: w.first.status, Server: shorten(w.first.header.Get("Server"), maxTold), Redirects: w.followed}
+		result.Response = &Response{FirstStatus: w.first.status, Server: cert.Line(w.first.header.Get("Server"), maxTold), Redirects: w.followed}
 	}
 	if f != nil {
 		return result, f

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/evercert/evercert/cert"
 )
 
 const challengePath = "/.well-known/acme-challenge/" // RFC 8555 §8.3
@@ -48,5 +50,5 @@ func addressOf(u *url.URL) string {
 	if err != nil {
 		text = told.String()
 	}
-	return shorten(text, maxTold)
+	return cert.Line(text, maxTold)
 }

@@ -24,7 +24,7 @@ func problemOf(alike []AddressResult) cert.Problem {
 	}
 	fill := strings.NewReplacer("{named}", cert.FormName(name), "{name}", cert.Unicode(name), "{where}", list(where))
 	return cert.Problem{
-		Code: f.code, Severity: f.severity, WhoActs: f.who, Found: shorten(strings.Join(found, "; "), maxFound),
+		Code: f.code, Severity: f.severity, WhoActs: f.who, Found: cert.Line(strings.Join(found, "; "), maxFound),
 		Message: f.message(cert.Unicode(name), list(where), alike[0].protocol), Remediation: fill.Replace(f.step),
 	}
 }

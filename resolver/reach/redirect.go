@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/evercert/evercert/cert"
 )
 
 // maxURL bounds the address that a redirect leads to; Let's Encrypt follows paths of up to 2,000 bytes.
@@ -12,7 +14,7 @@ const maxURL = 2000
 // followed are the statuses that a CA may follow (Baseline Requirements §3.2.2.4.19); 303 is none of them.
 var followedStatuses = []int{301, 302, 307, 308}
 
-func quoted(text string) string { return strconv.QuoteToASCII(shorten(text, maxTold)) }
+func quoted(text string) string { return strconv.QuoteToASCII(cert.Line(text, maxTold)) }
 
 // isAddress recognises addresses however they are written; 0x7f.1 and 2130706433 are some to many programs.
 func isAddress(host string) bool {

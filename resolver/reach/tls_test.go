@@ -192,7 +192,7 @@ func TestServedCertificates(t *testing.T) {
 			got := results[0].TLS.Served
 			require.Equal(t, c.want, Served{ForName: got.ForName, Current: got.Current, Chained: got.Chained})
 			require.Len(t, got.Fingerprint, 64)
-			require.Equal(t, c.chain[0].cert.SerialNumber.Text(16), got.Serial)
+			require.Equal(t, cert.SerialOf(c.chain[0].cert), got.Serial)
 			require.Equal(t, c.chain[0].cert.NotAfter, got.NotAfter)
 			require.LessOrEqual(t, len(got.Names), maxServedNames)
 			if c.tells == "" {

@@ -39,7 +39,7 @@ func (w *walk) fetch(ctx context.Context, u *url.URL) (*page, *fault) {
 		if u, f = w.next(got); f != nil {
 			return nil, f
 		}
-		w.followed = append(w.followed, shorten(u.String(), maxTold))
+		w.followed = append(w.followed, cert.Line(u.String(), maxTold))
 	}
 }
 
@@ -103,7 +103,7 @@ func (w *walk) resolve(ctx context.Context, u *url.URL) ([]netip.Addr, *fault) {
 func (w *walk) unresolved(host string) *fault {
 	return unknown(
 		cert.DNSLookupFailed,
-		"it sends requests on to "+shorten(host, maxTold)+", and we got no answer when we asked DNS for the address of that name",
+		"it sends requests on to "+cert.Line(host, maxTold)+", and we got no answer when we asked DNS for the address of that name",
 	)
 }
 
@@ -163,7 +163,8 @@ func (w *walk) refuseTarget(u *url.URL) *fault {
 	case !w.isPort(u.Port()):
 		return w.badRedirect(
 			u,
-			fmt.Sprintf("on port %s; CAs follow to ports %d and %d only", shorten(u.Port(), maxTold), w.prober.cfg.HTTPPort, w.prober.cfg.HTTPSPort),
+			fmt.Sprintf("on port %s; CAs follow to ports %d and %d only",
+				cert.Line(u.Port(), maxTold), w.prober.cfg.HTTPPort, w.prober.cfg.HTTPSPort),
 		)
 	case isAddress(host):
 		return w.badRedirect(u, "which is a bare address, not the name of a host")
