@@ -17,8 +17,10 @@ var columns = []struct {
 	heading string
 	cas     []cert.CAIdentity
 }{
-	{"Let's Encrypt", []cert.CAIdentity{letsEncrypt}},
-	{"Sectigo, ZeroSSL", []cert.CAIdentity{identity("sectigo.com", "comodoca.com"), identity("trust-provider.com")}},
+	{"Let's Encrypt", []cert.CAIdentity{letsEncrypt, identity("another.example", "letsencrypt.org")}},
+	{"Sectigo, ZeroSSL", []cert.CAIdentity{
+		identity("sectigo.com"), identity("comodoca.com"), identity("comodo.com"), identity("usertrust.com"), identity("trust-provider.com"),
+	}},
 	{"DigiCert", []cert.CAIdentity{identity("digicert.com")}},
 	{"other CAs", []cert.CAIdentity{
 		google, identity("ssl.com"), identity("buypass.com"), identity("pebble.letsencrypt.org"), identity("private.example"),
@@ -118,6 +120,7 @@ func requireRemedy(t *testing.T, name string, set Set, request Request) {
 	}
 	if p.Record != nil {
 		require.Equal(t, strings.ToLower(p.Record.Value), p.Record.Value)
+		require.Equal(t, strings.TrimPrefix(name, "*."), p.Record.Hostname)
 		require.Contains(t, p.Remediation, p.Record.Value)
 		set.Records = append(slices.Clone(set.Records), parseRecords(t, p.Record.Value)...)
 	}
