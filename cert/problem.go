@@ -102,7 +102,7 @@ type Problem struct {
 }
 
 // NothingToDo is the remediation of a problem that passes by itself.
-const NothingToDo = "There is nothing for you to do: we look again by ourselves."
+const NothingToDo = "There is nothing for you to do: we check again by ourselves."
 
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }
 

@@ -14,8 +14,10 @@ import (
 )
 
 var (
-	platform = cert.Platform{ValidationZone: "dcv.platform.net", Target: "shops.platform.net", Addresses: []string{"192.0.2.10", "2001:db8::10"}}
-	secret   = []byte("the secret of the tenant in tests")
+	platform = cert.Platform{
+		ValidationZone: "dcv.platform.net", Target: "shops.platform.net", Addresses: []string{"192.0.2.10", "2001:db8::10"},
+	}
+	secret = []byte("the secret of the tenant in tests")
 
 	letsEncrypt = cert.CAIdentity{Name: "letsencrypt", Domains: []string{"letsencrypt.org"}, AccountURI: "https://ca.example/acct/1"}
 	google      = cert.CAIdentity{Name: "google", Domains: []string{"pki.goog"}, AccountURI: "https://gts.example/acct/9"}

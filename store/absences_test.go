@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
 )
 
 // TestF12_AbsencesHoldForTheirDomainAndTheirTime: for one domain, or for all; the later end of two counts; what has ended is not listed.
@@ -57,7 +56,7 @@ func TestF12_TheListOfCAsIsWhatTheNewestWorkerWasStartedWith(t *testing.T) {
 
 	_, err = db.SaveAccount(
 		t.Context(),
-		store.Account{Directory: second.Directory, URL: "https://two.example/account/1", KeyID: "1", SealedKey: []byte{1}},
+		cert.Account{Directory: second.Directory, URL: "https://two.example/account/1", KeyID: "1", SealedKey: []byte{1}},
 	)
 	require.NoError(t, err)
 	refused := cert.Problem{Code: cert.AccountProblem, Message: "new terms", WhoActs: cert.PlatformActs}

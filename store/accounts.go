@@ -11,22 +11,16 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Account is evercert's account at a CA (RFC 8555 §7.1.2).
-type Account struct {
-	Directory string // URL of the CA's directory: one active account each
-	URL       string // of the account, its "kid"
-	Contact   string
-	KeyID     string // under which SealedKey opens
-	SealedKey []byte
-}
-
-// Account returns the active account at a CA, or ErrNotFound.
-func (s *Store) Account(ctx context.Context, directory string) (Account, error) {
-	account, err := one(ctx, s.pool, pgx.RowToStructByName[Account], accountSQL, directory)
-	if err != nil {
-		return Account{}, fmt.Errorf("account at %s: %w", directory, err)
+// Account returns the active account at a CA. found is false where there is none.
+func (s *Store) Account(ctx context.Context, directory string) (account cert.Account, found bool, err error) {
+	account, err = one(ctx, s.pool, pgx.RowToStructByName[cert.Account], accountSQL, directory)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return cert.Account{}, false, nil
+	case err != nil:
+		return cert.Account{}, false, fmt.Errorf("account at %s: %w", directory, err)
 	}
-	return account, nil
+	return account, true, nil
 }
 
 const accountSQL = `
@@ -36,20 +30,20 @@ const accountSQL = `
 
 // SaveAccount stores an account that was just registered. The first write for a directory wins and is returned, so that
 // two workers that registered at the same moment go on with the same account.
-func (s *Store) SaveAccount(ctx context.Context, a Account) (Account, error) {
+func (s *Store) SaveAccount(ctx context.Context, a cert.Account) (cert.Account, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		INSERT INTO acme_accounts (directory, url, contact, key_id, sealed_key)
 		VALUES (@directory, @url, @contact, @key_id, @sealed_key)
 		ON CONFLICT (directory) WHERE state = 'active' DO NOTHING`,
 		pgx.StrictNamedArgs{"directory": a.Directory, "url": a.URL, "contact": a.Contact, "key_id": a.KeyID, "sealed_key": a.SealedKey})
-	var stored Account
+	var stored cert.Account
 	batch.Queue(accountSQL, a.Directory).Query(func(rows pgx.Rows) (err error) {
-		stored, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Account])
+		stored, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[cert.Account])
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return Account{}, fmt.Errorf("save account at %s: %w", a.Directory, err)
+		return cert.Account{}, fmt.Errorf("save account at %s: %w", a.Directory, err)
 	}
 	return stored, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -47,22 +46,6 @@ func (d delegations) DelegationTarget(ctx context.Context, name string) (string,
 	target := d.platform.DelegationTarget(name, secret)
 	d.targets.Add(name, target)
 	return target, nil
-}
-
-// accounts keeps the CA's account, and what the CA reports about it, in the store.
-type accounts struct{ *store.Store }
-
-func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.Store.Account(ctx, directory)
-	if errors.Is(err, store.ErrNotFound) {
-		return ca.Account{}, false, nil
-	}
-	return ca.Account(account), err == nil, err
-}
-
-func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
-	return ca.Account(kept), err
 }
 
 // budgets reserves the limits of an order's CA, from the buckets in the store.

@@ -130,7 +130,7 @@ func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyrin
 	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
 	var all []*ca.Authority
 	for _, settings := range c.CAs {
-		authority, err := ca.New(settings, accounts{db}, keys, solver, log)
+		authority, err := ca.New(settings, db, keys, solver, log)
 		if err != nil {
 			return nil, err
 		}

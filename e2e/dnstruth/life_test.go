@@ -51,7 +51,7 @@ func startParts(t *testing.T) parts {
 	require.NoError(t, err)
 	p.server = catest.New(t)
 	config := ca.Config{Directory: p.server.DirectoryURL, RootPEM: p.server.RootPEM, Name: "Test CA", Timeout: 30 * time.Second}
-	authority, err := ca.New(config, accounts{p.db}, p.keys, noSolver{}, slog.New(slog.DiscardHandler))
+	authority, err := ca.New(config, p.db, p.keys, noSolver{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	p.ca = &countedCA{Authority: authority, orders: map[string]int{}}
 	return p
@@ -111,22 +111,6 @@ func (c *countedCA) ordersFor(d cert.Domain) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.orders[d.Names[0]]
-}
-
-// accounts keeps the CA's account in the store, as the worker does.
-type accounts struct{ *store.Store }
-
-func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.Store.Account(ctx, directory)
-	if errors.Is(err, store.ErrNotFound) {
-		return ca.Account{}, false, nil
-	}
-	return ca.Account(account), err == nil, err
-}
-
-func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
-	return ca.Account(kept), err
 }
 
 // noSolver shows nothing: this CA doesn't look.

@@ -55,7 +55,7 @@ func (b *BogusError) Problem(name string) cert.Problem {
 		Code: cert.DNSSECBogus, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: b.Detail,
 		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers "+
 			"say: %s.", zone, b.Detail),
-		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s mended (sign the zone anew), and at your registrar make the DS "+
+		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s repaired (sign the zone anew), and at your registrar make the DS "+
 			"records those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.", zone),
 	}
 }

@@ -52,7 +52,9 @@ func (p *Prober) askHTTPS(ctx context.Context, t Target, addr netip.Addr) (Addre
 		result.Response, f = p.frontPage(ctx, t, addr)
 		return result, f
 	}
-	found := fmt.Sprintf("issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly))
+	found := fmt.Sprintf(
+		"issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly),
+	)
 	return result, wrong(cert.ServedCertificateWrong, why, stepCertificate).with(found)
 }
 
@@ -63,7 +65,7 @@ func (p *Prober) frontPage(ctx context.Context, t Target, addr netip.Addr) (*Res
 	if got == nil { // a page that breaks off is the site's own affair
 		return nil, failed.noPage()
 	}
-	answered := &Response{FirstStatus: got.status, Status: got.status, Server: shorten(got.header.Get("Server"), maxTold)}
+	answered := &Response{FirstStatus: got.status, Status: got.status, Server: cert.Line(got.header.Get("Server"), maxTold)}
 	if got.status < http.StatusInternalServerError {
 		return answered, nil
 	}
@@ -89,12 +91,12 @@ func (p *Prober) inspect(state tls.ConnectionState, name string) (*Served, strin
 	leaf, others, now := state.PeerCertificates[0], state.PeerCertificates[1:], p.now() // TLS as it is spoken here always has a certificate
 	digest := sha256.Sum256(leaf.Raw)
 	served := &Served{
-		Issuer: issuerOf(leaf), Serial: leaf.SerialNumber.Text(16), Fingerprint: hex.EncodeToString(digest[:]),
+		Issuer: issuerOf(leaf), Serial: cert.SerialOf(leaf), Fingerprint: hex.EncodeToString(digest[:]),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 		ForName: leaf.VerifyHostname(name) == nil, Current: !now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter),
 	}
 	for _, dnsName := range leaf.DNSNames[:min(len(leaf.DNSNames), maxServedNames)] {
-		served.Names = append(served.Names, shorten(dnsName, maxTold))
+		served.Names = append(served.Names, cert.Line(dnsName, maxTold))
 	}
 	intermediates := x509.NewCertPool()
 	for _, other := range others {
@@ -146,5 +148,5 @@ func issuerOf(leaf *x509.Certificate) string {
 	if len(leaf.Issuer.Organization) > 0 && !strings.Contains(name, leaf.Issuer.Organization[0]) {
 		name = strings.TrimSpace(leaf.Issuer.Organization[0] + " " + name)
 	}
-	return shorten(name, maxTold)
+	return cert.Line(name, maxTold)
 }

@@ -44,7 +44,7 @@ func (p *Prober) askHTTP(ctx context.Context, t Target, addr netip.Addr) (Addres
 		if name := cdnIn(w.first.header); name != "" {
 			result.CDN = name
 		}
-		result.Response = &Response{FirstStatus: w.first.status, Server: shorten(w.first.header.Get("Server"), maxTold), Redirects: w.followed}
+		result.Response = &Response{FirstStatus: w.first.status, Server: cert.Line(w.first.header.Get("Server"), maxTold), Redirects: w.followed}
 	}
 	if f != nil {
 		return result, f
@@ -97,7 +97,7 @@ func (w *walk) fetch(ctx context.Context, u *url.URL) (*page, *fault) {
 		if u, f = w.next(got); f != nil {
 			return nil, f
 		}
-		w.followed = append(w.followed, shorten(u.String(), maxTold))
+		w.followed = append(w.followed, cert.Line(u.String(), maxTold))
 	}
 }
 
@@ -150,7 +150,9 @@ func (p *Prober) exchange(ctx context.Context, u *url.URL, addresses []netip.Add
 		DisableCompression:     true, // nothing is unpacked, so that nothing small can become big
 		MaxResponseHeaderBytes: maxHeader,
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String(), nil)
+	req, err := http.NewRequestWithContext(
+		ctx, http.MethodGet, (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String(), nil,
+	)
 	if err != nil {
 		return nil, &failure{cause: "its address can't be asked for"}
 	}
@@ -248,7 +250,10 @@ func (w *walk) resolve(ctx context.Context, u *url.URL) ([]netip.Addr, *fault) {
 }
 
 func (w *walk) unresolved(host string) *fault {
-	return untold(cert.DNSLookupFailed, "it sends requests on to "+shorten(host, maxTold)+", and we got no answer when we asked DNS for the address of that name")
+	return untold(
+		cert.DNSLookupFailed,
+		"it sends requests on to "+cert.Line(host, maxTold)+", and we got no answer when we asked DNS for the address of that name",
+	)
 }
 
 // preferred is the address that a CA asks, and the one that it falls back to.

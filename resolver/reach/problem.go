@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"unicode"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -50,7 +49,7 @@ const (
 	stepSite = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
 		"mend the web site on that server: its HTTPS is in order."
 	stepEdge      = "There is nothing to change at the DNS provider: {where} is the platform's own, and whoever runs the platform looks after the edge there."
-	stepElsewhere = "Look again in a minute, and from another machine: from this one it can't be told."
+	stepElsewhere = "Check again in a minute, and from another machine: from this one the answer can't be seen."
 
 	stepWait = cert.NothingToDo
 )
@@ -73,7 +72,7 @@ func reserved(why string) *fault {
 
 // with adds what was seen.
 func (f *fault) with(found string) *fault {
-	f.found = shorten(found, maxTold)
+	f.found = cert.Line(found, maxTold)
 	return f
 }
 
@@ -130,7 +129,7 @@ func problemOf(alike []AddressResult) cert.Problem {
 	}
 	fill := strings.NewReplacer("{named}", cert.FormName(name), "{name}", cert.Unicode(name), "{where}", list(where))
 	return cert.Problem{
-		Code: f.code, Severity: f.severity, WhoActs: f.who, Found: shorten(strings.Join(found, "; "), maxFound),
+		Code: f.code, Severity: f.severity, WhoActs: f.who, Found: cert.Line(strings.Join(found, "; "), maxFound),
 		Message: f.message(cert.Unicode(name), list(where), alike[0].protocol), Remediation: fill.Replace(f.step),
 	}
 }
@@ -194,19 +193,4 @@ func list(addresses []netip.Addr) string {
 	default:
 		return strings.Join(told, "")
 	}
-}
-
-// shorten makes text of strangers fit to be shown: printable, and of at most so many characters.
-func shorten(text string, most int) string {
-	kept := make([]rune, 0, min(len(text), most)+1)
-	for _, r := range text {
-		if len(kept) == most {
-			return string(append(kept, '…'))
-		}
-		if !unicode.IsPrint(r) {
-			r = '·'
-		}
-		kept = append(kept, r)
-	}
-	return string(kept)
 }

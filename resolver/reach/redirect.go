@@ -59,7 +59,10 @@ func (w *walk) refuseTarget(u *url.URL) *fault {
 		return w.badRedirect(u, "because a slash is missing after the host name in the redirect rule of the web server").
 			mendedBy(stepSlash)
 	case !w.isPort(u.Port()):
-		return w.badRedirect(u, fmt.Sprintf("on port %s; CAs follow to ports %d and %d only", shorten(u.Port(), maxTold), w.prober.cfg.HTTPPort, w.prober.cfg.HTTPSPort))
+		return w.badRedirect(
+			u,
+			fmt.Sprintf("on port %s; CAs follow to ports %d and %d only", cert.Line(u.Port(), maxTold), w.prober.cfg.HTTPPort, w.prober.cfg.HTTPSPort),
+		)
 	case isAddress(host):
 		return w.badRedirect(u, "which is a bare address, not the name of a host")
 	case !isHostname(host):
@@ -70,12 +73,12 @@ func (w *walk) refuseTarget(u *url.URL) *fault {
 }
 
 const (
-	stepSlash = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, end the target of the redirect rule there " +
-		"with a slash, as in \"Redirect / https://{name}/\"."
+	stepSlash = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
+		"end the target of the redirect rule there with a slash, as in \"Redirect / https://{name}/\"."
 	stepPlainHTTP = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
 		"switch TLS (SSL) off for port 80 on that web server; it belongs on port 443."
-	stepFirewall = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, let the ACME protocol through " +
-		"the firewall in front of it; Palo Alto Networks call this application \"acme-protocol\"."
+	stepFirewall = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
+		"let the ACME protocol through the firewall in front of it; Palo Alto Networks call this application \"acme-protocol\"."
 )
 
 func (w *walk) isPort(port string) bool {
@@ -116,10 +119,10 @@ func addressOf(u *url.URL) string {
 	if err != nil {
 		text = told.String()
 	}
-	return shorten(text, maxTold)
+	return cert.Line(text, maxTold)
 }
 
-func quoted(text string) string { return strconv.QuoteToASCII(shorten(text, maxTold)) }
+func quoted(text string) string { return strconv.QuoteToASCII(cert.Line(text, maxTold)) }
 
 func (f *fault) mendedBy(step string) *fault {
 	f.step = step

@@ -202,7 +202,7 @@ func (r Results) differ() (cert.Problem, bool) {
 	}
 	name := r[0].target.Name
 	return cert.Problem{
-		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: shorten(strings.Join(found, "; "), maxFound),
+		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: cert.Line(strings.Join(found, "; "), maxFound),
 		Message: fmt.Sprintf(
 			"The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name),
 		),

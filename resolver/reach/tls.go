@@ -68,7 +68,10 @@ func (p *Prober) askALPN(ctx context.Context, t Target, addr netip.Addr) (Addres
 	case answer == Ignored:
 		return result, wrong(cert.TLSALPNRefused, "the server there answers it as if a browser had asked", stepALPN)
 	default:
-		return result, untold(cert.TLSALPNRefused, "a CA's question over TLS (tls-alpn-01) is refused now, as it is where no CA is expected at the moment and where none ever is")
+		return result, untold(
+			cert.TLSALPNRefused,
+			"a CA's question over TLS (tls-alpn-01) is refused now, as it is where no CA is expected at the moment and where none ever is",
+		)
 	}
 }
 

@@ -8,8 +8,9 @@ const (
 	stepRobots = "At your DNS provider, give {name} the records that we ask for, without a proxy in between. If the proxy must stay, " +
 		"make a rule there that skips the check for robots for the path /.well-known/acme-challenge/."
 	stepUnproxied = "At your DNS provider, switch the proxy off for the record {named} (at Cloudflare: \"DNS only\"), so that it leads to us."
-	stepOrigin    = "At your DNS provider, switch the proxy off for the record {named} (at Cloudflare: \"DNS only\"), or correct the server that the proxy asks."
-	stepParked    = "At your DNS provider, switch off parking or forwarding for {name}, and give it the records that we ask for."
+	stepOrigin    = "At your DNS provider, switch the proxy off for the record {named} (at Cloudflare: \"DNS only\"), " +
+		"or correct the server that the proxy asks."
+	stepParked = "At your DNS provider, switch off parking or forwarding for {name}, and give it the records that we ask for."
 )
 
 // walls are tried in order. Those of letsdebug's checks PortForwarding, BlockedByNginxTestCookie, HttpOnHttpsPort and
@@ -25,8 +26,9 @@ var walls = []wall{
 		},
 	},
 	{
-		cause: "nginx there first checks with a script and a cookie whether a person asks (testcookie), and CAs run no scripts", step: stepTestCookie,
-		body: []string{`src="/aes.js"`, `src="/aes.min.js"`, "var a=toNumbers", "slowAES.decrypt("}, small: true,
+		cause: "nginx there first checks with a script and a cookie whether a person asks (testcookie), and CAs run no scripts",
+		step:  stepTestCookie,
+		body:  []string{`src="/aes.js"`, `src="/aes.min.js"`, "var a=toNumbers", "slowAES.decrypt("}, small: true,
 	},
 	{
 		cause: "what answers is a router or modem, not a web server behind it", step: stepRouter,
@@ -34,7 +36,10 @@ var walls = []wall{
 			"micro_httpd", "cisco-IOS", "LANCOM", "Mini web server 1.0 ZTE", "RomPager", "Allegro-Software-RomPager",
 			"Router Webserver", "Mikrotik HttpProxy",
 		},
-		body: []string{"RouterOS router configuration page", "<title>FRITZ!Box", "LuCI - Lua Configuration Interface", "<title>pfSense - Login", "| OPNsense</title>"},
+		body: []string{
+			"RouterOS router configuration page", "<title>FRITZ!Box", "LuCI - Lua Configuration Interface", "<title>pfSense - Login",
+			"| OPNsense</title>",
+		},
 	},
 	{
 		cause: "a firewall there answers with a page that says \"blocked\"", step: stepFirewall,
@@ -46,12 +51,14 @@ var walls = []wall{
 		},
 	},
 	{
-		cause: "Cloudflare refuses it, because the record of one Cloudflare customer is proxied to the name of another (error 1014)", step: stepUnproxied,
-		body: []string{"error code: 1014", "CNAME Cross-User Banned"}, statuses: []int{403, 409, 530},
+		cause: "Cloudflare refuses it, because the record of one Cloudflare customer is proxied to the name of another (error 1014)",
+		step:  stepUnproxied,
+		body:  []string{"error code: 1014", "CNAME Cross-User Banned"}, statuses: []int{403, 409, 530},
 	},
 	{
-		cause: "Cloudflare refuses it, because the record behind the proxy leads to Cloudflare itself or to a private address (error 1000)", step: stepUnproxied,
-		body: []string{"error code: 1000", "DNS points to prohibited IP"}, statuses: []int{403, 409, 530},
+		cause: "Cloudflare refuses it, because the record behind the proxy leads to Cloudflare itself or to a private address (error 1000)",
+		step:  stepUnproxied,
+		body:  []string{"error code: 1000", "DNS points to prohibited IP"}, statuses: []int{403, 409, 530},
 	},
 	{
 		cause: "Cloudflare answers that the server behind it doesn't", step: stepOrigin,
@@ -107,6 +114,9 @@ var walls = []wall{
 	{
 		cause: "it sends requests on to a login page",
 		host:  []string{"accounts.google.com", "login.microsoftonline.com", "okta.com", "auth0.com", "onelogin.com", "authelia.com"},
-		path:  []string{"/login", "/signin", "/sign-in", "/sign_in", "/users/sign_in", "/wp-login", "/account/login", "/accounts/login", "/auth/login", "/oauth2/start"},
+		path: []string{
+			"/login", "/signin", "/sign-in", "/sign_in", "/users/sign_in", "/wp-login", "/account/login", "/accounts/login", "/auth/login",
+			"/oauth2/start",
+		},
 	},
 }
