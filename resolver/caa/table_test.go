@@ -27,6 +27,17 @@ var columns = []struct {
 	}},
 }
 
+// TestProfilesAreInTheDocument compares how CAs are known with the table in docs/diagnosis.md.
+func TestProfilesAreInTheDocument(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/diagnosis.md")
+	require.NoError(t, err)
+	for i, p := range profiles {
+		require.Contains(t, string(document), "\n| "+columns[i].heading+" | `"+strings.Join(p.issuers, "`, `")+"` | ")
+	}
+	require.Len(t, columns, len(profiles)+1, "all others have one column")
+}
+
 type tableRow struct {
 	name    string
 	records []string
