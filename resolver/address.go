@@ -186,7 +186,8 @@ func addressElsewhere(d destination, found []string) cert.Problem {
 
 func addressElsewhereByWildcard(d destination, found []string) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, d.records[0],
-		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.", cert.Unicode(d.name), wildcardOf(d.name), strings.Join(found, ", ")),
+		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.",
+			cert.Unicode(d.name), wildcardOf(d.name), strings.Join(found, ", ")),
 		toAddAll(d.records))
 }
 

@@ -158,7 +158,8 @@ func tooLongToDelegate(name string) cert.Problem {
 func siteWouldBreak(name, below string, record cert.Record, shown []string) cert.Problem {
 	p := tenantActs(cert.SiteWouldBreak, record,
 		fmt.Sprintf("A wildcard record %s leads the visitors of %s (%s). As soon as there is a record below that name, such as %s, "+
-			"the wildcard answers for it no more, and visitors find nothing.", wildcardOf(name), cert.Unicode(name), strings.Join(shown, ", "), below),
+			"the wildcard answers for it no more, and visitors find nothing.",
+			wildcardOf(name), cert.Unicode(name), strings.Join(shown, ", "), below),
 		fmt.Sprintf("first %s, or one with the value of the wildcard record as long as the site stays where it is; then the others",
 			toAdd(record)))
 	p.Severity, p.Found = cert.Warns, strings.Join(shown, ", ")
