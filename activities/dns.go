@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// keepTimeout limits how long a check waits for the store once it has its verdict.
+	// keepTimeout limits how long a check waits for the store, before it asks DNS and once it has its verdict.
 	keepTimeout = 3 * time.Second
 	// probeLifetime limits how long the edges answer a probe that was not deleted because the process died.
 	probeLifetime = 2 * time.Minute
@@ -29,12 +29,15 @@ type DNS struct {
 		// TenantSecret returns the secret from which a tenant's records are computed. An error means that the database did not answer.
 		TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	}
-	CA interface {
-		// Identity returns what CAA records are compared with. It registers the account if there is none; then the error may be a *cert.Failure.
-		Identity(ctx context.Context) (cert.CAIdentity, error)
+	CAs interface {
+		// Candidates returns who may issue for the domain now, the best first: the CA where the issuance has placed its order, if it has.
+		Candidates(ctx context.Context, domainID, issuance string) ([]cert.CAIdentity, error)
 	}
-	// Checks stores each check for people to read; nil stores none.
+	// Checks stores each check, for people to read and for the next check; nil stores none.
 	Checks interface {
+		// LastAnswers returns what each server showed of the domain's records when it last gave an answer; nothing for a domain that was never
+		// checked. An error means that the database did not answer.
+		LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error)
 		// KeepCheck stores a check as the domain's newest, and returns it with the times of each observation. Storing it again changes nothing.
 		// An error means that the database did not answer.
 		KeepCheck(ctx context.Context, domainID string, d cert.Diagnosis) (cert.Diagnosis, error)
@@ -57,6 +60,8 @@ type CheckRequest struct {
 	cert.Domain
 	// ask the registry too: a renewal is held back when the registration has expired (row B3)
 	Registration bool `json:"registration,omitempty"`
+	// Issuance is the one under way, if one is: its order can be continued only at the CA where it was placed.
+	Issuance string `json:"issuance,omitempty"`
 	// OwnershipOnly checks only whether the tenant's ownership records cover the names. Its result is not stored, because the tenant may be
 	// another than the domain's.
 	OwnershipOnly bool `json:"ownership_only,omitempty"`
@@ -79,18 +84,20 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 		)
 		return compact(diagnosis), leave(err)
 	}
-	authority, err := a.CA.Identity(ctx)
+	cas, err := a.CAs.Candidates(ctx, r.ID, r.Issuance)
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("ask the CA who it is: %w", err))
 	}
 	diagnosis, err := a.diagnose(ctx, cert.Question{
-		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
-		Methods: a.Methods, Registration: r.Registration,
+		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: cas,
+		Methods: a.Methods, Registration: r.Registration, Before: a.before(ctx, r.Domain),
 	})
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
 	}
-	diagnosis.Directory = authority.Directory
+	if p, only := cert.OneCAOnly(diagnosis); only {
+		diagnosis.Problems = append(diagnosis.Problems, p)
+	}
 	diagnosis.CheckedAt = diagnosis.CheckedAt.UTC().Truncate(time.Microsecond) // the precision of the store, since the two are compared
 	a.keep(ctx, r.Domain, diagnosis)
 	return compact(diagnosis), nil
@@ -116,6 +123,21 @@ func (a *DNS) diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, er
 		a.Log.WarnContext(ctx, "a probe was not taken away: it ends by itself", "after", probeLifetime, "error", err)
 	}
 	return diagnosis, err
+}
+
+// before returns what the servers showed at earlier checks. When the store does not answer, servers that are silent now don't count, and
+// the domain is checked all the same.
+func (a *DNS) before(ctx context.Context, d cert.Domain) []cert.LastAnswer {
+	if a.Checks == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	answers, err := a.Checks.LastAnswers(ctx, d.ID)
+	if err != nil {
+		a.Log.WarnContext(ctx, "the checks before could not be read", "hostname", d.Hostname, "error", err)
+	}
+	return answers
 }
 
 // keep stores the check for people to read. The workflow does not need it: when the store does not answer, people don't see the newest

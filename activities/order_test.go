@@ -71,7 +71,7 @@ func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
 	require.Equal(t, "https://ca.example/account/1", o.issuances[issuanceID].AccountURL)
 	require.Equal(t, "https://ca.example/directory", o.issuances[issuanceID].Directory)
 	require.Equal(t, []settled{{issuanceID, true}}, o.settled)
-	require.Equal(t, cert.Reservation{IssuanceID: issuanceID, Tenant: "acme", Names: names, Renewal: true, NotAfter: liveUntil}, o.reserved)
+	require.Equal(t, cert.Reservation{IssuanceID: issuanceID, Directory: "https://ca.example/directory", Tenant: "acme", Names: names, Renewal: true, NotAfter: liveUntil}, o.reserved)
 }
 
 func TestFailedBeforeTheOrderWasSentTheNextRunLooksThenOrdersOnce(t *testing.T) {

@@ -107,6 +107,8 @@ func (o *outside) Certificate(ctx context.Context, serial string) (c cert.Certif
 
 // The CA: it has a list of orders, and a second newOrder makes a second order (as Pebble does, and Boulder does not).
 
+func (o *outside) Directory() string { return "https://ca.example/directory" }
+
 func (o *outside) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	return o.identity, o.do(ctx, "Identity", func() error { return nil })
 }

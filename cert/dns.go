@@ -148,11 +148,19 @@ type RecordChange struct {
 	Found  []string   `json:"found,omitempty"` // what it shows now
 }
 
+// LastAnswer is what a server showed in the place of an expected record when it last gave an answer.
+type LastAnswer struct {
+	Record   Record    `json:"record"`
+	Sighting Sighting  `json:"sighting"`
+	At       time.Time `json:"at"`
+}
+
 // Question is what a diagnosis is asked about.
 type Question struct {
-	Names        []string // A-labels
-	Expected     []Record // for all the names
-	Above        []Record // ownership records above those expected, each of which shows as much for the names below it
+	Names        []string     // A-labels
+	Expected     []Record     // for all the names
+	Above        []Record     // ownership records above those expected, each of which shows as much for the names below it
+	Before       []LastAnswer // of the checks before, for servers that are silent now
 	CAs          []CAIdentity
 	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
 	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do
@@ -345,25 +353,34 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 		if !CanDelegate(name) {
 			continue
 		}
-		records = append(records, Record{
-			Name: DelegationName(name), Type: "CNAME",
-			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation, Hostname: strings.TrimPrefix(name, "*."),
-		})
+		records = append(records, DelegationRecord(name, p.DelegationTarget(name, secret)))
 	}
 	for _, name := range d.Names {
-		if IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)
-			for _, a := range p.Addresses {
-				kind := "A"
-				if strings.Contains(a, ":") {
-					kind = "AAAA"
-				}
-				records = append(records, Record{Name: name, Type: kind, Value: a, Purpose: ForAddress, Hostname: name})
-			}
-			continue
-		}
-		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name})
+		records = append(records, p.AddressRecords(name)...)
 	}
 	return records
+}
+
+// AddressRecords lists the records that lead a name's visitors to the platform: a CNAME; at an apex, which can't hold a CNAME beside its SOA and NS
+// (RFC 1034 §3.6.2), and where the platform has no target, one record for each address.
+func (p Platform) AddressRecords(name string) []Record {
+	if p.Target != "" && !IsApex(name) {
+		return []Record{{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name}}
+	}
+	var records []Record
+	for _, address := range p.Addresses {
+		kind := "A"
+		if strings.Contains(address, ":") {
+			kind = "AAAA"
+		}
+		records = append(records, Record{Name: name, Type: kind, Value: address, Purpose: ForAddress, Hostname: name})
+	}
+	return records
+}
+
+// DelegationRecord is the record that delegates dns-01 for a name to a target. A wildcard shares its base name's.
+func DelegationRecord(name, target string) Record {
+	return Record{Name: DelegationName(name), Type: "CNAME", Value: target, Purpose: ForDelegation, Hostname: strings.TrimPrefix(name, "*.")}
 }
 
 // DelegationTarget is the name under the validation zone that _acme-challenge.NAME is delegated to.

@@ -60,10 +60,11 @@ func newSources(config Config, log *slog.Logger) (*sources, error) {
 
 // gathered is what DNS shows for a question.
 type gathered struct {
-	zones         map[string]zone // by name, without wildcards' labels
-	authoritative []observation   // of the zones' own servers; none where the walk led nowhere
-	recursive     []observation   // of the resolvers
-	walks         bool            // there are root servers to ask
+	zones         map[string]zone   // by name, without wildcards' labels
+	authoritative []observation     // of the zones' own servers; none where the walk led nowhere
+	recursive     []observation     // of the resolvers
+	wildcards     map[string]string // by name, the wildcard record that a record below it would take the name off
+	walks         bool              // there are root servers to ask
 }
 
 // cutOff reports whether the authoritative servers could not be asked from here.
@@ -113,11 +114,21 @@ func (s *sources) gather(ctx context.Context, q cert.Question) gathered {
 	defer end()
 	if walked(g.zones) {
 		g.authoritative = observeAll(limited, lookup.Authoritative(tree, signedZones(g.zones), platformTargets(q)), q)
-		return g
+	} else {
+		g.zones = unwalkedZones(limited, views, q)
+		g.recursive = observeAll(limited, views, q) // what was asked before isn't asked again
 	}
-	g.zones = unwalkedZones(limited, views, q)
-	g.recursive = observeAll(limited, views, q) // what was asked before isn't asked again
+	g.wildcards = wildcards(limited, g.deciding()[0], q)
 	return g
+}
+
+// wildcards asks one view, the first that decides, which names a record below them would take off a wildcard record.
+func wildcards(ctx context.Context, first observation, q cert.Question) map[string]string {
+	on := map[string]string{}
+	for _, name := range q.Names {
+		on[name] = onWildcard(ctx, first, name)
+	}
+	return on
 }
 
 // resolvers returns a view of each of DNS_RESOLVERS.

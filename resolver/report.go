@@ -14,7 +14,7 @@ import (
 // to print.
 func (e *evidence) report(d decision) cert.Diagnosis {
 	report := cert.Diagnosis{
-		CheckedAt: time.Now().UTC(),
+		CheckedAt: time.Now().UTC(), Directory: d.plan.ca.Directory,
 		Verdict:   d.verdict, Ownership: d.ownership, Pointed: d.pointed,
 		Problems: e.problems(d.plan), CAA: e.caaStates(),
 	}

@@ -132,7 +132,9 @@ func (r row) question() cert.Question {
 	names := r.names()
 	d := cert.Domain{ID: "1", Hostname: names[0], Names: names, Tenant: "acme"}
 	_, above := cert.OwnershipRecords(names, d.Tenant, secret)
-	q := cert.Question{Names: names, Expected: r.platform().ExpectedRecords(d, secret), Above: above, CAs: r.cas, Methods: r.methods, Registration: r.registered}
+	q := cert.Question{
+		Names: names, Expected: r.platform().ExpectedRecords(d, secret), Above: above, CAs: r.cas, Methods: r.methods, Registration: r.registered,
+	}
 	if len(q.CAs) == 0 {
 		q.CAs = []cert.CAIdentity{letsEncrypt}
 	}
@@ -159,7 +161,9 @@ func (r row) zones() []dnslab.Zone {
 	}
 	var zones []dnslab.Zone
 	if !r.absent {
-		z := dnslab.Zone{Name: r.domain(), Delegation: r.fill(delegation), On: r.copies(r.text), Signing: r.signing, Tamper: r.tamper, Quirk: r.quirk}
+		z := dnslab.Zone{
+			Name: r.domain(), Delegation: r.fill(delegation), On: r.copies(r.text), Signing: r.signing, Tamper: r.tamper, Quirk: r.quirk,
+		}
 		if r.stale != "" {
 			z.SigningOn = map[string]dnslab.Signing{r.stale: dnslab.Expired}
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
 )
 
@@ -18,10 +19,7 @@ const (
 // RecordText formats a record as in a zone file, without its name and TTL: "TXT \"value\"". Long ones are cut.
 func RecordText(rr dns.RR) string {
 	text := fmt.Sprintf("%s %s", dns.TypeToString[rr.Header().Rrtype], strings.TrimPrefix(rr.String(), rr.Header().String()))
-	if len(text) > maxTextLength {
-		text = text[:maxTextLength] + "…"
-	}
-	return text
+	return cert.Line(text, maxTextLength)
 }
 
 // ServerText formats a name server as people know it: "ns1.example.net (192.0.2.53)".
