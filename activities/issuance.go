@@ -165,7 +165,7 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued
 	}
 	authority, ok := a.CAs.at(r.Directory)
 	if !ok {
-		return cert.Certificate{}, leave(notUsed(r.Directory))
+		return Issued{}, leave(notUsed(r.Directory))
 	}
 	c, err := a.order(ctx, authority, issuance, r)
 	if err != nil {
@@ -182,13 +182,13 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued
 		return Issued{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
 	}
 	a.settle(ctx, issuance, true)
-	return Issued{c, a.window(ctx, c)}, nil
+	return Issued{c, a.window(ctx, authority, c)}, nil
 }
 
 // window asks the CA when it suggests to renew a certificate. Without a suggestion that can be followed the rule of thirds holds (cert.RenewAt).
 // One that says "renew now" of a certificate that was issued a moment ago is not followed: it would lead to one order after the other.
-func (a *Issuance) window(ctx context.Context, c cert.Certificate) cert.Window {
-	s, err := a.CA.RenewalInfo(ctx, c.ChainPEM)
+func (a *Issuance) window(ctx context.Context, at CertificateAuthority, c cert.Certificate) cert.Window {
+	s, err := at.RenewalInfo(ctx, c.ChainPEM)
 	if err != nil {
 		a.Log.Info("the certificate is renewed by the rule of thirds: the CA suggests no time that can be followed", "serial", c.Serial, "reason", err)
 		return cert.Window{}
