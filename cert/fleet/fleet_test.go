@@ -161,7 +161,9 @@ func TestF20_ImpossibleFiguresAreRefused(t *testing.T) {
 		"a lifetime of 0s is under a day":        func(p *fleet.Plan) { p.Lifetime = 0 },
 		"a lifetime of 23h59m59s is under a day": func(p *fleet.Plan) { p.Lifetime = day - time.Second },
 		"Let's Encrypt issues no certificate of more than 90 days on 2026-11-28": func(p *fleet.Plan) { p.Lifetime = 91 * day },
-		"Let's Encrypt issues no certificate of more than 45 days on 2028-02-16": func(p *fleet.Plan) { p.Start = time.Date(2028, 2, 16, 0, 0, 0, 0, time.UTC) },
+		"Let's Encrypt issues no certificate of more than 45 days on 2028-02-16": func(p *fleet.Plan) {
+			p.Start = time.Date(2028, 2, 16, 0, 0, 0, 0, time.UTC)
+		},
 	} {
 		p := small()
 		change(&p)
