@@ -50,6 +50,15 @@ func TestF3_RenewNowIsNotFollowedForACertificateOfThisMoment(t *testing.T) {
 	require.NotZero(t, issued.Window)
 }
 
+func TestF3_AWindowThatHasBegunIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	_, issued := issuedNow(t, 15, 61, func(o *outside) { // the order was left alone for twenty days
+		o.begins = o.begins.AddDate(0, 0, -20)
+		o.suggestion.Window.Start = o.suggestion.Window.Start.AddDate(0, 0, -20)
+	})
+	require.Zero(t, issued.Window)
+}
+
 func TestF3_WithoutRenewalInformationTheCertificateComesAllTheSame(t *testing.T) {
 	t.Parallel()
 	_, issued := issuedNow(t, 59, 61, func(o *outside) { o.breaks(fault{call: "RenewalInfo", err: errors.New("503")}) })

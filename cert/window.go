@@ -47,16 +47,8 @@ func (w Window) Check(notBefore, notAfter time.Time) error {
 func (w Window) Pick(serial string) time.Time {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d %d", serial, w.Start.UnixNano(), w.End.UnixNano())
-	fraction := float64(mixed(h.Sum64())>>11) / (1 << 53)
+	fraction := float64(h.Sum64()>>11) / (1 << 53)
 	return w.Start.Add(time.Duration(fraction * float64(w.End.Sub(w.Start))))
-}
-
-// mixed spreads the bits of a hash (splitmix64): those of FNV that differ for serials which differ in their last character are the low
-// ones.
-func mixed(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // RenewIn is when a certificate is renewed: inside the window that its CA suggests, or else, without one that can be followed, by RenewAt

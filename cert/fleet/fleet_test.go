@@ -87,6 +87,15 @@ func TestF20_AMoveToAnotherAccountLetsCertificatesExpireAndTheSmallestOverrideHe
 	require.Zero(t, run(t, p).Expired)
 }
 
+func TestF20_ACertificateWhosePlaceIsTooLateCountsBeforeItsPlaceHasCome(t *testing.T) {
+	t.Parallel()
+	p := small()
+	p.Connected, p.MoveOn, p.OverrideOrders, p.Days = p.Domains, 5, 1, 50 // 8 orders a day: the last place is 125 days away
+	r := run(t, p)
+	require.Greater(t, r.Expired, r.Counted, "most of them have ordered nothing in these 50 days")
+	require.Greater(t, r.Waiting, 600)
+}
+
 func TestF20_TheSearchFindsTheNumberBelowWhichSomethingExpires(t *testing.T) {
 	t.Parallel()
 	p := small()
