@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -155,7 +156,7 @@ type happening struct {
 	problem  cert.Problem
 	wait     time.Duration // before the next try, when it is not a failure
 	excused  bool          // the next wait counts for no deadline
-	issued   cert.Certificate
+	issued   activities.Issued
 	lacking  []string      // edges that do not serve the certificate
 	caseKind cert.CaseKind // the kind of the case that opens
 	text     string        // for the timeline or the case
