@@ -95,7 +95,7 @@ func TestD5_BrokenRecordsAreNamed(t *testing.T) {
 			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationWrongTarget, cert.DNSNoRecords}, acts: cert.TenantActs, tells: []string{"circle"},
 		},
 		{
-			name: "delegation through nine aliases", zone: undelegate + unpoint + `add _acme-challenge.shop.example.com. 60 CNAME h1.example.com.
+			name: "delegation through twelve aliases", zone: undelegate + unpoint + `add _acme-challenge.shop.example.com. 60 CNAME h1.example.com.
 				add h1.example.com. 60 CNAME h2.example.com.
 				add h2.example.com. 60 CNAME h3.example.com.
 				add h3.example.com. 60 CNAME h4.example.com.
@@ -103,7 +103,10 @@ func TestD5_BrokenRecordsAreNamed(t *testing.T) {
 				add h5.example.com. 60 CNAME h6.example.com.
 				add h6.example.com. 60 CNAME h7.example.com.
 				add h7.example.com. 60 CNAME h8.example.com.
-				add h8.example.com. 60 CNAME $DELEGATION.`,
+				add h8.example.com. 60 CNAME h9.example.com.
+				add h9.example.com. 60 CNAME h10.example.com.
+				add h10.example.com. 60 CNAME h11.example.com.
+				add h11.example.com. 60 CNAME $DELEGATION.`,
 			verdict: cert.Wrong, codes: []cert.Code{cert.DelegationWrongTarget, cert.DNSNoRecords}, acts: cert.TenantActs, tells: []string{"too many names"},
 		},
 		{

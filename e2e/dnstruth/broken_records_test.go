@@ -70,7 +70,7 @@ func brokenRecords() []row {
 			tells: []string{"circle"},
 		},
 		{
-			name: "delegation through nine aliases", text: owned + `_acme-challenge.shop CNAME h1
+			name: "delegation through twelve aliases", text: owned + `_acme-challenge.shop CNAME h1
 h1 CNAME h2
 h2 CNAME h3
 h3 CNAME h4
@@ -78,7 +78,10 @@ h4 CNAME h5
 h5 CNAME h6
 h6 CNAME h7
 h7 CNAME h8
-h8 CNAME $DELEGATION(shop).
+h8 CNAME h9
+h9 CNAME h10
+h10 CNAME h11
+h11 CNAME $DELEGATION(shop).
 `, codes: wrongTarget, tells: []string{"too many names"},
 		},
 		{

@@ -15,7 +15,8 @@ import (
 //
 // The message has the records that the zone can speak for: of the name that was asked about and, in an unsigned zone, of the names in
 // that zone to which aliases lead. Every other name that an alias leads to is a question of its own, to servers of its own zone. A
-// referral comes unchanged and not validated.
+// referral, or another message that is no answer, comes unchanged and not validated: it is Indeterminate, without a fault. The detail of a
+// fault in the answer itself, not in the zone's keys, names the server.
 func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname string, qtype uint16) (*dns.Msg, Validation, error) {
 	m, err := t.Ask(ctx, zone, server, qname, qtype)
 	if err != nil {
@@ -23,7 +24,7 @@ func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname s
 	}
 	name := dns.CanonicalName(qname)
 	if got := understand(m, zone.Name, name); got.kind != answer {
-		return m, Validation{Security: Indeterminate, Zone: zone.Name, Fault: NoAnswer, Detail: "the server gave no answer that could be checked"}, nil
+		return m, Validation{Security: Indeterminate, Zone: zone.Name}, nil
 	}
 	of := t.validate(ctx, zone.cut)
 	v := t.CheckAnswer(of, m)
@@ -34,8 +35,12 @@ func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname s
 			return nil, Validation{}, err
 		}
 		if err == nil && strictlyBelow(zone.Name, at.cut.name) {
-			v = t.CheckAnswer(t.validate(ctx, at.cut), m)
+			of = t.validate(ctx, at.cut)
+			v = t.CheckAnswer(of, m)
 		}
+	}
+	if of.Security == Secure && v.Security == Bogus {
+		v.Detail += ", at " + zone.Servers[server].String()
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, Validation{}, err

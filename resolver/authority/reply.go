@@ -119,15 +119,15 @@ func glueOf(m *dns.Msg, zone string, names []string) map[string][]netip.Addr {
 		if !slices.Contains(names, owner) || !dns.IsSubDomain(zone, owner) || len(glue[owner]) >= maxAddresses {
 			continue
 		}
-		if address := addressOf(rr); address.IsValid() && !slices.Contains(glue[owner], address) {
+		if address := AddressOf(rr); address.IsValid() && !slices.Contains(glue[owner], address) {
 			glue[owner] = append(glue[owner], address)
 		}
 	}
 	return glue
 }
 
-// addressOf is the address in an A or AAAA record; it is not valid for any other.
-func addressOf(rr dns.RR) netip.Addr {
+// AddressOf is the address in an A or AAAA record; it is not valid for any other.
+func AddressOf(rr dns.RR) netip.Addr {
 	var address netip.Addr
 	switch rr := rr.(type) {
 	case *dns.A:

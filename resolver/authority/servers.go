@@ -229,7 +229,7 @@ func (t *Tree) addresses(ctx context.Context, at *cut, q inquiry) found {
 		}
 		var f found
 		for _, rr := range recordsAt(m.Answer, q.name, q.qtype) {
-			if address := addressOf(rr); address.IsValid() && len(f.addresses) < maxAddresses {
+			if address := AddressOf(rr); address.IsValid() && len(f.addresses) < maxAddresses {
 				f.addresses = append(f.addresses, address)
 			}
 		}

@@ -97,7 +97,7 @@ func (t *Tree) descend(ctx context.Context, at *cut, name string, needs *need) (
 func (t *Tree) referred(m *dns.Msg, from *cut, name string) *cut {
 	ns := nameserversOf(m.Ns, name)
 	return remember(t, t.cuts, name, &cut{
-		name: name, parent: from, registry: isRegistry(name),
+		name: name, parent: from, registry: IsRegistry(name),
 		ns: ns, glue: glueOf(m, from.name, ns), proof: proofOf(m.Ns),
 	})
 }
@@ -107,7 +107,7 @@ func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) 
 	if known, ok := recall(t, t.cuts, name); ok {
 		return known, nil
 	}
-	c := &cut{name: name, parent: parent, held: true, registry: isRegistry(name)}
+	c := &cut{name: name, parent: parent, held: true, registry: IsRegistry(name)}
 	m, err := t.query(ctx, parent, inquiry{name: name, qtype: dns.TypeNS, needs: needs, accept: func(m *dns.Msg) error {
 		if !m.Authoritative || len(nameserversOf(m.Answer, name)) == 0 {
 			return errors.New("it has no NS records")
@@ -124,8 +124,8 @@ func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) 
 	return remember(t, t.cuts, name, c), nil
 }
 
-// isRegistry tells whether a zone is above the registered domains. Its servers are many, well kept, and no tenant's business.
-func isRegistry(zone string) bool {
+// IsRegistry reports whether a zone is above the registered domains, by the public suffix list. Its servers are not the tenant's to change.
+func IsRegistry(zone string) bool {
 	return zone == "." || cert.RegisteredDomain(bare(zone)) == bare(zone) && !cert.IsApex(bare(zone))
 }
 

@@ -61,6 +61,10 @@ type Zone struct {
 	DS       []*dns.DS // as they came with the referral, not yet verified; see Tree.CheckZone
 	NXDomain bool      // the name that was asked for doesn't exist in it
 
+	// Undelegated means that the zone is a top-level domain's, and has neither a delegation of the name that was asked for nor records at
+	// it. Some top-level domains, and many suffixes below them, hold records of their customers in their own zone.
+	Undelegated bool
+
 	cut *cut
 }
 
@@ -89,12 +93,33 @@ func (t *Tree) Zone(ctx context.Context, name string) (*Zone, error) {
 		return nil, err
 	}
 	z, err := t.survey(ctx, at.cut)
-	if err != nil || !at.absent {
-		return z, err
+	if err != nil {
+		return nil, err
+	}
+	undelegated, err := t.undelegated(ctx, at, dns.CanonicalName(name))
+	if err != nil {
+		return nil, err
 	}
 	here := *z
-	here.NXDomain = true
+	here.NXDomain, here.Undelegated = at.absent, undelegated
 	return &here, nil
+}
+
+// undelegated is Zone.Undelegated for a name. A name without records exists in a top-level domain's zone where glue is left over below it.
+func (t *Tree) undelegated(ctx context.Context, at place, name string) (bool, error) {
+	switch labels := dns.CountLabel(at.cut.name); {
+	case labels > 1 || at.cut.name == name:
+		return false, nil
+	case labels == 0 || at.absent: // nobody but top-level domains has records in the root zone
+		return true, nil
+	}
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX} {
+		m, err := t.query(ctx, at.cut, inquiry{name: name, qtype: qtype})
+		if err != nil || len(m.Answer) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // survey asks all servers of a zone, and one of them for its NS records.

@@ -6,10 +6,13 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/resolver/authority"
 )
 
-// MaxAliases is the number of CNAME records that are followed from one name. Resolvers give up after 8 to 16.
-const MaxAliases = 8
+// MaxAliases is the number of CNAME records that are followed from one name: as many as the resolvers of CAs follow, which are Unbound
+// and BIND for the most part (max-query-restarts is 11 in both).
+const MaxAliases = 11
 
 // Answer is what a View shows for a name and a type, with CNAME records followed.
 type Answer struct {
@@ -75,15 +78,8 @@ type Addresses struct{ A, AAAA Answer }
 func (a Addresses) All() []netip.Addr {
 	var found []netip.Addr
 	for _, rr := range slices.Concat(a.A.Records, a.AAAA.Records) {
-		var ip []byte
-		switch rr := rr.(type) {
-		case *dns.A:
-			ip = rr.A
-		case *dns.AAAA:
-			ip = rr.AAAA
-		}
-		if address, ok := netip.AddrFromSlice(ip); ok {
-			found = append(found, address.Unmap())
+		if address := authority.AddressOf(rr); address.IsValid() {
+			found = append(found, address)
 		}
 	}
 	return found
