@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// keepTimeout limits how long a check waits for the store once it has its verdict.
+	// keepTimeout limits how long a check waits for the store, before it asks DNS and once it has its verdict.
 	keepTimeout = 3 * time.Second
 	// probeLifetime limits how long the edges answer a probe that was not deleted because the process died.
 	probeLifetime = 2 * time.Minute
@@ -33,8 +33,11 @@ type DNS struct {
 		// Identity returns what CAA records are compared with. It registers the account if there is none; then the error may be a *cert.Failure.
 		Identity(ctx context.Context) (cert.CAIdentity, error)
 	}
-	// Checks stores each check for people to read; nil stores none.
+	// Checks stores each check, for people to read and for the next check; nil stores none.
 	Checks interface {
+		// LastAnswers returns what each server showed of the domain's records when it last gave an answer; nothing for a domain that was never
+		// checked. An error means that the database did not answer.
+		LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error)
 		// KeepCheck stores a check as the domain's newest, and returns it with the times of each observation. Storing it again changes nothing.
 		// An error means that the database did not answer.
 		KeepCheck(ctx context.Context, domainID string, d cert.Diagnosis) (cert.Diagnosis, error)
@@ -85,7 +88,7 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 	}
 	diagnosis, err := a.diagnose(ctx, cert.Question{
 		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
-		Methods: a.Methods, Registration: r.Registration,
+		Methods: a.Methods, Registration: r.Registration, Before: a.before(ctx, r.Domain),
 	})
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
@@ -116,6 +119,21 @@ func (a *DNS) diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, er
 		a.Log.WarnContext(ctx, "a probe was not taken away: it ends by itself", "after", probeLifetime, "error", err)
 	}
 	return diagnosis, err
+}
+
+// before returns what the servers showed at earlier checks. When the store does not answer, servers that are silent now don't count, and
+// the domain is checked all the same.
+func (a *DNS) before(ctx context.Context, d cert.Domain) []cert.LastAnswer {
+	if a.Checks == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
+	defer cancel()
+	answers, err := a.Checks.LastAnswers(ctx, d.ID)
+	if err != nil {
+		a.Log.WarnContext(ctx, "the checks before could not be read", "hostname", d.Hostname, "error", err)
+	}
+	return answers
 }
 
 // keep stores the check for people to read. The workflow does not need it: when the store does not answer, people don't see the newest

@@ -24,6 +24,7 @@ type zone struct {
 	fails     map[string]error // by the name of the call
 	questions []cert.Question
 	kept      []cert.Diagnosis
+	before    []cert.LastAnswer
 	tokens    map[string]string // tokens that edges answer now
 	served    []string          // what the edges answered during the resolver's check
 	ttl       time.Duration
@@ -52,6 +53,13 @@ func (z *zone) KeepCheck(_ context.Context, id string, d cert.Diagnosis) (cert.D
 	}
 	z.kept = append(z.kept, d)
 	return d, z.fails["KeepCheck"]
+}
+
+func (z *zone) LastAnswers(_ context.Context, id string) ([]cert.LastAnswer, error) {
+	if id != domainID {
+		return nil, errors.New("another domain")
+	}
+	return z.before, z.fails["LastAnswers"]
 }
 
 func (z *zone) PutHTTPToken(_ context.Context, token, keyAuthorization string, ttl time.Duration) error {
@@ -146,6 +154,20 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 	_, err = z.check(t, renewal)
 	require.NoError(t, err)
 	require.True(t, z.questions[1].Registration)
+}
+
+func TestD4_ACheckKnowsWhatServersShowedBefore(t *testing.T) {
+	t.Parallel()
+	z := &zone{answers: []cert.Diagnosis{whole}, before: []cert.LastAnswer{{Sighting: cert.Sighting{Server: "ns1", Verdict: cert.Wrong}, At: noon}}}
+	_, err := z.check(t, shop)
+	require.NoError(t, err)
+	require.Equal(t, z.before, z.questions[0].Before)
+
+	unread := &zone{answers: []cert.Diagnosis{whole}, fails: map[string]error{"LastAnswers": errLost}}
+	_, err = unread.check(t, shop)
+	require.NoError(t, err, "a store that doesn't answer keeps nobody from a check")
+	require.Empty(t, unread.questions[0].Before)
+	require.Contains(t, unread.text.String(), "could not be read")
 }
 
 func TestACheckThatCannotBeKeptIsACheckAllTheSame(t *testing.T) {

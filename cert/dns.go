@@ -148,11 +148,19 @@ type RecordChange struct {
 	Found  []string   `json:"found,omitempty"` // what it shows now
 }
 
+// LastAnswer is what a server showed in the place of an expected record when it last gave an answer.
+type LastAnswer struct {
+	Record   Record    `json:"record"`
+	Sighting Sighting  `json:"sighting"`
+	At       time.Time `json:"at"`
+}
+
 // Question is what a diagnosis is asked about.
 type Question struct {
-	Names        []string // A-labels
-	Expected     []Record // for all the names
-	Above        []Record // ownership records above those expected, each of which shows as much for the names below it
+	Names        []string     // A-labels
+	Expected     []Record     // for all the names
+	Above        []Record     // ownership records above those expected, each of which shows as much for the names below it
+	Before       []LastAnswer // of the checks before, for servers that are silent now
 	CAs          []CAIdentity
 	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
 	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do

@@ -29,6 +29,8 @@ const (
 	DelegationMissing      Code = "delegation_missing"
 	DelegationWrongTarget  Code = "delegation_wrong_target"
 	DelegationDoubledName  Code = "delegation_doubled_name"
+	RivalDelegation        Code = "rival_delegation" // another service gets certificates by the record that we ask for
+	SiteWouldBreak         Code = "site_would_break" // a record that we ask for takes the site down, unless another is added first
 	ProxiedByCDN           Code = "proxied_by_cdn"
 	ReservedAddress        Code = "reserved_address"
 	IPv6Unreachable        Code = "ipv6_unreachable"

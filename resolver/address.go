@@ -14,30 +14,6 @@ import (
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// destination is what the address records of a name must lead to.
-type destination struct {
-	name    string
-	records []cert.Record // those expected for this name: one CNAME, or A and AAAA
-	targets []string      // every name that tenants' CNAMEs lead to; addresses equal to theirs are right, too
-}
-
-// destinationOf collects from the question where a name must lead.
-func destinationOf(q cert.Question, name string) destination {
-	d := destination{name: name}
-	for _, want := range q.Expected {
-		if want.Purpose != cert.ForAddress {
-			continue
-		}
-		if want.Type == "CNAME" && !slices.Contains(d.targets, want.Value) {
-			d.targets = append(d.targets, want.Value)
-		}
-		if want.Name == name {
-			d.records = append(d.records, want)
-		}
-	}
-	return d
-}
-
 // addressFinding is what a server shows of a name's addresses.
 type addressFinding struct {
 	finding              // of the name as a whole
@@ -91,10 +67,20 @@ func noAddressFinding(ctx context.Context, v *lookup.View, d destination, shown 
 	case fault != nil:
 		return addressBehindFault(ctx, v, d, fault)
 	case len(found) > 0:
-		return wrong(found, addressElsewhere(d, found))
+		return elsewhere(ctx, v, d, found)
+	case !shown.A.Absent && wildcardBeside(ctx, v, d.name):
+		return wrong(nil, addressTakenOffWildcard(d))
 	default:
 		return wrong(nil, addressMissing(d))
 	}
+}
+
+// elsewhere is the finding of a name that leads to others than the platform, by records of its own or by a wildcard record.
+func elsewhere(ctx context.Context, v *lookup.View, d destination, found []string) finding {
+	if addressFromWildcard(ctx, v, d.name, found) {
+		return wrong(found, addressElsewhereByWildcard(d, found))
+	}
+	return wrong(found, addressElsewhere(d, found))
 }
 
 // compareAddresses decides by the addresses: all of them must be the platform's. Where its target could not be looked up, the finding is
@@ -113,9 +99,11 @@ func compareAddresses(ctx context.Context, v *lookup.View, d destination, shown 
 	case err != nil:
 		return addressFinding{finding: unanswered(d.name, nil, err)}
 	case len(strays) < len(addresses):
-		return d.byRecord(wrong(found, addressConflict(d, strays)), addresses)
+		f := wrong(found, addressConflict(d, strays))
+		f.strays = strays
+		return d.byRecord(f, addresses)
 	default:
-		return addressFinding{finding: wrong(found, addressElsewhere(d, found))}
+		return addressFinding{finding: elsewhere(ctx, v, d, found)}
 	}
 }
 
@@ -160,20 +148,6 @@ func targetAddresses(ctx context.Context, v *lookup.View, targets []string) ([]n
 	return found, fault
 }
 
-func (d destination) expectsAlias() bool {
-	return slices.ContainsFunc(d.records, func(r cert.Record) bool { return r.Type == "CNAME" })
-}
-
-func (d destination) expectedAddresses() []netip.Addr {
-	var expected []netip.Addr
-	for _, want := range d.records {
-		if a, err := netip.ParseAddr(want.Value); err == nil {
-			expected = append(expected, a.Unmap())
-		}
-	}
-	return expected
-}
-
 // byRecord separates the expected addresses that are there from those that are not, unless what was found are addresses of a target.
 func (d destination) byRecord(f finding, found []netip.Addr) addressFinding {
 	expected := d.expectedAddresses()
@@ -201,19 +175,34 @@ func addressText(addresses []netip.Addr) string {
 
 func addressMissing(d destination) cert.Problem {
 	return tenantActs(cert.DNSNoRecords, d.records[0],
-		fmt.Sprintf("%s has no address, so visitors can't reach it.", cert.Unicode(d.name)), d.toAdd())
+		fmt.Sprintf("%s has no address, so visitors can't reach it.", cert.Unicode(d.name)), toAddAll(d.records))
 }
 
 func addressElsewhere(d destination, found []string) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, d.records[0],
 		fmt.Sprintf("%s leads somewhere else: %s.", cert.Unicode(d.name), strings.Join(found, ", ")),
-		fmt.Sprintf("delete the records %s of type A, AAAA and CNAME, then %s", cert.FormName(d.name), d.toAdd()))
+		fmt.Sprintf("delete the records %s of type A, AAAA and CNAME, then %s", cert.FormName(d.name), toAddAll(d.records)))
+}
+
+func addressElsewhereByWildcard(d destination, found []string) cert.Problem {
+	return tenantActs(cert.DNSWrongTarget, d.records[0],
+		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.", cert.Unicode(d.name), wildcardOf(d.name), strings.Join(found, ", ")),
+		toAddAll(d.records))
+}
+
+// addressTakenOffWildcard is the problem of a name that a wildcard record would answer for, if there were no records below the name (RFC
+// 4592 §2.2.2).
+func addressTakenOffWildcard(d destination) cert.Problem {
+	return tenantActs(cert.DNSNoRecords, d.records[0],
+		fmt.Sprintf("%s has no address, so visitors can't reach it: because there are records below it, the wildcard record %s "+
+			"answers for it no more.",
+			cert.Unicode(d.name), wildcardOf(d.name)), toAddAll(d.records))
 }
 
 func addressEndless(d destination) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, d.records[0],
 		fmt.Sprintf("The CNAME record of %s leads in a circle or through too many names, so visitors can't reach it.", cert.Unicode(d.name)),
-		fmt.Sprintf("delete the CNAME record %s, then %s", cert.FormName(d.name), d.toAdd()))
+		fmt.Sprintf("delete the CNAME record %s, then %s", cert.FormName(d.name), toAddAll(d.records)))
 }
 
 func addressConflict(d destination, strays []netip.Addr) cert.Problem {
@@ -225,12 +214,4 @@ func addressConflict(d destination, strays []netip.Addr) cert.Problem {
 func targetSilent(d destination, fault error) cert.Problem {
 	return waiting(
 		fmt.Sprintf("Your record for %s is right, but the platform's own name that it leads to has no address now.", cert.Unicode(d.name)), fault)
-}
-
-func (d destination) toAdd() string {
-	steps := make([]string, len(d.records))
-	for i, want := range d.records {
-		steps[i] = toAdd(want)
-	}
-	return strings.Join(steps, ", and ")
 }

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/evercert/evercert/cert"
 )
@@ -23,6 +24,26 @@ func toAdd(want cert.Record) string {
 		article = "an"
 	}
 	return fmt.Sprintf("add %s %s record %s with the value %s", article, want.Type, cert.FormName(want.Name), want.Value)
+}
+
+// toAddAll formats the step that adds several records.
+func toAddAll(records []cert.Record) string {
+	steps := make([]string, len(records))
+	for i, want := range records {
+		steps[i] = toAdd(want)
+	}
+	return strings.Join(steps, ", and ")
+}
+
+// defaultMethods are those of a question that names none.
+var defaultMethods = []cert.Method{cert.DNS01, cert.HTTP01}
+
+// methodsOf returns the validation methods that may be chosen.
+func methodsOf(q cert.Question) []cert.Method {
+	if len(q.Methods) == 0 {
+		return defaultMethods
+	}
+	return q.Methods
 }
 
 // addedTwice ends the message about a record at one of the doubledNames, which is its argument.

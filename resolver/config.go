@@ -28,6 +28,8 @@ type Config struct {
 	QueryTimeout time.Duration `env:"DNS_TIMEOUT" envDefault:"2s" doc:"for one query to one server"`
 	// CheckTimeout does not include registries and web servers, which are asked after it.
 	CheckTimeout time.Duration `env:"DNS_CHECK_TIMEOUT" envDefault:"5s" doc:"for the DNS of one domain; the rest is unknown then"`
+	// SilentWait ends the memory of a server that is gone: it is three checks at the usual pace, and most outages are shorter.
+	SilentWait time.Duration `env:"DNS_SILENT_WAIT" envDefault:"6h" doc:"how long a silent server that last showed a wrong record counts"`
 	// RequireOwnership is what keeps a name from whoever connects it first.
 	RequireOwnership bool `env:"REQUIRE_OWNERSHIP" envDefault:"true" doc:"whether the ownership TXT record must be there before an order"`
 	// HostedNameservers are set where tenants must host their DNS with the platform.
@@ -82,6 +84,9 @@ func (c Config) Validate() error {
 	}
 	if c.ProbeTimeout < 0 {
 		faults = append(faults, fmt.Errorf("PROBE_TIMEOUT is %s; it expects a duration such as 5s, or 0s to ask no web servers", c.ProbeTimeout))
+	}
+	if c.SilentWait < 0 {
+		faults = append(faults, fmt.Errorf("DNS_SILENT_WAIT is %s; it expects a duration such as 6h, or 0s for no wait", c.SilentWait))
 	}
 	if c.QueryTimeout <= 0 {
 		faults = append(faults, fmt.Errorf("DNS_TIMEOUT is %s; it expects more than nothing, such as 2s", c.QueryTimeout))

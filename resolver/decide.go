@@ -5,6 +5,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/caa"
+	"github.com/evercert/evercert/resolver/reach"
 )
 
 // decision is the conclusion from the evidence: whether an order placed now will succeed, and how.
@@ -151,7 +152,7 @@ func (e *evidence) provable(n *nameEvidence, m cert.Method) cert.Verdict {
 	case strings.HasPrefix(n.name, "*."):
 		return cert.Wrong // only DNS shows control over all names below (Baseline Requirements §3.2.2.4.19 and §3.2.2.4.20)
 	case m == cert.HTTP01 && len(n.web.http) > 0:
-		return n.pointed.usable.Worse(n.web.http.Verdict())
+		return n.led(n.web.http).Worse(n.web.http.Verdict())
 	case m == cert.TLSALPN01:
 		return e.provableByTLS(n)
 	default:
@@ -175,7 +176,7 @@ func (e *evidence) provableByDNS(n *nameEvidence) cert.Verdict {
 // edge speaks the protocol only while a challenge is open. A CDN ends the connection that the CA makes (RFC 8737 §3), so that the
 // challenge never gets here.
 func (e *evidence) provableByTLS(n *nameEvidence) cert.Verdict {
-	led := n.pointed.usable == cert.OK
+	led := n.led(n.web.alpn) == cert.OK
 	switch {
 	case (e.unconnected() || led) && len(n.web.alpn) > 0:
 		if v := n.web.alpn.Verdict(); v == cert.Wrong || e.unconnected() || !n.web.alpn.AnswersTLS() {
@@ -187,6 +188,14 @@ func (e *evidence) provableByTLS(n *nameEvidence) cert.Verdict {
 	default:
 		return n.pointed.usable
 	}
+}
+
+// led decides whether the CA is led to the platform by the addresses that it asks: it does without some of those that lead elsewhere.
+func (n *nameEvidence) led(answers reach.Results) cert.Verdict {
+	if len(n.pointed.strays) > 0 && answers.PassesOver(n.pointed.strays) {
+		return cert.OK
+	}
+	return n.pointed.usable
 }
 
 // permitted decides whether CAA records let the CA issue. With no CA in the question, CAA is left out.

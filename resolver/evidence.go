@@ -28,6 +28,7 @@ type recordEvidence struct {
 type nameEvidence struct {
 	name       string        // in A-labels; a wildcard begins with "*."
 	zone       zone          // that the name is in
+	wildcard   bool          // a wildcard record answers for its addresses, and would not once a record below the name is added
 	expected   bool          // address records of the name are expected
 	pointed    finding       // whether visitors are led to the platform
 	challenge  finding       // whether a CA could look up its _acme-challenge name; only where no records are expected
@@ -58,15 +59,7 @@ func (w webAnswers) problems() []cert.Problem {
 // unconnected reports whether no record is expected: the question is about a domain that isn't connected.
 func (e *evidence) unconnected() bool { return len(e.question.Expected) == 0 }
 
-// defaultMethods are those of a question that names none.
-var defaultMethods = []cert.Method{cert.DNS01, cert.HTTP01}
-
-func (e *evidence) methods() []cert.Method {
-	if len(e.question.Methods) == 0 {
-		return defaultMethods
-	}
-	return e.question.Methods
-}
+func (e *evidence) methods() []cert.Method { return methodsOf(e.question) }
 
 func (e *evidence) allows(m cert.Method) bool { return slices.Contains(e.methods(), m) }
 

@@ -3,6 +3,7 @@ package resolver
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ type finding struct {
 	found   []string     // as in a zone file: "CNAME other.example"
 	problem cert.Problem // why it isn't usable; without a code when there is nothing to report
 	fault   string       // why no answer came
+	strays  []netip.Addr // of a name that leads here: its addresses that are not the platform's, and why it isn't usable
 }
 
 func right(found []string) finding {
@@ -39,6 +41,11 @@ func unanswered(name string, found []string, err error) finding {
 		return f
 	}
 	f.problem = waiting(fmt.Sprintf("We could not check the DNS records of %s: no answer came.", cert.Unicode(name)), err)
+	if server, ok := errors.AsType[*lookup.ServerError](err); ok {
+		f.problem.Message = fmt.Sprintf("We could not check the DNS records of %s: no answer to the question for %s came from %s.",
+			cert.Unicode(name), server.Asked, server.Servers())
+		f.problem.Remediation += " If it lasts for hours, ask whoever runs that server."
+	}
 	return f
 }
 
@@ -93,11 +100,24 @@ func merge(findings []finding) finding {
 	if m.usable == cert.OK {
 		return m
 	}
+	m.strays = commonStrays(same)
 	m.problem = clearest(same)
 	if m.usable == cert.Wrong && slices.Contains(usables, cert.OK) && m.problem.Code != cert.DNSSECBogus {
 		m.problem = notYetEverywhere(m.problem)
 	}
 	return m
+}
+
+// commonStrays returns the stray addresses of all servers; none where a server has another reason than those.
+func commonStrays(same []finding) []netip.Addr {
+	var strays []netip.Addr
+	for _, f := range same {
+		if len(f.strays) == 0 {
+			return nil
+		}
+		strays = append(strays, f.strays...)
+	}
+	return strays
 }
 
 // clearest returns the first problem that has something found, or else the first; with the reasons of all servers where none answered.

@@ -63,6 +63,7 @@ type gathered struct {
 	zones         map[string]zone // by name, without wildcards' labels
 	authoritative []observation   // of the zones' own servers; none where the walk led nowhere
 	recursive     []observation   // of the resolvers
+	wildcards     map[string]bool // the names that a record below would take off a wildcard record
 	walks         bool            // there are root servers to ask
 }
 
@@ -113,11 +114,21 @@ func (s *sources) gather(ctx context.Context, q cert.Question) gathered {
 	defer end()
 	if walked(g.zones) {
 		g.authoritative = observeAll(limited, lookup.Authoritative(tree, foundZones(g.zones), platformTargets(q)), q)
-		return g
+	} else {
+		g.zones = unwalkedZones(limited, views, q)
+		g.recursive = observeAll(limited, views, q) // what was asked before isn't asked again
 	}
-	g.zones = unwalkedZones(limited, views, q)
-	g.recursive = observeAll(limited, views, q) // what was asked before isn't asked again
+	g.wildcards = wildcards(limited, g.deciding()[0], q)
 	return g
+}
+
+// wildcards asks one view, the first that decides, which names a record below them would take off a wildcard record.
+func wildcards(ctx context.Context, first observation, q cert.Question) map[string]bool {
+	on := map[string]bool{}
+	for _, name := range q.Names {
+		on[name] = onWildcard(ctx, first, name)
+	}
+	return on
 }
 
 // resolvers returns a view of each of DNS_RESOLVERS.

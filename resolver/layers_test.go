@@ -26,12 +26,12 @@ const maxLayers = 6
 // and no two files use each other. A method or field is a definition of the file that it stands in. A file that uses no other stands in the
 // first layer; any other stands one above the highest that it uses.
 //
-// Each package is counted by itself, because a package is used by its exported names and needn't be read for that. Packages are ordered by the
-// compiler: imports make no circles.
+// Each package is counted by itself, because a package is used by its exported names and need not be read for that. Packages are ordered
+// by the compiler: imports make no circles.
 func TestA9_FilesStandInLayers(t *testing.T) {
 	t.Parallel()
 	exports := exportData(t)
-	for _, dir := range []string{".", "lookup", "caa"} {
+	for _, dir := range []string{".", "lookup", "caa", "guard", "registration"} {
 		t.Run(dir, func(t *testing.T) {
 			uses := usesOf(t, dir, exports)
 			layers := map[string]int{}

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/evercert/evercert/cert"
@@ -46,7 +47,7 @@ func observe(ctx context.Context, v *lookup.View, q cert.Question) observation {
 		case cert.ForOwnership:
 			wg.Go(func() { *o.records[want] = checkOwnership(ctx, v, want, q) })
 		case cert.ForDelegation:
-			wg.Go(func() { *o.records[want] = checkDelegation(ctx, v, want) })
+			wg.Go(func() { *o.records[want] = checkDelegation(ctx, v, want, q) })
 		case cert.ForAddress: // below, with its name
 		}
 	}
@@ -75,4 +76,24 @@ func observe(ctx context.Context, v *lookup.View, q cert.Question) observation {
 	}
 	wg.Wait()
 	return o
+}
+
+// onWildcard reports whether a wildcard record answers for the addresses of a name, and would do so no more once there is a record below
+// the name (RFC 4592 §2.2.2: the name then exists, with no records). It asks only where such a record is to be added.
+func onWildcard(ctx context.Context, o observation, name string) bool {
+	if strings.HasPrefix(name, "*.") || name == cert.RegisteredDomain(name) || len(o.names[name].pointed.found) == 0 || !o.lacksBelow(name) {
+		return false
+	}
+	shown, below := o.view.LookupAddresses(ctx, name), o.view.LookupAddresses(ctx, o.view.Below(name))
+	return below.Err() == nil && len(below.Text()) > 0 && sameTexts(below.Text(), shown.Text())
+}
+
+// lacksBelow reports whether a record is expected below a name and isn't there.
+func (o observation) lacksBelow(name string) bool {
+	for want, f := range o.records {
+		if isBelow(want.Name, name) && f.record == cert.Wrong {
+			return true
+		}
+	}
+	return false
 }

@@ -32,14 +32,18 @@ func checkOwnership(ctx context.Context, v *lookup.View, want cert.Record, q cer
 	case fault != nil:
 		return unanswered(want.Hostname, nil, fault)
 	}
-	if other := otherName(a, q); other != "" {
+	other := otherName(a, q)
+	switch {
+	case other == "" && !isOwnership(a):
+	case fromWildcard(ctx, v, a, dns.TypeTXT): // there is no record at the name to change
+		return wrong(a.Text(), ownershipMissing(want, above))
+	case other != "":
 		return wrong(a.Text(), ownershipOfOtherName(want, other))
-	}
-	if isOwnership(a) {
+	default:
 		return wrong(a.Text(), ownershipMismatch(want))
 	}
 	for _, name := range doubledNames(want) {
-		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) {
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) && !fromWildcard(ctx, v, doubled, dns.TypeTXT) {
 			return wrong([]string{name + " " + lookup.RecordText(doubled.Records[0])}, ownershipDoubled(want, name))
 		}
 	}
@@ -59,18 +63,22 @@ func recordsAbove(want cert.Record, q cert.Question) []cert.Record {
 
 // shownAbove asks for all of the records at once. It returns the nearest that is there, or why one of them could not be looked up.
 func shownAbove(ctx context.Context, v *lookup.View, above []cert.Record) (shown []string, fault error) {
-	answers := make([]lookup.Answer, len(above))
+	type place struct {
+		record cert.Record
+		answer lookup.Answer
+	}
+	places := make([]place, len(above))
 	var wg sync.WaitGroup
 	for i, r := range above {
-		wg.Go(func() { answers[i] = v.Lookup(ctx, r.Name, dns.TypeTXT) })
+		wg.Go(func() { places[i] = place{r, v.Lookup(ctx, r.Name, dns.TypeTXT)} })
 	}
 	wg.Wait()
-	for i, r := range above {
-		if answers[i].Err == nil && answers[i].HasText(r.Value) {
-			return []string{fmt.Sprintf("%s TXT %q", r.Name, r.Value)}, nil
+	for _, p := range places {
+		if p.answer.Err == nil && p.answer.HasText(p.record.Value) {
+			return []string{fmt.Sprintf("%s TXT %q", p.record.Name, p.record.Value)}, nil
 		}
 		if fault == nil {
-			fault = answers[i].Err
+			fault = p.answer.Err
 		}
 	}
 	return nil, fault

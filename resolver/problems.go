@@ -26,11 +26,12 @@ func (e *evidence) problems(p plan) []cert.Problem {
 		switch {
 		case n.zone.broken():
 		case n.verdict == cert.OK:
-			e.addWarnings(&l, n)
+			e.addWarnings(&l, n, p.ca)
 		default:
 			e.addObstacles(&l, n, p.ca)
 		}
 	}
+	e.addWildcards(&l)
 	if e.cutOff {
 		l.add(cutOff)
 	}
@@ -45,6 +46,19 @@ func (e *evidence) problems(p plan) []cert.Problem {
 	return l.problems
 }
 
+// addWildcards warns where a record that a problem asks for would take a name off the wildcard record that leads its visitors.
+func (e *evidence) addWildcards(l *problemList) {
+	for _, n := range e.names {
+		d := destinationOf(e.question, n.name)
+		i := slices.IndexFunc(l.problems, func(p cert.Problem) bool {
+			return p.Record != nil && p.Severity != cert.Warns && isBelow(p.Record.Name, n.name)
+		})
+		if n.wildcard && i >= 0 && len(d.records) > 0 {
+			l.add(siteWouldBreak(n.name, l.problems[i].Record.Name, d.records[0], n.pointed.found))
+		}
+	}
+}
+
 func (e *evidence) addOwnership(l *problemList) {
 	for _, r := range e.records {
 		if r.want.Purpose == cert.ForOwnership && !e.inBrokenZone(r.want.Hostname) {
@@ -53,12 +67,15 @@ func (e *evidence) addOwnership(l *problemList) {
 	}
 }
 
-// addWarnings adds what harms visitors of a name that can be validated.
-func (e *evidence) addWarnings(l *problemList, n namePlan) {
+// addWarnings adds what harms visitors of a name that can be validated, and CAA records that other CAs than this one refuse.
+func (e *evidence) addWarnings(l *problemList, n namePlan, ca cert.CAIdentity) {
 	if n.pointed.usable == cert.Wrong || n.pointed.problem.Code == cert.ProxiedByCDN {
 		l.addFinding(n.name, warning(n.pointed))
 	}
 	l.addWeb(n.web, n.method)
+	if problem, warns := caa.Warning(n.name, n.caa, caa.NewRequest(ca, n.name, n.method)); warns {
+		l.add(problem)
+	}
 }
 
 // addObstacles adds what keeps a name from being validated. A delegation isn't asked for where the name leads here and only CAA is in
@@ -68,8 +85,11 @@ func (e *evidence) addObstacles(l *problemList, n namePlan, ca cert.CAIdentity) 
 	if n.delegation != nil && !onlyCAA && e.allows(cert.DNS01) {
 		l.addFinding(n.name, e.assigned(n.name, *n.delegation))
 	}
-	if !cert.CanDelegate(n.name) && !e.allowsByAddress() {
+	switch {
+	case !cert.CanDelegate(n.name) && !e.allowsByAddress():
 		l.add(tooLongToDelegate(n.name))
+	case strings.HasPrefix(n.name, "*.") && !e.allows(cert.DNS01):
+		l.add(wildcardNeedsDNS(n.name))
 	}
 	if e.unconnected() && e.allows(cert.DNS01) {
 		l.addFinding(n.name, n.challenge)
@@ -130,6 +150,29 @@ func tooLongToDelegate(name string) cert.Problem {
 		Message: fmt.Sprintf("%s is too long for dns-01: with _acme-challenge. before it, it has more than the 253 characters that DNS allows.",
 			cert.Unicode(name)),
 		Remediation: "Allow http-01, which works for it (VALIDATION_METHODS), or connect a shorter name.",
+	}
+}
+
+// siteWouldBreak warns of the records that take a name off the wildcard that leads its visitors. record is the name's own, which prevents
+// it.
+func siteWouldBreak(name, below string, record cert.Record, shown []string) cert.Problem {
+	p := tenantActs(cert.SiteWouldBreak, record,
+		fmt.Sprintf("A wildcard record %s leads the visitors of %s (%s). As soon as there is a record below that name, such as %s, "+
+			"the wildcard answers for it no more, and visitors find nothing.", wildcardOf(name), cert.Unicode(name), strings.Join(shown, ", "), below),
+		fmt.Sprintf("first %s, or one with the value of the wildcard record as long as the site stays where it is; then the others",
+			toAdd(record)))
+	p.Severity, p.Found = cert.Warns, strings.Join(shown, ", ")
+	return p
+}
+
+// wildcardNeedsDNS is the problem of a platform that doesn't validate by dns-01 (Baseline Requirements §3.2.2.4.19 and §3.2.2.4.20).
+func wildcardNeedsDNS(name string) cert.Problem {
+	return cert.Problem{
+		Code: cert.NameInvalid, WhoActs: cert.PlatformActs,
+		Message: fmt.Sprintf(
+			"CAs issue certificates for wildcards such as %s by dns-01 only, which is not allowed here.", cert.Unicode(name),
+		),
+		Remediation: "Allow dns-01 (VALIDATION_METHODS), or connect the names one by one.",
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *sources) askRegistries(ctx context.Context, e *evidence) map[string]cer
 		}
 		asked[domain] = true
 		wg.Go(func() {
-			registered, err := s.registries.Look(ctx, domain)
+			registered, err := s.registries.Lookup(ctx, domain)
 			if err != nil {
 				s.log.DebugContext(ctx, "no answer from the registry", "domain", domain, "error", err)
 				return

@@ -37,7 +37,7 @@ func (e *evidence) askWebServers(ctx context.Context, views []*lookup.View) {
 			if err != nil || len(addresses) == 0 {
 				return
 			}
-			t := reach.Target{Name: n.name, Addresses: addresses, Own: own(), Probe: e.question.Probe}
+			t := reach.Target{Name: n.name, Addresses: addresses, IPv6First: asksIPv6First(e.question.CAs), Own: own(), Probe: e.question.Probe}
 			if e.allows(cert.HTTP01) {
 				n.web.http = prober.HTTP(ctx, t)
 			}
@@ -50,6 +50,17 @@ func (e *evidence) askWebServers(ctx context.Context, views []*lookup.View) {
 	for _, n := range e.names {
 		e.noteCDN(n)
 	}
+}
+
+// ipv6First are the CAs, by issuer domain name, that are known to ask IPv4 addresses only where IPv6 can't be connected to
+// (letsencrypt.org/docs/ipv6-support).
+var ipv6First = []string{"letsencrypt.org"}
+
+// asksIPv6First reports whether that is known of all the CAs.
+func asksIPv6First(cas []cert.CAIdentity) bool {
+	return len(cas) > 0 && !slices.ContainsFunc(cas, func(ca cert.CAIdentity) bool {
+		return !slices.ContainsFunc(ca.Domains, func(domain string) bool { return slices.Contains(ipv6First, domain) })
+	})
 }
 
 // needsWeb decides whether a name's web servers are asked.

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"slices"
+	"time"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
@@ -17,42 +18,47 @@ func weigh(q cert.Question, config Config, g gathered) *evidence {
 	for _, want := range q.Expected {
 		e.records = append(e.records, &recordEvidence{
 			want:    want,
-			finding: g.judge(func(o observation) finding { return *o.records[want] }),
+			finding: g.judge(g.zones[base(want.Hostname)], func(o observation) finding { return *o.records[want] }),
 			seen:    sightings(want, g),
 		})
 	}
 	for _, name := range q.Names {
-		n := &nameEvidence{name: name, zone: g.zones[base(name)], expected: len(destinationOf(q, name).records) > 0}
-		n.pointed = g.judge(func(o observation) finding { return o.names[name].pointed })
-		n.challenge = g.judge(func(o observation) finding { return o.names[name].challenge })
+		n := &nameEvidence{name: name, zone: g.zones[base(name)], expected: len(destinationOf(q, name).records) > 0, wildcard: g.wildcards[name]}
+		n.pointed = g.judge(n.zone, func(o observation) finding { return o.names[name].pointed })
+		n.challenge = g.judge(n.zone, func(o observation) finding { return o.names[name].challenge })
 		if r := e.record(base(name), cert.ForDelegation); r != nil {
 			n.delegation = &r.finding
 		}
 		n.caa = pick(g.deciding(), func(o observation) caa.Set { return o.names[name].caa })
 		e.names = append(e.names, n)
 	}
+	e.remember(time.Now())
 	return e
 }
 
-// judge returns the finding of those who decide.
-func (g gathered) judge(of func(observation) finding) finding {
+// judge returns the finding of those who decide, about a name in the zone.
+func (g gathered) judge(z zone, of func(observation) finding) finding {
 	if len(g.authoritative) == 0 {
 		return merge(pick(g.recursive, of))
 	}
-	return judge(pick(g.authoritative, of), pick(g.recursive, of))
+	return judge(z, pick(g.authoritative, of), pick(g.recursive, of))
 }
 
 // judge returns the finding of the authoritative servers, with two exceptions.
 //
 // The first view alone looks at the platform's own names, to which records lead: where the record is right and these give no answer,
-// its finding counts. And where every resolver that answers reports a DNSSEC failure, a CA's resolver will fail, too.
-func judge(authoritative, recursive []finding) finding {
+// its finding counts. And where every resolver that answers reports a DNSSEC failure, a CA's resolver will fail, too; but not in a zone
+// that is proved to be unsigned: no validation can fail there, so that it is the resolvers that fail.
+func judge(z zone, authoritative, recursive []finding) finding {
 	m := merge(authoritative)
 	if m.usable != cert.OK {
 		return m
 	}
 	if first := authoritative[0]; first.record == cert.OK && first.usable == cert.Unknown {
 		return first
+	}
+	if z.unsigned() {
+		return m
 	}
 	known := slices.DeleteFunc(slices.Clone(recursive), func(f finding) bool { return f.usable == cert.Unknown })
 	if len(known) > 0 && !slices.ContainsFunc(known, func(f finding) bool { return f.problem.Code != cert.DNSSECBogus }) {

@@ -105,6 +105,11 @@ func (z zone) missing() bool {
 	return absent || z.found != nil && z.found.Undelegated
 }
 
+// unsigned reports whether the walk found the zone, and that DNSSEC does not protect it.
+func (z zone) unsigned() bool {
+	return z.found != nil && z.err == nil && z.validation.Security == authority.Insecure
+}
+
 // verdict is what the zone itself allows. Nothing can be right in a zone that does not exist, that fails DNSSEC validation, or that none
 // of its servers knows. Servers that give no answer, or SERVFAIL, leave it unknown; so do keys that don't come where a DS record asks
 // for them, because no validating resolver gets an answer then.

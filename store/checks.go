@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -70,7 +71,9 @@ func (s *Store) insertCheck(ctx context.Context, domainID string, first panel) (
 // replaceCheck puts a check in the place of the one that was made at before, with its changes. It returns false, and has
 // written nothing, if that one is no longer there. The changes that are kept are counted without those that the
 // statement itself writes, which it can't see.
-func (s *Store) replaceCheck(ctx context.Context, domainID string, before time.Time, after panel, changes []cert.RecordChange) (replaced bool, err error) {
+func (s *Store) replaceCheck(
+	ctx context.Context, domainID string, before time.Time, after panel, changes []cert.RecordChange,
+) (replaced bool, err error) {
 	changes = changes[:min(len(changes), changesKept)]
 	err = s.pool.QueryRow(ctx, `
 		WITH replaced AS (
@@ -89,7 +92,8 @@ func (s *Store) replaceCheck(ctx context.Context, domainID string, before time.T
 		)
 		SELECT EXISTS (SELECT FROM replaced)`,
 		pgx.StrictNamedArgs{
-			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes), "kept": changesKept - len(changes),
+			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes),
+			"kept": changesKept - len(changes),
 		}).Scan(&replaced)
 	return replaced, err
 }
@@ -101,6 +105,19 @@ func (s *Store) Check(ctx context.Context, domainID string) (cert.Diagnosis, err
 		return cert.Diagnosis{}, fmt.Errorf("check of domain %s: %w", domainID, err)
 	}
 	return kept.Diagnosis, nil
+}
+
+// LastAnswers returns what each server showed of a domain's records when it last gave an answer, at most 30 days ago for those that gave
+// none since; nothing for a domain that was never checked.
+func (s *Store) LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error) {
+	kept, err := one(ctx, s.pool, pgx.RowTo[panel], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("last answers about domain %s: %w", domainID, err)
+	}
+	return kept.answers(), nil
 }
 
 // Changes lists what changed in a domain's records from check to check, the newest first, at most limit of them (100 if zero or

@@ -125,6 +125,28 @@ func TestD3_ATimeOutBetweenTwoAnswersIsNoChange(t *testing.T) {
 	}
 }
 
+func TestD4_WhatAServerShowedLastIsRememberedWhileItIsSilent(t *testing.T) {
+	t.Parallel()
+	c := newChecks(t)
+	last := func() (lines []string) {
+		answers, err := c.LastAnswers(t.Context(), c.domain)
+		require.NoError(t, err)
+		for _, a := range answers {
+			require.Equal(t, delegation, a.Record)
+			lines = append(lines, fmt.Sprintf("%v %s %s %v", a.At.Sub(noon).Minutes(), a.Sighting.Server, a.Sighting.Verdict, a.Sighting.Found))
+		}
+		return lines
+	}
+	require.Empty(t, last(), "never checked")
+	silent := cert.Sighting{Server: "ns2", Role: cert.Authoritative, Verdict: cert.Unknown, Error: "unreachable"}
+	c.keep(checked(0, seen("ns1", cert.OK), seen("ns2", cert.Wrong, "CNAME old.example")))
+	c.keep(checked(1, seen("ns1", cert.OK), silent))
+	c.keep(checked(2, seen("ns1", cert.OK), silent))
+	require.Equal(t, []string{"2 ns1 ok []", "0 ns2 wrong [CNAME old.example]"}, last())
+	c.keep(checked(3, seen("ns1", cert.OK), seen("ns2", cert.OK)))
+	require.Equal(t, []string{"3 ns1 ok []", "3 ns2 ok []"}, last())
+}
+
 func TestSilenceIsNotRememberedForEver(t *testing.T) {
 	t.Parallel()
 	c := newChecks(t)

@@ -14,14 +14,7 @@ const memory = 30 * 24 * time.Hour
 // panel is a check as it is stored: the whole diagnosis, and what the servers that told nothing in it had shown before.
 type panel struct {
 	cert.Diagnosis
-	Silent []answer `json:"silent,omitempty"`
-}
-
-// answer is what a server showed in the place of a record when it last told anything.
-type answer struct {
-	Record   cert.Record   `json:"record"`
-	Sighting cert.Sighting `json:"sighting"`
-	At       time.Time     `json:"at"`
+	Silent []cert.LastAnswer `json:"silent,omitempty"`
 }
 
 // place is where a record is looked for: at one server.
@@ -77,12 +70,12 @@ func (p panel) joined(d cert.Diagnosis) (panel, []cert.RecordChange) {
 }
 
 // answers is what each server showed when it last told anything.
-func (p panel) answers() []answer {
-	var all []answer
+func (p panel) answers() []cert.LastAnswer {
+	var all []cert.LastAnswer
 	for _, r := range p.Records {
 		for _, s := range r.Seen {
 			if told(s) {
-				all = append(all, answer{Record: r.Record, Sighting: s, At: p.CheckedAt})
+				all = append(all, cert.LastAnswer{Record: r.Record, Sighting: s, At: p.CheckedAt})
 			}
 		}
 	}

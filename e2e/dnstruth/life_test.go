@@ -95,7 +95,9 @@ func (c *countedCA) NewOrder(ctx context.Context, names []string, replaces strin
 
 // Complete answers the one challenge that the test CA offers, and gives the certificate the life of a public CA's: those of the test CA
 // end within the hour, and would be renewed.
-func (c *countedCA) Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error) {
+func (c *countedCA) Complete(
+	ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string),
+) (cert.Certificate, error) {
 	for name := range methods {
 		methods[name] = cert.DNS01
 	}

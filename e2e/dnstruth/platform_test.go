@@ -76,6 +76,9 @@ func requireFitForPeople(t *testing.T, p cert.Problem) {
 	for _, unfit := range []string{"%!", "read udp", "dial tcp", "i/o timeout", "0x", "goroutine"} {
 		require.NotContains(t, text, unfit)
 	}
+	for _, sentence := range []string{p.Message, p.Remediation} {
+		require.NotRegexp(t, `(^|\s)(of|named|about|value|leads to)\s*([.,;:)]|$)|\(\)|  `, sentence, "something is missing")
+	}
 	switch {
 	case slices.Contains([]cert.Code{cert.DNSLookupFailed, cert.CAALookupFailed}, p.Code):
 		require.Equal(t, cert.PlatformActs, p.WhoActs)

@@ -30,18 +30,20 @@ type meaning struct {
 }
 
 // understand reads the reply of a server of a zone to a question about a name in it.
+//
+// Some servers leave out the AA bit. Their answers are taken all the same when they hold something about the name, as Unbound takes them
+// (its response_type_from_server): a record, NXDOMAIN, or the SOA record of a zone that the name is in.
 func understand(m *dns.Msg, zone, name string) meaning {
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		return meaning{why: "it answers " + rcode(m)}
 	}
 	below := Referral(m, zone, name)
+	soa := soaOf(m.Ns)
 	switch {
 	case below != "":
 		return meaning{kind: referral, cut: below}
-	case m.Authoritative:
+	case m.Authoritative, len(m.Answer) > 0, m.Rcode == dns.RcodeNameError, soa != nil && dns.IsSubDomain(zone, soa.Hdr.Name) && dns.IsSubDomain(soa.Hdr.Name, name):
 		return meaning{kind: answer, cut: hidden(m, zone, name)}
-	case len(m.Answer) > 0:
-		return meaning{why: "it answers from a cache, without authority"}
 	case has(m.Ns, dns.TypeNS):
 		return meaning{why: "it points to other servers instead of answering"}
 	default:
@@ -49,7 +51,10 @@ func understand(m *dns.Msg, zone, name string) meaning {
 	}
 }
 
-// Refers tells whether a message names other servers in place of an answer (RFC 2308 §2.2). The AA bit doesn't count: only an
+// fromCache reports whether a server answers as a resolver does, for others' zones too. Resolvers ask such a server last.
+func fromCache(m *dns.Msg) bool { return m.RecursionAvailable && !m.Authoritative }
+
+// Refers reports whether a message names other servers in place of an answer (RFC 2308 §2.2). The AA bit doesn't count: only an
 // authority for the name should set it (RFC 1035 §4.1.1), and some servers set it on referrals all the same.
 func Refers(m *dns.Msg) bool {
 	return m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && has(m.Ns, dns.TypeNS) && !has(m.Ns, dns.TypeSOA)

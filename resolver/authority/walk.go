@@ -109,7 +109,7 @@ func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) 
 	}
 	c := &cut{name: name, parent: parent, held: true, registry: IsRegistry(name)}
 	m, err := t.query(ctx, parent, inquiry{name: name, qtype: dns.TypeNS, needs: needs, accept: func(m *dns.Msg) error {
-		if !m.Authoritative || len(nameserversOf(m.Answer, name)) == 0 {
+		if understand(m, parent.name, name).kind != answer || len(nameserversOf(m.Answer, name)) == 0 {
 			return errors.New("it has no NS records")
 		}
 		return nil

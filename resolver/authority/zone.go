@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -36,6 +37,7 @@ type Server struct {
 	SOA     *dns.SOA // as this server has it; nil when it told none
 
 	cause  error    // why its address is not known
+	cached bool     // it answers, but as a resolver does, from a cache
 	refers []string // the name servers that it, being the parent's, leaves the zone to
 }
 
@@ -96,11 +98,14 @@ func (t *Tree) Zone(ctx context.Context, name string) (*Zone, error) {
 	if err != nil {
 		return nil, err
 	}
+	here := *z
+	if here.Servers, err = t.reconsidered(ctx, z, dns.CanonicalName(name)); err != nil {
+		return nil, err
+	}
 	undelegated, err := t.undelegated(ctx, at, dns.CanonicalName(name))
 	if err != nil {
 		return nil, err
 	}
-	here := *z
 	here.NXDomain, here.Undelegated = at.absent, undelegated
 	return &here, nil
 }
@@ -152,18 +157,72 @@ func (t *Tree) survey(ctx context.Context, c *cut) (*Zone, error) {
 	slices.SortFunc(z.Servers, func(a, b Server) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), a.Address.Compare(b.Address))
 	})
+	if z.ChildNS, err = t.ownNS(ctx, z); err != nil {
+		return nil, err
+	}
+	return remember(t, t.zones, c, z), nil
+}
+
+// ownNS asks for a zone's NS records. One server that doesn't answer this question is enough to give up: what a zone says of its servers
+// is good to know, and no CA asks for it.
+func (t *Tree) ownNS(ctx context.Context, z *Zone) ([]string, error) {
 	for _, i := range z.Answering() {
-		m, err := t.ask(ctx, z.Servers[i].Address, c.name, dns.TypeNS)
-		if err != nil && ours(err) {
+		m, err := t.ask(ctx, z.Servers[i].Address, z.Name, dns.TypeNS)
+		switch {
+		case err != nil && ours(err):
 			return nil, err
+		case err != nil:
+			return nil, nil
 		}
-		if err == nil && m.Authoritative {
-			if z.ChildNS = nameserversOf(m.Answer, c.name); z.ChildNS != nil {
-				break
+		if list := nameserversOf(m.Answer, z.Name); list != nil && understand(m, z.Name, z.Name).kind == answer {
+			return list, nil
+		}
+	}
+	return nil, nil
+}
+
+// reconsidered returns the zone's servers, of which those that gave no good answer about SOA are asked for an address of the name. Load balancers know
+// the names that they balance, and some refuse, fail or are silent about everything else; a CA doesn't ask for SOA. And where no server
+// has authority, those that answer from a cache must do.
+func (t *Tree) reconsidered(ctx context.Context, z *Zone, name string) ([]Server, error) {
+	servers := slices.Clone(z.Servers)
+	errs := make([]error, len(servers))
+	var again sync.WaitGroup
+	for i := range servers {
+		s := &servers[i]
+		if doubtful := s.State == Lame || s.State == Failing || s.State == Unreachable; !doubtful || z.Registry || s.cached || !s.Address.IsValid() {
+			continue
+		}
+		again.Go(func() {
+			m, err := t.ask(ctx, s.Address, name, dns.TypeA)
+			if err != nil && ours(err) {
+				errs[i] = err
+			} else if err == nil && z.knows(m, name) {
+				s.State, s.Detail = Answers, ""
+			}
+		})
+	}
+	again.Wait()
+	if !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Answers }) {
+		for i := range servers {
+			if servers[i].cached {
+				servers[i].State = Answers
 			}
 		}
 	}
-	return remember(t, t.zones, c, z), nil
+	return servers, errors.Join(errs...)
+}
+
+// knows reports whether an answer about a name shows that its server holds the zone. That the name doesn't exist, a server of another
+// zone says as well.
+func (z *Zone) knows(m *dns.Msg, name string) bool {
+	if understand(m, z.Name, name).kind != answer {
+		return false
+	}
+	if soa := soaOf(m.Ns); soa != nil {
+		return dns.IsSubDomain(z.Name, soa.Hdr.Name)
+	}
+	return m.Rcode == dns.RcodeSuccess
 }
 
 // probe asks each candidate for the zone's SOA record, all at once, and tells each as its state becomes known, one at a time.
@@ -177,10 +236,11 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 			var err error
 			if server.State == "" {
 				var m *dns.Msg
-				if m, err = t.ask(ctx, server.Address, c.name, dns.TypeSOA); err != nil {
+				if m, err = t.askSOA(ctx, server.Address, c.name); err != nil {
 					server.State, server.Detail = silence(err)
 				} else {
 					server.State, server.Detail = c.judge(m)
+					server.cached = server.State == Lame && fromCache(m) && understand(m, c.name, c.name).kind == answer
 					if server.State == NotAsked {
 						server.refers = nameserversOf(m.Ns, c.name)
 					}
@@ -202,6 +262,16 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 	return failure
 }
 
+// askSOA asks a server for the SOA record of its zone. One that is slow to answer is asked for an address beside it: any answer shows
+// that it is not dead, so that it is asked further questions even if the one about SOA is never answered.
+func (t *Tree) askSOA(ctx context.Context, server netip.AddrPort, zone string) (*dns.Msg, error) {
+	beside, cancel := context.WithCancel(ctx)
+	defer cancel()
+	slow := time.AfterFunc(t.config.QueryTimeout/5, func() { _, _ = t.ask(beside, server, zone, dns.TypeA) })
+	defer slow.Stop()
+	return t.ask(ctx, server, zone, dns.TypeSOA)
+}
+
 // silence is the state of a server that gave no answer.
 func silence(err error) (State, string) {
 	if _, ok := errors.AsType[*localError](err); ok || ours(err) {
@@ -212,9 +282,6 @@ func silence(err error) (State, string) {
 
 // judge reads a server's answer about the SOA record of its zone.
 func (c *cut) judge(m *dns.Msg) (State, string) {
-	if m.Rcode == dns.RcodeNotImplemented {
-		return Answers, "" // load balancers that know addresses only; what else they don't know will show
-	}
 	switch got := understand(m, c.name, c.name); {
 	case got.kind == lame && c.held && len(recordsAt(m.Ns, c.name, dns.TypeNS)) > 0:
 		return NotAsked, "it holds the zone above, and leaves this one to others"
@@ -223,6 +290,8 @@ func (c *cut) judge(m *dns.Msg) (State, string) {
 			return Failing, got.why
 		}
 		return Lame, got.why
+	case fromCache(m):
+		return Lame, "it answers from a cache, without authority"
 	case len(m.Answer) > 0: // the SOA record, or an alias where none should be
 		return Answers, ""
 	}

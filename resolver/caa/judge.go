@@ -35,7 +35,7 @@ type Fault interface {
 func Verdict(sets []Set, request Request) cert.Verdict {
 	verdict := cert.Unknown
 	for _, set := range sets {
-		switch v := set.verdict(request); v {
+		switch set.verdict(request) {
 		case cert.Wrong:
 			return cert.Wrong
 		case cert.OK:
@@ -46,60 +46,61 @@ func Verdict(sets []Set, request Request) cert.Verdict {
 	return verdict
 }
 
-func (s Set) verdict(request Request) cert.Verdict {
-	if _, proven := errors.AsType[Fault](s.Err); proven {
+func (s Set) verdict(r Request) cert.Verdict {
+	if _, known := errors.AsType[Fault](s.Err); known {
 		return cert.Wrong
 	}
-	switch {
-	case s.Err != nil:
+	if s.Err != nil {
 		return cert.Unknown
-	case s.judge(request) == permitted:
+	}
+	switch s.judge(r, profileOf(r.CA)) {
+	case permitted:
 		return cert.OK
+	case unknownAccount:
+		return cert.Unknown
 	default:
 		return cert.Wrong
 	}
 }
 
-// refusal is why CAA records keep a CA from issuing.
+// refusal is why CAA records keep a CA from issuing. Of several records that each refuse, the reason that comes last here is the one to
+// tell: it is the nearest to a permission.
 type refusal int
 
 const (
 	permitted       refusal = iota
-	unknownCritical         // a property that must be understood and isn't (RFC 8659 §4.1)
-	notListed               // the CA isn't among those named
-	otherMethod             // it is, for other validation methods (RFC 8657 §4)
-	otherAccount            // it is, for another account (RFC 8657 §3)
+	unknownCritical         // a property is critical, and the CA does not know it (RFC 8659 §4.1)
+	notListed               // no record names the CA
+	otherSpelling           // one does, in capitals, and the CA compares letter by letter
+	unreadable              // one does, with parameters that can't be read (RFC 8659 §4.2)
+	otherMethod             // one does, for other validation methods (RFC 8657 §4)
+	otherAccount            // one does, for another account (RFC 8657 §3)
+	unknownAccount          // one does, for one account; which account will order is not known
 )
 
-// criticalBits is the issuer critical flag, and the bit at the other end that many take for it; Let's Encrypt
-// understands both as critical.
-const criticalBits = 128 | 1
-
-// judge applies RFC 8659 §4 and RFC 8657. A CA that publishes no issuer domain name (RFC 8555 §7.1.1, caaIdentities) can't
-// be named in a CAA record, so that only what it must not understand keeps it from issuing.
-func (s Set) judge(r Request) refusal {
-	var issue, issueWild []string
-	for _, record := range s.Records {
-		switch strings.ToLower(record.Tag) {
-		case "issue":
-			issue = append(issue, record.Value)
-		case "issuewild":
-			issueWild = append(issueWild, record.Value)
-		}
-		if isUnknownCritical(record) {
-			return unknownCritical
-		}
+// judge decides as the CA does, in this order.
+func (s Set) judge(r Request, p profile) refusal {
+	// No records anywhere on the way up: every CA may issue (RFC 8659 §3).
+	//
+	// A critical property that the CA does not know counts before all others: it could mean anything (§4.1).
+	if slices.ContainsFunc(s.Records, p.stopsAt) {
+		return unknownCritical
 	}
-	values := issue
-	if r.Wildcard && len(issueWild) > 0 { // §4.3: then issue properties don't count for wildcards
-		values = issueWild
+	// issue properties govern, but for a wildcard where there are issuewild properties: then these alone do (§4.3). For other names,
+	// issuewild means nothing.
+	values := s.values("issue")
+	if wild := s.values("issuewild"); r.Wildcard && len(wild) > 0 {
+		values = wild
 	}
+	// Records that say nothing of issuance, such as iodef alone, restrict nobody (§4.2). A CA that publishes no issuer domain name
+	// (RFC 8555 §7.1.1) is not restricted by records that name CAs.
 	if len(values) == 0 || len(r.CA.Domains) == 0 {
 		return permitted
 	}
+	// One property that permits is enough (§4.2).
 	nearest := notListed
 	for _, value := range values {
-		refused := judgeProperty(value, r)
+		refused := p.judgeProperty(value, r)
 		if refused == permitted {
 			return permitted
 		}
@@ -108,48 +109,50 @@ func (s Set) judge(r Request) refusal {
 	return nearest
 }
 
-// judgeProperty applies one issue or issuewild property.
-func judgeProperty(value string, r Request) refusal {
-	p, ok := parseProperty(value)
-	if !ok || !r.isFor(p.issuer) {
-		return notListed // §4.2: a value that can't be read names nobody
-	}
-	if accounts := p.parameters["accounturi"]; len(accounts) > 0 {
-		// Several make the property unsatisfiable; URIs are compared as they stand (RFC 8657 §3).
-		if len(accounts) > 1 || accounts[0] == "" || accounts[0] != r.CA.AccountURI {
-			return otherAccount
-		}
-	}
-	if lists := p.parameters["validationmethods"]; len(lists) > 0 {
-		if len(lists) > 1 || !listsMethod(lists[0], r.Method) {
-			return otherMethod
-		}
-	}
-	return permitted
+// stopsAt reports whether a record alone keeps the CA from issuing.
+func (p profile) stopsAt(record *dns.CAA) bool {
+	return p.isCritical(record.Flag) && !p.understands(record.Tag)
 }
 
-// isUnknownCritical reports whether a CA that knows the properties of RFC 8659 only must stop at the record.
-func isUnknownCritical(record *dns.CAA) bool {
-	switch strings.ToLower(record.Tag) {
-	case "issue", "issuewild", "iodef":
-		return false
-	}
-	return record.Flag&criticalBits != 0
-}
-
-// isFor reports whether an issuer domain name is the CA's.
-func (r Request) isFor(issuer string) bool {
-	return slices.ContainsFunc(r.CA.Domains, func(d string) bool { return strings.EqualFold(d, issuer) })
-}
-
-// listsMethod reports whether a comma-separated list has the method; one label that can't be read makes the whole list useless (RFC 8657 §4).
-func listsMethod(list string, method cert.Method) bool {
-	found := false
-	for label := range strings.SplitSeq(list, ",") {
-		if !isTag(label) {
-			return false
+// values returns the values of all records with the property tag.
+func (s Set) values(tag string) []string {
+	var values []string
+	for _, record := range s.Records {
+		if strings.EqualFold(record.Tag, tag) { // RFC 8659 §4.1
+			values = append(values, record.Value)
 		}
-		found = found || strings.EqualFold(label, string(method))
 	}
-	return found
+	return values
+}
+
+// judgeProperty decides what one issue or issuewild property says of the CA.
+func (p profile) judgeProperty(value string, r Request) refusal {
+	// An empty issuer lets nobody issue, and is nobody's name (RFC 8659 §4.2).
+	issuer, _, _ := strings.Cut(value, ";")
+	issuer = trimBlanks(issuer)
+	if !slices.ContainsFunc(r.CA.Domains, func(d string) bool { return p.sameIssuer(issuer, d) }) {
+		if slices.ContainsFunc(r.CA.Domains, func(d string) bool { return strings.EqualFold(issuer, d) }) {
+			return otherSpelling
+		}
+		return notListed
+	}
+	// A value that does not match the grammar is as one with an empty issuer, even where the name is the CA's (RFC 8659 §4.2).
+	read, ok := p.parse(value)
+	if !ok {
+		return unreadable
+	}
+	// Two accounts in one property can't be met, and neither can an empty one. URIs are compared as they stand (RFC 8657 §3).
+	accounts := p.values(read, "accounturi")
+	accountUnknown := len(accounts) == 1 && accounts[0] != "" && r.CA.AccountURI == ""
+	if !accountUnknown && len(accounts) > 0 && (len(accounts) > 1 || accounts[0] == "" || accounts[0] != r.CA.AccountURI) {
+		return otherAccount
+	}
+	// RFC 8657 §4 does not say what two lists of methods mean; Let's Encrypt refuses, and so may others.
+	if lists := p.values(read, "validationmethods"); len(lists) > 0 && (len(lists) > 1 || !p.listsMethod(lists[0], string(r.Method))) {
+		return otherMethod
+	}
+	if accountUnknown {
+		return unknownAccount
+	}
+	return permitted // further parameters mean something to the CA alone, or nothing (RFC 8659 §4.2)
 }

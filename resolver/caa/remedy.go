@@ -2,32 +2,38 @@ package caa
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/evercert/evercert/cert"
 )
 
-// remedy returns the record that lets the CA issue. It keeps what the refused records demanded and can be met, so that a tenant's
-// policy is not widened more than it must be.
+// remedy returns the record that lets the CA issue, spelled as every CA accepts it. It keeps what the refused records demanded and can be
+// met, so that a tenant's policy is not widened more than it must be.
 func (s Set) remedy(name string, r Request, refused refusal) cert.Record {
 	value := r.CA.Domains[0]
-	if r.CA.AccountURI != "" && (refused == otherAccount || s.mentions("accounturi", r)) {
+	if r.CA.AccountURI != "" && (refused == otherAccount || s.demands("accounturi", r)) {
 		value += "; accounturi=" + r.CA.AccountURI
 	}
-	if refused == otherMethod || s.mentions("validationmethods", r) {
+	if refused == otherMethod || s.demands("validationmethods", r) {
 		value += "; validationmethods=" + string(r.Method)
 	}
 	owner := s.Owner
-	if registered := cert.RegisteredDomain(name); len(owner) < len(registered) {
-		owner = registered // the records stand above what the tenant can change; nearer ones count (RFC 8659 §3)
+	if s.isAbove(name) {
+		owner = cert.RegisteredDomain(name) // nearer records count (RFC 8659 §3)
 	}
 	return cert.Record{Name: owner, Type: "CAA", Value: fmt.Sprintf("0 %s %q", r.tag(), value), Hostname: strings.TrimPrefix(name, "*.")}
 }
 
-// mentions reports whether a record for this CA has the parameter.
-func (s Set) mentions(parameter string, r Request) bool {
-	for _, record := range s.Records {
-		if p, ok := parseProperty(record.Value); ok && r.isFor(p.issuer) && len(p.parameters[parameter]) > 0 {
+// isAbove reports whether the records stand above what the tenant of a name can change, as those of a top-level domain do.
+func (s Set) isAbove(name string) bool { return len(s.Owner) < len(cert.RegisteredDomain(name)) }
+
+// demands reports whether a record that is meant for this CA has the parameter, however it is spelled.
+func (s Set) demands(tag string, r Request) bool {
+	for _, value := range slices.Concat(s.values("issue"), s.values("issuewild")) {
+		read, ok := asWritten.parse(value)
+		named := slices.ContainsFunc(r.CA.Domains, func(d string) bool { return strings.EqualFold(read.issuer, d) })
+		if ok && named && len(asWritten.values(read, tag)) > 0 {
 			return true
 		}
 	}
@@ -40,4 +46,10 @@ func (r Request) tag() string {
 		return "issuewild"
 	}
 	return "issue"
+}
+
+// withoutCritical returns the set as it is when no record of it stops the CA any more.
+func (s Set) withoutCritical(p profile) Set {
+	s.Records = slices.DeleteFunc(slices.Clone(s.Records), p.stopsAt)
+	return s
 }

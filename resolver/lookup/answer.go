@@ -10,8 +10,8 @@ import (
 	"github.com/evercert/evercert/resolver/authority"
 )
 
-// MaxAliases is the number of CNAME records that are followed from one name: as many as the resolvers of CAs follow, which are Unbound
-// and BIND for the most part (max-query-restarts is 11 in both).
+// MaxAliases is the number of CNAME records that are followed from one name. Resolvers of CAs answer SERVFAIL at the twelfth: so do
+// Unbound, which Let's Encrypt uses (max-query-restarts), BIND and the PowerDNS Recursor.
 const MaxAliases = 11
 
 // Answer is what a View shows for a name and a type, with CNAME records followed.
@@ -20,6 +20,7 @@ type Answer struct {
 	Aliases []string // the names that CNAME records lead to, in order; empty when the name has no CNAME record
 	Records []dns.RR // of the type asked for, at the end of the aliases
 	Endless bool     // the aliases form a loop, or are more than MaxAliases
+	Absent  bool     // the name at the end of the aliases doesn't exist: it has records of no type, and no name below it has
 	Err     error    // why no answer came: ErrTimeout, *BogusError or another; Aliases then holds those that were found before
 }
 
@@ -113,7 +114,8 @@ func (a *Answer) extend(m *dns.Msg, qtype uint16) (finished bool) {
 	}
 	// A server that stops at a CNAME into a zone that it doesn't resolve sends neither NXDOMAIN nor a SOA record, which would mean "no such
 	// record" (RFC 2308 §2.2). The rest must be asked for.
-	concluded := m.Rcode == dns.RcodeNameError || slices.ContainsFunc(m.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA })
+	a.Absent = m.Rcode == dns.RcodeNameError
+	concluded := a.Absent || slices.ContainsFunc(m.Ns, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA })
 	return concluded || len(a.Aliases) == before
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -61,6 +62,20 @@ func (a *authoritative) server(name string) string {
 	return "the name servers of " + NoDot(zone.Name)
 }
 
+func (a *authoritative) delegatedTo(name string) []string {
+	a.mu.Lock()
+	zone := a.below[dns.CanonicalName(name)]
+	a.mu.Unlock()
+	if zone == nil || zone.Name != dns.CanonicalName(name) {
+		return nil
+	}
+	servers := make([]string, len(zone.ParentNS))
+	for i, server := range zone.ParentNS {
+		servers[i] = NoDot(server)
+	}
+	return servers
+}
+
 // zoneOf returns the smallest of the tenant's zones that a name is in, nil for names elsewhere.
 func (a *authoritative) zoneOf(name string) *authority.Zone {
 	var found *authority.Zone
@@ -82,14 +97,21 @@ func (a *authoritative) pick(zone *authority.Zone) (int, error) {
 	return answering[a.index%len(answering)], nil
 }
 
-// noneAnswers returns why no server of a zone can be asked: what the first of them did.
+// noneAnswers returns why no server of a zone can be asked: what the first of them did that answers at all, or else that they are silent.
 func noneAnswers(zone *authority.Zone) error {
 	for _, s := range zone.Servers {
 		if s.State == authority.Failing || s.State == authority.Lame {
-			return errors.New(s.Detail)
+			return &ServerError{Server: s.String(), Err: errors.New(s.Detail)}
 		}
 	}
-	return ErrTimeout
+	var silent []string
+	for _, s := range zone.Servers {
+		silent = append(silent, s.String())
+	}
+	if len(silent) == 0 {
+		return ErrTimeout
+	}
+	return &ServerError{Server: strings.Join(Distinct(silent), ", "), Err: ErrTimeout}
 }
 
 // ask goes to the tenant's own zone without a walk. Where that refers to a sub-zone, and for names elsewhere, the walk finds the zone.

@@ -17,6 +17,25 @@ var ErrTimeout = errors.New("no answer in time")
 // ErrEndless means that the CNAME records of a name form a loop, or are more than MaxAliases. CAs' resolvers fail then, too.
 var ErrEndless = errors.New("its CNAME records lead in a circle or through too many names")
 
+// ServerError says which server gave no answer, or none that says anything.
+type ServerError struct {
+	Asked  string // what it was asked for: "shop.example.com (TXT)"; empty where another ServerError around this one has it
+	Server string // see View.Server
+	Err    error
+}
+
+func (e *ServerError) Error() string { return e.Server + ": " + e.Err.Error() }
+
+func (e *ServerError) Unwrap() error { return e.Err }
+
+// Servers returns the servers at fault by name, where the error has them, or else whom was to be asked.
+func (e *ServerError) Servers() string {
+	if inner, ok := errors.AsType[*ServerError](e.Err); ok {
+		return inner.Servers()
+	}
+	return e.Server
+}
+
 // BogusError means that an answer failed DNSSEC validation. Validating resolvers, such as every CA's, discard it (RFC 4035 §5.5).
 type BogusError struct {
 	Zone   string // the zone at fault, as ZoneText has it; empty where a resolver refused the answer and the zone isn't known

@@ -32,6 +32,8 @@ func (r recursive) server(string) string {
 	return host
 }
 
+func (r recursive) delegatedTo(string) []string { return nil }
+
 // ask separates failures of DNSSEC validation from other failures: a resolver that answers once validation is switched off
 // (the CD bit, RFC 4035 §3.2.2) failed because of validation.
 func (r recursive) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {

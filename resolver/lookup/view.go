@@ -2,9 +2,11 @@ package lookup
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -16,12 +18,13 @@ import (
 // checks need its answer.
 type View struct {
 	source source
+	probe  string   // a label that nobody has added
 	stops  []string // canonical names at which aliases are not followed further, see StopsAt
 
 	mu       sync.Mutex
 	asked    map[dns.Question]*reply
-	answered bool // at least one question was
-	silent   bool // at least one question timed out
+	answered map[string]bool // servers that answered a question
+	silent   map[string]bool // servers that a question timed out at
 }
 
 // source is whom a View asks.
@@ -32,6 +35,9 @@ type source interface {
 	role() cert.ServerRole
 	// server names who is asked about a name.
 	server(name string) string
+	// delegatedTo returns the name servers of a name that was asked for before and is a zone of its own; nil where it isn't, or nothing is
+	// known.
+	delegatedTo(name string) []string
 }
 
 // reply is the result of one question.
@@ -42,7 +48,10 @@ type reply struct {
 }
 
 func newView(s source, stops []string) *View {
-	return &View{source: s, stops: stops, asked: map[dns.Question]*reply{}}
+	return &View{
+		source: s, probe: "evercert-" + strings.ToLower(rand.Text()), stops: stops,
+		asked: map[dns.Question]*reply{}, answered: map[string]bool{}, silent: map[string]bool{},
+	}
 }
 
 // Role returns which kind of servers this View asks.
@@ -51,6 +60,19 @@ func (v *View) Role() cert.ServerRole { return v.source.role() }
 // Server returns the server that this View asks about a name, for people who compare servers: "ns1.example.net (192.0.2.53)", or a
 // resolver's address.
 func (v *View) Server(name string) string { return v.source.server(name) }
+
+// Beside returns a name beside another that nobody has added: it has records only where a wildcard record answers for it (RFC 4592).
+func (v *View) Beside(name string) string {
+	_, above, _ := strings.Cut(name, ".")
+	return v.probe + "." + above
+}
+
+// Below returns a name below another that nobody has added, as Beside does.
+func (v *View) Below(name string) string { return v.probe + "." + name }
+
+// DelegatedTo returns the name servers of a name that this View was asked for before and that is a zone of its own, below the zones of the
+// tenant's names; nil where it isn't, and from resolvers.
+func (v *View) DelegatedTo(name string) []string { return v.source.delegatedTo(name) }
 
 // Lookup asks for a name and type, and follows CNAME records further where the server stopped. Failures are in Answer.Err.
 func (v *View) Lookup(ctx context.Context, name string, qtype uint16) Answer {
@@ -112,34 +134,39 @@ func (v *View) Complete() bool { return len(v.stops) == 0 }
 // ask sends a question, or waits for the answer to the same one sent before.
 func (v *View) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
 	question := dns.Question{Name: name, Qtype: qtype, Qclass: dns.ClassINET}
+	server := v.source.server(name)
 	v.mu.Lock()
 	r := v.asked[question]
 	if r == nil {
 		r = &reply{}
 		v.asked[question] = r
 	}
-	// A source that timed out and has answered nothing is not asked again: the checks that follow would each wait for the whole limit.
-	dead := v.silent && !v.answered
+	// A server that timed out and has answered nothing is not asked again: the checks that follow would each wait for the whole limit.
+	dead := v.silent[server] && !v.answered[server]
 	v.mu.Unlock()
 	r.once.Do(func() {
 		r.err = ErrTimeout
 		if !dead {
 			r.msg, r.err = v.source.ask(ctx, name, qtype)
 		}
-		v.note(r.err)
+		v.note(server, r.err)
 		if r.err == nil {
 			r.err = noAnswer(r.msg)
 		}
 		if _, bogus := errors.AsType[*BogusError](r.err); r.err != nil && !bogus {
-			r.err = fmt.Errorf("%s: %w", v.source.server(name), r.err)
+			r.err = &ServerError{Asked: fmt.Sprintf("%s (%s)", NoDot(name), dns.TypeToString[qtype]), Server: v.source.server(name), Err: r.err}
 		}
 	})
 	return r.msg, r.err
 }
 
-func (v *View) note(err error) {
+func (v *View) note(server string, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.answered = v.answered || err == nil
-	v.silent = v.silent || errors.Is(err, ErrTimeout)
+	switch {
+	case err == nil:
+		v.answered[server] = true
+	case errors.Is(err, ErrTimeout):
+		v.silent[server] = true
+	}
 }

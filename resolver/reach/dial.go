@@ -20,13 +20,14 @@ import (
 
 // failure is why a step of a probe came to nothing, before it is said whose fault that is.
 type failure struct {
-	cause   string
-	late    bool   // nothing came in time
-	closed  bool   // the other side ended the connection
-	strange bool   // something came that is no answer
-	ours    bool   // this machine can't tell
-	tls     bool   // the connection was made, and TLS wasn't
-	alert   string // with which the other side ended TLS
+	cause    string
+	late     bool   // nothing came in time
+	closed   bool   // the other side ended the connection
+	strange  bool   // something came that is no answer
+	ours     bool   // this machine can't tell
+	tls      bool   // the connection was made, and TLS wasn't
+	alert    string // with which the other side ended TLS
+	undialed bool   // no connection was made
 }
 
 // dial connects to the first of a host's addresses that takes the connection, as Let's Encrypt does: IPv6 first, and IPv4
@@ -39,6 +40,7 @@ func (p *Prober) dial(ctx context.Context, addresses []netip.Addr, port uint16) 
 		cancel()
 		if err != nil {
 			last = p.refusal(err)
+			last.undialed = true
 			continue
 		}
 		if deadline, limited := ctx.Deadline(); limited {
@@ -210,6 +212,6 @@ func (f *failure) unreachable(code cert.Code, step string) *fault {
 		return wrong(cert.HTTPUnexpectedResponse, f.cause, stepResponse)
 	}
 	told := wrong(code, f.cause, step)
-	told.late = f.late
+	told.late, told.undialed = f.late, f.undialed
 	return told
 }

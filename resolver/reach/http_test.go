@@ -202,8 +202,8 @@ func TestOnlyIPv6IsUnreachable(t *testing.T) {
 	n.web("127.0.0.2", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	n.change = over(map[string]any{"2001:db8::1": syscall.ECONNREFUSED, "2001:db8::2": os.ErrDeadlineExceeded, "2001:db8::3": "127.0.0.2"})
 	results := n.prober().HTTP(t.Context(), target("127.0.0.1", "2001:db8::1"))
-	require.Equal(t, cert.Wrong, results.Verdict())
-	requireProblem(t, results, cert.IPv6Unreachable, "can't be reached over IPv6 at 2001:db8::1, while it answers over IPv4",
+	require.Equal(t, cert.OK, results.Verdict(), "a CA falls back to IPv4")
+	requireProblem(t, results, cert.IPv6Unreachable, "can't be reached over IPv6 at 2001:db8::1, while it answers over IPv4", "goes on to IPv4",
 		"delete the AAAA record named shop (in full: shop.example.com) that leads to 2001:db8::1")
 	require.Equal(t, cert.IPv6Unreachable, results[1].Problem.Code)
 
@@ -331,8 +331,12 @@ func TestReservedAddressesAreNotAsked(t *testing.T) {
 	n.web("127.0.0.1", notFound)
 	n.web("127.0.0.2", notFound)
 	results := n.prober().HTTP(t.Context(), target("127.0.0.2", "127.0.0.1"))
-	require.Equal(t, cert.Wrong, results.Verdict())
+	require.Equal(t, cert.OK, results.Verdict(), "CAs leave it out")
 	requireProblem(t, results, cert.ReservedAddress, "has the address 127.0.0.2, which nobody on the internet can reach", "RFC 1122")
+	require.Equal(t, cert.Warns, results[0].Problem.Severity)
+	results = n.prober().HTTP(t.Context(), target("127.0.0.2"))
+	require.Equal(t, cert.Wrong, results.Verdict(), "nothing is left")
+	require.Equal(t, cert.Blocks, results[0].Problem.Severity)
 	for _, probe := range []func(context.Context, Target) Results{n.prober().TLSALPN, n.prober().HTTPS} {
 		require.Equal(t, cert.ReservedAddress, probe(t.Context(), target("127.0.0.2", "::ffff:127.0.0.2"))[0].Problem.Code)
 	}

@@ -21,6 +21,8 @@ type fault struct {
 	late     bool   // no answer came in time
 	untold   bool   // nothing was learnt about the address
 	visitor  bool   // it is a visitor who meets it
+	undialed bool   // no connection was made
+	passed   bool   // a CA does without the address
 }
 
 // What is told of one answer, in characters: problems are kept and shown.
@@ -82,6 +84,13 @@ func (f *fault) platforms() *fault {
 	return &g
 }
 
+// passedOver is the fault at an address that a CA does without: it only warns.
+func (f *fault) passedOver() *fault {
+	g := *f
+	g.passed, g.severity = true, cert.Warns
+	return &g
+}
+
 // visitors is the fault as it is told of a visit, which people ask for and which decides nothing: it only warns, and at the platform's
 // own address it is the platform that mends it.
 func (f *fault) visitors(own bool) *fault {
@@ -102,7 +111,7 @@ func (f *fault) unreachable() bool {
 
 // kind is equal for faults that make one problem.
 func (f *fault) kind() string {
-	return strings.Join([]string{string(f.code), string(f.verdict), f.cause, f.step}, "\x00")
+	return strings.Join([]string{string(f.code), string(f.verdict), string(f.severity), f.cause, f.step}, "\x00")
 }
 
 // problemOf makes one problem of results whose faults are of one kind.
@@ -134,11 +143,14 @@ func (f *fault) message(name, where, protocol string) string {
 	case cert.HTTPUnreachable, cert.HTTPSUnreachable:
 		return fmt.Sprintf("From here, %s can't be reached over %s at %s: %s.", name, protocol, where, f.cause)
 	case cert.IPv6Unreachable:
-		first := "A CA asks"
-		if f.visitor {
-			first = "Visitors who have IPv6 ask"
+		first := "A CA asks IPv6 addresses first."
+		switch {
+		case f.visitor:
+			first = "Visitors who have IPv6 ask IPv6 addresses first."
+		case f.passed:
+			first = "A CA goes on to IPv4; visitors who have IPv6 wait."
 		}
-		return fmt.Sprintf("From here, %s can't be reached over IPv6 at %s, while it answers over IPv4: %s. %s IPv6 addresses first.", name, where, f.cause, first)
+		return fmt.Sprintf("From here, %s can't be reached over IPv6 at %s, while it answers over IPv4: %s. %s", name, where, f.cause, first)
 	case cert.HTTPBadRedirect:
 		return fmt.Sprintf("%s, at %s, sends a CA's request on so that it doesn't arrive: %s.", name, where, f.cause)
 	case cert.TLSALPNRefused:
@@ -146,7 +158,11 @@ func (f *fault) message(name, where, protocol string) string {
 	case cert.ServedCertificateWrong:
 		return fmt.Sprintf("Browsers refuse the certificate that %s shows at %s: %s.", name, where, f.cause)
 	case cert.ReservedAddress:
-		return fmt.Sprintf("%s has the address %s, which nobody on the internet can reach: it belongs to %s.", name, where, f.cause)
+		left := ""
+		if f.passed {
+			left = " CAs leave it out; visitors may be sent there."
+		}
+		return fmt.Sprintf("%s has the address %s, which nobody on the internet can reach: it belongs to %s.%s", name, where, f.cause, left)
 	}
 	if f.visitor {
 		return fmt.Sprintf("%s shows visitors no web site over HTTPS, at %s: %s.", name, where, f.cause)

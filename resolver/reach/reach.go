@@ -49,6 +49,7 @@ type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 type Target struct {
 	Name      string       // in A-labels, without "*."
 	Addresses []netip.Addr // of its A and AAAA records
+	IPv6First bool         // the CA asks IPv4 addresses only where those of IPv6 can't be connected to
 	Own       []netip.Addr // those addresses that are the platform's: what is wrong there, the platform mends
 	Probe     *cert.Probe  // what the platform's edges answer now; without one any plausible answer will do
 
@@ -106,6 +107,9 @@ func (p *Prober) each(ctx context.Context, t Target, protocol string, ask probe)
 	}
 	_ = probes.Wait() // a probe that fails is a result as well
 	results.blameIPv6()
+	if !t.visiting {
+		results.passOver(protocol)
+	}
 	for i := range results {
 		results[i].tell()
 	}

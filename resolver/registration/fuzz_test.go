@@ -34,7 +34,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	states := []State{Registered, Expired, Hold, Redemption, PendingDelete}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if known, err := services(body); err == nil {
+		if known, err := parseServices(body); err == nil {
 			for _, base := range known {
 				again, err := baseURL(base)
 				require.NoError(t, err)

@@ -82,7 +82,7 @@ func TestRecordedAnswers(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			r, err := newClient(t, "*="+registry(t, says(t, file))).Look(t.Context(), c.domain)
+			r, err := newClient(t, "*="+registry(t, says(t, file))).Lookup(t.Context(), c.domain)
 			require.NoError(t, err)
 			require.Equal(t, c.want.Expires.UTC(), r.Expires.UTC())
 			r.Expires = c.want.Expires
@@ -111,7 +111,7 @@ func TestNotFoundIsNotRegistered(t *testing.T) {
 			fmt.Fprint(w, `{"errorCode":404,"title":"Object not found"}`)
 		},
 	} {
-		r, err := newClient(t, "com="+registry(t, notFound)).Look(t.Context(), "Free.com.")
+		r, err := newClient(t, "com="+registry(t, notFound)).Lookup(t.Context(), "Free.com.")
 		require.NoError(t, err)
 		require.Equal(t, Registration{State: NotRegistered}, r)
 		p := r.Problem("xn--mnchen-3ya.com")
@@ -139,7 +139,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 		asked.Store(r)
 		says(t, "registered.json")(w, r)
 	})
-	_, err := newClient(t, "com="+base+"/com/v1").Look(t.Context(), "EXAMPLE.com.")
+	_, err := newClient(t, "com="+base+"/com/v1").Lookup(t.Context(), "EXAMPLE.com.")
 	require.NoError(t, err)
 	require.Equal(t, "/com/v1/domain/example.com", asked.Load().URL.Path)
 	require.Equal(t, "application/rdap+json, application/json;q=0.9", asked.Load().Header.Get("Accept"))
@@ -197,7 +197,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 			if c.tells == "no answer came in time" {
 				c2.timeout = 200 * time.Millisecond
 			}
-			r, err := c2.Look(t.Context(), "example.com")
+			r, err := c2.Lookup(t.Context(), "example.com")
 			require.Error(t, err)
 			require.Contains(t, err.Error(), c.tells)
 			require.True(t, strings.HasPrefix(err.Error(), "the RDAP service at 127.0.0.1: "), err.Error())
@@ -227,12 +227,12 @@ func TestNobodyAnswers(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	address := server.URL
 	server.Close()
-	_, err := newClient(t, "*="+address).Look(t.Context(), "example.com")
+	_, err := newClient(t, "*="+address).Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "no connection to it came about")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = newClient(t, "*="+address).Look(ctx, "example.com")
+	_, err = newClient(t, "*="+address).Lookup(ctx, "example.com")
 	require.ErrorContains(t, err, "we stopped waiting")
 }
 
@@ -242,7 +242,7 @@ func TestRedirectsBetweenConfiguredServersAreFollowed(t *testing.T) {
 	redirecting := registry(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, authoritative+r.URL.Path, http.StatusMovedPermanently)
 	})
-	r, err := newClient(t, "*="+redirecting, "org="+authoritative).Look(t.Context(), "example.com")
+	r, err := newClient(t, "*="+redirecting, "org="+authoritative).Lookup(t.Context(), "example.com")
 	require.NoError(t, err)
 	require.Equal(t, Registered, r.State)
 }
@@ -254,10 +254,10 @@ func TestHTTPSIsNotLeft(t *testing.T) {
 	secured := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain+r.URL.Path, http.StatusFound) }))
 	t.Cleanup(secured.Close)
 	c := newClient(t, "com="+secured.URL, "org="+plain)
-	_, err := c.Look(t.Context(), "example.com")
+	_, err := c.Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "no connection to it came about", "its certificate is nobody's")
 	c.http.Transport.(*http.Transport).TLSClientConfig = secured.Client().Transport.(*http.Transport).TLSClientConfig
-	_, err = c.Look(t.Context(), "example.com")
+	_, err = c.Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "it redirects from https to something less")
 }
 
@@ -274,7 +274,7 @@ func TestOnlyDomainsAreAskedAbout(t *testing.T) {
 	var asked atomic.Int64
 	c := newClient(t, "*="+registry(t, func(w http.ResponseWriter, r *http.Request) { asked.Add(1); http.NotFound(w, r) }))
 	for _, domain := range []string{"", ".", "com", "a b.com", "../../etc.com", "example.com/../x", "example.com?x", "exa\x00mple.com", "münchen.com", "-a.com", strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 130) + "com"} {
-		_, err := c.Look(t.Context(), domain)
+		_, err := c.Lookup(t.Context(), domain)
 		require.ErrorContains(t, err, "registries can't be asked about", domain)
 	}
 	require.Zero(t, asked.Load())
