@@ -29,9 +29,9 @@ type DNS struct {
 		// TenantSecret returns the secret from which a tenant's records are computed. An error means that the database did not answer.
 		TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	}
-	CA interface {
-		// Identity returns what CAA records are compared with. It registers the account if there is none; then the error may be a *cert.Failure.
-		Identity(ctx context.Context) (cert.CAIdentity, error)
+	CAs interface {
+		// Candidates returns who may issue for the domain now, the best first: the CA where the issuance has placed its order, if it has.
+		Candidates(ctx context.Context, domainID, issuance string) ([]cert.CAIdentity, error)
 	}
 	// Checks stores each check, for people to read and for the next check; nil stores none.
 	Checks interface {
@@ -60,6 +60,8 @@ type CheckRequest struct {
 	cert.Domain
 	// ask the registry too: a renewal is held back when the registration has expired (row B3)
 	Registration bool `json:"registration,omitempty"`
+	// Issuance is the one under way, if one is: its order can be continued only at the CA where it was placed.
+	Issuance string `json:"issuance,omitempty"`
 	// OwnershipOnly checks only whether the tenant's ownership records cover the names. Its result is not stored, because the tenant may be
 	// another than the domain's.
 	OwnershipOnly bool `json:"ownership_only,omitempty"`
@@ -82,18 +84,20 @@ func (a *DNS) CheckDNS(ctx context.Context, r CheckRequest) (cert.Diagnosis, err
 		)
 		return compact(diagnosis), leave(err)
 	}
-	authority, err := a.CA.Identity(ctx)
+	cas, err := a.CAs.Candidates(ctx, r.ID, r.Issuance)
 	if err != nil {
 		return cert.Diagnosis{}, leave(fmt.Errorf("ask the CA who it is: %w", err))
 	}
 	diagnosis, err := a.diagnose(ctx, cert.Question{
-		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: []cert.CAIdentity{authority},
+		Names: r.Names, Expected: a.Platform.ExpectedRecords(r.Domain, secret), Above: above, CAs: cas,
 		Methods: a.Methods, Registration: r.Registration, Before: a.before(ctx, r.Domain),
 	})
 	if err != nil {
 		return cert.Diagnosis{}, leave(err)
 	}
-	diagnosis.Directory = authority.Directory
+	if p, only := cert.OneCAOnly(diagnosis); only {
+		diagnosis.Problems = append(diagnosis.Problems, p)
+	}
 	diagnosis.CheckedAt = diagnosis.CheckedAt.UTC().Truncate(time.Microsecond) // the precision of the store, since the two are compared
 	a.keep(ctx, r.Domain, diagnosis)
 	return compact(diagnosis), nil

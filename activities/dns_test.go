@@ -29,6 +29,8 @@ type zone struct {
 	served    []string          // what the edges answered during the resolver's check
 	ttl       time.Duration
 	text      bytes.Buffer // what was logged
+
+	candidatesOf string // domain and issuance that the CAs were asked about
 }
 
 func (z *zone) Diagnose(_ context.Context, q cert.Question) (cert.Diagnosis, error) {
@@ -43,8 +45,9 @@ func (z *zone) TenantSecret(context.Context, string) ([]byte, error) {
 	return []byte("secret"), z.fails["TenantSecret"]
 }
 
-func (z *zone) Identity(context.Context) (cert.CAIdentity, error) {
-	return cert.CAIdentity{Name: "test-ca", Directory: "https://ca.example/directory"}, z.fails["Identity"]
+func (z *zone) Candidates(_ context.Context, domain, issuance string) ([]cert.CAIdentity, error) {
+	z.candidatesOf = domain + " " + issuance
+	return []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}, {Name: "second"}}, z.fails["Candidates"]
 }
 
 func (z *zone) KeepCheck(_ context.Context, id string, d cert.Diagnosis) (cert.Diagnosis, error) {
@@ -87,7 +90,7 @@ func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, e
 	activities.Set{DNS: &activities.DNS{
 		Resolver: z,
 		Tenants:  z,
-		CA:       z,
+		CAs:      z,
 		Checks:   z,
 		Probes:   z,
 		Platform: cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"},
@@ -103,10 +106,10 @@ func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, e
 }
 
 var (
-	shop  = activities.CheckRequest{Domain: cert.Domain{ID: domainID, Hostname: names[0], Names: names, Tenant: "acme"}}
+	shop  = activities.CheckRequest{Domain: cert.Domain{ID: domainID, Hostname: names[0], Names: names, Tenant: "acme"}, Issuance: "the issuance"}
 	noon  = time.Date(2026, 3, 2, 12, 0, 0, 999, time.UTC)
 	whole = cert.Diagnosis{
-		CheckedAt: noon, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Wrong,
+		CheckedAt: noon, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Wrong,
 		Names:    []cert.NameResult{{Name: names[0], Reason: "its records are missing"}},
 		Problems: []cert.Problem{{Code: cert.DelegationMissing, Message: "m", WhoActs: cert.TenantActs}},
 		Records: []cert.RecordState{{
@@ -126,7 +129,6 @@ func TestTheWholeCheckIsKeptAndTheWorkflowGetsWhatItDecidesBy(t *testing.T) {
 	require.NoError(t, err)
 
 	want := whole
-	want.Directory = "https://ca.example/directory"
 	want.CheckedAt = noon.Truncate(time.Microsecond)
 	require.Equal(t, []cert.Diagnosis{want}, z.kept, "the sightings are still there: what was returned is a copy")
 	want.CAA, want.Servers = nil, nil
@@ -145,7 +147,8 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 	q := z.questions[0]
 	require.Equal(t, names, q.Names)
 	require.Len(t, q.Expected, 5)
-	require.Equal(t, []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}}, q.CAs)
+	require.Equal(t, []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}, {Name: "second"}}, q.CAs)
+	require.Equal(t, domainID+" the issuance", z.candidatesOf)
 	require.Equal(t, []cert.Method{cert.HTTP01}, q.Methods)
 	require.False(t, q.Registration)
 
@@ -182,7 +185,7 @@ func TestACheckThatCannotBeKeptIsACheckAllTheSame(t *testing.T) {
 
 func TestWithoutTenantOrCAThereIsNoVerdict(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{"TenantSecret", "Identity", "Diagnose"} {
+	for _, call := range []string{"TenantSecret", "Candidates", "Diagnose"} {
 		z := &zone{answers: []cert.Diagnosis{whole}, fails: map[string]error{call: errLost}}
 		_, err := z.check(t, shop)
 		require.ErrorContains(t, err, errLost.Error(), call)

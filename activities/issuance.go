@@ -21,7 +21,7 @@ import (
 // Issuance makes keys and CSRs and obtains certificates for them. Private keys leave it only in sealed form.
 type Issuance struct {
 	Store   IssuanceStore
-	CA      CertificateAuthority
+	CAs     *CAs
 	Budgets Budgets
 	Keys    interface {
 		// Seal encrypts a key and binds the result to id.
@@ -53,6 +53,8 @@ type IssuanceStore interface {
 // CertificateAuthority is one account at one CA. Its errors are a *cert.Failure, which is a verdict; or a cert.Fault of the CA or any other
 // error, after which the step can be tried again.
 type CertificateAuthority interface {
+	// Directory is the URL of the CA's ACME directory.
+	Directory() string
 	// Identity returns the CA and the account. It registers the account if there is none.
 	Identity(ctx context.Context) (cert.CAIdentity, error)
 	// Admit returns a *cert.Failure while the CA refuses the account. It does not ask the CA.
@@ -66,6 +68,8 @@ type CertificateAuthority interface {
 	// Complete takes an order from any state to its certificate. It may run again after any error that is not a *cert.Failure, and at the same
 	// time as another run; all of them return the same certificate. It calls progress with each step.
 	Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error)
+	// RenewalInfo returns what the CA suggests for the first certificate of a chain; the zero value if it suggests nothing.
+	RenewalInfo(ctx context.Context, chainPEM []byte) (cert.Suggestion, error)
 }
 
 // Budgets delays orders that a CA's rate limits would refuse. An error means that the database did not answer.
@@ -132,62 +136,91 @@ func (a *Issuance) createIssuance(ctx context.Context, r CSRRequest) (cert.Issua
 // OrderRequest asks for the certificate of one issuance.
 type OrderRequest struct {
 	IssuanceID string                 `json:"issuance_id"`
+	Directory  string                 `json:"directory,omitempty"` // of the CA that the check of DNS was made for; empty: the platform's first
 	Methods    map[string]cert.Method `json:"methods"`
 	Renewal    bool                   `json:"renewal,omitempty"`
 	Tenant     string                 `json:"tenant,omitempty"`   // the tenant whose share of the CA's limits the order uses
 	NotAfter   time.Time              `json:"not_after,omitzero"` // the end of the certificate in use; zero when there is none
 }
 
+// Issued is a certificate that was obtained, and when its CA suggests to renew it.
+type Issued struct {
+	cert.Certificate
+
+	Window cert.Window `json:"window,omitzero"` // the zero value is no suggestion that can be followed
+}
+
 // OrderCertificate takes an issuance from its CSR to a stored certificate. It may run twice, even at the same time: each step is stored
 // before the next, and a later run continues from there. An issuance has one order, and an order one CSR, so all runs lead to one
 // certificate.
-func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.Certificate, error) {
+func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued, error) {
 	defer beat(ctx)()
 	issuance, err := a.Store.Issuance(ctx, r.IssuanceID)
 	if err != nil {
-		return cert.Certificate{}, leave(fmt.Errorf("read issuance: %w", err))
+		return Issued{}, leave(fmt.Errorf("read issuance: %w", err))
 	}
 	if issuance.Serial != "" { // an earlier run finished but could not report it
 		c, err := a.Store.Certificate(ctx, issuance.Serial)
-		return c, leave(err)
+		return Issued{Certificate: c}, leave(err)
 	}
-	c, err := a.order(ctx, issuance, r)
+	authority, ok := a.CAs.at(r.Directory)
+	if !ok {
+		return Issued{}, leave(notUsed(r.Directory))
+	}
+	c, err := a.order(ctx, authority, issuance, r)
 	if err != nil {
-		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone) {
+		err = a.CAs.move(ctx, issuance, authority, err)
+		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone || f.Outcome == cert.NextCA) {
 			a.settle(ctx, issuance, false) // this order has ended without a certificate
 		}
-		return cert.Certificate{}, leave(err)
+		return Issued{}, leave(err)
 	}
 	// From here the CA has counted this certificate against our limits, installed or not. If the process dies before the next line is done,
 	// the next run downloads the same certificate.
 	c.IssuanceID, c.DomainID = issuance.ID, issuance.DomainID
 	if err := a.Store.SaveCertificate(ctx, c); err != nil {
-		return cert.Certificate{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
+		return Issued{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
 	}
 	a.settle(ctx, issuance, true)
-	return c, nil
+	return Issued{c, a.window(ctx, authority, c)}, nil
+}
+
+// window asks the CA when it suggests to renew a certificate. Without a suggestion that can be followed the rule of thirds holds (cert.RenewAt).
+// One that says "renew now" of a certificate that was issued a moment ago is not followed: it would lead to one order after the other.
+func (a *Issuance) window(ctx context.Context, at CertificateAuthority, c cert.Certificate) cert.Window {
+	s, err := at.RenewalInfo(ctx, c.ChainPEM)
+	if err != nil {
+		a.Log.Info("the certificate is renewed by the rule of thirds: the CA suggests no time that can be followed", "serial", c.Serial, "reason", err)
+		return cert.Window{}
+	}
+	soonest := c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) / 10)
+	if s.Window.Start.Before(soonest) || !s.Window.Start.After(time.Now()) {
+		return cert.Window{}
+	}
+	a.Log.Debug("the CA suggests a time of renewal", "serial", c.Serial, "start", s.Window.Start, "end", s.Window.End, "explanation", s.Explanation)
+	return s.Window
 }
 
 // order places the order of an issuance, unless that is done, and completes it.
-func (a *Issuance) order(ctx context.Context, i cert.Issuance, r OrderRequest) (cert.Certificate, error) {
-	authority, err := a.CA.Identity(ctx)
+func (a *Issuance) order(ctx context.Context, at CertificateAuthority, i cert.Issuance, r OrderRequest) (cert.Certificate, error) {
+	identity, err := at.Identity(ctx)
 	if err != nil {
 		return cert.Certificate{}, fmt.Errorf("ask the CA who it is: %w", err)
 	}
-	if err := placedElsewhere(i, authority); err != nil {
+	if err := placedElsewhere(i, identity); err != nil {
 		return cert.Certificate{}, err
 	}
-	if err := a.CA.Admit(ctx); err != nil {
+	if err := at.Admit(ctx); err != nil {
 		return cert.Certificate{}, fmt.Errorf("ask whether the CA accepts the account: %w", err)
 	}
 	if i.OrderURL == "" {
-		if i.OrderURL, err = a.placeOrder(ctx, i, r, authority); err != nil {
+		if i.OrderURL, err = a.placeOrder(ctx, at, i, r, identity); err != nil {
 			return cert.Certificate{}, err
 		}
 	}
 	progress := func(step string) { a.Log.Debug("order", "issuance", i.ID, "order", i.OrderURL, "step", step) }
-	c, err := a.CA.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
-	c.Directory = authority.Directory
+	c, err := at.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
+	c.Directory = identity.Directory
 	return c, givenUp(i, err)
 }
 
@@ -240,10 +273,12 @@ func (a *Issuance) settle(ctx context.Context, i cert.Issuance, issued bool) {
 
 // placeOrder places the one order of an issuance. It stores "tried" before it asks the CA: after a crash, the next run then searches for an
 // order whose answer was lost before it places another.
-func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, r OrderRequest, by cert.CAIdentity) (string, error) {
+func (a *Issuance) placeOrder(
+	ctx context.Context, at CertificateAuthority, i cert.Issuance, r OrderRequest, by cert.CAIdentity,
+) (string, error) {
 	if i.OrderTries == 0 { // a retry has reserved already
 		place, err := a.Budgets.Reserve(ctx, cert.Reservation{
-			IssuanceID: i.ID, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter,
+			IssuanceID: i.ID, Directory: by.Directory, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter,
 		})
 		if err != nil {
 			return "", fmt.Errorf("reserve budget: %w", err)
@@ -257,12 +292,12 @@ func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, r OrderReque
 	}
 	return a.Store.PlaceOrder(ctx, i.ID, func(ctx context.Context, locked cert.Issuance) (string, error) {
 		if locked.OrderTries > 1 { // another run, earlier or at the same time, may have placed the order
-			found, err := a.CA.FindOrder(ctx, i.Names, a.Store.KnownOrders)
+			found, err := at.FindOrder(ctx, i.Names, a.Store.KnownOrders)
 			if err != nil || found != "" {
 				return found, err
 			}
 		}
-		return a.CA.NewOrder(ctx, i.Names, i.Replaces)
+		return at.NewOrder(ctx, i.Names, i.Replaces)
 	})
 }
 

@@ -107,6 +107,8 @@ func (o *outside) Certificate(ctx context.Context, serial string) (c cert.Certif
 
 // The CA: it has a list of orders, and a second newOrder makes a second order (as Pebble does, and Boulder does not).
 
+func (o *outside) Directory() string { return "https://ca.example/directory" }
+
 func (o *outside) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	return o.identity, o.do(ctx, "Identity", func() error { return nil })
 }
@@ -182,9 +184,16 @@ func (o *outside) Complete(
 			Issuer:   "Test CA",
 			NotAfter: time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC),
 		}
+		if !o.begins.IsZero() {
+			c.NotBefore, c.NotAfter = o.begins, o.begins.AddDate(0, 0, 90)
+		}
 		return nil
 	})
 	return c, err
+}
+
+func (o *outside) RenewalInfo(ctx context.Context, _ []byte) (cert.Suggestion, error) {
+	return o.suggestion, o.do(ctx, "RenewalInfo", func() error { return nil })
 }
 
 // The budgets.

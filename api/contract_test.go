@@ -341,22 +341,22 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 			OpenedAt: time.Unix(int64(9-i), 0), Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty, At: noon}},
 		})
 	}
-	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, _ any) (cert.Answer, error) {
 		if verb == workflows.Contest { // answered as if it had looked before: a look would be waited for
-			return control.Answer{MovesAt: noon}, nil
+			return cert.Answer{MovesAt: noon}, nil
 		}
 		switch g.IntN(20) {
 		case 0:
-			return control.Answer{}, cert.Problem{Code: control.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
+			return cert.Answer{}, cert.Problem{Code: control.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
 		case 1:
-			return control.Answer{}, cert.Problem{Code: control.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
+			return cert.Answer{}, cert.Problem{Code: control.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
 		case 2:
-			return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: nasty, WhoActs: cert.TenantActs, Record: &seen.Records[0].Record, Found: nasty}
+			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: nasty, WhoActs: cert.TenantActs, Record: &seen.Records[0].Record, Found: nasty}
 		case 3, 4, 5:
 			b.store.Checked(hostname, seen)
-			return control.Answer{Headline: cert.Pending, Message: nasty, Checking: true, LastCheck: noon.Add(-time.Second)}, nil
+			return cert.Answer{Headline: cert.Pending, Message: nasty, Checking: true, LastCheck: noon.Add(-time.Second)}, nil
 		}
-		return control.Answer{Headline: cert.Pending, Message: nasty, NextAction: nasty, NextActionAt: noon}, nil
+		return cert.Answer{Headline: cert.Pending, Message: nasty, NextAction: nasty, NextActionAt: noon}, nil
 	}
 	return b
 }

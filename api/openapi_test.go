@@ -97,7 +97,7 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 	for name, sent := range map[string]reflect.Type{
 		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](), "Status": reflect.TypeFor[cert.Status](),
 		"DNSRecord": reflect.TypeFor[cert.Record](), "Problem": reflect.TypeFor[cert.Problem](),
-		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[control.Answer](), "Event": reflect.TypeFor[control.Event](),
+		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[cert.Answer](), "Event": reflect.TypeFor[control.Event](),
 		"Case": reflect.TypeFor[cert.Case](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
 		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
 		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),

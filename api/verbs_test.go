@@ -27,7 +27,7 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:}"},
 		{"DELETE", base + "?by=ann&reason=shop+closed", "", "remove shop.example.com {ID: By:ann Reason:shop closed}"},
 	} {
-		answer := read[control.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)
+		answer := read[cert.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)
 		asked := b.workflows.Asked()
 		if answer.Hostname != "shop.example.com" || answer.Message == "" || asked[len(asked)-1] != c.asked {
 			t.Errorf("%s %s: answered %+v, asked %q", c.method, c.path, answer, asked[len(asked)-1])
@@ -42,20 +42,20 @@ func TestD5_CheckNowOverTheAPI(t *testing.T) {
 	b := setup(t)
 	b.connected("shop.example.com")
 	const path = "/v1/domains/shop.example.com/check"
-	later := read[control.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
+	later := read[cert.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
 	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" || asked[0] != "check-now shop.example.com {ID: By:the API Reason:}" {
 		t.Errorf("not made now: %+v, asked %q", later, asked)
 	}
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Servers: []cert.Nameserver{{Name: "ns1", State: "lame"}}})
-		return control.Answer{Message: "the records are checked now", Checking: true}, nil
+		return cert.Answer{Message: "the records are checked now", Checking: true}, nil
 	}
-	now := read[control.Answer](t, b.do("POST", path, `{"by":"ann"}`), http.StatusOK)
+	now := read[cert.Answer](t, b.do("POST", path, `{"by":"ann"}`), http.StatusOK)
 	if now.Diagnosis == nil || now.Diagnosis.Verdict != cert.Wrong || len(now.Diagnosis.Servers) != 1 || now.Headline != cert.Pending {
 		t.Errorf("made now: %+v", now)
 	}
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-		return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "it was removed", WhoActs: cert.TenantActs}
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+		return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "it was removed", WhoActs: cert.TenantActs}
 	}
 	b.problem(b.do("POST", path, ""), http.StatusConflict, cert.RequestRefused)
 }
@@ -65,8 +65,8 @@ func TestRefusalsAndSilenceOfAWorkflowHaveTheirStatus(t *testing.T) {
 	for code, status := range map[cert.Code]int{cert.RequestRefused: 409, control.NoAnswer: 504, control.Unavailable: 503, cert.CAAForbids: 409} {
 		b := setup(t)
 		b.connected("shop.example.com")
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{}, cert.Problem{Code: code, Message: "no", WhoActs: cert.PlatformActs, Record: &cert.Record{Name: "example.com", Type: "CAA"}, Found: "0 issue \"other\""}
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{}, cert.Problem{Code: code, Message: "no", WhoActs: cert.PlatformActs, Record: &cert.Record{Name: "example.com", Type: "CAA"}, Found: "0 issue \"other\""}
 		}
 		p := b.problem(b.do("POST", "/v1/domains/shop.example.com/request", ""), status, code)
 		if p.Record == nil || p.Record.Name != "example.com" || p.Found == "" {

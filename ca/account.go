@@ -43,7 +43,7 @@ func (a *Authority) session(ctx context.Context) (*session, error) {
 		defer cancel()
 		s, err := a.open(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.name(), err)
+			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.DisplayName(), err)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -98,19 +98,19 @@ func (a *Authority) open(ctx context.Context) (*session, error) {
 func (a *Authority) CheckKey(ctx context.Context) error {
 	account, found, err := a.accounts.Account(ctx, a.cfg.Directory)
 	if err != nil {
-		return fmt.Errorf("load the account at %s: %w", a.cfg.name(), err)
+		return fmt.Errorf("load the account at %s: %w", a.cfg.DisplayName(), err)
 	}
 	if !found {
 		return nil
 	}
 	if _, err := a.unseal(account); err != nil {
-		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.name(), err)
+		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.DisplayName(), err)
 	}
 	return nil
 }
 
 // unseal returns the account's private key.
-func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
+func (a *Authority) unseal(account cert.Account) (*ecdsa.PrivateKey, error) {
 	der, err := a.sealer.Unseal(account.SealedKey, a.keyID())
 	if err != nil {
 		return nil, fmt.Errorf("unseal its key: %w", err)
@@ -128,36 +128,36 @@ func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
 
 // register makes an account at the CA and stores it. When two processes do so at once, both use the account that was stored first; the
 // other account stays unused at the CA.
-func (a *Authority) register(ctx context.Context) (Account, error) {
+func (a *Authority) register(ctx context.Context) (cert.Account, error) {
 	if err := a.admit(ctx); err != nil {
-		return Account{}, err
+		return cert.Account{}, err
 	}
 	if a.unregistered == nil {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
-			return Account{}, fmt.Errorf("make its key: %w", err)
+			return cert.Account{}, fmt.Errorf("make its key: %w", err)
 		}
 		a.unregistered = key
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(a.unregistered)
 	if err != nil {
-		return Account{}, fmt.Errorf("encode its key: %w", err)
+		return cert.Account{}, fmt.Errorf("encode its key: %w", err)
 	}
 	sealed, err := a.sealer.Seal(der, a.keyID())
 	if err != nil {
-		return Account{}, fmt.Errorf("seal its key: %w", err)
+		return cert.Account{}, fmt.Errorf("seal its key: %w", err)
 	}
 	url, err := a.newAccount(ctx)
 	if err = a.heard(ctx, nil, err); err != nil {
-		return Account{}, err
+		return cert.Account{}, err
 	}
 	// If the process dies here, the account is lost and the next process registers another one. Let's Encrypt allows 10 registrations in 3
 	// hours for an IP address.
 	account, err := a.accounts.SaveAccount(
-		ctx, Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed},
+		ctx, cert.Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed},
 	)
 	if err != nil {
-		return Account{}, fmt.Errorf("keep it: %w", err)
+		return cert.Account{}, fmt.Errorf("keep it: %w", err)
 	}
 	a.unregistered = nil
 	a.log.Info("ACME account registered", "account", account.URL)
@@ -228,7 +228,7 @@ func (a *Authority) keyID() string { return "account:" + a.cfg.Directory }
 
 func (a *Authority) newSession(key *ecdsa.PrivateKey, accountURL string) *session {
 	return &session{
-		name: a.cfg.name(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
+		name: a.cfg.DisplayName(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
 		key: key, timeout: a.cfg.Timeout, transport: a.transport,
 	}
 }

@@ -65,10 +65,28 @@ type directoryResource struct {
 	NewOrder    string `json:"newOrder"`
 	RenewalInfo string `json:"renewalInfo,omitempty"`
 	Meta        struct {
-		TermsOfService          string   `json:"termsOfService,omitempty"`
-		CAAIdentities           []string `json:"caaIdentities,omitempty"`
-		ExternalAccountRequired bool     `json:"externalAccountRequired,omitempty"`
+		TermsOfService          string       `json:"termsOfService,omitempty"`
+		CAAIdentities           []string     `json:"caaIdentities,omitempty"`
+		ExternalAccountRequired bool         `json:"externalAccountRequired,omitempty"`
+		Profiles                profileNames `json:"profiles,omitempty"`
 	} `json:"meta,omitzero"`
+}
+
+// profileNames are the names of the profiles that a CA offers (draft-ietf-acme-profiles §3). They are advice: whatever else stands in
+// their place makes no directory unusable.
+type profileNames map[string]string
+
+// UnmarshalJSON reads the names only.
+func (p *profileNames) UnmarshalJSON(text []byte) error {
+	var described map[string]json.RawMessage
+	if json.Unmarshal(text, &described) != nil {
+		return nil //nolint:nilerr // as a CA without profiles
+	}
+	*p = profileNames{}
+	for name := range described {
+		(*p)[name] = ""
+	}
+	return nil
 }
 
 func (d *directoryResource) settle(base *url.URL) error {

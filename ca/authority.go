@@ -19,21 +19,12 @@ import (
 	"github.com/evercert/evercert/config"
 )
 
-// Account is a stored account at a CA. Its key is P-256, in PKCS#8, and leaves this package only sealed.
-type Account struct {
-	Directory string // of the CA
-	URL       string // the account's name at the CA
-	Contact   string
-	KeyID     string // the id under which the key is sealed
-	SealedKey []byte
-}
-
 // Accounts stores one active account for each CA, and its block (Blocks). Its errors are those of the database.
 type Accounts interface {
 	Blocks
-	Account(ctx context.Context, directory string) (account Account, found bool, err error)
+	Account(ctx context.Context, directory string) (account cert.Account, found bool, err error)
 	// SaveAccount stores the first account for a directory, and returns the one that is stored: two processes may register at once.
-	SaveAccount(ctx context.Context, a Account) (Account, error)
+	SaveAccount(ctx context.Context, a cert.Account) (cert.Account, error)
 	// RetireAccount marks an account that the CA has forgotten as unused, if it is still the active one. Its key is kept.
 	RetireAccount(ctx context.Context, directory, url, because string) error
 }
@@ -87,7 +78,7 @@ func New(cfg Config, accounts Accounts, sealer Sealer, solver Solver, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	log = log.With("ca", cfg.name())
+	log = log.With("ca", cfg.DisplayName())
 	routeLegoLog.Do(func() { legolog.Logger = slog.NewLogLogger(log.Handler(), slog.LevelDebug) })
 	return &Authority{cfg: cfg, accounts: accounts, sealer: sealer, solver: solver, log: log, transport: newTransport(roots)}, nil
 }
@@ -100,6 +91,9 @@ func (a *Authority) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	}
 	return cert.CAIdentity{Name: s.name, Domains: s.issuers, AccountURI: s.accountURL, Directory: a.cfg.Directory}, nil
 }
+
+// Directory is the URL of the CA's ACME directory.
+func (a *Authority) Directory() string { return a.cfg.Directory }
 
 // newTransport returns the transport of all requests to the CA. HTTP/2 and idle connections save a TLS handshake for each request.
 func newTransport(roots *x509.CertPool) *http.Transport {

@@ -34,6 +34,33 @@ type Config struct {
 	FailuresPerNameHour int `env:"ACME_FAILURES_PER_NAME_HOUR" envDefault:"5" doc:"failed validations of one name; 0 is no limit"`
 }
 
+// CheckList reports CAs that cannot be told apart: by their names, which people read, or by their directories, by which orders are kept.
+func CheckList(list []Config) error {
+	var problems []error
+	for i, c := range list {
+		for n, other := range list[:i] {
+			if strings.EqualFold(c.DisplayName(), other.DisplayName()) {
+				problems = append(
+					problems,
+					fmt.Errorf("%s is %q, as that of CA %d; it expects a name of its own", variable("ACME_NAME", i+1), c.DisplayName(), n+1),
+				)
+			}
+			if c.Directory == other.Directory {
+				problems = append(problems, fmt.Errorf("%s is the directory of CA %d; it expects another CA's", variable("ACME_DIRECTORY", i+1), n+1))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// variable is the name of a setting of the nth CA: ACME_NAME, ACME_2_NAME, ….
+func variable(name string, n int) string {
+	if n == 1 {
+		return name
+	}
+	return fmt.Sprintf("ACME_%d_%s", n, strings.TrimPrefix(name, "ACME_"))
+}
+
 // Validate returns an error for every setting that can't work, and names its variable.
 func (c Config) Validate() error {
 	var problems []error
@@ -75,8 +102,8 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// name returns the CA's name for people.
-func (c Config) name() string {
+// DisplayName is what people call the CA: ACME_NAME, or the host of its directory.
+func (c Config) DisplayName() string {
 	if c.Name != "" {
 		return c.Name
 	}

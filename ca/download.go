@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -51,12 +50,8 @@ func checkCertificate(certificates []*x509.Certificate, csr *x509.CertificateReq
 	case !sameNames(leaf.DNSNames, csr.DNSNames):
 		return cert.Certificate{}, fmt.Errorf("it is for %v; the CSR is for %v", leaf.DNSNames, csr.DNSNames)
 	}
-	issuer := leaf.Issuer.CommonName
-	if issuer == "" && len(leaf.Issuer.Organization) > 0 {
-		issuer = leaf.Issuer.Organization[0]
-	}
 	return cert.Certificate{
-		Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Names: leaf.DNSNames, Issuer: cert.Line(issuer, cert.MaxIssuer),
+		Serial: cert.SerialOf(leaf), Names: leaf.DNSNames, Issuer: cert.IssuerOf(leaf),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: encodeChain(certificates),
 	}, nil
 }

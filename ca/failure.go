@@ -130,7 +130,11 @@ func (s *session) fault(step string, err error) error {
 	wrapped := fmt.Errorf("%s at %s: %w", step, s.name, err)
 	var answer *answerError
 	if errors.As(err, &answer) && answer.status == 0 {
-		return wrapped
+		return &cert.Fault{Err: wrapped, Problem: cert.Problem{
+			Code: cert.CAUnavailable, WhoActs: cert.CAActs,
+			Message:     s.name + " cannot be reached, or does not answer in time",
+			Remediation: "evercert tries again by itself; if other sites can be reached from the workers, the CA is down",
+		}}
 	}
 	return &cert.Fault{Err: wrapped, Problem: cert.Problem{
 		Code: cert.CAUnavailable, WhoActs: cert.CAActs,

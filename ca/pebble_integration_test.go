@@ -381,3 +381,21 @@ func TestRenewalReplacesTheCertificate(t *testing.T) {
 		}
 	}
 }
+
+// TestF12_AProfileThatTheCADoesNotOfferIsReportedAtTheStart, with those that it offers; a CA that does not answer is no error.
+func TestF12_AProfileThatTheCADoesNotOfferIsReportedAtTheStart(t *testing.T) {
+	t.Parallel()
+	p := newPebble(t)
+	if err := p.process().CheckProfile(t.Context()); err != nil {
+		t.Errorf("a profile that is offered: %v", err)
+	}
+	p.config.Profile = "classical"
+	err := p.process().CheckProfile(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `is "classical"; it expects one of`) || !strings.Contains(err.Error(), "default") {
+		t.Errorf("got %v", err)
+	}
+	p.config.Directory = "https://127.0.0.1:1/dir"
+	if err := p.process().CheckProfile(t.Context()); err != nil {
+		t.Errorf("a CA that does not answer: %v", err)
+	}
+}

@@ -23,8 +23,8 @@ import (
 // memoryAccounts stores accounts in memory. It does not simulate a database that fails or is slow.
 type memoryAccounts struct {
 	mu      sync.Mutex
-	kept    map[string]ca.Account // the active ones
-	retired []string              // URLs
+	kept    map[string]cert.Account // the active ones
+	retired []string                // URLs
 	blocks  map[string]cert.AccountBlock
 	due     bool // the time of the next probe has come
 	leased  bool // another process took that probe first
@@ -32,17 +32,17 @@ type memoryAccounts struct {
 }
 
 func newAccounts() *memoryAccounts {
-	return &memoryAccounts{kept: map[string]ca.Account{}, blocks: map[string]cert.AccountBlock{}}
+	return &memoryAccounts{kept: map[string]cert.Account{}, blocks: map[string]cert.AccountBlock{}}
 }
 
-func (m *memoryAccounts) Account(_ context.Context, directory string) (ca.Account, bool, error) {
+func (m *memoryAccounts) Account(_ context.Context, directory string) (cert.Account, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, ok := m.kept[directory]
 	return a, ok, nil
 }
 
-func (m *memoryAccounts) SaveAccount(_ context.Context, a ca.Account) (ca.Account, error) {
+func (m *memoryAccounts) SaveAccount(_ context.Context, a cert.Account) (cert.Account, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if first, ok := m.kept[a.Directory]; ok {

@@ -353,25 +353,34 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 		if !CanDelegate(name) {
 			continue
 		}
-		records = append(records, Record{
-			Name: DelegationName(name), Type: "CNAME",
-			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation, Hostname: strings.TrimPrefix(name, "*."),
-		})
+		records = append(records, DelegationRecord(name, p.DelegationTarget(name, secret)))
 	}
 	for _, name := range d.Names {
-		if IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)
-			for _, a := range p.Addresses {
-				kind := "A"
-				if strings.Contains(a, ":") {
-					kind = "AAAA"
-				}
-				records = append(records, Record{Name: name, Type: kind, Value: a, Purpose: ForAddress, Hostname: name})
-			}
-			continue
-		}
-		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name})
+		records = append(records, p.AddressRecords(name)...)
 	}
 	return records
+}
+
+// AddressRecords lists the records that lead a name's visitors to the platform: a CNAME; at an apex, which can't hold a CNAME beside its SOA and NS
+// (RFC 1034 §3.6.2), and where the platform has no target, one record for each address.
+func (p Platform) AddressRecords(name string) []Record {
+	if p.Target != "" && !IsApex(name) {
+		return []Record{{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name}}
+	}
+	var records []Record
+	for _, address := range p.Addresses {
+		kind := "A"
+		if strings.Contains(address, ":") {
+			kind = "AAAA"
+		}
+		records = append(records, Record{Name: name, Type: kind, Value: address, Purpose: ForAddress, Hostname: name})
+	}
+	return records
+}
+
+// DelegationRecord is the record that delegates dns-01 for a name to a target. A wildcard shares its base name's.
+func DelegationRecord(name, target string) Record {
+	return Record{Name: DelegationName(name), Type: "CNAME", Value: target, Purpose: ForDelegation, Hostname: strings.TrimPrefix(name, "*.")}
 }
 
 // DelegationTarget is the name under the validation zone that _acme-challenge.NAME is delegated to.

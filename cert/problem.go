@@ -24,6 +24,7 @@ const (
 	CAAForbids             Code = "caa_forbids"
 	CAALookupFailed        Code = "caa_lookup_failed"
 	CAAAccountBound        Code = "caa_account_bound"
+	CAAOneCAOnly           Code = "caa_one_ca_only" // the domain can't get its certificate elsewhere while that CA is down
 	OwnershipMissing       Code = "ownership_missing"
 	OwnershipMismatch      Code = "ownership_mismatch"
 	DelegationMissing      Code = "delegation_missing"
@@ -101,7 +102,7 @@ type Problem struct {
 }
 
 // NothingToDo is the remediation of a problem that passes by itself.
-const NothingToDo = "There is nothing for you to do: we look again by ourselves."
+const NothingToDo = "There is nothing for you to do: we check again by ourselves."
 
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }
 
@@ -124,6 +125,7 @@ const (
 	Refused   Outcome = "refused"    // the CA or a policy said no: counts as a failure, needs a new attempt
 	Wait      Outcome = "wait"       // rate limit, outage, no budget: the same step again after RetryAfter
 	OrderGone Outcome = "order-gone" // the order expired or the CA forgot it: a new order is needed, nobody's fault
+	NextCA    Outcome = "next-ca"    // this CA cannot issue now: a new order is placed at the next one, nobody's fault
 	Parked    Outcome = "parked"     // people must act first (identifier paused, account refused)
 )
 

@@ -21,6 +21,7 @@ const (
 	MaxHostname = 253  // RFC 1035 §2.3.4, without the last dot
 	MaxText     = 1000 // a whole message, which may have such a text inside
 	MaxFound    = 20   // values that one server shows in one place
+	MaxInput    = 80   // of an input that is refused, shown again in the refusal
 )
 
 // cut marks where text was cut.

@@ -179,3 +179,73 @@ func TestTheLogFormatIsChecked(t *testing.T) {
 		}
 	}
 }
+
+type Peers struct {
+	Host    string        `env:"PEER_HOST,notEmpty" doc:"its address"`
+	Key     config.Secret `env:"PEER_KEY" doc:"who knows it may ask"`
+	Timeout time.Duration `env:"PEER_TIMEOUT" envDefault:"30s" doc:"for one request"`
+}
+
+func (p Peers) Validate() error {
+	if p.Timeout < time.Second {
+		return fmt.Errorf("PEER_TIMEOUT is %s; it expects at least 1s, and PEER_HOST is not asked", p.Timeout)
+	}
+	return nil
+}
+
+type withPeers struct {
+	Zone  string  `env:"ZONE" doc:"the zone"`
+	Peers []Peers `envNumbered:"PEER_"`
+}
+
+func TestF12_NumberedGroupsAreReadInTheirOrder(t *testing.T) {
+	t.Parallel()
+	got, err := config.LoadFrom[withPeers](map[string]string{
+		"PEER_HOST": "one", "PEER_KEY": "hush", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "5s", "PEER_3_HOST": "three", "PEER_4_HOST": "",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprint([]Peers{{"one", "hush", 30 * time.Second}, {"two", "", 5 * time.Second}, {"three", "", 30 * time.Second}}); fmt.Sprint(got.Peers) != want {
+		t.Errorf("read %+v; want %s", got.Peers, want)
+	}
+	var names []string
+	for _, s := range config.Describe(got) {
+		names = append(names, s.Name)
+	}
+	if want := "ZONE PEER_HOST PEER_KEY PEER_TIMEOUT PEER_2_HOST PEER_2_KEY PEER_2_TIMEOUT PEER_3_HOST PEER_3_KEY PEER_3_TIMEOUT"; strings.Join(names, " ") != want {
+		t.Errorf("described %q; want %s", names, want)
+	}
+	if text := fmt.Sprint(config.Log(got)); strings.Contains(text, "hush") {
+		t.Errorf("a secret of a numbered group is in the log: %s", text)
+	}
+}
+
+func TestF12_FaultsOfNumberedGroupsNameTheirOwnVariables(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		environ map[string]string
+		want    []string
+	}{
+		"none at all":       {map[string]string{}, []string{"PEER_HOST is not set; it expects: its address"}},
+		"second incomplete": {map[string]string{"PEER_HOST": "one", "PEER_2_KEY": "hush"}, []string{"PEER_2_HOST is not set; it expects: its address"}},
+		"both wrong": {
+			map[string]string{"PEER_HOST": "one", "PEER_TIMEOUT": "1ms", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "2 s"},
+			[]string{
+				"PEER_TIMEOUT is 1ms; it expects at least 1s, and PEER_HOST is not asked",
+				`PEER_2_TIMEOUT is "2 s"; it expects a duration such as 90s, 15m or 2h`,
+			},
+		},
+		"second judged": {
+			map[string]string{"PEER_HOST": "one", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "1ms"},
+			[]string{"PEER_2_TIMEOUT is 1ms; it expects at least 1s, and PEER_2_HOST is not asked"},
+		},
+		"a gap": {map[string]string{"PEER_HOST": "one", "PEER_3_HOST": "three"}, []string{"PEER_3_… is set, and PEER_2_… is not; number the groups without a gap"}},
+	} {
+		_, err := config.LoadFrom[withPeers](test.environ)
+		var wrong *config.Error
+		if !errors.As(err, &wrong) || strings.Join(wrong.Faults, "\n") != strings.Join(test.want, "\n") {
+			t.Errorf("%s: got %v; want %q", name, err, test.want)
+		}
+	}
+}

@@ -38,6 +38,9 @@ func Describe(v any) []Setting {
 			Value:    show(value.FieldByIndex(f.Index)),
 		})
 	}
+	for _, n := range numberedIn(value) {
+		settings = append(settings, n.describe()...)
+	}
 	return settings
 }
 

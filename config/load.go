@@ -31,6 +31,9 @@ func LoadFrom[T any](environ map[string]string) (T, error) {
 	var settings T
 	l := loader{environ: environ, listed: map[string]bool{}}
 	l.parse(reflect.ValueOf(&settings).Elem(), "")
+	for _, n := range numberedIn(reflect.ValueOf(&settings).Elem()) {
+		l.parseNumbered(n)
+	}
 	l.validate(reflect.ValueOf(&settings).Elem())
 	if len(l.faults) > 0 {
 		return settings, &Error{Faults: l.faults}

@@ -253,7 +253,7 @@ func TestF3_CertificatesOfAnotherCAAreReplacedAndThatIsNoFinding(t *testing.T) {
 	}
 	b.store.LiveCA = map[string]string{"new.example.com": "https://production.example", "old.example.com": "https://staging.example"}
 	c := b.caretaker()
-	c.Directory = "https://production.example"
+	c.Directories = []string{"https://second.example", "https://production.example"}
 	if sum := walk(t, c); len(sum.Counts) != 0 {
 		t.Errorf("found %+v", sum.Counts)
 	}

@@ -132,7 +132,7 @@ func casePlace(cursor string) (store.CasePlace, error) {
 	opened, notNumber := strconv.ParseInt(micros, 10, 64)
 	at := time.UnixMicro(opened).UTC()
 	if err != nil || notNumber != nil || id == "" || !cert.IsLine(id) || at.Year() < 1970 || at.Year() > 9999 {
-		return store.CasePlace{}, Malformed(fmt.Sprintf("after is %q", cert.Line(cursor, shownRunes)), "send the next of the page before, as it was")
+		return store.CasePlace{}, Malformed(fmt.Sprintf("after is %q", cert.Line(cursor, cert.MaxInput)), "send the next of the page before, as it was")
 	}
 	return store.CasePlace{OpenedAt: at, ID: id}, nil
 }

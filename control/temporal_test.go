@@ -32,7 +32,9 @@ func (noRecords) Diagnose(_ context.Context, q cert.Question) (cert.Diagnosis, e
 	return cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Records: records, Problems: []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}}}, nil
 }
 
-func (noRecords) Identity(context.Context) (cert.CAIdentity, error) { return cert.CAIdentity{}, nil }
+func (noRecords) Candidates(context.Context, string, string) ([]cert.CAIdentity, error) {
+	return []cert.CAIdentity{{}}, nil
+}
 
 // onTemporal is a Control over a real Temporal server and database. The domains' workflows are the real ones; stop ends their worker.
 func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop func()) {
@@ -52,7 +54,7 @@ func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop 
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{})
 	workflows.Register(w)
 	activities.Set{
-		DNS:     &activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Checks: db, Platform: platform, Log: log},
+		DNS:     &activities.DNS{Resolver: noRecords{}, Tenants: db, CAs: noRecords{}, Checks: db, Platform: platform, Log: log},
 		Records: &activities.Records{Store: db, Policy: cert.DefaultPolicy()},
 	}.Register(w)
 	if err := w.Start(); err != nil {

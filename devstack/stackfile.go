@@ -29,7 +29,8 @@ type stackFile struct {
 	SampleDomain      string            `json:"sample_domain"`
 	DNSControl        string            `json:"dns_control"`
 	CAControl         string            `json:"ca_control"`
-	DBControl         string            `json:"db_control,omitempty"` // empty without the part dbgate
+	CA2Control        string            `json:"ca2_control,omitempty"` // empty without the part ca2
+	DBControl         string            `json:"db_control,omitempty"`  // empty without the part dbgate
 	SupervisorControl string            `json:"supervisor_control"`
 	SupervisorPID     int               `json:"supervisor_pid"`
 	SupervisorStart   string            `json:"supervisor_start"` // tells a pid that was used again

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -20,22 +19,6 @@ import (
 	"github.com/evercert/evercert/e2e/stack"
 	"github.com/evercert/evercert/store"
 )
-
-// accounts keeps the CA's account in the store, as a worker does.
-type accounts struct{ *store.Store }
-
-func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.Store.Account(ctx, directory)
-	if errors.Is(err, store.ErrNotFound) {
-		return ca.Account{}, false, nil
-	}
-	return ca.Account(account), err == nil, err
-}
-
-func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
-	return ca.Account(kept), err
-}
 
 // setupTLSALPN starts an edge at the port where Pebble, a real ACME CA, connects for tls-alpn-01. The names have only an address record.
 // The returned authority is what a worker orders with; change alters what it shows the CA.
@@ -51,7 +34,7 @@ func setupTLSALPN(t *testing.T, change func(cert.Challenge) cert.Challenge, name
 	solver := changing{dcv.NewSolver(b.store, nil /* nothing is delegated */, dcv.SolverConfig{}), change}
 	authority, err := ca.New(ca.Config{
 		Directory: info.ACMEDirectory, RootPEM: info.ACMERootPEM, Contact: "ops@example.com", Profile: "default", Timeout: 10 * time.Second,
-	}, accounts{b.store}, b.keys, solver, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	}, b.store, b.keys, solver, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	require.NoError(t, err)
 	return b, authority
 }

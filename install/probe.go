@@ -76,20 +76,16 @@ func (p *Prober) Probe(ctx context.Context, name, address string) (Served, error
 
 func describe(chain []*x509.Certificate, name string) Served {
 	leaf := chain[0] // a client's handshake fails without a certificate
-	issuer := leaf.Issuer.CommonName
-	if issuer == "" && len(leaf.Issuer.Organization) > 0 {
-		issuer = leaf.Issuer.Organization[0]
-	}
 	names := make([]string, len(leaf.DNSNames))
 	for i, n := range leaf.DNSNames {
 		names[i] = cert.Line(n, cert.MaxHostname)
 	}
 	return Served{
-		Serial:        fmt.Sprintf("%x", leaf.SerialNumber.Bytes()),
+		Serial:        cert.SerialOf(leaf),
 		Names:         names,
 		NotBefore:     leaf.NotBefore,
 		NotAfter:      leaf.NotAfter,
-		Issuer:        cert.Line(issuer, cert.MaxIssuer),
+		Issuer:        cert.IssuerOf(leaf),
 		CoversName:    leaf.VerifyHostname(name) == nil,
 		ChainComplete: chainComplete(chain),
 	}

@@ -18,9 +18,11 @@ import (
 )
 
 // A name whose records are all right, while the platform's validation zone is silent. The platform's edge has the address 127.0.0.1.
-const silentZone = "del shops.platform.net A\ndel shops.platform.net AAAA\nadd shops.platform.net. 60 A 127.0.0.1\nfault $DELEGATION servfail"
+const silentZone = "del shops.platform.net A\ndel shops.platform.net AAAA\n" +
+	"add shops.platform.net. 60 A 127.0.0.1\nfault $DELEGATION servfail"
 
-// TestF1_AnEdgeThatIsDownIsAWait shows that the methods after dns-01 are not taken unseen: an edge that is down answers none of them, and an
+// TestF1_AnEdgeThatIsDownIsAWait shows that the methods after dns-01 are not taken unseen: an edge that is down answers none of them, and
+// an
 // order would fail and count against the tenant.
 func TestF1_AnEdgeThatIsDownIsAWait(t *testing.T) {
 	t.Parallel()
@@ -57,7 +59,8 @@ func diagnoseAtEdge(t *testing.T, methods []cert.Method, httpPort, httpsPort uin
 	at := cert.Platform{ValidationZone: platform.ValidationZone, Target: platform.Target, Addresses: []string{"127.0.0.1"}}
 	s := setup{}
 	r, err := resolver.New(resolver.Config{
-		Resolvers: []string{s.start(t, silentZone).address}, QueryTimeout: 3 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true,
+		Resolvers:    []string{s.start(t, silentZone).address},
+		QueryTimeout: 3 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true,
 		ProbeTimeout: 5 * time.Second, ProbeHTTPPort: httpPort, ProbeHTTPSPort: httpsPort, ProbeAllow: []string{"127.0.0.0/24"},
 	}, quiet())
 	require.NoError(t, err)

@@ -16,12 +16,12 @@ import (
 	"github.com/evercert/evercert/resolver/reach"
 )
 
-// Visit is what one address of a name answers to a browser on the machine that looks.
+// Visit is what one address of a name answers to a browser on this machine.
 type Visit struct {
 	Name     string        `json:"name"`               // in A-labels
 	Address  netip.Addr    `json:"address,omitzero"`   // missing where none is known
 	OK       bool          `json:"ok"`                 // HTTPS works there, seen from here
-	Verdict  cert.Verdict  `json:"verdict"`            // tells "it does not work" from "it could not be told"
+	Verdict  cert.Verdict  `json:"verdict"`            // wrong: it does not work; unknown: that could not be seen from here
 	Status   int           `json:"status,omitempty"`   // of the front page; redirects are not followed
 	Issuer   string        `json:"issuer,omitempty"`   // of the certificate that is shown
 	NotAfter time.Time     `json:"not_after,omitzero"` // its end
@@ -84,7 +84,7 @@ func nowhere(name string, err error) Visit {
 		f = unanswered(name, nil, err)
 	}
 	if f.usable == cert.Unknown { // there is no next visit by itself
-		f.problem.Remediation = "Look again in a minute, and from another machine: from this one it can't be told."
+		f.problem.Remediation = "Check again in a minute, and from another machine: from this one the answer can't be seen."
 	}
 	f.problem.Severity = cert.Warns
 	p := f.problem.Clean()

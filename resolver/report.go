@@ -14,8 +14,8 @@ import (
 // to print.
 func (e *evidence) report(d decision) cert.Diagnosis {
 	report := cert.Diagnosis{
-		CheckedAt: time.Now().UTC(),
-		Verdict:   d.verdict, Ownership: d.ownership, Pointed: d.pointed,
+		CheckedAt: time.Now().UTC(), Directory: d.plan.ca.Directory,
+		Verdict: d.verdict, Ownership: d.ownership, Pointed: d.pointed,
 		Problems: e.problems(d.plan), CAA: e.caaStates(),
 	}
 	if d.verdict == cert.OK {

@@ -46,7 +46,7 @@ func (g gathered) judge(z zone, of func(observation) finding) finding {
 
 // judge returns the finding of the authoritative servers, with two exceptions.
 //
-// The first view alone looks at the platform's own names, to which records lead: where the record is right and these give no answer,
+// The first view alone asks about the platform's own names, to which records lead: where the record is right and these give no answer,
 // its finding counts. And where every resolver that answers reports a DNSSEC failure, a CA's resolver will fail, too; but not in a zone
 // that is proved to be unsigned: no validation can fail there, so that it is the resolvers that fail.
 func judge(z zone, authoritative, recursive []finding) finding {

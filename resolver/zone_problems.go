@@ -57,7 +57,7 @@ func notRegistered(z zone) cert.Problem {
 	p := cert.Problem{
 		Code: cert.DomainNotRegistered, WhoActs: cert.TenantActs, Severity: cert.Blocks,
 		Message:     fmt.Sprintf("The domain %s does not exist: it is not registered, or its registration has run out.", cert.Unicode(domain)),
-		Remediation: fmt.Sprintf("Look whether %s is spelled right. If it is, register or renew it at a registrar.", cert.Unicode(domain)),
+		Remediation: fmt.Sprintf("Check whether %s is spelled right. If it is, register or renew it at a registrar.", cert.Unicode(domain)),
 		Found:       "NXDOMAIN",
 	}
 	if z.found != nil {
@@ -114,7 +114,7 @@ func faultProblem(z zone, f authority.Fault) (cert.Problem, bool) {
 }
 
 // mayPass is the remediation of what is often over at the next check.
-const mayPass = "It may pass by itself: we look again."
+const mayPass = "It may pass by itself: we check again."
 
 func nameserversDiffer(domain string, f authority.Fault) cert.Problem {
 	var parts []string

@@ -65,7 +65,7 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 		a.removeCommand(), a.handBackCommand(), a.redirectCommand(), a.casesCommand(), a.timelineCommand(),
 		a.fileCommand("csr", "Print the CSR of the live certificate", (*control.Control).CSR),
 		a.fileCommand("certificate", "Print the live certificate and its chain", (*control.Control).Chain),
-		a.auditCommand(), a.quarantineCommand(), a.deployCommand(), a.keyringCommand(), a.rulesCommand(), a.simulateCommand(),
+		a.auditCommand(), a.quarantineCommand(), a.deployCommand(), a.keyringCommand(), a.rulesCommand(), a.simulateCommand(), a.caCommand(),
 	)
 	root.SetArgs(arguments)
 	root.SetIn(a.in)

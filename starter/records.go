@@ -127,10 +127,10 @@ support has the domain after attempts that failed · 5 could not tell, because a
 }
 
 // showChecked prints what check found.
-func (a *app) showChecked(answer control.Answer, visits []resolver.Visit) {
+func (a *app) showChecked(answer cert.Answer, visits []resolver.Visit) {
 	if a.json {
 		a.printJSON(a.out, struct {
-			control.Answer
+			cert.Answer
 			HTTPS []resolver.Visit `json:"https,omitempty"`
 		}{answer, visits})
 		return

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/control"
 )
 
 // expected are the records that a connected domain was asked for.
@@ -111,10 +110,10 @@ func TestChangesAreListed(t *testing.T) {
 
 // checksNow lets the domain's workflow make a check as soon as it is asked for one.
 func (b *bundle) checksNow(d cert.Diagnosis) {
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		d.CheckedAt = noon.Add(time.Second)
 		b.store.Checked(hostname, d)
-		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", Checking: true, LastCheck: noon}, nil
+		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", Checking: true, LastCheck: noon}, nil
 	}
 }
 
@@ -134,7 +133,7 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {ID: By:ann Reason:they called")
 
 	out, _ = b.run(exitWrong, "check", "shop.example.com", "--json")
-	var answer control.Answer
+	var answer cert.Answer
 	require.NoError(t, json.Unmarshal([]byte(out), &answer))
 	require.Equal(t, "shop.example.com", answer.Hostname)
 	require.Equal(t, d.Problems, answer.Diagnosis.Problems)
@@ -152,16 +151,16 @@ func TestACheckThatIsNotMadeAtOnceSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the command waits in the bubble's time
 		b := setup(t)
 		b.connected("shop.example.com", func(*cert.Snapshot) {})
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{Headline: cert.Pending, Message: "it is paused"}, nil
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{Headline: cert.Pending, Message: "it is paused"}, nil
 		}
 		out, errOut := b.run(exitIncomplete, "check", "shop.example.com")
 		equal(t, out, "Pending: shop.example.com – it is paused\n")
 		require.Empty(t, errOut)
 
 		b.app.terminal = true
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{Headline: cert.Pending, Message: "now", Checking: true, LastCheck: noon}, nil
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{Headline: cert.Pending, Message: "now", Checking: true, LastCheck: noon}, nil
 		}
 		out, errOut = b.run(exitIncomplete, "check", "shop.example.com")
 		require.Contains(t, out, "under way")
@@ -188,7 +187,7 @@ func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
 	} {
 		b := setup(t)
 		b.connected("shop.example.com", func(*cert.Snapshot) {})
-		b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+		b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 			b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
 			b.store.Record(hostname, func(s *cert.Snapshot) {
 				s.Failures, s.Status.Escalated = c.failures, c.escalated
@@ -196,7 +195,7 @@ func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
 					s.Problems, s.Status.Certificate = []cert.Problem{refusal}, cert.CertificateFailed
 				}
 			})
-			return control.Answer{Checking: true, LastCheck: noon.Add(-time.Hour)}, nil
+			return cert.Answer{Checking: true, LastCheck: noon.Add(-time.Hour)}, nil
 		}
 		out, _ := b.run(c.code, "check", "shop.example.com")
 		for _, part := range c.says {

@@ -143,9 +143,9 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("chain")}}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
 	b.connected("case.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
-	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, _ any) (cert.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
-		return control.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil
+		return cert.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil
 	}
 	for _, line := range [][]string{
 		{"connect", "other.example.com", "--tenant", "acme"},
@@ -184,8 +184,8 @@ func TestE3_VerbsAnswerInSentences(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com", func(*cert.Snapshot) {})
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "DNS check", NextActionAt: noon.Add(42 * time.Second)}, nil
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "DNS check", NextActionAt: noon.Add(42 * time.Second)}, nil
 	}
 	out, _ := b.run(exitOK, "request", "shop.example.com", "--reason", "in a hurry")
 	equal(t, out, "Pending: shop.example.com – the records are checked now\nNext: DNS check, 2026-03-02 12:00 (in 42 s)\n")

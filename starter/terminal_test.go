@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/store"
 )
 
@@ -44,8 +43,8 @@ func TestF24_NothingThatIsPrintedCanSteerATerminal(t *testing.T) {
 		Hostname: "shop.example.com", Tenant: "acme", Reason: nasty, Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty}},
 		Problems: []cert.Problem{{Message: nasty}},
 	}}
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-		return control.Answer{Message: nasty, NextAction: nasty}, nil
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+		return cert.Answer{Message: nasty, NextAction: nasty}, nil
 	}
 	b.app.environ["USER"] = nasty
 	for _, line := range [][]string{

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/ca"
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/store"
@@ -46,32 +48,29 @@ func (d delegations) DelegationTarget(ctx context.Context, name string) (string,
 	return target, nil
 }
 
-// accounts keeps the CA's account, and what the CA reports about it, in the store.
-type accounts struct{ *store.Store }
-
-func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.Store.Account(ctx, directory)
-	if errors.Is(err, store.ErrNotFound) {
-		return ca.Account{}, false, nil
-	}
-	return ca.Account(account), err == nil, err
-}
-
-func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
-	return ca.Account(kept), err
-}
-
-// budgets reserves the CA's limits for an order, from the buckets in the store.
+// budgets reserves the limits of an order's CA, from the buckets in the store.
 type budgets struct {
 	*store.Store
-	authority *ca.Authority
+	authorities []*ca.Authority
 }
 
 func (b budgets) Reserve(ctx context.Context, r cert.Reservation) (cert.Place, error) {
-	charges, err := b.authority.Charges(ctx, r.Names, r.Renewal)
+	i := slices.IndexFunc(b.authorities, func(a *ca.Authority) bool { return a.Directory() == r.Directory })
+	if i < 0 {
+		return cert.Place{}, fmt.Errorf("the CA at %s is not among the platform's", r.Directory)
+	}
+	charges, err := b.authorities[i].Charges(ctx, r.Names, r.Renewal)
 	if err != nil {
 		return cert.Place{}, err
 	}
 	return b.Store.Reserve(ctx, r, charges)
+}
+
+// cas returns the CAs as activities order from them.
+func (c MovingConfig) cas(authorities []*ca.Authority, db *store.Store, log *slog.Logger) *activities.CAs {
+	cas := &activities.CAs{Absences: db, Issuances: db, MoveAfter: c.MoveAfter, ReturnAfter: c.ReturnAfter, Log: log}
+	for _, authority := range authorities {
+		cas.List = append(cas.List, authority)
+	}
+	return cas
 }

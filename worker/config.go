@@ -26,7 +26,8 @@ type Config struct {
 	Control   control.Config
 	Resolver  resolver.Config
 	Solver    dcv.SolverConfig
-	CA        ca.Config
+	CAs       []ca.Config `envNumbered:"ACME_"`
+	Moving    MovingConfig
 	Install   install.Config
 	Policy    PolicyConfig
 	Caretaker CaretakerConfig
@@ -54,7 +55,7 @@ type Config struct {
 
 // Validate returns an error for unknown methods and for too few slots.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{ca.CheckList(c.CAs)}
 	if len(c.Methods) == 0 {
 		errs = append(errs, errors.New("VALIDATION_METHODS is empty; it expects one or more of dns-01,http-01,tls-alpn-01"))
 	}
@@ -77,6 +78,23 @@ func (c Config) Validate() error {
 	}
 	if c.Deploy != deployAuto && c.Deploy != deployManual {
 		errs = append(errs, fmt.Errorf("WORKER_DEPLOY is %q; it expects auto or manual", c.Deploy))
+	}
+	return errors.Join(errs...)
+}
+
+// MovingConfig says when an order is placed at the next of several CAs.
+type MovingConfig struct {
+	MoveAfter   time.Duration `env:"CA_MOVE_AFTER" envDefault:"5m" doc:"how long an order waits for one CA, for an answer, a rate limit or its certificate, before the next CA is tried"`
+	ReturnAfter time.Duration `env:"CA_RETURN_AFTER" envDefault:"1h" doc:"how long no order is placed at a CA that could not issue, at least"`
+}
+
+// Validate reports times that would move every order, or try a CA that is down without end.
+func (c MovingConfig) Validate() error {
+	var errs []error
+	for name, d := range map[string]time.Duration{"CA_MOVE_AFTER": c.MoveAfter, "CA_RETURN_AFTER": c.ReturnAfter} {
+		if d < time.Second {
+			errs = append(errs, fmt.Errorf("%s is %s; it expects at least 1s", name, d))
+		}
 	}
 	return errors.Join(errs...)
 }

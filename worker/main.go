@@ -17,6 +17,7 @@ import (
 
 	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/ca"
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/config"
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/dcv"
@@ -60,7 +61,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	authority, err := newAuthority(ctx, c, db, keys, log)
+	authorities, err := newAuthorities(ctx, c, db, keys, log)
 	if err != nil {
 		return err
 	}
@@ -86,23 +87,24 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	w := newWorker(temporal, c, build, tuner)
+	cas := c.Moving.cas(authorities, db, log)
 	starter := control.Temporal(temporal)
 	activities.Set{
 		DNS: &activities.DNS{
-			Resolver: dns, Tenants: db, CA: authority, Checks: db, Probes: db,
+			Resolver: dns, Tenants: db, CAs: cas, Checks: db, Probes: db,
 			Platform: c.Control.Platform(), Methods: c.Methods, Log: log,
 		},
-		Issuance:     &activities.Issuance{Store: db, CA: authority, Budgets: budgets{db, authority}, Keys: keys, Log: log},
+		Issuance:     &activities.Issuance{Store: db, CAs: cas, Budgets: budgets{db, authorities}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
 		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
-		Caretaker:    &activities.Caretaker{Inspector: control.Caretaker{Store: db, Workflows: starter, Directory: c.CA.Directory, Log: log}},
+		Caretaker: &activities.Caretaker{
+			Inspector: control.Caretaker{Store: db, Workflows: starter, Directories: directories(c.CAs), Log: log},
+		},
 	}.Register(w)
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
-	go authority.Watch(ctx)
-	otherCA := func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, c.CA.Directory) }
-	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), otherCA, log)
+	attend(ctx, c, authorities, db, temporal, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
 	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})
@@ -111,14 +113,59 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	return nil
 }
 
-// newAuthority returns the platform's account at its CA. This process must be able to unseal the account's key.
-func newAuthority(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) (*ca.Authority, error) {
-	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
-	authority, err := ca.New(c.CA, accounts{db}, keys, solver, log)
-	if err != nil {
-		return nil, err
+// attend does, until ctx ends, what no domain asks for: it watches the accounts at the CAs, publishes the list of CAs, and keeps the
+// caretaker's schedule.
+func attend(ctx context.Context, c Config, authorities []*ca.Authority, db *store.Store, temporal client.Client, log *slog.Logger) {
+	for _, authority := range authorities {
+		go authority.Watch(ctx)
+		go authority.LogProfile(ctx)
 	}
-	return authority, authority.CheckKey(ctx)
+	go publish(ctx, db, c.CAs, log)
+	otherCA := func(ctx context.Context) (bool, error) { return db.HasOtherCA(ctx, directories(c.CAs)) }
+	go c.Caretaker.keep(ctx, temporal.ScheduleClient(), otherCA, log)
+}
+
+// newAuthorities returns the platform's accounts at its CAs. This process must be able to unseal the accounts' keys.
+func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyring.Keyring, log *slog.Logger) ([]*ca.Authority, error) {
+	solver := dcv.NewSolver(db, newDelegations(db, c.Control.Platform()), c.Solver)
+	var all []*ca.Authority
+	for _, settings := range c.CAs {
+		authority, err := ca.New(settings, db, keys, solver, log)
+		if err != nil {
+			return nil, err
+		}
+		if err := authority.CheckKey(ctx); err != nil {
+			return nil, err
+		}
+		all = append(all, authority)
+	}
+	return all, nil
+}
+
+// publish keeps the list of CAs for people to read, as soon as the store takes it.
+func publish(ctx context.Context, db *store.Store, cas []ca.Config, log *slog.Logger) {
+	list := make([]cert.ConfiguredCA, len(cas))
+	for i, c := range cas {
+		list[i] = cert.ConfiguredCA{
+			Position:      i + 1,
+			Name:          c.DisplayName(),
+			Directory:     c.Directory,
+			Profile:       c.Profile,
+			CAAIdentities: c.CAAIdentities,
+		}
+	}
+	if err := db.ConfigureCAs(ctx, list); err != nil && ctx.Err() == nil {
+		log.WarnContext(ctx, "the list of CAs could not be kept: evercert ca list shows that of another worker", "error", err)
+	}
+}
+
+// directories returns the URLs of the CAs' ACME directories.
+func directories(cas []ca.Config) []string {
+	urls := make([]string, len(cas))
+	for i, c := range cas {
+		urls[i] = c.Directory
+	}
+	return urls
 }
 
 // work starts the workflows of connected domains and follows the builds of the worker, until ctx ends.
@@ -142,9 +189,9 @@ func newWorker(temporal client.Client, c Config, build string, tuner worker.Work
 		DeploymentOptions: worker.DeploymentOptions{
 			UseVersioning: true, Version: worker.WorkerDeploymentVersion{DeploymentName: c.Temporal.Deployment, BuildID: build},
 		},
-		// A task that a waiting poller takes at once is not written to the tables of Temporal's matching service. Pollers that scale with the
-		// load start too late when many domains are connected at once: their second tasks then wait for more than the SDK's 5 s, lose their place
-		// in this worker's cache, and are replayed.
+		// A task that a waiting poller takes at once is not written to the tables of Temporal's matching service. Pollers that scale with
+		// the load start too late when many domains are connected at once: their second tasks then wait for more than the SDK's 5 s, lose
+		// their place in this worker's cache, and are replayed.
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(
 			worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: workflowPollers(c.WorkflowSlots)},
 		),

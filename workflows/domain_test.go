@@ -154,11 +154,11 @@ func TestB2_RenewalBeginsAtTwoThirdsOfTheLifetime(t *testing.T) {
 	require.NotContains(t, w.headlines()[3:], cert.Issuing, "with a live certificate the tenant's headline stays")
 }
 
-// TestF3_ACertificateOfAnotherCAIsReplacedAtOnce: a platform that goes from staging to production. The new order is no renewal for the CA's limits.
-func TestF3_ACertificateOfAnotherCAIsReplacedAtOnce(t *testing.T) {
+// TestF12_AnOrderIsARenewalOnlyAtTheCAOfTheLiveCertificate: the CA chosen by a check alone, while another one is down, orders nothing.
+func TestF12_AnOrderIsARenewalOnlyAtTheCAOfTheLiveCertificate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	directory := "https://staging.example"
+	directory := "https://first.example"
 	w.look = func(int) cert.Diagnosis {
 		d := ready
 		d.Directory = directory
@@ -167,20 +167,46 @@ func TestF3_ACertificateOfAnotherCAIsReplacedAtOnce(t *testing.T) {
 	w.order = func(n int) (cert.Certificate, error) {
 		c := w.certificate(n, 90*day)
 		c.Directory = directory
-		if n == 3 {
-			c.Directory = "https://staging.example" // by a worker that was not told yet
-		}
 		return c, nil
 	}
 	w.live(20*day,
-		message{at: 5 * day, verb: workflows.CheckNow, do: func() { directory = "https://production.example" }},
+		message{at: 5 * day, verb: workflows.CheckNow, do: func() { directory = "https://second.example" }},
 		message{at: 10 * day, verb: workflows.RequestCertificate},
-		message{at: 15 * day, verb: workflows.CheckNow})
-	require.Equal(t, []string{"01-05 09:00", "01-10 09:00", "01-15 09:00", "01-20 09:00"}, times(w, "order"))
+		message{at: 15 * day, verb: workflows.RequestCertificate})
+	require.Equal(t, []string{"01-05 09:00", "01-15 09:00", "01-20 09:00"}, times(w, "order"))
 	text := strings.Join(w.effects, "\n")
-	require.Contains(t, text, "order /2 renewal=false")
-	require.Contains(t, text, "order /3 renewal=true")
-	require.Contains(t, text, "order /4 renewal=false")
+	require.Contains(t, text, "order /2 at https://second.example renewal=false")
+	require.Contains(t, text, "order /3 at https://second.example renewal=true")
+}
+
+// TestF12_AnOrderThatOneCACannotFulfilGoesToTheNextAtOnce: with a new issuance, after a check for that CA, and it counts as no failure.
+func TestF12_AnOrderThatOneCACannotFulfilGoesToTheNextAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	down := false
+	w.look = func(int) cert.Diagnosis {
+		d := ready
+		d.Directory = "https://first.example"
+		if down {
+			d.Directory = "https://second.example"
+		}
+		return d
+	}
+	w.order = func(n int) (cert.Certificate, error) {
+		if !down {
+			down = true
+			return cert.Certificate{}, verdict(cert.NextCA, cert.CAUnavailable, 0)
+		}
+		return w.certificate(n, 90*day), nil
+	}
+	w.live(day)
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:00"}, times(w, "order"))
+	text := strings.Join(w.effects, "\n")
+	require.Contains(t, text, "order /1 at https://first.example renewal=false")
+	require.Contains(t, text, "order /2 at https://second.example renewal=false")
+	require.Len(t, events(w, cert.IssuanceMoved), 1)
+	require.Empty(t, events(w, cert.IssuanceFailed))
+	require.Contains(t, w.headlines(), cert.InstallationComplete)
 }
 
 func TestB3_RenewalIsHeldBackWithItsReasonAndResumesByItself(t *testing.T) {

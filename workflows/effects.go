@@ -21,6 +21,7 @@ const (
 	CountFailure      Effect = "count a failure"
 	CountWait         Effect = "count a wait"
 	CountOrderGone    Effect = "count a lost order"
+	TellNextCA        Effect = "say that the order goes to the next CA"
 	PlanRetry         Effect = "plan the next attempt"
 	RetryAtOnce       Effect = "begin again at once"
 	KeepCertificate   Effect = "keep the certificate"
@@ -60,6 +61,7 @@ var effects = map[Effect]func(*domain, happening){
 	CountFailure:      (*domain).countFailure,
 	CountWait:         (*domain).countWait,
 	CountOrderGone:    (*domain).countOrderGone,
+	TellNextCA:        func(d *domain, h happening) { d.tell(cert.IssuanceMoved, h.text) },
 	PlanRetry:         (*domain).planRetry,
 	RetryAtOnce:       func(d *domain, h happening) { d.state.Attempt.NextAt, d.state.Attempt.MustWait = h.at, true },
 	KeepCertificate:   (*domain).keepCertificate,
@@ -233,7 +235,6 @@ func (d *domain) goLive(h happening) {
 	s, a := &d.state.Serving, &d.state.Attempt
 	if s.Issued != nil {
 		s.Live, s.Endangered, s.Held = s.Issued, false, false
-		d.state.Records.Directory = s.Live.Directory // while workers differ about the CA, one renewal does not lead to the next
 	}
 	s.Issued, s.Lacking, s.Before = nil, nil, nil
 	s.Expired = !h.at.Before(s.Live.NotAfter)

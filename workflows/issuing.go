@@ -20,11 +20,13 @@ func (d *domain) issue(ctx workflow.Context) {
 	}
 	csr := activities.CSRRequest{IssuanceID: a.Issuance, DomainID: d.state.ID, Names: d.state.Names}
 	err := step(ctx, csrOptions, "key and CSR for "+strings.Join(d.state.Names, ", "), activities.CreateCSRName, csr, nil)
-	var issued cert.Certificate
+	var issued activities.Issued
 	if err == nil {
-		order := activities.OrderRequest{IssuanceID: a.Issuance, Methods: d.state.Records.Methods, Tenant: d.state.Tenant}
+		order := activities.OrderRequest{
+			IssuanceID: a.Issuance, Directory: d.state.Records.Directory, Methods: d.state.Records.Methods, Tenant: d.state.Tenant,
+		}
 		if l := d.state.Serving.Live; l != nil {
-			order.Renewal, order.NotAfter = !d.state.movesCA(), l.NotAfter
+			order.Renewal, order.NotAfter = d.state.renewsAtSameCA(), l.NotAfter
 		}
 		ctx := regular(ctx, orderOptions, "order, validation and download")
 		err = workflow.ExecuteActivity(ctx, activities.OrderCertificateName, order).Get(ctx, &issued)
@@ -59,6 +61,12 @@ func (d *domain) issuanceFailed(now time.Time, v activities.Verdict) {
 			h.wait = max(h.wait, d.grown(longWait, a.OrdersGone-1))
 		}
 		d.happens(OrderGone, h)
+	case cert.NextCA:
+		h.text = v.Problem.Message
+		if a.OrdersGone > 0 { // a platform has few CAs: after the second, each is given a moment
+			h.wait = d.grown(shortWait, a.OrdersGone-1)
+		}
+		d.happens(NextCA, h)
 	default:
 		h.excused = nobodys(v.Problem.Code)
 		switch {

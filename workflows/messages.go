@@ -62,19 +62,6 @@ type WakeRequest struct {
 	Renew     bool   `json:"renew,omitempty"`     // the live certificate is to be replaced now
 }
 
-// Answer is what an update tells the one who asked.
-type Answer struct {
-	Headline     cert.Headline `json:"headline"`
-	Message      string        `json:"message"`
-	NextAction   string        `json:"next_action,omitempty"`
-	NextActionAt time.Time     `json:"next_action_at,omitzero"`
-
-	MovesAt time.Time `json:"moves_at,omitzero"` // another tenant has shown that the names are its own, and they move then
-
-	Checking  bool      `json:"checking,omitempty"`  // a check was asked for, and nothing but work under way keeps it waiting
-	LastCheck time.Time `json:"last_check,omitzero"` // the one before it, by which the new one can be known
-}
-
 // WasRemoved is the message of the refusal of every verb by a domain that is removed; its names are free a moment later.
 const WasRemoved = "the domain was removed"
 
@@ -124,7 +111,7 @@ func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() boo
 // handle puts one verb behind a signal and an update of its name. The check runs again when the verb is carried out: the state may have moved on since. A
 // request that comes again, also in a later run, succeeds and does nothing.
 func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *domain, v verb[R]) {
-	take := func(ctx workflow.Context, r R) (Answer, error) {
+	take := func(ctx workflow.Context, r R) (cert.Answer, error) {
 		request := v.request(&r)
 		request.clean()
 		if d.state.Asked.did(request.ID) {
@@ -132,7 +119,7 @@ func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *do
 		}
 		if err := v.check(r); err != nil {
 			d.log.Info("refused", "verb", v.name, "reason", err)
-			return Answer{}, err
+			return cert.Answer{}, err
 		}
 		d.state.Asked.remember(request.ID)
 		message, did := v.apply(r, workflow.Now(ctx))
@@ -144,7 +131,7 @@ func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *do
 	}
 	listen(ctx, d, v.name, func(r R) { _, _ = take(ctx, r) }) // a signal has nobody to tell; a refusal is in the log
 	must(workflow.SetUpdateHandlerWithOptions(ctx, v.name,
-		func(ctx workflow.Context, r R) (Answer, error) {
+		func(ctx workflow.Context, r R) (cert.Answer, error) {
 			v.request(&r).ID = workflow.GetCurrentUpdateInfo(ctx).ID
 			d.updated = true
 			return take(ctx, r)
@@ -168,9 +155,9 @@ func listen[R any](ctx workflow.Context, d *domain, name string, take func(R)) {
 	})
 }
 
-func (d *domain) answer(message string) Answer {
+func (d *domain) answer(message string) cert.Answer {
 	next := d.state.next()
-	answer := Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next.Action, NextActionAt: next.At}
+	answer := cert.Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next.Action, NextActionAt: next.At}
 	if v := d.state.Rival; v != nil {
 		answer.MovesAt = v.MovesAt
 	}

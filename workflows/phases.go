@@ -56,7 +56,7 @@ func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
 	if err := workflow.ExecuteLocalActivity(local(ctx, policyOptions, ""), activities.ReadPolicyName).Get(ctx, &policy); err == nil {
 		d.state.Policy = policy
 	}
-	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil}
+	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil, Issuance: d.state.Attempt.Issuance}
 	var result checkResult
 	err := step(ctx, lookOptions, summary, activities.CheckDNSName, request, &result)
 	diagnosis := result.Diagnosis

@@ -11,7 +11,7 @@ import (
 func (d *domain) awaitRenewal(ctx workflow.Context) {
 	live := d.state.Serving.Live
 	switch {
-	case d.state.Asked.Certificate != "", d.state.movesCA(), !workflow.Now(ctx).Before(live.RenewAt):
+	case d.state.Asked.Certificate != "", !workflow.Now(ctx).Before(live.RenewAt):
 		d.happens(Due, happening{at: workflow.Now(ctx)})
 		d.over = true
 	case d.state.Asked.Check != "":

@@ -127,7 +127,7 @@ func (r *rules) waitsFor(kind int, now time.Time) {
 
 func (r *rules) serves(_, serial string) { r.served_[serial] = true }
 
-func (r *rules) answered(now time.Time, m *letter, a Answer) {
+func (r *rules) answered(now time.Time, m *letter, a cert.Answer) {
 	if m.verb == HandedBack && a.Message == "attempts go on" && strings.Contains(a.NextAction, "support") {
 		r.breaks("an answer says what is next", "%s: %+v", now, a)
 	}

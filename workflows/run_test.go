@@ -38,7 +38,7 @@ func newVisit(t *testing.T, now time.Time) *visit {
 
 // asked is the fate of an update.
 type asked struct {
-	answer workflows.Answer
+	answer cert.Answer
 	err    error
 }
 
@@ -50,7 +50,7 @@ func (v *visit) ask(verb string, arg any) *asked {
 		OnComplete: func(answer any, err error) {
 			a.err = err
 			if err == nil {
-				a.answer = answer.(workflows.Answer)
+				a.answer = answer.(cert.Answer)
 			}
 		},
 	}, arg)
@@ -124,52 +124,52 @@ func TestAnUpdateAnswersWithWhatHappensNext(t *testing.T) {
 		verb  string
 		arg   any
 		state func(*workflows.State)
-		want  workflows.Answer
+		want  cert.Answer
 	}{
 		{
 			verb: workflows.CheckNow, arg: workflows.Request{},
-			want: workflows.Answer{
+			want: cert.Answer{
 				Headline: cert.InstallationComplete, Message: "the records are checked now", NextAction: "the certificate is renewed", NextActionAt: renewal,
 				Checking: true, LastCheck: start,
 			},
 		},
 		{
 			verb: workflows.RequestCertificate, arg: workflows.Request{},
-			want: workflows.Answer{
+			want: cert.Answer{
 				Headline: cert.InstallationComplete, Message: "the records are checked now; the certificate is ordered if they are right",
 				NextAction: "the certificate is renewed", NextActionAt: renewal,
 			},
 		},
 		{
 			verb: workflows.Pause, arg: workflows.Request{By: "kim"},
-			want: workflows.Answer{
+			want: cert.Answer{
 				Headline: cert.RenewalHeld, Message: "checks, orders and renewals wait until the domain is resumed; a certificate that is live stays",
 				NextAction: "somebody resumes the domain (paused by kim)",
 			},
 		},
 		{
 			verb: workflows.Pause, arg: workflows.Request{By: "lee"}, state: func(s *workflows.State) { s.Pause = &workflows.PauseState{By: "kim", Since: start} },
-			want: workflows.Answer{Headline: cert.RenewalHeld, Message: "it was paused already", NextAction: "somebody resumes the domain (paused by kim)"},
+			want: cert.Answer{Headline: cert.RenewalHeld, Message: "it was paused already", NextAction: "somebody resumes the domain (paused by kim)"},
 		},
 		{
 			verb: workflows.Resume, arg: workflows.Request{}, state: func(s *workflows.State) { s.Pause = &workflows.PauseState{By: "kim", Since: start} },
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "the domain goes on where it was", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: cert.Answer{Headline: cert.InstallationComplete, Message: "the domain goes on where it was", NextAction: "the certificate is renewed", NextActionAt: renewal},
 		},
 		{
 			verb: workflows.Resume, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "it was not paused", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: cert.Answer{Headline: cert.InstallationComplete, Message: "it was not paused", NextAction: "the certificate is renewed", NextActionAt: renewal},
 		},
 		{
 			verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "visitors who come over HTTP are sent to HTTPS", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: cert.Answer{Headline: cert.InstallationComplete, Message: "visitors who come over HTTP are sent to HTTPS", NextAction: "the certificate is renewed", NextActionAt: renewal},
 		},
 		{
 			verb: workflows.HandedBack, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "people did not have it", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: cert.Answer{Headline: cert.InstallationComplete, Message: "people did not have it", NextAction: "the certificate is renewed", NextActionAt: renewal},
 		},
 		{
 			verb: workflows.Remove, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.Removed, Message: "the domain is removed: nothing is renewed any more, and the edge stops serving it"},
+			want: cert.Answer{Headline: cert.Removed, Message: "the domain is removed: nothing is renewed any more, and the edge stops serving it"},
 		},
 	} {
 		t.Run(c.verb+": "+c.want.Message, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -57,7 +58,7 @@ type Records struct {
 	Moved     bool                   `json:"moved,omitempty"`    // the name leads elsewhere now
 	Ownership bool                   `json:"ownership,omitempty"`
 	Methods   map[string]cert.Method `json:"methods,omitempty"`   // by which each name is validated
-	Directory string                 `json:"directory,omitempty"` // of the CA that the platform orders from
+	Directory string                 `json:"directory,omitempty"` // of the CA that the newest check was made for
 
 	Since       time.Time `json:"since,omitzero"` // connected, handed back, or without the records again; zero while they are there
 	Checks      int       `json:"checks"`         // since connected, handed back, or due for renewal
@@ -128,12 +129,12 @@ func NewState(d cert.Domain) State {
 	return State{Domain: d, Phase: AwaitingDNS, Policy: cert.DefaultPolicy(), Shown: shown{Headline: cert.Pending}}
 }
 
-func newCertificate(c cert.Certificate) *Certificate {
+func newCertificate(c activities.Issued) *Certificate {
 	h := fnv.New32a()
 	h.Write([]byte(c.Serial))
 	return &Certificate{
 		Serial: c.Serial, Issuer: cert.Line(c.Issuer, cert.MaxIssuer), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Directory: c.Directory,
-		RenewAt: cert.RenewAt(c.NotBefore, c.NotAfter, float64(h.Sum32())/(1<<32)),
+		RenewAt: cert.RenewIn(c.Window, c.Serial, c.NotBefore, c.NotAfter, float64(h.Sum32())/(1<<32)),
 	}
 }
 
@@ -164,11 +165,11 @@ func (s *Serving) remaining(now time.Time) time.Duration {
 	return max(0, s.Live.NotAfter.Sub(now))
 }
 
-// movesCA reports whether the live certificate comes from another CA than the platform orders from now, such as its staging environment. It is replaced at
-// once.
-func (s *State) movesCA() bool {
+// renewsAtSameCA reports whether the next certificate is ordered from the CA of the live one. Only there the CA counts the order as a
+// renewal.
+func (s *State) renewsAtSameCA() bool {
 	l := s.Serving.Live
-	return l != nil && l.Directory != "" && s.Records.Directory != "" && l.Directory != s.Records.Directory
+	return l != nil && (l.Directory == "" || s.Records.Directory == "" || l.Directory == s.Records.Directory)
 }
 
 // did reports whether a request was carried out before.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -27,6 +28,7 @@ const (
 	MustWait        Event = "must-wait"        // a limit, an outage, a fault: nobody's failure
 	NamePaused      Event = "name-paused"      // the CA will not hear of the name until somebody lifts its pause
 	OrderGone       Event = "order-gone"       // the CA has forgotten the order, or it has expired
+	NextCA          Event = "next-ca"          // this CA cannot issue now: the order goes to the next one
 	CertificateOld  Event = "certificate-old"  // issued, seen on no edge, and due for renewal: given up
 	Due             Event = "due"              // the renewal is due, or somebody wants it now
 	BeginFirst      Event = "begin-first"      // the next attempt begins: the first certificate
@@ -48,7 +50,7 @@ const (
 // Events are all events.
 var Events = []Event{
 	RecordsRight, RecordsWrong, RecordsUnknown, RecordsTooLate, ClaimEnded, ClaimYields, Issued, Served, ServedInPart, RefusedInPart, Refused, RefusedAtLast, MustWait,
-	NamePaused, OrderGone, CertificateOld, Due, BeginFirst, BeginRenewal, BeginInstalling, TakesTooLong, NearlyExpired, Expired, OlderExpired,
+	NamePaused, OrderGone, NextCA, CertificateOld, Due, BeginFirst, BeginRenewal, BeginInstalling, TakesTooLong, NearlyExpired, Expired, OlderExpired,
 	Paused, Resumed, RivalProved, RivalGone, MovesAway, BackToCare, Removal,
 }
 
@@ -89,6 +91,7 @@ var transitions = everywhere(map[Phase]map[Event]Transition{
 		MustWait:      {AwaitingRetry, []Effect{CountWait, PlanRetry}},
 		NamePaused:    {AwaitingRetry, []Effect{CountWait, OpenCase, PlanRetry}},
 		OrderGone:     {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, PlanRetry}},
+		NextCA:        {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, TellNextCA, PlanRetry}},
 	},
 	Installing: {
 		Served:         {Active, []Effect{TellServed, GoLive, CloseCase}},
@@ -151,7 +154,7 @@ type happening struct {
 	problem  cert.Problem
 	wait     time.Duration // before the next try, where it is no failure
 	excused  bool          // the wait ahead counts for no deadline
-	issued   cert.Certificate
+	issued   activities.Issued
 	lacking  []string      // edges that do not serve the certificate
 	caseKind cert.CaseKind // of the case that opens
 	text     string        // for the timeline or the case

@@ -327,7 +327,7 @@ func (w *walk) send(env *testsuite.TestWorkflowEnvironment, m *letter) {
 		OnReject: func(error) { m.settled = true },
 		OnComplete: func(answer any, err error) {
 			m.settled = true
-			if a, ok := answer.(Answer); ok && err == nil {
+			if a, ok := answer.(cert.Answer); ok && err == nil {
 				w.answered(env.Now(), m, a)
 			}
 		},

@@ -74,7 +74,7 @@ func forecast(r *rand.Rand, from time.Time, length time.Duration) (all []weather
 
 const (
 	badLooks  = 5
-	badOrders = 11
+	badOrders = 12
 	badEdges  = 3
 )
 
@@ -132,6 +132,8 @@ func badOrder(kind int, hours float64) error {
 		return says(cert.OrderGone, problem(cert.CAUnavailable, cert.CAActs), 0, true)
 	case 9:
 		return temporal.NewHeartbeatTimeoutError()
+	case 10:
+		return says(cert.NextCA, problem(cert.CAUnavailable, cert.CAActs), 0, true)
 	default:
 		return errors.New("a fault")
 	}

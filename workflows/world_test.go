@@ -114,7 +114,11 @@ func (w *world) CreateCSR(_ context.Context, r activities.CSRRequest) (activitie
 func (w *world) OrderCertificate(_ context.Context, r activities.OrderRequest) (cert.Certificate, error) {
 	w.step()
 	w.orders++
-	w.saw("order %s renewal=%t", r.IssuanceID[len(shop.ID):], r.Renewal)
+	at := ""
+	if r.Directory != "" {
+		at = " at " + r.Directory
+	}
+	w.saw("order %s%s renewal=%t", r.IssuanceID[len(shop.ID):], at, r.Renewal)
 	return w.order(w.orders)
 }
 

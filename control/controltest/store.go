@@ -33,6 +33,7 @@ type Store struct {
 	Writes        int                     // of the caretaker
 	PerMinute     int                     // the pace that Line tells
 	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
+	CAs           []cert.ConfiguredCA
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
 	owed          []owedCase
@@ -135,6 +136,13 @@ func (s *Store) Holders(_ context.Context, d cert.Domain) (holders []store.Holde
 		}
 	}
 	return holders, s.failure()
+}
+
+// ConfiguredCAs returns CAs.
+func (s *Store) ConfiguredCAs(context.Context) ([]cert.ConfiguredCA, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.CAs, s.Err
 }
 
 // Touched counts by Certificates and Checks.

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/keyring"
 )
 
@@ -148,7 +149,7 @@ func (ca *CA) row(keys *keyring.Keyring, name string) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	r := row{name: name, serial: fmt.Sprintf("%x", c.Leaf.SerialNumber.Bytes()), domain: uuid.New(), leaf: c.Leaf}
+	r := row{name: name, serial: cert.SerialOf(c.Leaf), domain: uuid.New(), leaf: c.Leaf}
 	r.issuance = r.domain.String() + "/1"
 	r.keyID = "leaf:" + r.issuance
 	r.chain = slices.Concat(encode(c.Certificate[0]), encode(c.Certificate[1]))

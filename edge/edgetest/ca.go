@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"slices"
 	"testing"
@@ -71,7 +70,7 @@ func (ca *CA) IssueUntil(t testing.TB, notAfter time.Time, names ...string) Issu
 	leafPEM := encode(leaf)
 	return Issued{
 		Certificate: cert.Certificate{
-			Serial: fmt.Sprintf("%x", leaf.SerialNumber.Bytes()), Names: names, Issuer: leaf.Issuer.CommonName,
+			Serial: cert.SerialOf(leaf), Names: names, Issuer: leaf.Issuer.CommonName,
 			NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: slices.Concat(leafPEM, encode(ca.intermediate)),
 		},
 		Key: key, KeyPKCS8: der, LeafPEM: leafPEM,

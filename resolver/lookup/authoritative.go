@@ -17,7 +17,7 @@ import (
 // Views together see every server of the zone that has most. There is at least one.
 //
 // zones are those that the tenant's names are in; the walk finds all others. The first View follows aliases to their end; the others
-// stop at the names in stops, which are canonical and the platform's own: one look there is enough.
+// stop at the names in stops, which are canonical and the platform's own: one of the Views is enough for those.
 func Authoritative(tree *authority.Tree, zones []*authority.Zone, stops []string) []*View {
 	servers := 1
 	for _, z := range zones {

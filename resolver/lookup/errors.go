@@ -61,9 +61,10 @@ func (b *BogusError) Problem(name string) cert.Problem {
 	shown := cert.Unicode(zone)
 	p := cert.Problem{
 		Code: cert.DNSSECBogus, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: b.Detail,
-		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers say: %s.", shown, b.Detail),
-		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s fixed (sign the zone anew), and at your registrar make the DS records "+
-			"those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.", shown),
+		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers "+
+			"say: %s.", shown, b.Detail),
+		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s repaired (sign the zone anew), and at your registrar make the DS "+
+			"records those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.", shown),
 	}
 	switch {
 	case zone == root:
@@ -71,10 +72,10 @@ func (b *BogusError) Problem(name string) cert.Problem {
 		p.Remediation = "The platform has to compare the setting DNS_TRUST_ANCHORS with the keys that IANA publishes for the root of DNS."
 	case authority.IsRegistry(zone):
 		p.WhoActs = cert.RegistrarActs
-		p.Remediation = fmt.Sprintf("Ask your registrar about it: the registry of %s has to fix it. We look again.", shown)
+		p.Remediation = fmt.Sprintf("Ask your registrar about it: the registry of %s has to repair it. We check again.", shown)
 	case zone != name && !strings.HasSuffix(name, "."+zone):
-		p.Remediation = fmt.Sprintf("An alias (CNAME record) of %s, or of a name above it, leads into %s: ask whoever runs %s to fix its signatures or to delete its DS records, "+
-			"or lead the alias elsewhere.", cert.Unicode(name), shown, shown)
+		p.Remediation = fmt.Sprintf("An alias (CNAME record) of %s, or of a name above it, leads into %s: ask whoever runs %s to repair its signatures "+
+			"or to delete its DS records, or lead the alias elsewhere.", cert.Unicode(name), shown, shown)
 	}
 	return p
 }

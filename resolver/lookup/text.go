@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/cert"
 )
 
 // Hostile answers stay small: a diagnosis is kept in workflow histories and shown on pages.
@@ -16,10 +18,7 @@ const (
 // RecordText formats a record as in a zone file, without its name and TTL: "TXT \"value\"". Long ones are cut.
 func RecordText(rr dns.RR) string {
 	text := fmt.Sprintf("%s %s", dns.TypeToString[rr.Header().Rrtype], strings.TrimPrefix(rr.String(), rr.Header().String()))
-	if len(text) > maxTextLength {
-		text = text[:maxTextLength] + "…"
-	}
-	return text
+	return cert.Line(text, maxTextLength)
 }
 
 // Distinct returns the texts in their order, each once, and no more than the first ten.

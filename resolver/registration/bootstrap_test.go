@@ -21,7 +21,9 @@ func TestLongestSuffixIsAsked(t *testing.T) {
 		})
 	}
 	c := newClient(t, "uk="+named("uk"), ".CO.UK="+named("co.uk"), "*="+named("others"))
-	for domain, asked := range map[string]string{"example.co.uk": "co.uk", "example.uk": "uk", "co.uk": "uk", "example.org.uk": "uk", "example.com": "others"} {
+	for domain, asked := range map[string]string{
+		"example.co.uk": "co.uk", "example.uk": "uk", "co.uk": "uk", "example.org.uk": "uk", "example.com": "others",
+	} {
 		r, err := c.Lookup(t.Context(), domain)
 		require.NoError(t, err)
 		require.Equal(t, asked, r.Registrar, domain)
@@ -100,7 +102,9 @@ func TestBootstrapFileIsBroken(t *testing.T) {
 	_, err = c.Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "no answer came in time")
 
-	r, err := newClient(t, registry(t, http.NotFound)+"/dns.json", "*="+registry(t, says(t, "registered.json"))).Lookup(t.Context(), "example.com")
+	r, err := newClient(
+		t, registry(t, http.NotFound)+"/dns.json", "*="+registry(t, says(t, "registered.json")),
+	).Lookup(t.Context(), "example.com")
 	require.NoError(t, err, "the one for all others stands in")
 	require.Equal(t, Registered, r.State)
 }

@@ -61,11 +61,15 @@ func TestRecordedAnswers(t *testing.T) {
 		},
 		"expired.json": {
 			domain: "example.pl", code: cert.DomainExpired, acts: cert.TenantActs, tells: "ended on 2026-11-01",
-			want: Registration{State: Expired, Status: []string{"active"}, Registrar: "Rejestrator Sp. z o.o.", Expires: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)},
+			want: Registration{
+				State: Expired, Status: []string{"active"}, Registrar: "Rejestrator Sp. z o.o.", Expires: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+			},
 		},
 		"hold.json": {
 			domain: "example.org", code: cert.DomainExpired, acts: cert.RegistrarActs, tells: "is on hold",
-			want: Registration{State: Hold, Status: []string{"client hold", "auto renew period"}, Expires: time.Date(2027, 11, 20, 12, 30, 0, 0, time.UTC)},
+			want: Registration{
+				State: Hold, Status: []string{"client hold", "auto renew period"}, Expires: time.Date(2027, 11, 20, 12, 30, 0, 0, time.UTC),
+			},
 		},
 		"redemption.json": {
 			domain: "example.net", code: cert.DomainExpired, acts: cert.TenantActs, tells: "can still have it back",
@@ -176,9 +180,14 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		"other domain": {text(200, rdap, `{"objectClassName":"domain","ldhName":"other.com"}`), `about another domain, "other.com"`},
 		"wrong type":   {text(200, rdap, `{"objectClassName":"domain","status":"active"}`), "no RDAP that can be read"},
 		"endless":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, forever{}) }, "sends more than 524288 bytes"},
-		"header bomb":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Bomb", strings.Repeat("b", 1<<17)) }, "no connection to it came about, or it broke"},
-		"silent":       {func(_ http.ResponseWriter, r *http.Request) { wait(hang, r.Context()) }, "no answer came in time"},
-		"circle":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "it redirects too often"},
+		"header bomb": {
+			func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Bomb", strings.Repeat("b", 1<<17)) },
+			"no connection to it came about, or it broke",
+		},
+		"silent": {func(_ http.ResponseWriter, r *http.Request) { wait(hang, r.Context()) }, "no answer came in time"},
+		"circle": {
+			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "it redirects too often",
+		},
 		"into a cloud": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
 		}, "link-local addresses, RFC 3927"},
@@ -251,7 +260,9 @@ func TestRedirectsBetweenConfiguredServersAreFollowed(t *testing.T) {
 func TestHTTPSIsNotLeft(t *testing.T) {
 	t.Parallel()
 	plain := registry(t, says(t, "registered.json"))
-	secured := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain+r.URL.Path, http.StatusFound) }))
+	secured := httptest.NewTLSServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain+r.URL.Path, http.StatusFound) }),
+	)
 	t.Cleanup(secured.Close)
 	c := newClient(t, "com="+secured.URL, "org="+plain)
 	_, err := c.Lookup(t.Context(), "example.com")
@@ -263,7 +274,10 @@ func TestHTTPSIsNotLeft(t *testing.T) {
 
 func TestWrongConfigurationIsNamed(t *testing.T) {
 	t.Parallel()
-	for _, entry := range []string{"", "com", "com=", "com=rdap.example", "ftp://rdap.example/", "com=ftp://rdap.example/", "com=https://", "com=https://rdap.example/?q=", "*=%zz"} {
+	for _, entry := range []string{
+		"", "com", "com=", "com=rdap.example", "ftp://rdap.example/", "com=ftp://rdap.example/", "com=https://", "com=https://rdap.example/?q=",
+		"*=%zz",
+	} {
 		_, err := New(Config{Servers: []string{"org=https://rdap.example/", entry}})
 		require.ErrorContains(t, err, fmt.Sprintf("RDAP server %q: it expects", entry))
 	}
@@ -273,7 +287,10 @@ func TestOnlyDomainsAreAskedAbout(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
 	c := newClient(t, "*="+registry(t, func(w http.ResponseWriter, r *http.Request) { asked.Add(1); http.NotFound(w, r) }))
-	for _, domain := range []string{"", ".", "com", "a b.com", "../../etc.com", "example.com/../x", "example.com?x", "exa\x00mple.com", "münchen.com", "-a.com", strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 130) + "com"} {
+	for _, domain := range []string{
+		"", ".", "com", "a b.com", "../../etc.com", "example.com/../x", "example.com?x", "exa\x00mple.com", "münchen.com", "-a.com",
+		strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 130) + "com",
+	} {
 		_, err := c.Lookup(t.Context(), domain)
 		require.ErrorContains(t, err, "registries can't be asked about", domain)
 	}
@@ -299,7 +316,9 @@ func TestStates(t *testing.T) {
 	} {
 		require.Equal(t, c.want, stateOf(c.status, c.expires, today), c)
 	}
-	for sent, spelt := range map[string]string{"clientHold": "client hold", " Client Hold ": "client hold", "redemptionPeriod": "redemption period", "ok": "ok", "OK": "ok"} {
+	for sent, spelt := range map[string]string{
+		"clientHold": "client hold", " Client Hold ": "client hold", "redemptionPeriod": "redemption period", "ok": "ok", "OK": "ok",
+	} {
 		require.Equal(t, spelt, words(sent))
 	}
 }
