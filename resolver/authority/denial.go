@@ -45,7 +45,7 @@ func newDenial(zone string, records []dns.RR) *denial {
 	return d
 }
 
-// addHashed leaves out records of kinds that nobody knows (RFC 5155 §8.1, §8.2), and those whose parameters differ from the first
+// addHashed leaves out records of unknown kinds (RFC 5155 §8.1, §8.2), and those whose parameters differ from the first
 // one's, which an answer must not mix (RFC 5155 §7.2). So each name is hashed once, however many records there are.
 func (d *denial) addHashed(rr *dns.NSEC3) {
 	label, zone, _ := strings.Cut(rr.Hdr.Name, ".")

@@ -45,7 +45,7 @@ type Validation struct {
 //
 // A fault that only some servers show is passed over, because resolvers ask the others then; CheckAnswer sees it. Where a zone has
 // a DS record and no server answers the question for its keys, or no server of a zone above does, the result is Indeterminate, and
-// Detail names a server: nobody is to blame yet, and no resolver gets an answer.
+// Detail names a server: it may pass by itself, and until then no validating resolver gets an answer.
 func (t *Tree) CheckZone(ctx context.Context, zone *Zone) Validation {
 	return t.validate(ctx, zone.cut)
 }

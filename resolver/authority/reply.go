@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxNameservers = 32 // NS records of one zone that are looked at; the root has 13
+	maxNameservers = 32 // NS records of one zone that are used; the root has 13
 	maxAddresses   = 8  // of one name server
 )
 
@@ -116,7 +116,7 @@ func nameserversOf(section []dns.RR, zone string) []string {
 }
 
 // glueOf gathers the addresses that a referral of a zone's server brings for name servers. Those outside the zone are not
-// the server's to tell (RFC 5452 §6).
+// believed (RFC 5452 §6).
 func glueOf(m *dns.Msg, zone string, names []string) map[string][]netip.Addr {
 	glue := map[string][]netip.Addr{}
 	for _, rr := range m.Extra {

@@ -29,7 +29,7 @@ const (
 	InvalidSignature     SignatureFault = "signature invalid"       // the records are not those that were signed
 	NoProof              SignatureFault = "absence not proven"      // a negative answer whose signed NSEC or NSEC3 records don't prove it
 	UnsupportedAlgorithm SignatureFault = "unsupported algorithm"   // the zone counts as unsigned (RFC 4035 §5.2)
-	NoAnswer             SignatureFault = "no answer"               // a server that would know told nothing
+	NoAnswer             SignatureFault = "no answer"               // no server gave the answer that is needed
 	NotCheckable         SignatureFault = "not checkable"           // a key that this program can't use, although its algorithm is known
 )
 
@@ -100,7 +100,7 @@ func (set rrset) verify(zone string, keys []*dns.DNSKEY, now time.Time) (*dns.RR
 	return nil, &breach{fault: NotSigned, detail: fmt.Sprintf("%s are signed by %s, not by a valid key of %s", set, signers(set.signatures), shown(zone))}
 }
 
-// untimely tells whether a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
+// untimely returns a breach if a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
 func (set rrset) untimely(signature *dns.RRSIG, now time.Time) *breach {
 	current := uint32(now.Unix())
 	at := func(when uint32) time.Time {

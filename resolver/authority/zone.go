@@ -21,7 +21,7 @@ type State string
 const (
 	Answers     State = "answers"
 	Lame        State = "lame"           // it speaks, but not for this zone: REFUSED, without authority, a referral to elsewhere
-	Failing     State = "fails"          // it answers SERVFAIL: whether it knows the zone can't be told
+	Failing     State = "fails"          // it answers SERVFAIL: it may know the zone or not
 	Unreachable State = "unreachable"    // no answer in time, or its address can't be looked up
 	NoAddress   State = "has no address" // its name has none, doesn't exist, or can't be resolved because glue is missing
 	Forbidden   State = "forbidden"      // Config.Allow refuses its address; nothing was sent
@@ -34,7 +34,7 @@ type Server struct {
 	Address netip.AddrPort // not valid without an address
 	State   State
 	Detail  string   // why it doesn't answer, in words that a tenant may read
-	SOA     *dns.SOA // as this server has it; nil when it told none
+	SOA     *dns.SOA // as this server has it; nil when it gave none
 
 	cause  error    // why its address is not known
 	cached bool     // it answers, but as a resolver does, from a cache
@@ -59,7 +59,7 @@ type Zone struct {
 	Registry bool      // above the registered domains: a domain that is found in it is not delegated to anybody
 	Servers  []Server  // by name and address
 	ParentNS []string  // as the parent delegates, sorted; nil when all its servers hold the zone too and give no referral
-	ChildNS  []string  // as the zone itself says, sorted; nil when no server told
+	ChildNS  []string  // as the zone itself says, sorted; nil when no server answered that
 	DS       []*dns.DS // as they came with the referral, not yet verified; see Tree.CheckZone
 	NXDomain bool      // the name that was asked for doesn't exist in it
 
@@ -84,7 +84,7 @@ func (z *Zone) Answering() []int {
 // Zone walks from the roots to the zone that holds a name, and asks all its servers for its SOA record. Where the zone's
 // servers all fail, it is returned all the same, with the state of each; the name may then be in a zone below it.
 //
-// Errors are *NoDomainError; *UnreachableError when a zone above the registered domain tells nothing; ErrTooManyQueries; and
+// Errors are *NoDomainError; *UnreachableError when no server of a zone above the registered domain answers; ErrTooManyQueries; and
 // ctx's.
 func (t *Tree) Zone(ctx context.Context, name string) (*Zone, error) {
 	if _, ok := dns.IsDomainName(name); !ok || name == "" {
@@ -115,7 +115,7 @@ func (t *Tree) undelegated(ctx context.Context, at place, name string) (bool, er
 	switch labels := dns.CountLabel(at.cut.name); {
 	case labels > 1 || at.cut.name == name:
 		return false, nil
-	case labels == 0 || at.absent: // nobody but top-level domains has records in the root zone
+	case labels == 0 || at.absent: // only top-level domains have records in the root zone
 		return true, nil
 	}
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX} {
@@ -225,10 +225,10 @@ func (z *Zone) knows(m *dns.Msg, name string) bool {
 	return m.Rcode == dns.RcodeSuccess
 }
 
-// probe asks each candidate for the zone's SOA record, all at once, and tells each as its state becomes known, one at a time.
-// It ends when all are told. An error means that some could not be asked for a reason of ours.
-func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell func(Server)) error {
-	var telling sync.Mutex
+// probe asks each candidate for the zone's SOA record, all at once, and reports each as its state becomes known, one at a time.
+// It ends when all are reported. An error means that some could not be asked for a reason of ours.
+func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, report func(Server)) error {
+	var reporting sync.Mutex
 	var failure error
 	var probes sync.WaitGroup
 	for server := range candidates {
@@ -247,12 +247,12 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 					server.SOA = soaOf(recordsAt(m.Answer, c.name, dns.TypeSOA))
 				}
 			}
-			telling.Lock()
-			defer telling.Unlock()
+			reporting.Lock()
+			defer reporting.Unlock()
 			if err != nil && ours(err) {
 				failure = err
 			}
-			tell(server)
+			report(server)
 		})
 	}
 	probes.Wait()
