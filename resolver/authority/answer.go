@@ -145,7 +145,8 @@ func verifyRedirect(m *dns.Msg, dname *dns.DNAME, zone string, keys []*dns.DNSKE
 	name := m.Question[0].Name
 	made := strings.TrimSuffix(name, dname.Hdr.Name) + strings.TrimPrefix(canonical(dname.Target), ".")
 	if alias := aliasAt(m.Answer, name); alias != "" && alias != made {
-		detail := fmt.Sprintf("the CNAME record of %s leads to %s, and the DNAME record of %s to %s", bare(name), bare(alias), bare(dname.Hdr.Name), bare(made))
+		detail := fmt.Sprintf("the CNAME record of %s leads to %s, and the DNAME record of %s to %s",
+			bare(name), bare(alias), bare(dname.Hdr.Name), bare(made))
 		return &breach{fault: InvalidSignature, detail: detail}
 	}
 	return nil
@@ -153,7 +154,9 @@ func verifyRedirect(m *dns.Msg, dname *dns.DNAME, zone string, keys []*dns.DNSKE
 
 // verifyAbsence checks the records that a negative answer, or a referral to an unsigned zone, comes with: first their signatures,
 // then what they prove.
-func verifyAbsence(section []dns.RR, zone string, keys []*dns.DNSKEY, now time.Time, prove func(*denial) string) (insecure bool, b *breach) {
+func verifyAbsence(
+	section []dns.RR, zone string, keys []*dns.DNSKEY, now time.Time, prove func(*denial) string,
+) (insecure bool, b *breach) {
 	type owner struct {
 		name   string
 		rrtype uint16
@@ -181,8 +184,8 @@ func verifyAbsence(section []dns.RR, zone string, keys []*dns.DNSKEY, now time.T
 	}
 	d := newDenial(zone, signed)
 	if len(d.nsec) == 0 && len(d.nsec3) == 0 && !d.insecure {
-		detail := "an answer that something doesn't exist came without signed proof (NSEC or NSEC3 records), although " + shown(zone) + " is signed"
-		return false, &breach{fault: NoProof, detail: detail}
+		detail := "an answer that something doesn't exist came without signed proof (NSEC or NSEC3 records), although %s is signed"
+		return false, &breach{fault: NoProof, detail: fmt.Sprintf(detail, shown(zone))}
 	}
 	if missing := prove(d); missing != "" {
 		return false, &breach{fault: NoProof, detail: fmt.Sprintf("%s is signed, and %s", shown(zone), missing)}

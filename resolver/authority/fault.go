@@ -35,7 +35,9 @@ type Serial struct {
 // Faults lists what is not as it should be, server by server and then of them all.
 func (z *Zone) Faults() []Fault {
 	var faults []Fault
-	kinds := map[State]FaultKind{Lame: LameServer, Failing: FailingServer, Unreachable: UnreachableServer, NoAddress: ServerNoAddress, Forbidden: ForbiddenServer}
+	kinds := map[State]FaultKind{
+		Lame: LameServer, Failing: FailingServer, Unreachable: UnreachableServer, NoAddress: ServerNoAddress, Forbidden: ForbiddenServer,
+	}
 	differ := Fault{Kind: SerialsDiffer, Zone: z.Name}
 	for _, server := range z.Servers {
 		if kind, ok := kinds[server.State]; ok {

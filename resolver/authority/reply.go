@@ -39,10 +39,11 @@ func understand(m *dns.Msg, zone, name string) meaning {
 	}
 	below := Referral(m, zone, name)
 	soa := soaOf(m.Ns)
+	fromZone := soa != nil && dns.IsSubDomain(zone, soa.Hdr.Name) && dns.IsSubDomain(soa.Hdr.Name, name)
 	switch {
 	case below != "":
 		return meaning{kind: referral, cut: below}
-	case m.Authoritative, len(m.Answer) > 0, m.Rcode == dns.RcodeNameError, soa != nil && dns.IsSubDomain(zone, soa.Hdr.Name) && dns.IsSubDomain(soa.Hdr.Name, name):
+	case m.Authoritative, len(m.Answer) > 0, m.Rcode == dns.RcodeNameError, fromZone:
 		return meaning{kind: answer, cut: hidden(m, zone, name)}
 	case has(m.Ns, dns.TypeNS):
 		return meaning{why: "it points to other servers instead of answering"}

@@ -13,7 +13,8 @@ import (
 const (
 	// maxDepth is how many name servers may be looked up one for the sake of the other.
 	maxDepth = 6
-	// maxAliases is how many CNAMEs are followed from a name server's name. There should be none (RFC 2181 §10.3), but CAs' resolvers follow them.
+	// maxAliases is how many CNAMEs are followed from a name server's name. There should be none (RFC 2181 §10.3), but CAs' resolvers
+	// follow them.
 	maxAliases = 4
 )
 

@@ -181,16 +181,17 @@ func (t *Tree) ownNS(ctx context.Context, z *Zone) ([]string, error) {
 	return nil, nil
 }
 
-// reconsidered returns the zone's servers, of which those that gave no good answer about SOA are asked for an address of the name. Load balancers know
-// the names that they balance, and some refuse, fail or are silent about everything else; a CA doesn't ask for SOA. And where no server
-// has authority, those that answer from a cache must do.
+// reconsidered returns the zone's servers. Those that gave no good answer about SOA are asked for an address of the name first: load
+// balancers know the names that they balance, and some refuse, fail or are silent about everything else. A CA doesn't ask for SOA.
+// Where no server has authority, those that answer from a cache count, as they do for resolvers.
 func (t *Tree) reconsidered(ctx context.Context, z *Zone, name string) ([]Server, error) {
 	servers := slices.Clone(z.Servers)
 	errs := make([]error, len(servers))
 	var again sync.WaitGroup
 	for i := range servers {
 		s := &servers[i]
-		if doubtful := s.State == Lame || s.State == Failing || s.State == Unreachable; !doubtful || z.Registry || s.cached || !s.Address.IsValid() {
+		doubtful := s.State == Lame || s.State == Failing || s.State == Unreachable
+		if !doubtful || z.Registry || s.cached || !s.Address.IsValid() {
 			continue
 		}
 		again.Go(func() {

@@ -74,8 +74,8 @@ func (b *BogusError) Problem(name string) cert.Problem {
 		p.WhoActs = cert.RegistrarActs
 		p.Remediation = fmt.Sprintf("Ask your registrar about it: the registry of %s has to repair it. We check again.", shown)
 	case zone != name && !strings.HasSuffix(name, "."+zone):
-		p.Remediation = fmt.Sprintf("An alias (CNAME record) of %s, or of a name above it, leads into %s: ask whoever runs %s to repair its signatures "+
-			"or to delete its DS records, or lead the alias elsewhere.", cert.Unicode(name), shown, shown)
+		p.Remediation = fmt.Sprintf("An alias (CNAME record) of %s, or of a name above it, leads into %s: ask whoever runs %s to repair its "+
+			"signatures or to delete its DS records, or lead the alias elsewhere.", cert.Unicode(name), shown, shown)
 	}
 	return p
 }
