@@ -16,7 +16,10 @@ func brokenElsewhere() []row {
 	ready := owned + delegated
 	// behind is a zone in which a CAA record would be looked for, as signing has it.
 	behind := func(name string, signing dnslab.Signing, tamper func(string) string) []dnslab.Zone {
-		return []dnslab.Zone{{Name: name, Delegation: dnslab.NS(a), On: dnslab.Zones{a: dnslab.NS(a) + "www A " + hostOld + "\n"}, Signing: signing, Tamper: tamper}}
+		// Knot gives out signatures that are left of a zone whose NSEC records are gone; BIND gives out none.
+		return []dnslab.Zone{{
+			Name: name, Delegation: dnslab.NS(b), On: onKnot(dnslab.NS(b) + "www A " + hostOld + "\n"), Signing: signing, Tamper: tamper,
+		}}
 	}
 	table := []row{
 		{
@@ -42,12 +45,12 @@ func brokenElsewhere() []row {
 	}
 	sub := func(signing dnslab.Signing) []dnslab.Zone {
 		return []dnslab.Zone{{
-			Name: "shop.$DOMAIN", Delegation: dnslab.NS(b), Signing: signing,
-			On: dnslab.Zones{b: dnslab.NS(b) + "_evercert TXT \"$OWNERSHIP\"\n_acme-challenge CNAME $DELEGATION(shop).\n@ A $EDGE4\n"},
+			Name: "shop.$DOMAIN", Delegation: dnslab.NS(c), Signing: signing,
+			On: dnslab.Zones{c: dnslab.NS(c) + "_evercert TXT \"$OWNERSHIP\"\n_acme-challenge CNAME $DELEGATION(shop).\n@ A $EDGE4\n"},
 		}}
 	}
 	table = append(table,
-		row{name: "unsigned sub zone without proof above", signing: dnslab.Signed, tamper: takenOut("NSEC", ""), extra: sub(dnslab.Unsigned), tells: []string{"unsigned-sub-zone-without-proof-above.example", "no DS record"}},
+		row{name: "unsigned sub zone without proof above", servers: []string{b}, signing: dnslab.Signed, tamper: takenOut("NSEC", ""), extra: sub(dnslab.Unsigned), tells: []string{"unsigned-sub-zone-without-proof-above.example", "no DS record"}},
 		row{name: "signed sub zone with a foreign DS", signing: dnslab.Signed, extra: sub(dnslab.ForeignDS), tells: []string{"shop.signed-sub-zone-with-a-foreign-ds.example", "fit none of its keys"}},
 	)
 	for i := range table {
