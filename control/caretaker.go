@@ -153,7 +153,7 @@ func (p *page) inspect(ctx context.Context, rows []store.Inspected) error {
 		switch {
 		case len(d.found) > 0:
 			g.Go(func() error { return p.repair(each, d) })
-		case !d.Tended.At.IsZero() || d.ToldPeople:
+		case !d.Tended.At.IsZero() || d.Reported:
 			healthy = append(healthy, d.ID)
 		}
 	}

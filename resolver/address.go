@@ -67,20 +67,22 @@ func noAddressFinding(ctx context.Context, v *lookup.View, d destination, shown 
 	case fault != nil:
 		return addressBehindFault(ctx, v, d, fault)
 	case len(found) > 0:
-		return elsewhere(ctx, v, d, found)
-	case !shown.A.Absent && wildcardBeside(ctx, v, d.name):
-		return wrong(nil, addressTakenOffWildcard(d))
-	default:
-		return wrong(nil, addressMissing(d))
+		return elsewhere(ctx, v, d, shown)
 	}
+	if !shown.A.Absent { // there are records below the name, or of other types
+		if wildcard := wildcardBeside(ctx, v, d.name); wildcard != "" {
+			return wrong(nil, addressTakenOffWildcard(d, wildcard))
+		}
+	}
+	return wrong(nil, addressMissing(d))
 }
 
 // elsewhere is the finding of a name that leads to others than the platform, by records of its own or by a wildcard record.
-func elsewhere(ctx context.Context, v *lookup.View, d destination, found []string) finding {
-	if addressFromWildcard(ctx, v, d.name, found) {
-		return wrong(found, addressElsewhereByWildcard(d, found))
+func elsewhere(ctx context.Context, v *lookup.View, d destination, shown lookup.Addresses) finding {
+	if wildcard := wildcardAddress(ctx, v, d.name, shown); wildcard != "" {
+		return wrong(shown.Text(), addressElsewhereByWildcard(d, wildcard, shown.Text()))
 	}
-	return wrong(found, addressElsewhere(d, found))
+	return wrong(shown.Text(), addressElsewhere(d, shown.Text()))
 }
 
 // compareAddresses decides by the addresses: all of them must be the platform's. Where its target could not be looked up, the finding is
@@ -103,7 +105,7 @@ func compareAddresses(ctx context.Context, v *lookup.View, d destination, shown 
 		f.strays = strays
 		return d.byRecord(f, addresses)
 	default:
-		return addressFinding{finding: elsewhere(ctx, v, d, found)}
+		return addressFinding{finding: elsewhere(ctx, v, d, shown)}
 	}
 }
 
@@ -184,19 +186,20 @@ func addressElsewhere(d destination, found []string) cert.Problem {
 		fmt.Sprintf("delete the records %s of type A, AAAA and CNAME, then %s", cert.FormName(d.name), toAddAll(d.records)))
 }
 
-func addressElsewhereByWildcard(d destination, found []string) cert.Problem {
+func addressElsewhereByWildcard(d destination, wildcard string, found []string) cert.Problem {
 	return tenantActs(cert.DNSWrongTarget, d.records[0],
-		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.", cert.Unicode(d.name), wildcardOf(d.name), strings.Join(found, ", ")),
+		fmt.Sprintf("%s leads somewhere else, by the wildcard record %s: %s.",
+			cert.Unicode(d.name), cert.FormName(wildcard), strings.Join(found, ", ")),
 		toAddAll(d.records))
 }
 
 // addressTakenOffWildcard is the problem of a name that a wildcard record would answer for, if there were no records below the name (RFC
 // 4592 §2.2.2).
-func addressTakenOffWildcard(d destination) cert.Problem {
+func addressTakenOffWildcard(d destination, wildcard string) cert.Problem {
 	return tenantActs(cert.DNSNoRecords, d.records[0],
 		fmt.Sprintf("%s has no address, so visitors can't reach it: because there are records below it, the wildcard record %s "+
 			"answers for it no more.",
-			cert.Unicode(d.name), wildcardOf(d.name)), toAddAll(d.records))
+			cert.Unicode(d.name), cert.FormName(wildcard)), toAddAll(d.records))
 }
 
 func addressEndless(d destination) cert.Problem {

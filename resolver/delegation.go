@@ -17,6 +17,11 @@ import (
 // It asks for TXT, as a CA does, and so sees the whole way to the answer and not the tenant's record alone.
 func checkDelegation(ctx context.Context, v *lookup.View, want cert.Record, q cert.Question) finding {
 	a := v.Lookup(ctx, want.Name, dns.TypeTXT)
+	if !a.LeadsTo(want.Value) {
+		if wildcard := wildcardText(ctx, v, want.Name, a); wildcard != "" {
+			return wrong(a.Text(), delegationOnWildcard(want, wildcard, a.Text()))
+		}
+	}
 	servers := v.DelegatedTo(want.Name)
 	switch {
 	case a.LeadsTo(want.Value):
@@ -28,8 +33,6 @@ func checkDelegation(ctx context.Context, v *lookup.View, want cert.Record, q ce
 		return wrong(nameserverTexts(servers), delegationIsZone(want, servers, a))
 	case a.Err != nil:
 		return delegationBehindFault(ctx, v, want, q, a.Err)
-	case fromWildcard(ctx, v, a, dns.TypeTXT):
-		return wrong(a.Text(), delegationOnWildcard(want, a.Text()))
 	case len(a.Aliases) > 0 || a.Endless:
 		return wrong(a.AliasText(), delegationElsewhere(want, a, q))
 	case len(a.Records) > 0:
@@ -43,14 +46,13 @@ func checkDelegation(ctx context.Context, v *lookup.View, want cert.Record, q ce
 // addresses, which a provider's proxy shows instead of the CNAME record, and the record at a name that has the domain twice.
 func noDelegation(ctx context.Context, v *lookup.View, want cert.Record, a lookup.Answer) finding {
 	for _, name := range doubledNames(want) {
-		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.LeadsTo(want.Value) && !fromWildcard(ctx, v, doubled, dns.TypeTXT) {
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.LeadsTo(want.Value) && wildcardText(ctx, v, name, doubled) == "" {
 			return wrong([]string{name + " CNAME " + want.Value}, delegationDoubled(want, name))
 		}
 	}
 	if !a.Absent {
-		shown := v.LookupAddresses(ctx, want.Name)
-		if found := shown.Text(); len(shown.All()) > 0 && !addressFromWildcard(ctx, v, want.Name, found) {
-			return wrong(found, delegationIsAddress(want, found))
+		if shown := v.LookupAddresses(ctx, want.Name); len(shown.All()) > 0 && wildcardAddress(ctx, v, want.Name, shown) == "" {
+			return wrong(shown.Text(), delegationIsAddress(want, shown.Text()))
 		}
 	}
 	return wrong(nil, delegationMissing(want))
@@ -75,10 +77,10 @@ func delegationMissing(want cert.Record) cert.Problem {
 		fmt.Sprintf("We don't see the record by which we get and renew the certificate of %s.", cert.Unicode(want.Hostname)), toAdd(want))
 }
 
-func delegationOnWildcard(want cert.Record, found []string) cert.Problem {
+func delegationOnWildcard(want cert.Record, wildcard string, found []string) cert.Problem {
 	p := delegationMissing(want)
 	p.Message += fmt.Sprintf(" What answers at %s (%s) comes from the wildcard record %s, and is for other names.",
-		want.Name, strings.Join(found, ", "), wildcardOf(want.Name))
+		want.Name, strings.Join(found, ", "), cert.FormName(wildcard))
 	return p
 }
 

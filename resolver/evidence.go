@@ -28,7 +28,7 @@ type recordEvidence struct {
 type nameEvidence struct {
 	name       string        // in A-labels; a wildcard begins with "*."
 	zone       zone          // that the name is in
-	wildcard   bool          // a wildcard record answers for its addresses, and would not once a record below the name is added
+	wildcard   string        // the wildcard record that answers for its addresses, until there is a record below the name; empty: none
 	expected   bool          // address records of the name are expected
 	pointed    finding       // whether visitors are led to the platform
 	challenge  finding       // whether a CA could look up its _acme-challenge name; only where no records are expected

@@ -60,11 +60,11 @@ func newSources(config Config, log *slog.Logger) (*sources, error) {
 
 // gathered is what DNS shows for a question.
 type gathered struct {
-	zones         map[string]zone // by name, without wildcards' labels
-	authoritative []observation   // of the zones' own servers; none where the walk led nowhere
-	recursive     []observation   // of the resolvers
-	wildcards     map[string]bool // the names that a record below would take off a wildcard record
-	walks         bool            // there are root servers to ask
+	zones         map[string]zone   // by name, without wildcards' labels
+	authoritative []observation     // of the zones' own servers; none where the walk led nowhere
+	recursive     []observation     // of the resolvers
+	wildcards     map[string]string // by name, the wildcard record that a record below it would take the name off
+	walks         bool              // there are root servers to ask
 }
 
 // cutOff reports whether the authoritative servers could not be asked from here.
@@ -123,8 +123,8 @@ func (s *sources) gather(ctx context.Context, q cert.Question) gathered {
 }
 
 // wildcards asks one view, the first that decides, which names a record below them would take off a wildcard record.
-func wildcards(ctx context.Context, first observation, q cert.Question) map[string]bool {
-	on := map[string]bool{}
+func wildcards(ctx context.Context, first observation, q cert.Question) map[string]string {
+	on := map[string]string{}
 	for _, name := range q.Names {
 		on[name] = onWildcard(ctx, first, name)
 	}

@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"context"
-	"strings"
 	"sync"
 
 	"github.com/evercert/evercert/cert"
@@ -78,14 +77,13 @@ func observe(ctx context.Context, v *lookup.View, q cert.Question) observation {
 	return o
 }
 
-// onWildcard reports whether a wildcard record answers for the addresses of a name, and would do so no more once there is a record below
+// onWildcard returns the wildcard record that answers for the addresses of a name, and would do so no more once there is a record below
 // the name (RFC 4592 §2.2.2: the name then exists, with no records). It asks only where such a record is to be added.
-func onWildcard(ctx context.Context, o observation, name string) bool {
-	if strings.HasPrefix(name, "*.") || name == cert.RegisteredDomain(name) || len(o.names[name].pointed.found) == 0 || !o.lacksBelow(name) {
-		return false
+func onWildcard(ctx context.Context, o observation, name string) string {
+	if len(o.names[name].pointed.found) == 0 || !o.lacksBelow(name) {
+		return ""
 	}
-	shown, below := o.view.LookupAddresses(ctx, name), o.view.LookupAddresses(ctx, o.view.Below(name))
-	return below.Err() == nil && len(below.Text()) > 0 && sameTexts(below.Text(), shown.Text())
+	return wildcardAddress(ctx, o.view, name, o.view.LookupAddresses(ctx, name))
 }
 
 // lacksBelow reports whether a record is expected below a name and isn't there.

@@ -35,7 +35,7 @@ func checkOwnership(ctx context.Context, v *lookup.View, want cert.Record, q cer
 	other := otherName(a, q)
 	switch {
 	case other == "" && !isOwnership(a):
-	case fromWildcard(ctx, v, a, dns.TypeTXT): // there is no record at the name to change
+	case wildcardText(ctx, v, want.Name, a) != "": // there is no record at the name to change
 		return wrong(a.Text(), ownershipMissing(want, above))
 	case other != "":
 		return wrong(a.Text(), ownershipOfOtherName(want, other))
@@ -43,7 +43,7 @@ func checkOwnership(ctx context.Context, v *lookup.View, want cert.Record, q cer
 		return wrong(a.Text(), ownershipMismatch(want))
 	}
 	for _, name := range doubledNames(want) {
-		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) && !fromWildcard(ctx, v, doubled, dns.TypeTXT) {
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) && wildcardText(ctx, v, name, doubled) == "" {
 			return wrong([]string{name + " " + lookup.RecordText(doubled.Records[0])}, ownershipDoubled(want, name))
 		}
 	}

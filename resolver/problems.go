@@ -53,8 +53,8 @@ func (e *evidence) addWildcards(l *problemList) {
 		i := slices.IndexFunc(l.problems, func(p cert.Problem) bool {
 			return p.Record != nil && p.Severity != cert.Warns && isBelow(p.Record.Name, n.name)
 		})
-		if n.wildcard && i >= 0 && len(d.records) > 0 {
-			l.add(siteWouldBreak(n.name, l.problems[i].Record.Name, d.records[0], n.pointed.found))
+		if n.wildcard != "" && i >= 0 && len(d.records) > 0 {
+			l.add(siteWouldBreak(n, l.problems[i].Record.Name, d.records[0]))
 		}
 	}
 }
@@ -155,13 +155,14 @@ func tooLongToDelegate(name string) cert.Problem {
 
 // siteWouldBreak warns of the records that take a name off the wildcard that leads its visitors. record is the name's own, which prevents
 // it.
-func siteWouldBreak(name, below string, record cert.Record, shown []string) cert.Problem {
+func siteWouldBreak(n *nameEvidence, below string, record cert.Record) cert.Problem {
+	shown := strings.Join(n.pointed.found, ", ")
 	p := tenantActs(cert.SiteWouldBreak, record,
 		fmt.Sprintf("A wildcard record %s leads the visitors of %s (%s). As soon as there is a record below that name, such as %s, "+
-			"the wildcard answers for it no more, and visitors find nothing.", wildcardOf(name), cert.Unicode(name), strings.Join(shown, ", "), below),
+			"the wildcard answers for it no more, and visitors find nothing.", cert.FormName(n.wildcard), cert.Unicode(n.name), shown, below),
 		fmt.Sprintf("first %s, or one with the value of the wildcard record as long as the site stays where it is; then the others",
 			toAdd(record)))
-	p.Severity, p.Found = cert.Warns, strings.Join(shown, ", ")
+	p.Severity, p.Found = cert.Warns, shown
 	return p
 }
 

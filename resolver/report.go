@@ -15,7 +15,7 @@ import (
 func (e *evidence) report(d decision) cert.Diagnosis {
 	report := cert.Diagnosis{
 		CheckedAt: time.Now().UTC(), Directory: d.plan.ca.Directory,
-		Verdict:   d.verdict, Ownership: d.ownership, Pointed: d.pointed,
+		Verdict: d.verdict, Ownership: d.ownership, Pointed: d.pointed,
 		Problems: e.problems(d.plan), CAA: e.caaStates(),
 	}
 	if d.verdict == cert.OK {

@@ -84,7 +84,10 @@ func (s setup) start(t testing.TB, changes string) *world {
 	return w
 }
 
-func (s setup) diagnose(t *testing.T) cert.Diagnosis {
+func (s setup) diagnose(t *testing.T) cert.Diagnosis { return s.answer(t, s.question()) }
+
+// answer diagnoses by another question than that of the setup.
+func (s setup) answer(t *testing.T, q cert.Question) cert.Diagnosis {
 	config := resolver.Config{QueryTimeout: 3 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true}
 	for _, changes := range append([]string{s.zone}, s.others...) {
 		config.Resolvers = append(config.Resolvers, s.start(t, changes).address)
@@ -94,7 +97,7 @@ func (s setup) diagnose(t *testing.T) cert.Diagnosis {
 	}
 	r, err := resolver.New(config, quiet())
 	require.NoError(t, err)
-	d, err := r.Diagnose(t.Context(), s.question())
+	d, err := r.Diagnose(t.Context(), q)
 	require.NoError(t, err)
 	return d
 }

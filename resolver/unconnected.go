@@ -27,7 +27,7 @@ func checkChallengeName(ctx context.Context, v *lookup.View, name string) findin
 		})
 	case a.Empty():
 		for _, doubled := range doubledNames(cert.Record{Name: at, Hostname: name}) {
-			if d := v.Lookup(ctx, doubled, dns.TypeTXT); !d.Empty() && !fromWildcard(ctx, v, d, dns.TypeTXT) {
+			if d := v.Lookup(ctx, doubled, dns.TypeTXT); !d.Empty() && wildcardText(ctx, v, doubled, d) == "" {
 				return wrong(d.Text(), cert.Problem{
 					Code: cert.DelegationDoubledName, WhoActs: cert.TenantActs,
 					Message: fmt.Sprintf("There is a record at %s: the DNS provider added the domain to its name a second time. A CA looks at %s.",

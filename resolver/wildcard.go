@@ -5,45 +5,57 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/miekg/dns"
+
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// fromWildcard reports whether an answer comes from a wildcard record in place of records of the name. A name beside it that nobody has
-// added shows the same then (RFC 4592 §2.1.1). A record of the name that is equal to the wildcard's is taken for the wildcard's; nothing
-// depends on the difference.
-func fromWildcard(ctx context.Context, v *lookup.View, a lookup.Answer, qtype uint16) bool {
-	if a.Empty() {
-		return false
-	}
-	beside := v.Lookup(ctx, v.Beside(a.Name), qtype)
-	return beside.Err == nil && sameTexts(beside.Text(), a.Text())
+// A wildcard record answers for the names below it that don't exist (RFC 4592 §2.2.1, §3.3.1). A name below such a name doesn't exist
+// either, and shows the same; below a name with records of its own there is nothing. So one question more tells them apart: for a label
+// that nobody has added.
+
+// wildcardText returns the wildcard record whose TXT or CNAME records a name shows, such as "*.example.com"; empty where they are the
+// name's own.
+func wildcardText(ctx context.Context, v *lookup.View, name string, a lookup.Answer) string {
+	return wildcardFor(v, name, a.Text(), func(name string) []string { return v.Lookup(ctx, name, dns.TypeTXT).Text() })
 }
 
-// addressFromWildcard does the same for a name's addresses. A registered domain is below no wildcard of the tenant's.
-func addressFromWildcard(ctx context.Context, v *lookup.View, name string, shown []string) bool {
-	if name == cert.RegisteredDomain(name) || len(shown) == 0 {
-		return false
-	}
-	beside := v.LookupAddresses(ctx, v.Beside(name))
-	return beside.Err() == nil && sameTexts(beside.Text(), shown)
+// wildcardAddress returns the wildcard record whose addresses a name shows, as wildcardText does.
+func wildcardAddress(ctx context.Context, v *lookup.View, name string, shown lookup.Addresses) string {
+	return wildcardFor(v, name, shown.Text(), func(name string) []string { return v.LookupAddresses(ctx, name).Text() })
 }
 
-// wildcardBeside reports whether a wildcard record answers for the addresses of names beside a name.
-func wildcardBeside(ctx context.Context, v *lookup.View, name string) bool {
-	return name != cert.RegisteredDomain(name) && len(v.LookupAddresses(ctx, v.Beside(name)).Text()) > 0
+// wildcardBeside returns the wildcard record that answers for the addresses of names beside a name that exists; empty where none does.
+func wildcardBeside(ctx context.Context, v *lookup.View, name string) string {
+	if name == cert.RegisteredDomain(name) {
+		return ""
+	}
+	return wildcardAddress(ctx, v, v.Beside(name), v.LookupAddresses(ctx, v.Beside(name)))
 }
+
+// wildcardFor asks below the name, then upwards for where the wildcard stands: at the highest level that shows the same.
+func wildcardFor(v *lookup.View, name string, shown []string, ask func(name string) []string) string {
+	registered := cert.RegisteredDomain(name)
+	if len(shown) == 0 || name == registered || strings.HasPrefix(name, "*.") || !sameTexts(ask(v.Below(name)), shown) {
+		return ""
+	}
+	level := parent(name)
+	for level != registered && sameTexts(ask(v.Beside(level)), shown) {
+		level = parent(level)
+	}
+	return "*." + level
+}
+
+func parent(name string) string {
+	_, above, _ := strings.Cut(name, ".")
+	return above
+}
+
+// isBelow reports whether a name is below another.
+func isBelow(name, above string) bool { return strings.HasSuffix(name, "."+above) }
 
 // sameTexts compares records in any order (RFC 1034 §3.6).
 func sameTexts(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
-
-// wildcardOf names the wildcard record that answers for a name, as providers' forms take it.
-func wildcardOf(name string) string {
-	_, above, _ := strings.Cut(name, ".")
-	return cert.FormName("*." + above)
-}
-
-// isBelow reports whether a name is below another.
-func isBelow(name, above string) bool { return strings.HasSuffix(name, "."+above) }

@@ -60,7 +60,13 @@ func TestAnAccountThatTheCAForgotIsRetiredButNotItsSuccessor(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 	require.Equal(t, fresh, account)
-	require.Equal(t, 1, db.count(`SELECT count(*) FROM acme_accounts WHERE url = $1 AND state = 'retired' AND retired_because = 'forgotten' AND sealed_key = '\x01'`, old.URL))
+	require.Equal(
+		t, 1,
+		db.count(
+			`SELECT count(*) FROM acme_accounts WHERE url = $1 AND state = 'retired' AND retired_because = 'forgotten' AND sealed_key = '\x01'`,
+			old.URL,
+		),
+	)
 }
 
 func block(kind, message string) cert.AccountBlock {
@@ -70,7 +76,7 @@ func block(kind, message string) cert.AccountBlock {
 	}
 }
 
-// probeIsDue moves the time of the next probe to now.
+// probeIsDue sets the time of the next probe to now.
 func (db *database) probeIsDue() { db.sql(`UPDATE acme_blocks SET probe_at = now()`) }
 
 func TestABlockedAccountIsOneCaseThatClosesByItself(t *testing.T) {
@@ -80,7 +86,7 @@ func TestABlockedAccountIsOneCaseThatClosesByItself(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, blocked)
 	var wg sync.WaitGroup
-	for range 20 { // as many domains meet it at once
+	for range 20 { // many domains get it at once
 		wg.Go(func() {
 			if _, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")); err != nil {
 				t.Error(err)
@@ -144,7 +150,7 @@ func TestOneCallerProbesABlockedAccountAtATime(t *testing.T) {
 		}
 		wg.Wait()
 		require.Equal(t, int32(1), leased.Load())
-		again, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")) // it failed
+		again, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")) // the probe failed
 		require.NoError(t, err)
 		require.InDelta(t, time.Duration(minutes)*time.Minute, again.Wait, float64(time.Minute))
 	}

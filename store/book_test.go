@@ -12,8 +12,8 @@ import (
 	"github.com/evercert/evercert/cert/budget"
 )
 
-// TestF20_TheBookAnswersAsTheStoreDoes: a simulation is worth as much as the planner that it asks. Random issuances reserve, come back on time, early,
-// late or not at all, and settle, at both; each answer must be the same, to the microsecond. Each depends on all before it.
+// TestF20_TheBookAnswersAsTheStoreDoes: a simulation is only as good as its planner. Random issuances reserve, return on time, early, late
+// or not at all, and settle, with both planners. Each answer must be the same, to the microsecond. Each depends on all answers before it.
 func TestF20_TheBookAnswersAsTheStoreDoes(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
@@ -32,7 +32,7 @@ func TestF20_TheBookAnswersAsTheStoreDoes(t *testing.T) {
 	}
 }
 
-// waiting is an issuance that was not settled.
+// waiting is an issuance that is not settled.
 type waiting struct {
 	cert.Reservation
 
@@ -69,12 +69,16 @@ func (w *randomLine) step() {
 func (w *randomLine) arrive() {
 	id := fmt.Sprint("issuance/", len(w.ids))
 	domain := fmt.Sprintf("d%d.example", w.random.IntN(40))
-	i := &waiting{Reservation: cert.Reservation{IssuanceID: id, Tenant: []string{"large", "large", "large", "small", "other"}[w.random.IntN(5)]}}
+	i := &waiting{
+		Reservation: cert.Reservation{IssuanceID: id, Tenant: []string{"large", "large", "large", "small", "other"}[w.random.IntN(5)]},
+	}
 	i.Names, i.Renewal = []string{domain, "www." + domain}, w.random.IntN(4) == 0
 	if w.random.IntN(3) == 0 {
 		i.NotAfter = w.now.Add(time.Duration(w.random.Int64N(int64(100 * time.Hour))).Truncate(time.Second))
 	}
-	i.charges = w.limits.Charges(budget.Order{CA: "test-ca", Account: accountURL, Names: i.Names, Domains: []string{domain}, Renewal: i.Renewal})
+	i.charges = w.limits.Charges(
+		budget.Order{CA: "test-ca", Account: accountURL, Names: i.Names, Domains: []string{domain}, Renewal: i.Renewal},
+	)
 	w.open[id], w.ids = i, append(w.ids, id)
 	w.reserve(i)
 }
@@ -85,7 +89,7 @@ func (w *randomLine) comeBack(i *waiting) {
 		issued := w.random.IntN(2) == 0
 		require.NoError(w.t, w.Settle(w.t.Context(), i.IssuanceID, issued))
 		w.book.Settle(i.IssuanceID, issued)
-	case 1: // at the time that it was told
+	case 1: // at the time of its place
 		if i.at.After(w.now) && i.at.Sub(w.now) < 24*time.Hour {
 			w.now = i.at
 		}

@@ -13,11 +13,11 @@ import (
 	"github.com/evercert/evercert/cert/budget"
 )
 
-// Reserve gives an issuance its place in line for the tokens that its order costs. Without a wait the order may be placed at
-// once. Coming back at the time of the place lets it through; coming back earlier gets the same place again. A place that nobody
-// comes for within unusedFor of its time ends, and gives its tokens back. The rules of sharing stand in package budget.
+// Reserve gives an issuance the tokens that its order costs, or a place in the queue for them. Without a wait the order may be placed at
+// once. A second call at the time of the place returns no wait; an earlier call gets the same place again. A place that is not used within
+// unusedFor of its time ends, and its tokens are given back. Package budget has the rules of sharing.
 //
-// All callers of one issuance must give the same charges. A repeated call takes nothing twice.
+//	All calls for one issuance must give the same charges. A repeated call takes nothing twice.
 func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []budget.Charge) (cert.Place, error) {
 	if len(charges) == 0 {
 		return cert.Place{}, nil
@@ -47,15 +47,15 @@ func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []budge
 	return place, nil
 }
 
-// free is what takeIfFree found.
+// free is the result of takeIfFree.
 type free struct {
 	free  bool // the tokens are taken
-	ended bool // there are places to be given back
+	ended bool // some places have ended and must be given back
 	now   time.Time
 	held  budget.Held // the issuance's place
 }
 
-// takeIfFree is the usual case in one round trip: no place is held, and each bucket has a token, so they are taken.
+// takeIfFree is the usual case, in one round trip: the issuance has no place, and each bucket has a token, so the tokens are taken.
 func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []budget.Charge) (state free, err error) {
 	first := budget.First(charges)
 	args := s.bucketArgs(first)
@@ -87,7 +87,7 @@ func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []bu
 			SELECT @id, @tenant, @reserved_ca, @reserved_account, 'spent', 0, clock.now, clock.now + @spent_for::interval, @charges::jsonb
 			FROM free, clock
 		)
-		SELECT EXISTS (SELECT FROM free), coalesce((SELECT min(ends_at) FROM budget_reservations) <= clock.now, false), -- min: one look at the index
+		SELECT EXISTS (SELECT FROM free), coalesce((SELECT min(ends_at) FROM budget_reservations) <= clock.now, false),
 		       clock.now, coalesce(held.stage, ''), coalesce(held.at, clock.now), coalesce(held.place, 0)
 		FROM clock LEFT JOIN held ON true`, args).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&state.free, &state.ended, &state.now, &state.held.Stage, &state.held.At, &state.held.N)
@@ -95,8 +95,8 @@ func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []bu
 	return state, s.pool.SendBatch(ctx, batch).Close()
 }
 
-// Settle ends the reservation of an issuance whose order has come to its end, and gives back what the order did not cost. A
-// second call finds no reservation and changes nothing.
+// Settle ends the reservation of an issuance whose order has ended, and gives back what the order did not cost. A second call finds no
+// reservation and changes nothing.
 func (s *Store) Settle(ctx context.Context, issuanceID string, issued bool) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH ended AS (
@@ -112,7 +112,7 @@ func (s *Store) Settle(ctx context.Context, issuanceID string, issued bool) erro
 	return nil
 }
 
-// endUnused gives back the places that nobody came for, and forgets orders of long ago. Callers that do so at the same time share the work.
+// endUnused gives back the places that were not used, and deletes old orders. Callers at the same time share the work.
 func (s *Store) endUnused(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH ended AS (
@@ -135,7 +135,7 @@ func (s *Store) endUnused(ctx context.Context) error {
 	return nil
 }
 
-// giveBackSQL moves the buckets in "back" by what comes back to each. They are locked in the order of lockBucketsSQL.
+// giveBackSQL gives the tokens in "back" back to the buckets. It locks them in the order of lockBucketsSQL.
 const giveBackSQL = `, locked AS (
 			SELECT budgets.ca, budgets.account, budgets.bucket, budgets.key, back.refill
 			FROM budgets JOIN back USING (ca, account, bucket, key)
@@ -147,7 +147,7 @@ const giveBackSQL = `, locked AS (
 		FROM locked
 		WHERE (budgets.ca, budgets.account, budgets.bucket, budgets.key) = (locked.ca, locked.account, locked.bucket, locked.key)`
 
-// chargesOf makes rows of the charges that a reservation keeps.
+// chargesOf returns SQL for rows of the charges of a reservation.
 func chargesOf(reservation string) string {
 	return `LATERAL (
 				SELECT bucket, key, refill_us * interval '1 microsecond' AS refill, back_if_issued, back_if_failed
@@ -156,15 +156,18 @@ func chargesOf(reservation string) string {
 			) AS charge`
 }
 
-// bucketRows makes rows of the arguments that bucketArgs builds.
+// bucketRows is SQL for rows of the arguments that bucketArgs builds.
 const bucketRows = `unnest(@cas::text[], @accounts::text[], @buckets::text[], @keys::text[], @capacities::integer[], @refills::interval[])
 	AS charge (ca, account, bucket, key, capacity, refill)`
 
-// lockBucketsSQL locks the buckets, and makes those that are new. Everybody locks in the same order, so that nobody
-// waits in a circle. WHERE false: a bucket that is there is locked, not written.
+// lockBucketsSQL locks the buckets, and inserts those that are new. All transactions lock in the same order, so that they can't deadlock.
+// WHERE false: an existing bucket is locked, not written.
 //
-// It is a statement of its own, in one transaction with the next: that one then sees what those that held the
-// locks before have left.
+//	It is a separate statement in the same transaction as the next one, which therefore sees what the transactions that held the locks
+//
+// before
+//
+//	have written.
 const lockBucketsSQL = `
 	INSERT INTO budgets (ca, account, bucket, key, full_at)
 	SELECT ca, account, bucket, key, coalesce(@now::timestamptz, now())
@@ -185,7 +188,7 @@ func (s *Store) bucketArgs(charges []budget.Charge) pgx.StrictNamedArgs {
 	}
 }
 
-// clock is the time that tests set, or NULL, which leaves it to the database.
+// clock returns the time that tests set, or NULL for the database's clock.
 func (s *Store) clock() pgtype.Timestamptz {
 	if s.Clock == nil {
 		return pgtype.Timestamptz{}

@@ -15,7 +15,7 @@ import (
 	"github.com/evercert/evercert/cert/budget"
 )
 
-// budgets is a database whose reservations go by a clock that the test moves.
+// budgets is a database whose reservations use a clock that the test moves.
 type budgets struct {
 	*database
 	now time.Time
@@ -29,7 +29,7 @@ func openBudgets(t testing.TB) *budgets {
 	return b
 }
 
-// withoutWaitingForTheDisk makes commits cheap for tests of many thousands, none of which is about a crash.
+// withoutWaitingForTheDisk makes commits cheap for tests with many thousands of them. No such test is about a crash.
 func (b *budgets) withoutWaitingForTheDisk() {
 	b.t.Helper()
 	target, err := url.Parse(b.url)
@@ -44,7 +44,7 @@ func (b *budgets) withoutWaitingForTheDisk() {
 
 func (b *budgets) pass(d time.Duration) { b.now = b.now.Add(d) }
 
-// reserve asks for a place for an issuance of a tenant.
+// reserve reserves for an issuance of a tenant.
 func (b *budgets) reserve(id, tenant string, charges ...budget.Charge) cert.Place {
 	b.t.Helper()
 	place, err := b.Reserve(b.t.Context(), cert.Reservation{IssuanceID: id, Tenant: tenant}, charges)
@@ -54,7 +54,7 @@ func (b *budgets) reserve(id, tenant string, charges ...budget.Charge) cert.Plac
 	return place
 }
 
-// order asks for a place for an issuance that is new.
+// order reserves for a new issuance.
 func (b *budgets) order(charges ...budget.Charge) cert.Place {
 	b.t.Helper()
 	b.ids++
@@ -66,7 +66,15 @@ func orders(capacity int) budget.Charge {
 }
 
 func perDomain(domain string) budget.Charge {
-	return budget.Charge{CA: "test-ca", Account: accountURL, Bucket: "domain", Key: domain, Capacity: 2, Refill: 12 * time.Hour, BackIfFailed: true}
+	return budget.Charge{
+		CA:           "test-ca",
+		Account:      accountURL,
+		Bucket:       "domain",
+		Key:          domain,
+		Capacity:     2,
+		Refill:       12 * time.Hour,
+		BackIfFailed: true,
+	}
 }
 
 func perName(name string) budget.Charge {
@@ -192,7 +200,7 @@ func TestF3_SettlingTwiceGivesBackOnce(t *testing.T) {
 	}
 }
 
-// fullAt is when each bucket is full again.
+// fullAt returns when each bucket is full again.
 func (b *budgets) fullAt() map[string]time.Time {
 	b.t.Helper()
 	rows, err := b.raw.Query(b.t.Context(), `SELECT bucket, full_at FROM budgets`)
@@ -264,7 +272,7 @@ func TestChargesThatCanNeverBeMetAreErrors(t *testing.T) {
 	require.Zero(t, b.count(`SELECT count(*) FROM budget_reservations`))
 }
 
-// TestReservingAtOnceNeverOversells: by the database's own clock, as in production.
+// TestReservingAtOnceNeverOversells uses the database's clock, as in production.
 func TestReservingAtOnceNeverOversells(t *testing.T) {
 	t.Parallel()
 	db := open(t)

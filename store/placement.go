@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/cert/budget"
 )
 
-// placeInLine gives the issuance a place, or the next stage of the one it has, or lets it through. Its buckets are locked meanwhile.
+// placeInLine gives the issuance a place, or the next stage of its place, or returns that its order may be placed. It locks the buckets.
 func (s *Store) placeInLine(ctx context.Context, r cert.Reservation, charges []budget.Charge) (place cert.Place, err error) {
 	lines := s.bucketArgs(budget.Lines(charges, r.Tenant))
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -44,10 +44,11 @@ func readPlacement(ctx context.Context, tx pgx.Tx, p *budget.Placement, args pgx
 		})
 		return err
 	})
-	batch.Queue(`SELECT stage, at, place, charges FROM budget_reservations WHERE issuance_id = $1`, p.Reservation.IssuanceID).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{&p.Held.Stage, &p.Held.At, &p.Held.N, &p.Held.Charges}, func() error { return nil })
-		return err
-	})
+	batch.Queue(`SELECT stage, at, place, charges FROM budget_reservations WHERE issuance_id = $1`, p.Reservation.IssuanceID).
+		Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&p.Held.Stage, &p.Held.At, &p.Held.N, &p.Held.Charges}, func() error { return nil })
+			return err
+		})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("read the lines: %w", err)
 	}
@@ -72,8 +73,15 @@ func writePlacement(ctx context.Context, tx pgx.Tx, p budget.Placement, of budge
 		ON CONFLICT (issuance_id) DO UPDATE
 		SET stage = excluded.stage, place = excluded.place, at = excluded.at, ends_at = excluded.ends_at, charges = excluded.charges`,
 		pgx.StrictNamedArgs{
-			"id": p.Reservation.IssuanceID, "tenant": p.Reservation.Tenant, "ca": of.CA, "account": of.Account, "stage": p.Held.Stage, "place": p.Held.N,
-			"at": p.Held.At, "ends_at": p.Held.EndsAt(p.Now), "charges": append(noNil(p.Held.Charges), budget.Take(p.Took)...),
+			"id":      p.Reservation.IssuanceID,
+			"tenant":  p.Reservation.Tenant,
+			"ca":      of.CA,
+			"account": of.Account,
+			"stage":   p.Held.Stage,
+			"place":   p.Held.N,
+			"at":      p.Held.At,
+			"ends_at": p.Held.EndsAt(p.Now),
+			"charges": append(noNil(p.Held.Charges), budget.Take(p.Took)...),
 		})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("write the place: %w", err)

@@ -15,11 +15,21 @@ func (db *database) withLifetime(hostname, serial, directory string, lifetime ti
 	db.t.Helper()
 	d := db.connect("acme", hostname)
 	from := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	_, err := db.CreateIssuance(db.t.Context(), cert.Issuance{ID: d.ID + "/1", DomainID: d.ID, Names: d.Names, KeyID: "leaf:" + d.ID, CSR: []byte("csr")}, []byte("sealed"))
+	_, err := db.CreateIssuance(
+		db.t.Context(), cert.Issuance{ID: d.ID + "/1", DomainID: d.ID, Names: d.Names, KeyID: "leaf:" + d.ID, CSR: []byte("csr")},
+		[]byte("sealed"),
+	)
 	require.NoError(db.t, err)
 	require.NoError(db.t, db.SaveCertificate(db.t.Context(), cert.Certificate{
-		Serial: serial, IssuanceID: d.ID + "/1", DomainID: d.ID, Names: d.Names, Issuer: "Test CA", NotBefore: from, NotAfter: from.Add(lifetime), Directory: directory,
-		ChainPEM: []byte("pem"),
+		Serial:     serial,
+		IssuanceID: d.ID + "/1",
+		DomainID:   d.ID,
+		Names:      d.Names,
+		Issuer:     "Test CA",
+		NotBefore:  from,
+		NotAfter:   from.Add(lifetime),
+		Directory:  directory,
+		ChainPEM:   []byte("pem"),
 	}))
 	db.record(d, 1, func(s *cert.Snapshot) { s.Serial, s.Status.HasLive = serial, true })
 	return d
@@ -39,9 +49,7 @@ func TestF14_CountsTheLiveCertificatesThatALifetimeRuleTouches(t *testing.T) {
 	db.connect("acme", "new.example.com")
 
 	for rule, want := range map[calendar.Touched]int{
-		{LongerThan: 64 * day, Directory: calendar.LetsEncryptDirectory}: 1,
-		{LongerThan: 64 * day}: 2,
-		{LongerThan: 45 * day}: 3,
+		{LongerThan: 64 * day, Directory: calendar.LetsEncryptDirectory}: 1, {LongerThan: 64 * day}: 2, {LongerThan: 45 * day}: 3,
 		{LongerThan: 90 * day}: 0,
 	} {
 		n, err := db.Touched(t.Context(), rule)

@@ -1,6 +1,7 @@
 package dnstruth
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -64,6 +65,12 @@ func TestD4_AServerThatShowedSomethingWrongAndIsSilentNowIsWaitedFor(t *testing.
 			require.Contains(t, blocking.Remediation, at.Add(6*time.Hour).UTC().Format("2006-01-02 15:04 UTC"), "until when")
 
 			require.Equal(t, cert.OK, check(lastAnswers(first, time.Now().Add(-7*time.Hour))).Verdict, "not for ever")
+			f.resolver.Set(dnslab.Silent)
+			byResolvers := slices.DeleteFunc(lastAnswers(first, at), func(last cert.LastAnswer) bool { return last.Sighting.Role == cert.Authoritative })
+			for i := range byResolvers {
+				byResolvers[i].Sighting.Verdict = cert.Wrong
+			}
+			require.Equal(t, cert.OK, check(byResolvers).Verdict, "no CA asks a public resolver")
 			f.config.SilentWait = 0
 			require.Equal(t, cert.OK, check(lastAnswers(first, at)).Verdict, "and not where the setting says so")
 		})

@@ -13,7 +13,7 @@ func brokenWildcards() []row {
 		{
 			name: "only a wildcard that leads here", text: wildcard, methods: dns01, codes: codes(cert.OwnershipMissing, cert.DelegationMissing),
 			warns: codes(cert.SiteWouldBreak),
-			tells: []string{add, first, "CNAME $TARGET"}, never: []string{"change the value", "delete", "rename"},
+			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"}, never: []string{"change the value", "delete", "rename"},
 		},
 		{
 			name: "only a wildcard that leads here and http-01 would do", text: wildcard, codes: codes(cert.OwnershipMissing),
@@ -59,6 +59,20 @@ func brokenWildcards() []row {
 		{
 			name: "a wildcard TXT record with the value of ownership", text: "* TXT \"$OWNERSHIP\"\n" + flat, codes: codes(cert.OwnershipMissing),
 			never: []string{"rename"},
+		},
+		{
+			name: "an address of its own that is equal to the wildcard's", text: owned + elsewhere + "* A " + hostOld + "\n", methods: http01,
+			codes: codes(cert.DNSWrongTarget), tells: []string{"delete the records named shop "}, never: []string{"by the wildcard record"},
+		},
+		{
+			name: "two labels below a wildcard", hosts: []string{"eu.shop"}, text: "* CNAME $TARGET.\n", methods: dns01,
+			codes: codes(cert.OwnershipMissing, cert.DelegationMissing), warns: codes(cert.SiteWouldBreak),
+			tells: []string{"A wildcard record named * (in full: *.$DOMAIN)", "first add a CNAME record named eu.shop "},
+		},
+		{
+			name: "a wildcard certificate and the wildcard leads elsewhere", hosts: []string{"*.$DOMAIN"}, methods: dns01,
+			text:  "_evercert TXT \"$OWNERSHIP\"\n* A " + hostOld + "\n",
+			codes: codes(cert.DelegationMissing), warns: codes(cert.DNSWrongTarget), tells: []string{"delete the records named * "},
 		},
 		{
 			name: "a record below the name has taken it off the wildcard", text: owned + wildcard, methods: http01, codes: codes(cert.DNSNoRecords),

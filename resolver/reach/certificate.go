@@ -18,19 +18,6 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Served is the certificate that an address shows to visitors.
-type Served struct {
-	Names       []string // DNS names, a few of them
-	Issuer      string   // the CA's name, such as "Let's Encrypt R11"
-	Serial      string   // in lower-case hexadecimal
-	Fingerprint string   // SHA-256 of the certificate, in lower-case hexadecimal
-	NotBefore   time.Time
-	NotAfter    time.Time
-	ForName     bool // it is for the name that was asked for
-	Current     bool // it is valid today
-	Chained     bool // with what the server sends along, it leads to a root that browsers trust
-}
-
 const maxServedNames = 10
 
 // HTTPS asks each address for the front page as a visitor's browser does: it looks at the certificate, and then whether a web
@@ -73,13 +60,13 @@ func (p *Prober) frontPage(ctx context.Context, t Target, addr netip.Addr) (*Res
 	if text := http.StatusText(got.status); text != "" {
 		cause += fmt.Sprintf(" (%s)", text)
 	}
-	return answered, wrong(cert.HTTPUnexpectedResponse, cause, stepSite).with(tellPage(got))
+	return answered, wrong(cert.HTTPUnexpectedResponse, cause, stepSite).with(pageText(got))
 }
 
 // noPage is the fault of an address whose certificate is right, and which gave no answer then.
 func (f *failure) noPage() *fault {
 	if f.ours {
-		return untold(cert.HTTPSUnreachable, f.cause)
+		return unknown(cert.HTTPSUnreachable, f.cause)
 	}
 	told := wrong(cert.HTTPUnexpectedResponse, "the certificate is right; "+f.cause, stepSite)
 	told.late = f.late

@@ -9,30 +9,6 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// AddressResult is what one address answers.
-type AddressResult struct {
-	Address  netip.Addr
-	Verdict  cert.Verdict
-	Problem  *cert.Problem // why the verdict isn't ok
-	CDN      string        // the content delivery network that answers there, such as "Cloudflare"; empty when none is recognised
-	Response *Response     // of Prober.HTTP and Prober.HTTPS, when an answer came
-	TLS      *Handshake    // of Prober.TLSALPN and Prober.HTTPS, when a connection was made
-
-	fault    *fault
-	answered bool // of Prober.TLSALPN: a server spoke TLS, if only to refuse
-	passed   bool // a CA does without this address
-	target   Target
-	protocol string
-}
-
-// Response is an answer to a request for a token, or for the front page. What comes from strangers in it is short and printable.
-type Response struct {
-	FirstStatus int      // of the address itself, before redirects
-	Status      int      // of the last answer
-	Server      string   // how the address names its software
-	Redirects   []string // the URLs that were followed
-}
-
 // Results are what the addresses of a name answer, in the order in which they were given.
 type Results []AddressResult
 
@@ -100,10 +76,6 @@ func (a *AddressResult) tell() {
 	a.Verdict, a.Problem = a.fault.verdict, &p
 }
 
-func (a *AddressResult) own() bool {
-	return slices.ContainsFunc(a.target.Own, func(own netip.Addr) bool { return own.Unmap() == a.Address })
-}
-
 // PassesOver reports whether a CA does without all of the addresses.
 func (r Results) PassesOver(addresses []netip.Addr) bool {
 	return !slices.ContainsFunc(addresses, func(addr netip.Addr) bool {
@@ -136,10 +108,6 @@ func (r Results) passOver(protocol string) {
 			a.fault = a.fault.passedOver()
 		}
 	}
-}
-
-func (a *AddressResult) reserved() bool {
-	return a.fault != nil && a.fault.code == cert.ReservedAddress
 }
 
 // answerOverIPv4 reports whether something answers at an IPv4 address, be it right or wrong.
@@ -209,17 +177,6 @@ func (r Results) differ() (cert.Problem, bool) {
 		Remediation: fmt.Sprintf("At your DNS provider, delete the records %s that lead to a server which isn't meant to answer for %s.",
 			cert.FormName(name), cert.Unicode(name)),
 	}, true
-}
-
-func (r *Response) summary() string {
-	told := fmt.Sprintf("status %d", r.FirstStatus)
-	if len(r.Redirects) > 0 {
-		told += fmt.Sprintf(", then %d after %d redirects", r.Status, len(r.Redirects))
-	}
-	if r.Server != "" {
-		told += ", by " + r.Server
-	}
-	return told
 }
 
 // behindCDN tells of CDNs in front of the name. Where a token came back right, one does no harm.

@@ -72,7 +72,7 @@ func TestA9_TheSiteBehindARightCertificateIsAtFault(t *testing.T) {
 			require.Equal(t, cert.Wrong, results.Verdict())
 			requireProblem(
 				t, results, cert.HTTPUnexpectedResponse, "shop.example.com shows visitors no web site over HTTPS, at 127.0.0.1: ", c.tells,
-				"mend the web site on that server",
+				"repair the web site on that server",
 			)
 			require.Equal(t, cert.Warns, results.Problems()[0].Severity)
 			require.Equal(t, right.cert.NotAfter, results[0].TLS.Served.NotAfter, "the certificate is told all the same")
