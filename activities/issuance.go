@@ -185,19 +185,23 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued
 	return Issued{c, a.window(ctx, authority, c)}, nil
 }
 
-// window asks the CA when it suggests to renew a certificate. Without a suggestion that can be followed the rule of thirds holds (cert.RenewAt).
-// One that says "renew now" of a certificate that was issued a moment ago is not followed: it would lead to one order after the other.
+// window asks the CA when it suggests to renew a certificate. Without a suggestion that can be followed the rule of thirds holds
+// (cert.RenewAt). One that says "renew now" of a certificate that was issued a moment ago is not followed: it would lead to one order after
+// the other.
 func (a *Issuance) window(ctx context.Context, at CertificateAuthority, c cert.Certificate) cert.Window {
 	s, err := at.RenewalInfo(ctx, c.ChainPEM)
 	if err != nil {
-		a.Log.Info("the certificate is renewed by the rule of thirds: the CA suggests no time that can be followed", "serial", c.Serial, "reason", err)
+		a.Log.Info("the CA suggests no time of renewal that can be followed; the rule of thirds holds", "serial", c.Serial, "reason", err)
 		return cert.Window{}
 	}
 	soonest := c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) / 10)
 	if s.Window.Start.Before(soonest) || !s.Window.Start.After(time.Now()) {
 		return cert.Window{}
 	}
-	a.Log.Debug("the CA suggests a time of renewal", "serial", c.Serial, "start", s.Window.Start, "end", s.Window.End, "explanation", s.Explanation)
+	a.Log.Debug(
+		"the CA suggests a time of renewal",
+		"serial", c.Serial, "start", s.Window.Start, "end", s.Window.End, "explanation", s.Explanation, "ask_again", s.AskAgain,
+	)
 	return s.Window
 }
 

@@ -14,11 +14,11 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// renewalInfoWithin bounds a request for renewal information: it is advice, and nobody waits for it longer.
+// renewalInfoWithin is the longest time for one request for renewal information. The answer is only advice.
 const renewalInfoWithin = 10 * time.Second
 
-// renewalInfoResource is the resource of RFC 9773 §4.2. It is read here: lego v4 takes any JSON for it, so that a problem document becomes a window of
-// the year 1, which says "renew now" of every certificate.
+// renewalInfoResource is the resource of RFC 9773 §4.2. It is read here: lego v4 takes any JSON for it, so that a problem document becomes
+// a window of the year 1, which says "renew now" of every certificate.
 type renewalInfoResource struct {
 	SuggestedWindow cert.Window     `json:"suggestedWindow"`
 	ExplanationURL  lenient[string] `json:"explanationURL"`
@@ -38,7 +38,8 @@ func readRenewalInfo(status int, header http.Header, body []byte) (cert.Suggesti
 	}
 	suggestion := cert.Suggestion{Window: resource.SuggestedWindow, AskAgain: cert.NextWindowPoll(retryAfter(header))}
 	if w := suggestion.Window; w.Start.IsZero() || !w.End.After(w.Start) {
-		return cert.Suggestion{}, &unreadable{status, quote(header, body), errors.New("no window with a start, and an end after it (RFC 9773 §4.2)")}
+		why := errors.New("no window with a start, and an end after it (RFC 9773 §4.2)")
+		return cert.Suggestion{}, &unreadable{status, quote(header, body), why}
 	}
 	page := resource.ExplanationURL.value // for people; the window is as good without it
 	if u, err := url.Parse(page); err == nil && u.Scheme == "https" && len(page) <= maxURL && cert.IsLine(page) {
@@ -47,8 +48,9 @@ func readRenewalInfo(status int, header http.Header, body []byte) (cert.Suggesti
 	return suggestion, nil
 }
 
-// RenewalInfo asks the CA when the first certificate of a PEM chain should be renewed (RFC 9773 §4.1). A CA that has no renewal information suggests
-// nothing: the zero value, without an error. An error says that the CA could not be asked, or that its answer is not to be followed for this certificate.
+// RenewalInfo asks the CA when the first certificate of a PEM chain should be renewed (RFC 9773 §4.1). A CA that has no renewal
+// information suggests nothing: the zero value, without an error. An error says that the CA could not be asked, or that its answer is not
+// to be followed for this certificate.
 func (a *Authority) RenewalInfo(ctx context.Context, chainPEM []byte) (cert.Suggestion, error) {
 	certificates, err := parseChain(chainPEM)
 	if err != nil {

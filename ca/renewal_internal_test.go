@@ -59,8 +59,9 @@ func TestF3_RenewalInformationIsReadStrictly(t *testing.T) {
 func TestF3_RetryAfterOfRenewalInformationIsBounded(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]time.Duration{
-		"": 6 * time.Hour, "21600": 6 * time.Hour, "0": time.Minute, "-5": 6 * time.Hour, "5": time.Minute, "999999999999999999999": 24 * time.Hour,
-		"soon": 6 * time.Hour, "Mon, 02 Jan 2006 15:04:05 GMT": time.Minute, "Fri, 31 Dec 2399 23:59:59 GMT": 24 * time.Hour,
+		"": 6 * time.Hour, "21600": 6 * time.Hour, "-5": 6 * time.Hour, "soon": 6 * time.Hour,
+		"0": time.Minute, "5": time.Minute, "999999999999999999999": 24 * time.Hour,
+		"Mon, 02 Jan 2006 15:04:05 GMT": time.Minute, "Fri, 31 Dec 2399 23:59:59 GMT": 24 * time.Hour,
 	} {
 		s, err := readRenewalInfo(http.StatusOK, http.Header{"Retry-After": {value}}, []byte(`{`+soundWindow+`}`))
 		require.NoError(t, err)
@@ -71,7 +72,8 @@ func TestF3_RetryAfterOfRenewalInformationIsBounded(t *testing.T) {
 func TestF3_OnlyAPageThatCanBeShownExplainsAWindow(t *testing.T) {
 	t.Parallel()
 	for page, want := range map[string]string{
-		"https://ca.test/why": "https://ca.test/why", "": "", "http://ca.test/why": "", "javascript:alert(1)": "", `https://ca.test/\u001b[2J`: "", `https://ca.test/\n`: "",
+		"https://ca.test/why": "https://ca.test/why", "": "", "http://ca.test/why": "", "javascript:alert(1)": "",
+		`https://ca.test/\u001b[2J`: "", `https://ca.test/\n`: "",
 		"https://ca.test/" + strings.Repeat("x", maxURL): "",
 	} {
 		s, err := readRenewalInfo(http.StatusOK, http.Header{}, []byte(`{`+soundWindow+`,"explanationURL":"`+page+`"}`))

@@ -1,6 +1,7 @@
 package ca_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,8 +26,9 @@ func TestF3_TheCAIsAskedForTheWindowOfACertificate(t *testing.T) {
 	s, c := issuedByTestCA(t)
 	middle := c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) / 2)
 	window := cert.Window{Start: middle.Add(-time.Minute).UTC(), End: middle.UTC()}
-	s.server.Answer("/renewal-info/", 1, http.StatusOK, http.Header{"Retry-After": {"7200"}},
-		`{"suggestedWindow":{"start":"`+window.Start.Format(time.RFC3339Nano)+`","end":"`+window.End.Format(time.RFC3339Nano)+`"},"explanationURL":"https://ca.test/why"}`)
+	body, err := json.Marshal(map[string]any{"suggestedWindow": window, "explanationURL": "https://ca.test/why"})
+	require.NoError(t, err)
+	s.server.Answer("/renewal-info/", 1, http.StatusOK, http.Header{"Retry-After": {"7200"}}, string(body))
 	suggestion, err := s.RenewalInfo(t.Context(), c.ChainPEM)
 	require.NoError(t, err)
 	require.Equal(t, cert.Suggestion{Window: window, AskAgain: 2 * time.Hour, Explanation: "https://ca.test/why"}, suggestion)
@@ -35,7 +37,8 @@ func TestF3_TheCAIsAskedForTheWindowOfACertificate(t *testing.T) {
 func TestF3_AWindowThatDoesNotFitItsCertificateIsAnError(t *testing.T) {
 	t.Parallel()
 	s, c := issuedByTestCA(t)
-	s.server.Answer("/renewal-info/", 1, http.StatusOK, nil, `{"suggestedWindow":{"start":"1970-01-01T00:00:00Z","end":"1970-01-02T00:00:00Z"}}`)
+	const of1970 = `{"suggestedWindow":{"start":"1970-01-01T00:00:00Z","end":"1970-01-02T00:00:00Z"}}`
+	s.server.Answer("/renewal-info/", 1, http.StatusOK, nil, of1970)
 	suggestion, err := s.RenewalInfo(t.Context(), c.ChainPEM)
 	require.ErrorContains(t, err, "long before the certificate")
 	require.Zero(t, suggestion)
@@ -54,7 +57,8 @@ func TestF3_ACAWithoutRenewalInformationSuggestsNothing(t *testing.T) {
 	t.Parallel()
 	s, c := issuedByTestCA(t)
 	base := strings.TrimSuffix(s.config.Directory, "/directory")
-	s.server.Answer("/directory", 1, http.StatusOK, nil, `{"newNonce":"`+base+`/new-nonce","newAccount":"`+base+`/new-account","newOrder":"`+base+`/new-order"}`)
+	s.server.Answer("/directory", 1, http.StatusOK, nil,
+		`{"newNonce":"`+base+`/new-nonce","newAccount":"`+base+`/new-account","newOrder":"`+base+`/new-order"}`)
 	s.restart(t)
 	suggestion, err := s.RenewalInfo(t.Context(), c.ChainPEM)
 	require.NoError(t, err)

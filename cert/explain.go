@@ -91,7 +91,8 @@ var Explanations = []Explanation{
 	{
 		Code: DNSWrongTarget, Verb: CheckNow, WhoActs: []Actor{TenantActs}, Severities: []Severity{Blocks, Warns},
 		Meaning: "The name leads to another host, or in a circle.",
-		Remedy:  "Delete the records of that name and add those that are asked for.",
+		Remedy: "Delete the records of that name and add those that are asked for; where a wildcard record leads it, only " +
+			"add.",
 	},
 	{
 		Code: DNSConflictingRecords, Verb: CheckNow, WhoActs: []Actor{TenantActs}, Severities: []Severity{Blocks, Warns},
@@ -115,9 +116,10 @@ var Explanations = []Explanation{
 		Remedy:  "At the registrar, take the server out of the list; or have its operator serve the zone.",
 	},
 	{
-		Code: NameserverUnreachable, Verb: CheckNow, WhoActs: []Actor{TenantActs}, Severities: []Severity{Blocks, Warns},
-		Meaning: "A server that the domain is delegated to does not answer.",
-		Remedy:  "If it lasts: at the registrar, take the server out of the list; or have its operator fix it.",
+		Code: NameserverUnreachable, Verb: CheckNow, WhoActs: []Actor{TenantActs, PlatformActs}, Severities: []Severity{Blocks, Warns},
+		Meaning: "A server that the domain is delegated to does not answer; it blocks where none does, and for a while where " +
+			"it showed something wrong before.",
+		Remedy: "If it lasts: at the registrar, take the server out of the list; or have its operator fix it.",
 	},
 	{
 		Code: NameserversDiffer, Verb: CheckNow, WhoActs: []Actor{TenantActs}, Severities: []Severity{Warns},
@@ -175,8 +177,8 @@ var Explanations = []Explanation{
 	},
 	{
 		Code: DelegationWrongTarget, Verb: CheckNow, WhoActs: []Actor{TenantActs}, Severities: []Severity{Blocks},
-		Meaning: "It leads elsewhere, in a circle, into the tenant's own zone, or is a TXT record.",
-		Remedy:  "Change its value, or delete the TXT record and add the CNAME.",
+		Meaning: "It leads elsewhere, in a circle, into the tenant's own zone, or is a TXT record, an address or NS records.",
+		Remedy:  "Change its value, or delete the other records and add the CNAME; switch off a proxy that hides it.",
 	},
 	{
 		Code: DelegationDoubledName, Verb: CheckNow, WhoActs: []Actor{TenantActs}, Severities: []Severity{Blocks},
@@ -202,13 +204,15 @@ var Explanations = []Explanation{
 	},
 	{
 		Code: ReservedAddress, Verb: CheckNow, WhoActs: []Actor{TenantActs, PlatformActs}, Severities: []Severity{Blocks, Warns},
-		Meaning: "The name leads to a private or reserved address, which nobody on the internet can reach.",
-		Remedy:  "Delete the record and add those that are asked for.",
+		Meaning: "The name leads to a private or reserved address, which nobody on the internet can reach; it blocks where " +
+			"there is no other.",
+		Remedy: "Delete the record and add those that are asked for.",
 	},
 	{
 		Code: IPv6Unreachable, Verb: CheckNow, WhoActs: []Actor{TenantActs, PlatformActs}, Severities: []Severity{Blocks, Warns},
-		Meaning: "The IPv6 address does not answer, the IPv4 address does. CAs ask IPv6 first.",
-		Remedy:  "Delete the AAAA record, or make its server answer.",
+		Meaning: "The IPv6 address does not answer, the IPv4 address does. CAs ask IPv6 first; it blocks where they don't " +
+			"fall back.",
+		Remedy: "Delete the AAAA record, or make its server answer.",
 	},
 	{
 		Code: HTTPUnreachable, Verb: CheckNow, WhoActs: []Actor{TenantActs, PlatformActs}, Severities: []Severity{Blocks, Warns},
@@ -272,8 +276,8 @@ var Explanations = []Explanation{
 	{
 		Code: NameInvalid, Verb: Connect, WhoActs: []Actor{TenantActs, PlatformActs}, Severities: []Severity{Blocks},
 		Meaning: "It is no domain name, or none that a certificate can hold; or it is too long for `_acme-challenge.` where " +
-			"dns-01 alone is allowed.",
-		Remedy: "Type the name only, such as `www.example.com`; for a long name, allow http-01.",
+			"dns-01 alone is allowed, or a wildcard where dns-01 is not.",
+		Remedy: "Type the name only, such as `www.example.com`; for a long name, allow http-01, for a wildcard dns-01.",
 	},
 	{
 		Code: NameSpecialUse, Verb: Connect, WhoActs: []Actor{TenantActs},

@@ -19,15 +19,15 @@ type Suggestion struct {
 	Explanation string        // address of a page for people, such as about an incident; may be empty
 }
 
-// How far a window may lie from its certificate. A CA that has to revoke suggests a time that is over: Boulder's begins an hour ago, and a certificate
-// of this minute begins an hour ago too. A window at the very end leaves no time for anything that fails.
+// How far a window may lie from its certificate. A CA that has to revoke suggests a time that is over: Boulder's begins an hour ago, and a
+// certificate of this minute begins an hour ago too. A window at the very end leaves no time for anything that fails.
 const (
 	earliestWindow = 24 * time.Hour // before the certificate begins
 	latestWindow   = 10             // one part in so many of the lifetime must be left at the end of the window
 )
 
-// Check returns why the window can't be followed for a certificate with these dates. Whoever gets an error goes by RenewAt: a wrong window must neither
-// renew all certificates at once nor let one expire.
+// Check returns why the window can't be followed for a certificate with these dates. Whoever gets an error goes by RenewAt: a wrong window
+// must neither renew all certificates at once nor let one expire.
 func (w Window) Check(notBefore, notAfter time.Time) error {
 	switch life := notAfter.Sub(notBefore); {
 	case w.Start.IsZero() || w.End.IsZero():
@@ -42,23 +42,17 @@ func (w Window) Check(notBefore, notAfter time.Time) error {
 	return nil
 }
 
-// Pick returns an instant inside the window. It is uniform over certificates, and the same whenever the certificate and the window are: another
-// instant is picked only when the window moves (RFC 9773 §4.2).
+// Pick returns an instant inside the window. It is uniform over certificates, and the same whenever the certificate and the window are:
+// another instant is picked only when the window moves (RFC 9773 §4.2).
 func (w Window) Pick(serial string) time.Time {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d %d", serial, w.Start.UnixNano(), w.End.UnixNano())
-	fraction := float64(mixed(h.Sum64())>>11) / (1 << 53)
+	fraction := float64(h.Sum64()>>11) / (1 << 53)
 	return w.Start.Add(time.Duration(fraction * float64(w.End.Sub(w.Start))))
 }
 
-// mixed spreads the bits of a hash (splitmix64): those of FNV that differ for serials which differ in their last character are the low ones.
-func mixed(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// RenewIn is when a certificate is renewed: inside the window that its CA suggests, or else, without one that can be followed, by RenewAt with the fraction.
+// RenewIn is when a certificate is renewed: inside the window that its CA suggests, or else, without one that can be followed, by RenewAt
+// with the fraction.
 func RenewIn(w Window, serial string, notBefore, notAfter time.Time, fraction float64) time.Time {
 	if w.Check(notBefore, notAfter) != nil {
 		return RenewAt(notBefore, notAfter, fraction)

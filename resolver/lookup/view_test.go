@@ -97,7 +97,7 @@ func TestLookupEnds(t *testing.T) {
 	for i := range MaxAliases + 1 {
 		fmt.Fprintf(&chain, "n%d.example. 60 CNAME n%d.example.\n", i, i+1)
 	}
-	chain.WriteString(fmt.Sprintf("n%d.example. 60 A 192.0.2.10\n", MaxAliases+1))
+	fmt.Fprintf(&chain, "n%d.example. 60 A 192.0.2.10\n", MaxAliases+1)
 	for name, c := range map[string]struct {
 		zone    string
 		aliases int
