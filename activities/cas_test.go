@@ -63,6 +63,10 @@ func (a *account) Complete(context.Context, string, []byte, map[string]cert.Meth
 	return cert.Certificate{Serial: "02", Names: names, Issuer: "Second CA", NotAfter: liveUntil}, nil
 }
 
+func (a *account) RenewalInfo(context.Context, []byte) (cert.Suggestion, error) {
+	return cert.Suggestion{}, nil
+}
+
 func (p *platform) Absences(_ context.Context, domain string) (of []cert.Absence, err error) {
 	for _, a := range p.absences {
 		if (a.DomainID == "" || a.DomainID == domain) && a.Until.After(time.Now()) {

@@ -68,6 +68,8 @@ type CertificateAuthority interface {
 	// Complete takes an order from any state to its certificate. It may run again after any error that is not a *cert.Failure, and at the same
 	// time as another run; all of them return the same certificate. It calls progress with each step.
 	Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error)
+	// RenewalInfo returns what the CA suggests for the first certificate of a chain; the zero value if it suggests nothing.
+	RenewalInfo(ctx context.Context, chainPEM []byte) (cert.Suggestion, error)
 }
 
 // Budgets delays orders that a CA's rate limits would refuse. An error means that the database did not answer.
@@ -141,22 +143,29 @@ type OrderRequest struct {
 	NotAfter   time.Time              `json:"not_after,omitzero"` // the end of the certificate in use; zero when there is none
 }
 
+// Issued is a certificate that was obtained, and when its CA suggests to renew it.
+type Issued struct {
+	cert.Certificate
+
+	Window cert.Window `json:"window,omitzero"` // the zero value is no suggestion that can be followed
+}
+
 // OrderCertificate takes an issuance from its CSR to a stored certificate. It may run twice, even at the same time: each step is stored
 // before the next, and a later run continues from there. An issuance has one order, and an order one CSR, so all runs lead to one
 // certificate.
-func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.Certificate, error) {
+func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued, error) {
 	defer beat(ctx)()
 	issuance, err := a.Store.Issuance(ctx, r.IssuanceID)
 	if err != nil {
-		return cert.Certificate{}, leave(fmt.Errorf("read issuance: %w", err))
+		return Issued{}, leave(fmt.Errorf("read issuance: %w", err))
 	}
 	if issuance.Serial != "" { // an earlier run finished but could not report it
 		c, err := a.Store.Certificate(ctx, issuance.Serial)
-		return c, leave(err)
+		return Issued{Certificate: c}, leave(err)
 	}
 	authority, ok := a.CAs.at(r.Directory)
 	if !ok {
-		return cert.Certificate{}, leave(notUsed(r.Directory))
+		return Issued{}, leave(notUsed(r.Directory))
 	}
 	c, err := a.order(ctx, authority, issuance, r)
 	if err != nil {
@@ -164,16 +173,36 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.C
 		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone || f.Outcome == cert.NextCA) {
 			a.settle(ctx, issuance, false) // this order has ended without a certificate
 		}
-		return cert.Certificate{}, leave(err)
+		return Issued{}, leave(err)
 	}
 	// From here the CA has counted this certificate against our limits, installed or not. If the process dies before the next line is done,
 	// the next run downloads the same certificate.
 	c.IssuanceID, c.DomainID = issuance.ID, issuance.DomainID
 	if err := a.Store.SaveCertificate(ctx, c); err != nil {
-		return cert.Certificate{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
+		return Issued{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
 	}
 	a.settle(ctx, issuance, true)
-	return c, nil
+	return Issued{c, a.window(ctx, authority, c)}, nil
+}
+
+// window asks the CA when it suggests to renew a certificate. Without a suggestion that can be followed the rule of thirds holds
+// (cert.RenewAt). One that says "renew now" of a certificate that was issued a moment ago is not followed: it would lead to one order after
+// the other.
+func (a *Issuance) window(ctx context.Context, at CertificateAuthority, c cert.Certificate) cert.Window {
+	s, err := at.RenewalInfo(ctx, c.ChainPEM)
+	if err != nil {
+		a.Log.Info("the CA suggests no time of renewal that can be followed; the rule of thirds holds", "serial", c.Serial, "reason", err)
+		return cert.Window{}
+	}
+	soonest := c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) / 10)
+	if s.Window.Start.Before(soonest) || !s.Window.Start.After(time.Now()) {
+		return cert.Window{}
+	}
+	a.Log.Debug(
+		"the CA suggests a time of renewal",
+		"serial", c.Serial, "start", s.Window.Start, "end", s.Window.End, "explanation", s.Explanation, "ask_again", s.AskAgain,
+	)
+	return s.Window
 }
 
 // order places the order of an issuance, unless that is done, and completes it.

@@ -49,6 +49,7 @@ func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
 		[]string{
 			"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate",
 			"Settle",
+			"RenewalInfo",
 		},
 		o.calls,
 		"each step is stored before the next, and the CA isn't asked for a lost order where none can be",
@@ -82,7 +83,7 @@ func TestFailedBeforeTheOrderWasSentTheNextRunLooksThenOrdersOnce(t *testing.T) 
 	require.Zero(t, o.count("NewOrder"))
 	_, err = o.orderCertificate()
 	require.NoError(t, err)
-	require.Equal(t, []string{"PlaceOrder", "FindOrder", "NewOrder", "KeepOrder"}, o.calls[len(o.calls)-7:len(o.calls)-3])
+	require.Equal(t, []string{"PlaceOrder", "FindOrder", "NewOrder", "KeepOrder"}, o.calls[len(o.calls)-8:len(o.calls)-4])
 	require.Len(t, o.orders, 1)
 	require.Equal(t, 1, o.count("Reserve"), "a retry has paid already")
 	require.Equal(t, 2, o.count("MarkOrderTried"), "each run marks its own try")
@@ -128,7 +129,7 @@ func TestAPlacedOrderIsCompletedFromItsStoredURL(t *testing.T) {
 		o.calls = nil
 		_, err = o.orderCertificate()
 		require.NoError(t, err)
-		require.Equal(t, []string{"Issuance", "Identity", "Admit", "Complete", "SaveCertificate", "Settle"}, o.calls, "%+v", f)
+		require.Equal(t, []string{"Issuance", "Identity", "Admit", "Complete", "SaveCertificate", "Settle", "RenewalInfo"}, o.calls, "%+v", f)
 		require.Len(t, o.orders, 1)
 	}
 }

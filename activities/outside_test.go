@@ -59,6 +59,9 @@ type outside struct {
 	reserved cert.Reservation
 	settled  []settled
 
+	begins     time.Time       // of certificates, which live for 90 days; zero: they have an end only
+	suggestion cert.Suggestion // what RenewalInfo answers
+
 	keys [][]byte     // every private key that was given to Seal
 	log  *slog.Logger // writes to text
 	text bytes.Buffer
@@ -146,10 +149,13 @@ func (o *outside) createCSR() (activities.CSRResult, error) {
 }
 
 func (o *outside) orderCertificate() (cert.Certificate, error) {
-	return run[cert.Certificate](o, "OrderCertificate", activities.OrderRequest{
-		IssuanceID: issuanceID, Methods: map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01},
-		Renewal: true, Tenant: "acme", NotAfter: liveUntil,
-	})
+	return run[cert.Certificate](o, "OrderCertificate", renewalRequest)
+}
+
+// renewalRequest renews the certificate that ends at liveUntil.
+var renewalRequest = activities.OrderRequest{
+	IssuanceID: issuanceID, Methods: map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01},
+	Renewal: true, Tenant: "acme", NotAfter: liveUntil,
 }
 
 // count returns how often a call was made.

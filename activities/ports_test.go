@@ -184,9 +184,16 @@ func (o *outside) Complete(
 			Issuer:   "Test CA",
 			NotAfter: time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC),
 		}
+		if !o.begins.IsZero() {
+			c.NotBefore, c.NotAfter = o.begins, o.begins.AddDate(0, 0, 90)
+		}
 		return nil
 	})
 	return c, err
+}
+
+func (o *outside) RenewalInfo(ctx context.Context, _ []byte) (cert.Suggestion, error) {
+	return o.suggestion, o.do(ctx, "RenewalInfo", func() error { return nil })
 }
 
 // The budgets.

@@ -143,7 +143,10 @@ func TestF20_TheDefaultBudgetsAreThoseThatASimulationGoesBy(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := budget.Limits{
-		OrdersPer3Hours: c.OrdersPer3Hours, OrdersPerDomainWeek: c.OrdersPerDomainWeek, OrdersPerSetWeek: c.OrdersPerSetWeek, FailuresPerNameHour: c.FailuresPerNameHour,
+		OrdersPer3Hours:     c.OrdersPer3Hours,
+		OrdersPerDomainWeek: c.OrdersPerDomainWeek,
+		OrdersPerSetWeek:    c.OrdersPerSetWeek,
+		FailuresPerNameHour: c.FailuresPerNameHour,
 	}
 	if set != fleet.LetsEncrypt.Limits {
 		t.Errorf("the defaults are %+v, those of the simulation %+v", set, fleet.LetsEncrypt.Limits)

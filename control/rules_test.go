@@ -17,13 +17,15 @@ import (
 func TestF14_EachRuleHasTheNumberOfDomainsThatItTouches(t *testing.T) {
 	t.Parallel()
 	store := controltest.NewStore()
-	c := control.New(store, &controltest.Workflows{}, cert.NameRules{}, cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"}, slog.New(slog.DiscardHandler))
+	platform := cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"}
+	c := control.New(store, &controltest.Workflows{}, cert.NameRules{}, platform, slog.New(slog.DiscardHandler))
 	for _, hostname := range []string{"long.example.com", "bogus.example.com"} {
 		_, err := c.Connect(t.Context(), control.Connection{Hostname: hostname, Tenant: "acme"})
 		require.NoError(t, err)
 	}
 	now := store.Now()
-	store.Certificates = map[string]cert.Certificate{"0a": {NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), Directory: calendar.LetsEncryptDirectory}}
+	long := cert.Certificate{NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour), Directory: calendar.LetsEncryptDirectory}
+	store.Certificates = map[string]cert.Certificate{"0a": long}
 	store.Record("long.example.com", func(s *cert.Snapshot) { s.Serial, s.Status.HasLive = "0a", true })
 	store.Checked("bogus.example.com", cert.Diagnosis{CheckedAt: now, Problems: []cert.Problem{{Code: cert.DNSSECBogus}}})
 

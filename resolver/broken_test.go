@@ -297,7 +297,8 @@ func TestD4_NoAnswerIsUnknown(t *testing.T) {
 		{
 			name: "everything leads to a dead platform",
 			zone: undelegate + unpoint +
-				"add _acme-challenge.shop.example.com. 60 CNAME a.other.example.\nadd shop.example.com. 60 CNAME b.other.example.\nfault a.other.example servfail\nfault b.other.example servfail",
+				"add _acme-challenge.shop.example.com. 60 CNAME a.other.example.\nadd shop.example.com. 60 CNAME b.other.example.\n" +
+				"fault a.other.example servfail\nfault b.other.example servfail",
 			codes: silence,
 		},
 		{

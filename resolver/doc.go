@@ -5,9 +5,10 @@
 //   - gather.go asks DNS. It walks from the root servers to the zones that the names are in (zone.go, with package authority) and asks
 //     each of their authoritative servers, and recursive resolvers beside them. One server or resolver is a View of package lookup. What
 //     one View shows for the whole question is an observation (observe.go), made of one finding for each check: ownership.go,
-//     delegation.go, address.go, caa.go with package caa; and unconnected.go for domains that nobody connected.
+//     delegation.go, address.go, caa.go with package caa; and unconnected.go for domains that nobody connected. wildcard.go decides
+//     whether a wildcard record answered, destination.go where a name must lead, rivals.go who else uses _acme-challenge.
 //   - weigh.go puts the observations together to evidence (evidence.go): one entry for each expected record and each name, with the
-//     finding of all servers together (finding.go).
+//     finding of all servers together (finding.go). memory.go counts what servers showed before that are silent now.
 //   - registry.go and web.go ask those whose answer matters only then: registries about zones that are broken (package registration),
 //     and web servers where dns-01 won't do (package reach).
 //   - decide.go chooses the CA, a validation method for every name, and the verdict.

@@ -100,7 +100,9 @@ func merge(findings []finding) finding {
 	if m.usable == cert.OK {
 		return m
 	}
-	m.strays = commonStrays(same)
+	if m.strays = commonStrays(same); m.strays == nil { // stray addresses, which a CA may do without, are not the whole reason
+		same = slices.DeleteFunc(same, func(f finding) bool { return len(f.strays) > 0 })
+	}
 	m.problem = clearest(same)
 	if m.usable == cert.Wrong && slices.Contains(usables, cert.OK) && m.problem.Code != cert.DNSSECBogus {
 		m.problem = notYetEverywhere(m.problem)

@@ -17,7 +17,7 @@ import (
 func (e *evidence) remember(now time.Time) {
 	var wrong []cert.LastAnswer
 	for _, last := range e.question.Before {
-		if last.Sighting.Role == cert.Authoritative && last.Sighting.Verdict == cert.Wrong && now.Sub(last.At) < e.config.SilentWait {
+		if last.Sighting.Verdict == cert.Wrong && now.Sub(last.At) < e.config.SilentWait {
 			wrong = append(wrong, last)
 		}
 	}
@@ -48,7 +48,9 @@ func (e *evidence) waitForSilent(f *finding, wrong []cert.LastAnswer, records []
 		}
 		var showed []cert.LastAnswer
 		for _, r := range records {
-			i := slices.IndexFunc(wrong, func(last cert.LastAnswer) bool { return last.Sighting.Server == s.Server && last.Record.Same(r.want) })
+			i := slices.IndexFunc(wrong, func(last cert.LastAnswer) bool {
+				return last.Sighting.Server == s.Server && last.Sighting.Role == s.Role && last.Record.Same(r.want)
+			})
 			if i >= 0 {
 				showed = append(showed, wrong[i])
 			}

@@ -37,7 +37,7 @@ func wildcardBeside(ctx context.Context, v *lookup.View, name string) string {
 // wildcardFor asks below the name, then upwards for where the wildcard stands: at the highest level that shows the same.
 func wildcardFor(v *lookup.View, name string, shown []string, ask func(name string) []string) string {
 	registered := cert.RegisteredDomain(name)
-	if len(shown) == 0 || name == registered || strings.HasPrefix(name, "*.") || !sameTexts(ask(v.Below(name)), shown) {
+	if len(shown) == 0 || name == registered || !sameTexts(ask(v.Below(name)), shown) {
 		return ""
 	}
 	level := parent(name)

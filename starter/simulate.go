@@ -15,12 +15,13 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// wouldExpire is what simulate returns when certificates of the fleet expire; they are told before.
+// wouldExpire is the error of simulate when certificates of the fleet expire. The answer was printed before.
 type wouldExpire struct{ certificates int }
 
 func (w wouldExpire) Error() string { return fmt.Sprintf("%d certificates expire", w.certificates) }
 
-// connectedWithin is how long a fleet takes to be connected, unless simulate is told its pace: Let's Encrypt's limit lets 200,000 through in 83 days.
+// connectedWithin is the number of days in which a fleet is connected, unless --connected-per-day says otherwise. Let's Encrypt's limit
+// lets 200,000 new domains through in 83 days.
 const connectedWithin = 90
 
 // simulateFlags are the flags that need a reading.
@@ -35,8 +36,9 @@ func (a *app) simulateCommand() *cobra.Command {
 		flags simulateFlags
 	)
 	cmd := &cobra.Command{
-		Use: "simulate --domains N [--lifetime 47d] [--ca letsencrypt]", Short: "Simulate a fleet under a CA's rate limits: will anything expire, which override is needed",
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use:   "simulate --domains N [--lifetime 47d] [--ca letsencrypt]",
+		Short: "Simulate a fleet under a CA's rate limits: will anything expire, which override is needed",
+		Args:  cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("connected-per-day") {
 				plan.ConnectedPerDay = max(1, (plan.Domains-plan.Connected+connectedWithin-1)/connectedWithin)
@@ -51,8 +53,8 @@ func (a *app) simulateCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Long = `Simulate a fleet of domains, day by day, under the rate limits of a CA, by the code that gives domains their times of renewal and their places in line. It
-needs no database. Every check of DNS passes and every order becomes a certificate: what is simulated are the limits.
+	cmd.Long = `Simulate a fleet of domains, day by day, under the rate limits of a CA, by the code that gives domains their times of renewal and their
+places in line. It needs no database. Every check of DNS passes and every order becomes a certificate: only the limits are simulated.
 
   evercert simulate --domains 200000 --lifetime 47d                       # connected within 90 days
   evercert simulate --domains 200000 --lifetime 47d --connected 200000 --move-on 30
@@ -69,8 +71,8 @@ Exit codes: 0 nothing expires · 1 something does; it says how many and which ov
 	f.IntVar(&plan.Tenants, "tenants", 100, "tenants that share the domains, of the same size")
 	f.IntVar(&plan.NamesPerDomain, "names-per-domain", 2, "names on a certificate")
 	f.IntVar(&plan.PerRegistered, "per-registered-domain", 1, "domains below one registered domain")
-	f.IntVar(&plan.MoveOn, "move-on", fleet.Never, "day from which all certificates come from another account, or from another CA with these limits; -1 is never")
-	f.IntVar(&plan.OverrideOrders, "override-orders", 0, "new orders in 3 hours that the CA allows this account; 0 is the CA's limit for everybody")
+	f.IntVar(&plan.MoveOn, "move-on", fleet.Never, "day from which certificates come from another account, or another CA with these limits; -1 is never")
+	f.IntVar(&plan.OverrideOrders, "override-orders", 0, "new orders in 3 hours that the CA allows this account; 0 is its limit for all accounts")
 	f.Uint64Var(&plan.Seed, "seed", 1, "of what is random; the same seed gives the same answer")
 	f.StringVar(&flags.start, "start", "", "first day, such as 2027-02-10; today if not given")
 	f.BoolVar(&flags.daily, "daily", false, "print each day; JSON has each in any case")
@@ -98,13 +100,13 @@ func (a *app) simulate(ctx context.Context, p fleet.Plan, flags simulateFlags) (
 		return err
 	}
 	pace := a.newPace()
-	result, err := p.Run(ctx, func(day int) { pace.tell("day %d of %d", day, p.Days) })
+	result, err := p.Run(ctx, func(day int) { pace.print("day %d of %d", day, p.Days) })
 	if err != nil {
 		return err
 	}
 	answer := newSimulated(p, result)
 	if result.Expired > 0 {
-		orders, found, err := p.SmallestOverride(ctx, func(orders int) { pace.tell("looking for the override: %d orders in 3 hours", orders) })
+		orders, found, err := p.SmallestOverride(ctx, func(orders int) { pace.print("looking for the override: %d orders in 3 hours", orders) })
 		if err != nil {
 			return err
 		}
@@ -133,17 +135,17 @@ func readDays(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// pace lets a long command say every few seconds how far it is.
+// pace prints every few seconds how far a long command is.
 type pace struct {
-	app  *app
-	told time.Time
+	app     *app
+	printed time.Time
 }
 
 func (a *app) newPace() *pace { return &pace{a, a.now()} }
 
-func (p *pace) tell(format string, values ...any) {
-	if now := p.app.now(); now.Sub(p.told) >= tellEvery {
-		p.told = now
+func (p *pace) print(format string, values ...any) {
+	if now := p.app.now(); now.Sub(p.printed) >= tellEvery {
+		p.printed = now
 		fmt.Fprintf(p.app.err, "evercert: "+format+"\n", values...)
 	}
 }
@@ -181,9 +183,20 @@ type simulatedDay struct {
 
 func newSimulated(p fleet.Plan, r fleet.Result) simulated {
 	s := simulated{
-		CA: p.CA.Title, Domains: p.Domains, Lifetime: seconds(p.Lifetime), Start: calendar.Date{Time: p.Start}, OrdersPer3Hours: p.OrdersPer3Hours(),
-		Expired: r.Expired, FirstExpiry: r.FirstExpiry.Truncate(time.Second), Orders: r.Orders, Counted: r.Counted, Waited: r.Waited, LongestWait: seconds(r.LongestWait),
-		Margin: margin(r.Replaced, r.Margin), Waiting: r.Waiting, Days: make([]simulatedDay, len(r.Days)),
+		CA:              p.CA.Title,
+		Domains:         p.Domains,
+		Lifetime:        seconds(p.Lifetime),
+		Start:           calendar.Date{Time: p.Start},
+		OrdersPer3Hours: p.OrdersPer3Hours(),
+		Expired:         r.Expired,
+		FirstExpiry:     r.FirstExpiry.Truncate(time.Second),
+		Orders:          r.Orders,
+		Counted:         r.Counted,
+		Waited:          r.Waited,
+		LongestWait:     seconds(r.LongestWait),
+		Margin:          margin(r.Replaced, r.Margin),
+		Waiting:         r.Waiting,
+		Days:            make([]simulatedDay, len(r.Days)),
 	}
 	for i, d := range r.Days {
 		s.Days[i] = simulatedDay{
@@ -214,7 +227,8 @@ func (a *app) showSimulated(p fleet.Plan, s simulated, daily bool) {
 		s.Domains, s.CA, inDays(p.Lifetime), p.Days, s.Start, s.OrdersPer3Hours)
 	a.showExpiry(p, s)
 	fmt.Fprintf(a.out, "Orders: %d; the CA counts %d of them as new, renewals are not counted\n", s.Orders, s.Counted)
-	fmt.Fprintf(a.out, "Waits: %d orders waited for a place, %s at most; %d wait at the end\n", s.Waited, inDays(time.Duration(s.LongestWait)*time.Second), s.Waiting)
+	longest := inDays(time.Duration(s.LongestWait) * time.Second)
+	fmt.Fprintf(a.out, "Waits: %d orders waited for a place, %s at most; %d wait at the end\n", s.Waited, longest, s.Waiting)
 	if p.MoveOn == fleet.Never {
 		fmt.Fprintln(a.out, "A change of the account or of the CA makes every renewal count: try --move-on DAY")
 	}
@@ -232,10 +246,11 @@ func (a *app) showExpiry(p fleet.Plan, s simulated) {
 	}
 	fmt.Fprintf(a.out, "%d certificates expire, the first on %s.\n", s.Expired, calendar.Date{Time: s.FirstExpiry})
 	if s.Override == nil {
-		fmt.Fprintln(a.out, "No override of the new orders helps: it is the limit for the same names, or for one registered domain, that holds them up.")
+		fmt.Fprintln(a.out, "No override of the new orders helps: the limit for the same names, or for one registered domain, is too low.")
 		return
 	}
-	fmt.Fprintf(a.out, "With an override of %d new orders in 3 hours nothing expires. It takes weeks; ask for it at %s\n", *s.Override, p.CA.Override)
+	fmt.Fprintf(a.out, "With an override of %d new orders in 3 hours nothing expires. It takes weeks; ask for it at %s\n",
+		*s.Override, p.CA.Override)
 }
 
 // rowsShown is how many rows a table of days has at most, unless each day is asked for.

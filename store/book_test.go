@@ -26,8 +26,8 @@ func TestF20_TheBookAnswersAsTheStoreDoes(t *testing.T) {
 			for range 1000 {
 				w.step()
 			}
-			require.Positive(t, w.waited, "somebody had to wait")
-			require.Positive(t, w.passed, "somebody was let through")
+			require.Positive(t, w.waited, "an issuance had to wait")
+			require.Positive(t, w.passed, "an issuance was let through")
 		})
 	}
 }

@@ -20,7 +20,7 @@ func (d *domain) issue(ctx workflow.Context) {
 	}
 	csr := activities.CSRRequest{IssuanceID: a.Issuance, DomainID: d.state.ID, Names: d.state.Names}
 	err := step(ctx, csrOptions, "key and CSR for "+strings.Join(d.state.Names, ", "), activities.CreateCSRName, csr, nil)
-	var issued cert.Certificate
+	var issued activities.Issued
 	if err == nil {
 		order := activities.OrderRequest{
 			IssuanceID: a.Issuance, Directory: d.state.Records.Directory, Methods: d.state.Records.Methods, Tenant: d.state.Tenant,

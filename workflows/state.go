@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -128,12 +129,12 @@ func NewState(d cert.Domain) State {
 	return State{Domain: d, Phase: AwaitingDNS, Policy: cert.DefaultPolicy(), Shown: shown{Headline: cert.Pending}}
 }
 
-func newCertificate(c cert.Certificate) *Certificate {
+func newCertificate(c activities.Issued) *Certificate {
 	h := fnv.New32a()
 	h.Write([]byte(c.Serial))
 	return &Certificate{
 		Serial: c.Serial, Issuer: cert.Line(c.Issuer, cert.MaxIssuer), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Directory: c.Directory,
-		RenewAt: cert.RenewAt(c.NotBefore, c.NotAfter, float64(h.Sum32())/(1<<32)),
+		RenewAt: cert.RenewIn(c.Window, c.Serial, c.NotBefore, c.NotAfter, float64(h.Sum32())/(1<<32)),
 	}
 }
 

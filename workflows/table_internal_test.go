@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/log"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/e2e/drawn"
 )
@@ -34,7 +35,7 @@ var (
 )
 
 func tableCertificate(serial string, begun time.Time) *Certificate {
-	return newCertificate(cert.Certificate{Serial: serial, Issuer: "Test CA", NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)})
+	return newCertificate(activities.Issued{Certificate: cert.Certificate{Serial: serial, Issuer: "Test CA", NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)}})
 }
 
 // legal returns a state as a domain has it in a phase: one that is at its second certificate, so that every effect has something to do.
@@ -83,7 +84,7 @@ func happeningOf(e Event) happening {
 	h.problem = cert.Problem{Code: cert.CAUnavailable, Message: "no answer"}
 	switch e {
 	case Issued:
-		h.issued = cert.Certificate{Serial: "02", Issuer: "Test CA", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}
+		h.issued.Certificate = cert.Certificate{Serial: "02", Issuer: "Test CA", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}
 	case ServedInPart, RefusedInPart:
 		h.lacking = []string{"edge-2:443"}
 	case RecordsTooLate:

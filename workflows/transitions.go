@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -153,7 +154,7 @@ type happening struct {
 	problem  cert.Problem
 	wait     time.Duration // before the next try, where it is no failure
 	excused  bool          // the wait ahead counts for no deadline
-	issued   cert.Certificate
+	issued   activities.Issued
 	lacking  []string      // edges that do not serve the certificate
 	caseKind cert.CaseKind // of the case that opens
 	text     string        // for the timeline or the case

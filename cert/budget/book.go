@@ -7,12 +7,13 @@ import (
 )
 
 // Book keeps the buckets and places of one account in memory, as the store keeps them in rows. It is for simulations: the same calls in
-// the same order get the same answers from both (TestF20_TheBookAnswersAsTheStoreDoes). Its zero value has full buckets. A Book is not safe for concurrent use.
+// the same order get the same answers from both (TestF20_TheBookAnswersAsTheStoreDoes). Its zero value has full buckets. It is not safe
+// for concurrent use.
 type Book struct {
 	full   map[Line]time.Time
 	held   map[string]*bookHeld
-	ends   time.Time // no place ends before; zero: look
-	pruned int       // buckets that were not full at the last look
+	ends   time.Time // no place ends before this time
+	pruned int       // buckets that were not full when forgetFull ran last
 	took   []Charge  // room for Placement.Took
 }
 
@@ -80,7 +81,7 @@ func (b *Book) giveBack(c Taken) {
 	}
 }
 
-// endUnused gives back the places that nobody came for, and forgets orders of long ago.
+// endUnused gives back the places whose issuances did not come back, and forgets orders of long ago.
 func (b *Book) endUnused(now time.Time) {
 	if now.Before(b.ends) {
 		return
@@ -103,7 +104,7 @@ func (b *Book) endUnused(now time.Time) {
 	}
 }
 
-// forgetFull drops buckets that are full again once they may be half of all: a full bucket and none are the same.
+// forgetFull deletes buckets that are full again, once they may be half of all. A missing bucket is a full one.
 func (b *Book) forgetFull(now time.Time) {
 	const few = 1000
 	if len(b.full) < 2*b.pruned+few {

@@ -13,7 +13,7 @@ import (
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
-// oneAnHour is a limit with one token, kept for nobody.
+// oneAnHour is a limit of one token an hour that tenants don't share.
 func oneAnHour() []budget.Charge {
 	return []budget.Charge{{CA: "test-ca", Bucket: "orders", Capacity: 1, Refill: time.Hour, BackIfFailed: true}}
 }
@@ -30,7 +30,8 @@ func TestF3_TheBookGivesPlacesWithTimes(t *testing.T) {
 		wait := time.Duration(n) * time.Hour
 		require.Equal(t, cert.Place{N: n, At: noon.Add(wait), Wait: wait}, reserve(&b, noon, fmt.Sprint(n)))
 	}
-	require.Equal(t, cert.Place{N: 1, At: noon.Add(time.Hour), Wait: time.Minute}, reserve(&b, noon.Add(59*time.Minute), "1"), "the same place")
+	same := cert.Place{N: 1, At: noon.Add(time.Hour), Wait: time.Minute}
+	require.Equal(t, same, reserve(&b, noon.Add(59*time.Minute), "1"))
 	require.Zero(t, reserve(&b, noon.Add(time.Hour), "1").N, "let through at its time")
 	require.Equal(t, cert.Place{}, b.Reserve(noon, cert.Reservation{IssuanceID: "free"}, nil), "what costs nothing waits for nothing")
 }

@@ -1,5 +1,5 @@
-// Package budget decides when an order may be placed under the rate limits of a CA (row F3): what an order costs, which tokens are there, who waits
-// for how long. The store decides by it on rows, and a simulation in memory (Book).
+// Package budget decides when an order may be placed under the rate limits of a CA (row F3): what an order costs, which tokens are left,
+// who waits and for how long. The store calls it with rows that it has locked, a simulation with maps (Book).
 package budget
 
 import (
@@ -32,7 +32,7 @@ type Line struct{ Bucket, Key string }
 // Line returns the bucket that the charge is for.
 func (c Charge) Line() Line { return Line{c.Bucket, c.Key} }
 
-// Check refuses charges that could never be met, or that could not be told apart.
+// Check returns an error for charges that could never be met, and for two charges of one bucket.
 func Check(charges []Charge) error {
 	shared := 0
 	for i, c := range charges {

@@ -7,10 +7,10 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// A bucket is the one instant at which it is full again (the generic cell rate algorithm: ITU-T I.371; Boulder keeps its limits the same
-// way). Taking a token moves the instant later by the time that one token needs to come back. The token of a place in line is taken when the place is
-// given: it is there when the instant lies no more than the whole capacity's refill ahead. So a place has a time, nobody else gets its token, and
-// nothing has to be refilled.
+// A bucket is stored as the instant at which it is full again (the generic cell rate algorithm, ITU-T I.371; Boulder stores its limits the
+// same way). Taking a token moves the instant later by the refill time of one token. A token is available while the instant is at most the
+// refill time of the whole capacity ahead. The token of a place in line is taken when the place is given, so the place has a time, no
+// other issuance gets its token, and no job has to refill buckets.
 //
 // How a bucket that all tenants draw from is shared (docs/decisions/0012-reservations.md):
 //
@@ -43,11 +43,12 @@ const (
 	Spent  Stage = "spent"  // an order may have been placed
 )
 
-// unusedFor is how long after its time a place is kept for an issuance that does not come: an outage of the workers may last as
-// long without anybody losing a place.
+// unusedFor is how long after its time a place is kept for an issuance that does not come back. No place is lost when all workers are down
+// for that long.
 const unusedFor = 12 * time.Hour
 
-// SpentFor is how long it is remembered that an order may have been placed. An order whose end nobody reported has taken its tokens.
+// SpentFor is how long a reservation is kept after its order may have been placed. After that time an order without a result counts as
+// placed.
 const SpentFor = 30 * 24 * time.Hour
 
 // Held is the place of an issuance. Its Stage is empty without one.
@@ -76,7 +77,7 @@ func Take(charges []Charge) []Taken {
 	return list
 }
 
-// Place returns what the issuance is told at a time.
+// Place returns the answer for the issuance at a time.
 func (h Held) Place(now time.Time) cert.Place {
 	if h.Stage == Spent {
 		return cert.Place{At: now}
@@ -84,7 +85,7 @@ func (h Held) Place(now time.Time) cert.Place {
 	return cert.Place{N: h.N, At: h.At, Wait: h.At.Sub(now)}
 }
 
-// EndsAt returns when the place ends by itself: nobody came for it, or the order is long ago.
+// EndsAt returns when the place ends by itself: because the issuance did not come back, or because the order was long ago.
 func (h Held) EndsAt(now time.Time) time.Time {
 	if h.Stage == Spent {
 		return now.Add(SpentFor)
@@ -92,7 +93,7 @@ func (h Held) EndsAt(now time.Time) time.Time {
 	return h.At.Add(unusedFor)
 }
 
-// common is the part of a shared bucket that everybody draws from. Those that come back may take some tokens more.
+// common is the part of a shared bucket that all issuances draw from. Those that come back may take some more tokens.
 func (c Charge) common(comesBack bool) Charge {
 	if !c.Shared {
 		return c
@@ -176,7 +177,7 @@ func (p *Placement) Advance(charges []Charge) bool {
 	comesBack := p.Held.Stage != ""
 	switch {
 	case p.Held.Stage == Spent || comesBack && p.Now.Before(p.Held.At):
-		return false // another run of the same issuance was first
+		return false // another run of the same issuance came first
 	case !comesBack:
 		p.next(p.own(charges, shared < 0))
 	}
@@ -194,7 +195,7 @@ func (p *Placement) next(h Held) {
 	p.Held = h
 }
 
-// own takes the tokens of the buckets that are the names' own. last says that there is no shared bucket to be asked after them.
+// own takes the tokens of the buckets that belong to the names. last says that no shared bucket comes after them.
 func (p *Placement) own(charges []Charge, last bool) Held {
 	place := Held{At: p.Now}
 	for _, c := range charges {

@@ -1,5 +1,5 @@
-// Package calendar lists the rule changes of the web's certificates whose date is known (row F14): what changes, for which domains, what to do and
-// by when.
+// Package calendar lists the rule changes of the web's certificates whose date is known (row F14): what changes, for which domains, what
+// to do and by when.
 package calendar
 
 import (

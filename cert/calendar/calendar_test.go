@@ -50,7 +50,9 @@ func TestF14_ARuleIsInForceFromItsDay(t *testing.T) {
 
 func TestF14_LetsEncryptsLongestLifetimeFollowsTheCalendar(t *testing.T) {
 	t.Parallel()
-	for at, days := range map[string]int{"2026-11-28": 90, "2027-02-09": 90, "2027-02-10": 64, "2028-02-15": 64, "2028-02-16": 45, "2029-03-15": 45} {
+	for at, days := range map[string]int{
+		"2026-11-28": 90, "2027-02-09": 90, "2027-02-10": 64, "2028-02-15": 64, "2028-02-16": 45, "2029-03-15": 45,
+	} {
 		day, err := time.Parse(time.DateOnly, at)
 		require.NoError(t, err)
 		require.Equal(t, time.Duration(days)*24*time.Hour, calendar.LongestAt(day), at)

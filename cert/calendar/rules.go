@@ -25,7 +25,7 @@ var rules = []Rule{
 	},
 	{
 		ID: "cab-dnssec", Date: On(2026, time.March, 15), Who: CABForum,
-		Change:  "CAs check DNSSEC in every look-up for validation and CAA; a zone that fails it gets no certificate (ballot SC-085v2)",
+		Change:  "CAs check DNSSEC in every lookup for validation and CAA; a zone that fails it gets no certificate (ballot SC-085v2)",
 		Touches: Touched{Problem: cert.DNSSECBogus},
 		Counted: "domains whose newest check shows dnssec_bogus",
 		Do:      "the tenants of these domains repair the signatures of their zone or take the DS record out of the zone above",
@@ -75,8 +75,9 @@ var rules = []Rule{
 		Change:  "the default profile (classic) issues certificates of 45 days, and reuses a validation for 7 hours",
 		Touches: Touched{LongerThan: 45 * day, Directory: LetsEncryptDirectory},
 		Counted: "domains whose live certificate is from Let's Encrypt and valid for more than 45 days",
-		Do:      "set monitors that warn at a fixed number of days before the end to less than 15; the records of validation are needed at every renewal",
-		DoBy:    On(2028, time.February, 16), Source: from90to45,
+		Do: "set monitors that warn at a fixed number of days before the end to less than 15; " +
+			"the records of validation are needed at every renewal",
+		DoBy: On(2028, time.February, 16), Source: from90to45,
 	},
 	{
 		ID: "cab-no-email", Date: On(2028, time.March, 15), Who: CABForum,
@@ -85,8 +86,8 @@ var rules = []Rule{
 		Counted: "none: evercert validates by ACME challenges only",
 		Do:      "nothing here; who buys certificates elsewhere changes to validation by DNS",
 		DoBy:    On(2028, time.March, 15),
-		Source: "https://cabforum.org/2025/11/20/ballot-sc-090-gradually-sunset-all-remaining-email-based-phone-based-and-crossover-validation-methods-" +
-			"from-sections-3.2.2.4-and-3.2.2.5",
+		Source: "https://cabforum.org/2025/11/20/ballot-sc-090-gradually-sunset-all-remaining-email-based-phone-based-and-crossover-" +
+			"validation-methods-from-sections-3.2.2.4-and-3.2.2.5",
 	},
 	{
 		ID: "cab-47-days", Date: On(2029, time.March, 15), Who: CABForum,

@@ -87,6 +87,15 @@ func TestF20_AMoveToAnotherAccountLetsCertificatesExpireAndTheSmallestOverrideHe
 	require.Zero(t, run(t, p).Expired)
 }
 
+func TestF20_ACertificateWhosePlaceIsTooLateCountsBeforeItsPlaceHasCome(t *testing.T) {
+	t.Parallel()
+	p := small()
+	p.Connected, p.MoveOn, p.OverrideOrders, p.Days = p.Domains, 5, 1, 50 // 8 orders a day: the last place is 125 days away
+	r := run(t, p)
+	require.Greater(t, r.Expired, r.Counted, "most of them have ordered nothing in these 50 days")
+	require.Greater(t, r.Waiting, 600)
+}
+
 func TestF20_TheSearchFindsTheNumberBelowWhichSomethingExpires(t *testing.T) {
 	t.Parallel()
 	p := small()
@@ -161,7 +170,9 @@ func TestF20_ImpossibleFiguresAreRefused(t *testing.T) {
 		"a lifetime of 0s is under a day":        func(p *fleet.Plan) { p.Lifetime = 0 },
 		"a lifetime of 23h59m59s is under a day": func(p *fleet.Plan) { p.Lifetime = day - time.Second },
 		"Let's Encrypt issues no certificate of more than 90 days on 2026-11-28": func(p *fleet.Plan) { p.Lifetime = 91 * day },
-		"Let's Encrypt issues no certificate of more than 45 days on 2028-02-16": func(p *fleet.Plan) { p.Start = time.Date(2028, 2, 16, 0, 0, 0, 0, time.UTC) },
+		"Let's Encrypt issues no certificate of more than 45 days on 2028-02-16": func(p *fleet.Plan) {
+			p.Start = time.Date(2028, 2, 16, 0, 0, 0, 0, time.UTC)
+		},
 	} {
 		p := small()
 		change(&p)

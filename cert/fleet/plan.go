@@ -1,7 +1,8 @@
-// Package fleet simulates a fleet of domains under the rate limits of a CA (row F20): will a certificate expire, and which override is needed. Times of
-// renewal come from cert.RenewAt, places in line from package budget: production asks the same code.
+// Package fleet simulates a fleet of domains under the rate limits of a CA (row F20): will a certificate expire, and which override is
+// needed. Times of renewal come from cert.RenewAt, places in line from package budget: production asks the same code.
 //
-// The simulation knows limits and nothing else: every check of DNS passes, every order becomes a certificate at once, the CA and the workers are always up.
+// The simulation knows limits and nothing else: every check of DNS passes, every order becomes a certificate at once, the CA and the
+// workers are always up.
 package fleet
 
 import (
@@ -86,7 +87,8 @@ func (p Plan) Check() error {
 	} {
 		if figure.value < figure.low || figure.value > figure.high {
 			return Impossible{
-				fmt.Sprintf("%s is %d", figure.name, figure.value), fmt.Sprintf("give --%s a number from %d to %d", figure.name, figure.low, figure.high),
+				fmt.Sprintf("%s is %d", figure.name, figure.value),
+				fmt.Sprintf("give --%s a number from %d to %d", figure.name, figure.low, figure.high),
 			}
 		}
 	}
@@ -97,7 +99,8 @@ func (p Plan) Check() error {
 		return Impossible{fmt.Sprintf("a lifetime of %s is under a day", p.Lifetime), "give --lifetime a time " + days}
 	case p.Lifetime > longest:
 		return Impossible{
-			fmt.Sprintf("%s issues no certificate of more than %d days on %s", p.CA.Title, longest/shortest, p.Start.Format(time.DateOnly)), "give --lifetime a time " + days,
+			fmt.Sprintf("%s issues no certificate of more than %d days on %s", p.CA.Title, longest/shortest, p.Start.Format(time.DateOnly)),
+			"give --lifetime a time " + days,
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ type simulation struct {
 
 const oneDay = 24 * time.Hour
 
-// Run simulates the plan, which Check must have passed. progress, if not nil, is told each day that begins.
+// Run simulates the plan, which Check must have passed. It calls progress, if not nil, when a day begins.
 func (p Plan) Run(ctx context.Context, progress func(day int)) (Result, error) {
 	s := newSimulation(p)
 	err := s.run(ctx, progress, func() bool { return false })
@@ -102,7 +102,7 @@ func (s *simulation) renewal(begins, lifetime time.Duration) time.Duration {
 	return cert.RenewAt(at, at.Add(lifetime), s.random.Float64()).Sub(s.Start)
 }
 
-// run takes one event after the other until the last day is over, or enough says so.
+// run takes one event after the other until the last day is over, or until enough returns true.
 func (s *simulation) run(ctx context.Context, progress func(day int), enough func() bool) error {
 	for today := range s.Days {
 		if err := ctx.Err(); err != nil {
@@ -158,8 +158,8 @@ func (s *simulation) order(at time.Duration, i int) time.Duration {
 	return s.renewal(at, lifetime)
 }
 
-// atRest reports whether nothing can expire any more: all that is left are renewals, which the limits of the account don't count, and which come so
-// seldom that the tokens of their own limits are back.
+// atRest reports whether nothing can expire any more: all that is left are renewals, which the limits of the account don't count, and
+// which come so seldom that the tokens of their own limits are back.
 func (s *simulation) atRest() bool {
 	if s.secure < s.Domains || s.result.Waiting > 0 || s.MoveOn != Never && !s.moved {
 		return false
@@ -177,13 +177,17 @@ func (s *simulation) atRest() bool {
 // aMoment is how long a timer and a check of DNS take at most.
 const aMoment = 2 * time.Second
 
+// registered returns the registered domain of a domain.
+func (s *simulation) registered(i int) string {
+	return "r" + strconv.Itoa(i/s.PerRegistered) + ".example"
+}
+
 // reservation is what production asks a place for.
 func (s *simulation) reservation(i int) cert.Reservation {
 	d := s.domains[i]
-	registered := "r" + strconv.Itoa(i/s.PerRegistered) + ".example"
-	base := registered
+	base := s.registered(i)
 	if s.PerRegistered > 1 {
-		base = "d" + strconv.Itoa(i) + "." + registered
+		base = "d" + strconv.Itoa(i) + "." + base
 	}
 	names := make([]string, s.NamesPerDomain)
 	for n := range names {
@@ -205,7 +209,11 @@ func (s *simulation) charges(r cert.Reservation, i int) []budget.Charge {
 		account = "after"
 	}
 	s.price = s.limits.AppendCharges(s.price[:0], budget.Order{
-		CA: s.CA.Name, Account: account, Names: r.Names, Domains: []string{"r" + strconv.Itoa(i/s.PerRegistered) + ".example"}, Renewal: r.Renewal,
+		CA:      s.CA.Name,
+		Account: account,
+		Names:   r.Names,
+		Domains: []string{s.registered(i)},
+		Renewal: r.Renewal,
 	})
 	return s.price
 }

@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// SmallestOverride returns the smallest number of new orders in 3 hours by which nothing expires, and false if no number does. The plan, with its own
-// limit, is one by which something expires.
+// SmallestOverride returns the smallest number of new orders in 3 hours with which nothing expires; found is false if there is none.
+// Something must expire with the plan's own limit.
 func (p Plan) SmallestOverride(ctx context.Context, progress func(orders int)) (orders int, found bool, err error) {
 	enough := func(orders int) bool {
 		if err != nil {

@@ -35,6 +35,11 @@ func brokenFallbacks() []row {
 			methods: http01, codes: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable), tells: []string{ipv6Dead},
 		},
 		{
+			name: "IPv6 is dead at one server of two and the other leads elsewhere", text: owned + "shop A $EDGE4\nshop AAAA " + ipv6Dead + "\n",
+			on: onKnot(owned + elsewhere), methods: http01, codes: codes(cert.DNSWrongTarget), warns: codes(cert.IPv6Unreachable),
+			tells: []string{hostOld},
+		},
+		{
 			name: "one of two IPv4 addresses is dead", text: owned + "shop A $EDGE4\nshop A " + hostRefuses + "\n", methods: http01,
 			codes: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable), tells: []string{hostRefuses},
 		},
