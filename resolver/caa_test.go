@@ -122,6 +122,15 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 	}
 }
 
+// Somebody who asks without an account is not told that another one is named.
+func TestDiagnose_CAAForAnAccountWhenNoneIsKnown(t *testing.T) {
+	setup{
+		zone: `add example.com. 60 CAA 0 issue "letsencrypt.org; accounturi=https://ca.example/acct/2"`,
+		cas:  []cert.CAIdentity{{Name: "letsencrypt", Domains: []string{"letsencrypt.org"}}}, verdict: cert.Unknown,
+		codes: []cert.Code{cert.CAAAccountBound}, acts: cert.PlatformActs, tells: []string{"we don't know", "--account-uri"},
+	}.run(t)
+}
+
 func TestDiagnose_CAAOfThePlatformItselfIsThePlatformsTurn(t *testing.T) {
 	setup{
 		zone: `add shops.platform.net. 60 CAA 0 issue "other.example"`, verdict: cert.Wrong,

@@ -51,7 +51,7 @@ nobody A %[1]s
 func configOf(lab *dnslab.Lab) resolver.Config {
 	return resolver.Config{
 		Resolvers: []string{lab.Resolver}, RootHints: lab.Roots, TrustAnchors: []string{lab.TrustAnchor}, AuthorityPort: 53,
-		QueryTimeout: 2 * time.Second, CheckTimeout: 30 * time.Second, ProbeTimeout: 3 * time.Second,
+		QueryTimeout: 2 * time.Second, CheckTimeout: 30 * time.Second, ProbeTimeout: 3 * time.Second, SilentWait: 6 * time.Hour,
 		RequireOwnership: true, RDAPServers: []string{"example=http://" + registry + "/"},
 		ProbeAllow: []string{"127.0.0.0/8", "fd54::/16"}, ProbeHTTPPort: 80, ProbeHTTPSPort: 443,
 	}

@@ -1,6 +1,9 @@
 package dnstruth
 
-import "github.com/evercert/evercert/cert"
+import (
+	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/e2e/dnslab"
+)
 
 // brokenWildcards have a wildcard record that answers where nothing was added. It is no record of the name asked about: there is nothing to
 // change, rename or delete, only something to add (RFC 4592 §2.2.1). And it answers for a name only as long as nothing exists at or below
@@ -13,7 +16,8 @@ func brokenWildcards() []row {
 		{
 			name: "only a wildcard that leads here", text: wildcard, methods: dns01, codes: codes(cert.OwnershipMissing, cert.DelegationMissing),
 			warns: codes(cert.SiteWouldBreak),
-			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"}, never: []string{"change the value", "delete", "rename"},
+			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"},
+			never: []string{"change the value", "delete", "rename"},
 		},
 		{
 			name: "only a wildcard that leads here and http-01 would do", text: wildcard, codes: codes(cert.OwnershipMissing),
@@ -65,6 +69,11 @@ func brokenWildcards() []row {
 			codes: codes(cert.DNSWrongTarget), tells: []string{"delete the records named shop "}, never: []string{"by the wildcard record"},
 		},
 		{
+			name: "only a wildcard of a signed zone", signing: dnslab.Signed, text: wildcard, methods: dns01,
+			codes: codes(cert.OwnershipMissing, cert.DelegationMissing), warns: codes(cert.SiteWouldBreak),
+			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"}, never: []string{"change the value"},
+		},
+		{
 			name: "two labels below a wildcard", hosts: []string{"eu.shop"}, text: "* CNAME $TARGET.\n", methods: dns01,
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing), warns: codes(cert.SiteWouldBreak),
 			tells: []string{"A wildcard record named * (in full: *.$DOMAIN)", "first add a CNAME record named eu.shop "},
@@ -96,6 +105,11 @@ func healthyWildcards() []row {
 		{name: "healthy beside a wildcard that leads here too", text: ready + "* CNAME $TARGET.\n"},
 		{name: "healthy with a wildcard below the name", text: ready + "*.shop A " + hostOld + "\n"},
 		{name: "healthy and pointed by a wildcard", text: proof + "* CNAME $TARGET.\n", chosen: http01},
+		{name: "healthy and pointed by a wildcard of a signed zone", signing: dnslab.Signed, text: proof + "* CNAME $TARGET.\n", chosen: http01},
+		{
+			name: "healthy and pointed by a wildcard, with hashed denial", signing: dnslab.SignedHash, text: proof + "* CNAME $TARGET.\n",
+			chosen: http01,
+		},
 		{name: "healthy and delegated by a wildcard", text: proof + "* CNAME $DELEGATION(shop).\n", warns: codes(cert.DNSWrongTarget)},
 		{name: "healthy for somebody who only asks under a wildcard", text: "* CNAME @\n@ A $EDGE4\nshop A $EDGE4\n", bare: true, methods: dns01},
 		{

@@ -71,6 +71,7 @@ func TestVerdict_OneServerThatRefusesIsEnough(t *testing.T) {
 		{"one is silent", []Set{silent, permits}, cert.OK, "", ""},
 		{"all are silent", []Set{silent, silent}, cert.Unknown, cert.CAALookupFailed, cert.PlatformActs},
 		{"one is known to be broken", []Set{permits, bogus}, cert.Wrong, cert.DNSSECBogus, cert.TenantActs},
+		{"one is silent, one is known to be broken", []Set{silent, bogus}, cert.Wrong, cert.DNSSECBogus, cert.TenantActs},
 		{"none was asked", nil, cert.Unknown, cert.CAALookupFailed, cert.PlatformActs},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -12,13 +12,17 @@ import (
 
 // Request is a certificate as CAA records see it.
 type Request struct {
-	CA       cert.CAIdentity
+	CA       cert.CAIdentity // its domains in lower case
 	Method   cert.Method
 	Wildcard bool
 }
 
 // NewRequest returns the request for a name, which may be a wildcard, validated by a method.
 func NewRequest(ca cert.CAIdentity, name string, method cert.Method) Request {
+	ca.Domains = slices.Clone(ca.Domains)
+	for i, domain := range ca.Domains {
+		ca.Domains[i] = strings.ToLower(domain)
+	}
 	return Request{CA: ca, Method: method, Wildcard: strings.HasPrefix(name, "*.")}
 }
 
@@ -128,8 +132,7 @@ func (s Set) values(tag string) []string {
 // judgeProperty decides what one issue or issuewild property says of the CA.
 func (p profile) judgeProperty(value string, r Request) refusal {
 	// An empty issuer lets nobody issue, and is nobody's name (RFC 8659 §4.2).
-	issuer, _, _ := strings.Cut(value, ";")
-	issuer = trimBlanks(issuer)
+	issuer := issuerOf(value)
 	if !slices.ContainsFunc(r.CA.Domains, func(d string) bool { return p.sameIssuer(issuer, d) }) {
 		if slices.ContainsFunc(r.CA.Domains, func(d string) bool { return strings.EqualFold(issuer, d) }) {
 			return otherSpelling

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -12,14 +11,19 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Problem returns why a Verdict is not OK: the first refusal that a server shows, or that no answer came.
+// Problem returns why a Verdict is not OK: the first refusal that a server shows, else what is known to be wrong, else that no answer came.
 func Problem(name string, sets []Set, request Request) cert.Problem {
 	profile := profileOf(request.CA)
-	var fault error
+	var silence error
+	var fault Fault
 	var undecided *Set
 	for _, set := range sets {
+		if known, ok := errors.AsType[Fault](set.Err); ok {
+			fault = known
+			continue
+		}
 		if set.Err != nil {
-			fault = cmp.Or(fault, set.Err)
+			silence = cmp.Or(silence, set.Err)
 			continue
 		}
 		switch refused := set.judge(request, profile); refused {
@@ -30,23 +34,24 @@ func Problem(name string, sets []Set, request Request) cert.Problem {
 			return set.refused(name, request, refused)
 		}
 	}
-	if known, ok := errors.AsType[Fault](fault); ok {
-		return known.Problem(name)
-	}
-	if undecided != nil {
+	switch {
+	case fault != nil:
+		return fault.Problem(name)
+	case undecided != nil:
 		return undecided.refused(name, request, unknownAccount)
+	default:
+		return lookupFailed(name, silence)
 	}
-	return lookupFailed(name, fault)
 }
 
-func lookupFailed(name string, fault error) cert.Problem {
+func lookupFailed(name string, silence error) cert.Problem {
 	p := cert.Problem{
 		Code: cert.CAALookupFailed, WhoActs: cert.PlatformActs, Remediation: cert.NothingToDo,
 		Message: fmt.Sprintf("We could not check which CAs may issue certificates for %s (its CAA records): no answer came. "+
 			"A CA issues nothing then.", cert.Unicode(name)),
 	}
-	if fault != nil {
-		p.Found = fault.Error()
+	if silence != nil {
+		p.Found = silence.Error()
 	}
 	return p
 }
@@ -66,7 +71,7 @@ func (s Set) refused(name string, r Request, refused refusal) cert.Problem {
 	case refused == unknownCritical && (!s.isAbove(name) || len(r.CA.Domains) == 0):
 		s.uncritical(&p, name, r)
 	default:
-		want := s.remedy(name, r, refused)
+		want := s.remedy(name, r)
 		p.Record, p.Remediation = &want, atProvider+r.toAdd(want)+". Other CAA records may stay."
 	}
 	return p
@@ -131,7 +136,7 @@ func (s Set) uncritical(p *cert.Problem, name string, r Request) {
 		atProvider, cert.FormName(s.Owner), s.list(profile.stopsAt))
 	rest := s.withoutCritical(profile)
 	if refused := rest.judge(r, profile); refused != permitted && refused != unknownAccount {
-		want := rest.remedy(name, r, refused)
+		want := rest.remedy(name, r)
 		p.Record, p.Remediation = &want, p.Remediation+"; then "+r.toAdd(want)
 	}
 	p.Remediation += "."
@@ -147,18 +152,18 @@ func (s Set) behindAlias(p *cert.Problem, name string, r Request, refused refusa
 	}
 	change := "change them"
 	if refused != unknownCritical {
-		change = fmt.Sprintf("add the CAA record %s there", s.remedy(name, r, refused).Value)
+		change = fmt.Sprintf("add the CAA record %s there", s.remedy(name, r).Value)
 	}
 	p.Remediation = fmt.Sprintf("The records stand at %s, to which the CNAME record of %s leads: ask whoever runs that name to %s, "+
 		"or lead yours elsewhere.", s.Alias, s.Owner, change)
 }
 
-// list formats the records for which the condition holds, each once, as in a zone file.
+// list formats the records for which the condition holds, as in a zone file.
 func (s Set) list(which func(*dns.CAA) bool) string {
 	var found []string
 	for _, record := range s.Records {
-		if text := "CAA " + strings.TrimPrefix(record.String(), record.Header().String()); which(record) && !slices.Contains(found, text) {
-			found = append(found, text)
+		if which(record) {
+			found = append(found, "CAA "+strings.TrimPrefix(record.String(), record.Header().String()))
 		}
 	}
 	return strings.Join(cert.Values(found), ", ")

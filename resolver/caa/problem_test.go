@@ -2,6 +2,7 @@ package caa
 
 import (
 	"cmp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,13 +27,26 @@ func TestProblem_SaysWhyAndWhatHelps(t *testing.T) {
 		acts  cert.Actor // TenantActs when empty
 		tells []string
 	}{
-		{name: "not listed", set: setAt(t, "example.com", `0 issue "other.example"`), ca: google, tells: []string{
+		{name: "not listed", set: setAt(t, "example.com", `0 issue "other.example; accounturi=urn:a"`), ca: google, tells: []string{
 			"The CAA records of example.com say", "isn't among them", "add a CAA record named @ (in full: example.com) with the value",
 			`0 issue "pki.goog"; in a form with three fields: flags 0, tag issue, value pki.goog. Other`,
 		}},
 		{name: "in capitals", set: setAt(t, "example.com", `0 issue "LetsEncrypt.org"`), ca: letsEncrypt, tells: []string{
 			"in capitals", "only letsencrypt.org, letter by letter",
 		}},
+		{
+			name: "in capitals, for another account", ca: letsEncrypt,
+			set:   setAt(t, "example.com", `0 issue "LetsEncrypt.org ; accounturi=https://letsencrypt.org/acct/2"`),
+			tells: []string{`0 issue "letsencrypt.org; accounturi=https://letsencrypt.org/acct/1"`},
+		},
+		{
+			name: "of several refusals, the one that is nearest to a permission", ca: google, code: cert.CAAAccountBound,
+			set: setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2"`, `0 issue "other.example"`),
+		},
+		{
+			name: "a CA whose name its directory has in capitals", ca: identity("PKI.goog"),
+			set: setAt(t, "example.com", `0 issue "other.example"`), tells: []string{`0 issue "pki.goog"`},
+		},
 		{name: "unreadable", set: setAt(t, "example.com", `0 issue "letsencrypt.org; a-b=c"`), ca: letsEncrypt, tells: []string{"can't be read"}},
 		{name: "another method", set: setAt(t, "example.com", `0 issue "pki.goog; validationmethods=http-01"`), ca: google, tells: []string{
 			"not after the check that works here (dns-01)", "validationmethods=dns-01",
@@ -55,7 +69,7 @@ func TestProblem_SaysWhyAndWhatHelps(t *testing.T) {
 		{
 			name: "an account, none is known, and another method", ca: noAccount,
 			set:   setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2; validationmethods=http-01"`),
-			tells: []string{"not after the check"},
+			tells: []string{"not after the check", `0 issue "pki.goog; validationmethods=dns-01"`},
 		},
 		{name: "critical", set: setAt(t, "example.com", `128 tbs "x"`, `0 issue "pki.goog"`), ca: google, tells: []string{
 			"marked as critical", `change the flags of this CAA record named @ (in full: example.com) to 0, or delete it: CAA 128 tbs "x".`,
@@ -86,6 +100,13 @@ func TestProblem_SaysWhyAndWhatHelps(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNewRequest_LeavesTheIdentityAsItIs(t *testing.T) {
+	t.Parallel()
+	ca := identity("PKI.goog")
+	require.Equal(t, []string{"pki.goog"}, NewRequest(ca, "example.com", cert.DNS01).CA.Domains)
+	require.Equal(t, []string{"PKI.goog"}, ca.Domains)
 }
 
 // A CA whose account is not known is not refused because of it, and not permitted either.
@@ -141,6 +162,7 @@ func TestWarning_SaysWhatOtherCAsMakeOfTheRecords(t *testing.T) {
 		require.Equal(t, row.code, p.Code, row.record)
 		if warns {
 			require.Equal(t, cert.Warns, p.Severity)
+			require.Equal(t, strings.Contains(p.Remediation, "Nothing has to change"), p.Record == nil)
 		}
 		for _, part := range row.tells {
 			require.Contains(t, p.Message+"\n"+p.Remediation, part)
@@ -150,4 +172,8 @@ func TestWarning_SaysWhatOtherCAsMakeOfTheRecords(t *testing.T) {
 	behind.Alias = "cdn.other.example"
 	_, warns := Warning("example.com", []Set{behind}, request)
 	require.False(t, warns, "the records of others harm nobody here")
+	request.CA.AccountURI = ""
+	perhaps := setAt(t, "example.com", `0 issue "letsencrypt.org; AccountURI=https://ca.example/acct/2"`)
+	_, warns = Warning("example.com", []Set{perhaps}, request)
+	require.False(t, warns, "it may be the account that orders")
 }

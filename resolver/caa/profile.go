@@ -13,7 +13,7 @@ import (
 //
 // docs/diagnosis.md has a table of records and what each profile makes of them; a test runs its rows.
 type profile struct {
-	issuers []string // issuer domain names, any of which shows that it is this CA (RFC 8555 §7.1.1, caaIdentities)
+	issuers []string // issuer domain names in lower case, any of which shows that it is this CA (RFC 8555 §7.1.1, caaIdentities)
 
 	critical uint8    // flag bits that it reads as critical, beside the one that is (RFC 8659 §4.1)
 	knows    []string // property tags that it knows, beside issue, issuewild and iodef; in lower case
@@ -58,7 +58,7 @@ var profiles = []profile{
 // profileOf returns the CA's profile. A CA is known by the issuer domain names that its directory has.
 func profileOf(ca cert.CAIdentity) profile {
 	for _, p := range profiles {
-		if slices.ContainsFunc(ca.Domains, func(d string) bool { return slices.Contains(p.issuers, strings.ToLower(d)) }) {
+		if slices.ContainsFunc(ca.Domains, func(d string) bool { return slices.Contains(p.issuers, d) }) {
 			return p
 		}
 	}

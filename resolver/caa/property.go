@@ -16,8 +16,8 @@ type parameter struct{ tag, value string }
 // parse reads an issue-value (RFC 8659 §4.2): [issuer] [";" [tag=value *(";" tag=value)]], with blanks around each part. It reports false
 // for a value that the CA can't read. The issuer's own grammar is not checked: what can't be a domain name is not a CA's name.
 func (p profile) parse(value string) (property, bool) {
-	issuer, rest, more := strings.Cut(value, ";")
-	read := property{issuer: trimBlanks(issuer)}
+	_, rest, more := strings.Cut(value, ";")
+	read := property{issuer: issuerOf(value)}
 	if !more || trimBlanks(rest) == "" { // "ca.example;" is as good as "ca.example"
 		return read, true
 	}
@@ -30,6 +30,12 @@ func (p profile) parse(value string) (property, bool) {
 		read.parameters = append(read.parameters, parameter{tag, value})
 	}
 	return read, true
+}
+
+// issuerOf returns the issuer domain name of an issue-value, whether the rest can be read or not.
+func issuerOf(value string) string {
+	issuer, _, _ := strings.Cut(value, ";")
+	return trimBlanks(issuer)
 }
 
 // isTag reports whether the CA accepts a parameter tag: (ALPHA / DIGIT) *( *("-") (ALPHA / DIGIT)) (RFC 8659 §4.2).

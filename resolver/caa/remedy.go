@@ -10,12 +10,12 @@ import (
 
 // remedy returns the record that lets the CA issue, spelled as every CA accepts it. It keeps what the refused records demanded and can be
 // met, so that a tenant's policy is not widened more than it must be.
-func (s Set) remedy(name string, r Request, refused refusal) cert.Record {
+func (s Set) remedy(name string, r Request) cert.Record {
 	value := r.CA.Domains[0]
-	if r.CA.AccountURI != "" && (refused == otherAccount || s.demands("accounturi", r)) {
+	if r.CA.AccountURI != "" && s.demands("accounturi", r) {
 		value += "; accounturi=" + r.CA.AccountURI
 	}
-	if refused == otherMethod || s.demands("validationmethods", r) {
+	if s.demands("validationmethods", r) {
 		value += "; validationmethods=" + string(r.Method)
 	}
 	owner := s.Owner

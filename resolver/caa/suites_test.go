@@ -235,6 +235,7 @@ func TestF1_BoulderValues(t *testing.T) {
 		{"letsencrypt.org", permitted},
 		{"letsencrypt.org;", permitted},
 		{"letsencrypt.org;   ", permitted},
+		{"letsencrypt.org\n", notListed}, // only blanks and tabs count for nothing
 		{"  letsencrypt.org\t;foo=bar;baz=bar", permitted},
 		{"\tletsencrypt.org ;foo=bar;baz=bar", permitted},
 		{"letsencrypt.org; foo=; baz =\tbar", permitted},

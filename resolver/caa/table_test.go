@@ -17,12 +17,25 @@ var columns = []struct {
 	heading string
 	cas     []cert.CAIdentity
 }{
-	{"Let's Encrypt", []cert.CAIdentity{letsEncrypt}},
-	{"Sectigo, ZeroSSL", []cert.CAIdentity{identity("sectigo.com", "comodoca.com"), identity("trust-provider.com")}},
+	{"Let's Encrypt", []cert.CAIdentity{letsEncrypt, identity("another.example", "letsencrypt.org")}},
+	{"Sectigo, ZeroSSL", []cert.CAIdentity{
+		identity("sectigo.com"), identity("comodoca.com"), identity("comodo.com"), identity("usertrust.com"), identity("trust-provider.com"),
+	}},
 	{"DigiCert", []cert.CAIdentity{identity("digicert.com")}},
 	{"other CAs", []cert.CAIdentity{
 		google, identity("ssl.com"), identity("buypass.com"), identity("pebble.letsencrypt.org"), identity("private.example"),
 	}},
+}
+
+// TestProfilesAreInTheDocument compares how CAs are known with the table in docs/diagnosis.md.
+func TestProfilesAreInTheDocument(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../docs/diagnosis.md")
+	require.NoError(t, err)
+	for i, p := range profiles {
+		require.Contains(t, string(document), "\n| "+columns[i].heading+" | `"+strings.Join(p.issuers, "`, `")+"` | ")
+	}
+	require.Len(t, columns, len(profiles)+1, "all others have one column")
 }
 
 type tableRow struct {
@@ -118,6 +131,7 @@ func requireRemedy(t *testing.T, name string, set Set, request Request) {
 	}
 	if p.Record != nil {
 		require.Equal(t, strings.ToLower(p.Record.Value), p.Record.Value)
+		require.Equal(t, strings.TrimPrefix(name, "*."), p.Record.Hostname)
 		require.Contains(t, p.Remediation, p.Record.Value)
 		set.Records = append(slices.Clone(set.Records), parseRecords(t, p.Record.Value)...)
 	}

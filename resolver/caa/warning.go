@@ -29,7 +29,7 @@ func (s Set) tolerated(name string, r Request, refused refusal) cert.Problem {
 		Code: codeOf(refused), Severity: cert.Warns, WhoActs: cert.TenantActs, Found: s.list(func(*dns.CAA) bool { return true }),
 		Message: fmt.Sprintf("The CA %s accepts the CAA records of %s for %s, but other CAs may not: ", r.CA.Name, s.Owner, cert.Unicode(name)),
 	}
-	want := s.remedy(name, r, refused)
+	want := s.remedy(name, r)
 	p.Remediation = atProvider + r.toAdd(want) + ", in place of the record that is meant for this CA."
 	switch refused {
 	case unknownCritical:
