@@ -60,6 +60,7 @@ type WakeRequest struct {
 	Cause     string `json:"cause"`               // for the timeline
 	Reinstall bool   `json:"reinstall,omitempty"` // the edges do not have the live certificate
 	Renew     bool   `json:"renew,omitempty"`     // the live certificate is to be replaced now
+	Check     bool   `json:"check,omitempty"`     // the records may be there: DNS is checked now, if it is waited for
 }
 
 // WasRemoved is the message of the refusal of every verb by a domain that is removed; its names are free a moment later.
@@ -198,6 +199,12 @@ func (d *domain) wake(r WakeRequest) {
 		if d.state.Phase == Active && d.state.Asked.Certificate == "" { // else it is at it already
 			d.state.Asked.Certificate = "the caretaker"
 			d.tell(cert.RequestMade, RequestCertificate+" by the caretaker: "+r.Cause)
+		}
+		return
+	}
+	if r.Check { // no news for the timeline: the check is
+		if d.state.Phase == AwaitingDNS && d.state.Pause == nil {
+			d.state.Asked.Check = r.Cause
 		}
 		return
 	}
