@@ -347,9 +347,9 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 		}
 		switch g.IntN(20) {
 		case 0:
-			return cert.Answer{}, cert.Problem{Code: control.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
+			return cert.Answer{}, cert.Problem{Code: cert.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
 		case 1:
-			return cert.Answer{}, cert.Problem{Code: control.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
+			return cert.Answer{}, cert.Problem{Code: cert.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
 		case 2:
 			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: nasty, WhoActs: cert.TenantActs, Record: &seen.Records[0].Record, Found: nasty}
 		case 3, 4, 5:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/e2e/drawn"
 )
 
 type document struct {
@@ -126,19 +127,60 @@ func TestOpenAPIKnowsEveryHeadline(t *testing.T) {
 	}
 }
 
-func TestOpenAPIKnowsEveryStateOfANameServer(t *testing.T) {
+// TestF2_OpenAPIHasEveryWordThatIsSent: the values that the document allows are those that package cert declares.
+func TestF2_OpenAPIHasEveryWordThatIsSent(t *testing.T) {
 	t.Parallel()
 	d, _ := readDocument(t)
-	var schema struct {
-		Properties struct {
-			State struct{ Enum []cert.ServerState }
+	for place, typeName := range map[string]string{
+		"Headline": "Headline", "Status.domain": "DomainStatus", "Status.certificate": "CertificateStatus", "Status.renewal": "RenewalStatus",
+		"Domain.next_actor": "Actor", "Problem.who_acts": "Actor", "ProblemDocument.who_acts": "Actor", "Problem.severity": "Severity", "Verb": "Verb",
+		"Verdict": "Verdict", "ServerRole": "ServerRole", "RecordState.state": "RecordWord", "DNSRecord.purpose": "Purpose", "NameResult.method": "Method",
+		"Nameserver.state": "ServerState", "Case.kind": "CaseKind",
+	} {
+		name, field, inside := strings.Cut(place, ".")
+		var schema struct {
+			Enum       []string
+			Properties map[string]struct{ Enum []string }
+		}
+		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
+			t.Fatal(place, err)
+		}
+		described := schema.Enum
+		if inside {
+			described = schema.Properties[field].Enum
+		}
+		described = slices.DeleteFunc(described, func(s string) bool { return s == "" }) // where a value may be absent
+		declared := drawn.Constants(t, "../cert", typeName)
+		slices.Sort(described)
+		slices.Sort(declared)
+		if !slices.Equal(described, declared) {
+			t.Errorf("%s: described %q, declared as %s %q", place, described, typeName, declared)
 		}
 	}
-	if err := json.Unmarshal(d.Components["schemas"]["Nameserver"], &schema); err != nil {
+}
+
+func TestF2_OpenAPIListsEveryProblemCode(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	var schema struct{ Examples []string }
+	if err := json.Unmarshal(d.Components["schemas"]["Code"], &schema); err != nil {
 		t.Fatal(err)
 	}
-	if described := schema.Properties.State.Enum; !slices.Equal(described, cert.ServerStates) {
-		t.Errorf("described %q, known %q", described, cert.ServerStates)
+	if declared := drawn.Constants(t, "../cert", "Code"); !slices.Equal(schema.Examples, declared) {
+		t.Errorf("described %q, declared %q", schema.Examples, declared)
+	}
+}
+
+// TestF2_EachVerbHasARoute: what a problem leads to can be done over the API.
+func TestF2_EachVerbHasARoute(t *testing.T) {
+	t.Parallel()
+	for _, v := range cert.Verbs {
+		if v == cert.Repeat {
+			continue
+		}
+		if !slices.ContainsFunc(routes, func(r route) bool { return r.method+" "+r.path == v.Route() }) {
+			t.Errorf("%s: there is no route %s", v, v.Route())
+		}
 	}
 }
 

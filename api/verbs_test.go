@@ -62,7 +62,7 @@ func TestD5_CheckNowOverTheAPI(t *testing.T) {
 
 func TestRefusalsAndSilenceOfAWorkflowHaveTheirStatus(t *testing.T) {
 	t.Parallel()
-	for code, status := range map[cert.Code]int{cert.RequestRefused: 409, control.NoAnswer: 504, control.Unavailable: 503, cert.CAAForbids: 409} {
+	for code, status := range map[cert.Code]int{cert.RequestRefused: 409, cert.NoAnswer: 504, cert.Unavailable: 503, cert.CAAForbids: 409} {
 		b := setup(t)
 		b.connected("shop.example.com")
 		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {

@@ -55,11 +55,10 @@ const (
 	CAUnavailable          Code = "ca_unavailable"
 	CARejected             Code = "ca_rejected"
 	AccountProblem         Code = "account_problem"
-	InstallFailed          Code = "install_failed"
+	InstallFailed          Code = "install_failed" // an edge can't load the certificate now
 	ServedCertificateWrong Code = "served_certificate_mismatch"
 	TenantInactive         Code = "tenant_inactive"
 	TenantDeleted          Code = "tenant_deleted"
-	RenewalPaused          Code = "renewal_paused"    // a person paused it
 	NameTaken              Code = "name_taken"        // connected by another tenant, or in quarantine after its removal
 	DomainUnknown          Code = "domain_unknown"    // nobody connected this name here
 	RequestRefused         Code = "request_refused"   // the verb does not fit the state; the message says why
@@ -67,6 +66,8 @@ const (
 	Unauthorized           Code = "unauthorized"      // no bearer token, or a wrong one
 	WorkflowMissing        Code = "workflow_missing"  // no workflow runs for a connected domain, until the caretaker has started it again
 	InternalError          Code = "internal_error"
+	Unavailable            Code = "unavailable" // PostgreSQL or Temporal can't be reached; nothing was changed
+	NoAnswer               Code = "no_answer"   // the request was sent, and its answer was not seen in time
 )
 
 // Actor is who must do something about a problem.
@@ -99,6 +100,7 @@ type Problem struct {
 	Severity    Severity `json:"severity,omitempty"`
 	Record      *Record  `json:"record,omitempty"` // the DNS record expected, if one is
 	Found       string   `json:"found,omitempty"`  // what was seen in its place
+	Then        Verb     `json:"then,omitempty"`   // the request that goes on once it is fixed; set where it is shown (Code.Verb)
 }
 
 // NothingToDo is the remediation of a problem that passes by itself.

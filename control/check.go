@@ -82,11 +82,11 @@ func (c *Control) look(ctx context.Context, r Request) (cert.Answer, error) {
 		return cert.Answer{}, err
 	}
 	answer = cert.Answer{
-		Hostname: view.Hostname, Headline: view.Headline, Message: conclusion(d.Verdict),
+		Hostname: view.Hostname, Headline: view.Headline, Message: d.Verdict.Conclusion(),
 		NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt, Diagnosis: &d,
 	}
 	if view.Failures > 0 {
-		answer.Failures, answer.Problems, answer.Held = view.Failures, listed(view.Problems), view.Status.Escalated
+		answer.Failures, answer.Problems, answer.Held = view.Failures, listed(view.Problems, view.Status, view.Paused), view.Status.Escalated
 	}
 	if answer.Held {
 		answer.Message += "; nothing is ordered until support hands the domain back"
@@ -116,18 +116,6 @@ func (c *Control) awaitCheck(ctx context.Context, hostname string, last time.Tim
 			return view, false, nil
 		case <-tick.C:
 		}
-	}
-}
-
-// conclusion is a verdict in words.
-func conclusion(v cert.Verdict) string {
-	switch v {
-	case cert.OK:
-		return "the records were checked: all that is needed is there"
-	case cert.Wrong:
-		return "the records were checked: something is missing or wrong"
-	default:
-		return "the records were checked: not all servers answered, so it is not known whether they are right"
 	}
 }
 

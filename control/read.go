@@ -139,7 +139,7 @@ func casePlace(cursor string) (store.CasePlace, error) {
 
 // shownCase is a case with its texts fit to be shown, however they were written.
 func shownCase(c cert.Case) cert.Case {
-	c.Reason, c.Problems = cert.Line(c.Reason, cert.MaxText), listed(c.Problems)
+	c.Reason, c.Problems = cert.Line(c.Reason, cert.MaxText), listed(c.Problems, cert.Status{Escalated: c.ClosedAt.IsZero()}, false)
 	c.Records = cert.Diagnosis{Records: c.Records}.Clean().Records
 	c.Notes = slices.Clone(c.Notes)
 	for i, n := range c.Notes {

@@ -33,7 +33,9 @@ func (c *Control) diagnosis(ctx context.Context, view store.View) (cert.Diagnosi
 	if err != nil {
 		return cert.Diagnosis{}, err
 	}
-	return d.WithRecords(expected), nil
+	d = d.WithRecords(expected)
+	d.Problems = listed(d.Problems, view.Status, view.Paused)
+	return d, nil
 }
 
 // changesShown is all that the store keeps.

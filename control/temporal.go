@@ -150,11 +150,11 @@ func translate(err error, late string) error {
 		return ErrNotRunning
 	case errors.As(err, &unavailable):
 		return errors.Join(cert.Problem{
-			Code: Unavailable, WhoActs: cert.PlatformActs, Message: "Temporal does not answer, so nothing can be asked of a domain now",
+			Code: cert.Unavailable, WhoActs: cert.PlatformActs, Message: "Temporal does not answer, so nothing can be asked of a domain now",
 			Remediation: "try again in a minute",
 		}, err)
 	case errors.As(err, &timeout), errors.As(err, &deadline), errors.Is(err, context.DeadlineExceeded):
-		return errors.Join(cert.Problem{Code: NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
+		return errors.Join(cert.Problem{Code: cert.NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
 	default:
 		return err
 	}

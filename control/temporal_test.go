@@ -179,7 +179,7 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 	stop()
 	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := c.Check(short, request); code(t, err) != control.NoAnswer {
+	if _, err := c.Check(short, request); code(t, err) != cert.NoAnswer {
 		t.Errorf("without a worker: %v", err)
 	}
 }

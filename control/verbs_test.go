@@ -154,10 +154,10 @@ func TestFaultsAndAnswersAreToldApart(t *testing.T) {
 	b.connected(t, "shop.example.com")
 	b.workflows.SetDown(true)
 	_, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
-	if code(t, err) != control.Unavailable || !control.IsFault(err) {
+	if code(t, err) != cert.Unavailable || !control.IsFault(err) {
 		t.Errorf("Temporal is down: %v", err)
 	}
-	if err := b.Ready(t.Context()); code(t, err) != control.Unavailable || !strings.Contains(err.Error(), "Temporal does not answer") {
+	if err := b.Ready(t.Context()); code(t, err) != cert.Unavailable || !strings.Contains(err.Error(), "Temporal does not answer") {
 		t.Errorf("ready: %v", err)
 	}
 	b.store.Fail(errors.New("connection refused"))

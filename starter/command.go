@@ -29,7 +29,7 @@ It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION
 in this folder or one above it if the environment names neither database nor Temporal.
 
 Exit codes: 0 done · 1 a fault of evercert or of what it needs, or certificates expire (simulate) · 2 refused, or the request was wrong · 3 not complete (watch, check, deploy drain) ·
-4 something is wrong with the domain, or audit could not repair it · 5 could not tell, because answers did not come (both: doctor, check)`
+4 something is wrong with the domain, or audit could not repair it · 5 not known, because answers did not come (both: doctor, check)`
 
 // incomplete is what watch returns when it stops before the certificate is installed.
 type incomplete struct{ message string }

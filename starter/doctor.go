@@ -83,7 +83,7 @@ func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) erro
 		return err
 	}
 	told := a.whileWaiting(fmt.Sprintf("asking the name servers of %s, %d resolvers and the addresses found; up to %s",
-		enumerate(names), len(settings.Resolvers), settings.CheckTimeout))
+		cert.Enumerate(names), len(settings.Resolvers), settings.CheckTimeout))
 	var (
 		visits   []resolver.Visit
 		visiting error

@@ -70,7 +70,7 @@ func TestDoctorTellsTheVerdictThenWhatToDoThenWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	b := setupDoctor(t, broken(), nil)
 	out, errOut := b.run(exitWrong, "doctor", "shop.example.com", "--target", "edge.example.net", "--delegation-target", "abc.dcv.example.net")
-	equal(t, out, `shop.example.com: not ready. 2 problems stand in the way of a certificate.
+	equal(t, out, `shop.example.com: not ready. No certificate can be ordered because of 2 problems.
 
 NAME              VALIDATED BY  WHY
 shop.example.com  wait          waits for the record _acme-challenge.shop.example.com
@@ -131,9 +131,9 @@ func TestDoctorsExitCodeIsTheVerdict(t *testing.T) {
 	}{
 		{cert.Diagnosis{Verdict: cert.OK}, exitOK, "a.example.com and b.example.com: ready. A certificate"},
 		{cert.Diagnosis{Verdict: cert.OK, Problems: warning}, exitOK, "ready, with 1 warning."},
-		{cert.Diagnosis{Verdict: cert.Wrong, Problems: append(warning, cert.Problem{Message: "n"})}, exitWrong, "not ready. 1 problem stands in the way"},
+		{cert.Diagnosis{Verdict: cert.Wrong, Problems: append(warning, cert.Problem{Message: "n"})}, exitWrong, "not ready. No certificate can be ordered because of 1 problem"},
 		{cert.Diagnosis{Verdict: cert.Wrong, Problems: warning}, exitWrong, "not ready. A certificate can't be ordered by any"},
-		{cert.Diagnosis{Verdict: cert.Unknown}, exitUnknown, "could not tell."},
+		{cert.Diagnosis{Verdict: cert.Unknown}, exitUnknown, "not known."},
 	} {
 		b := setupDoctor(t, c.diagnosis, nil)
 		out, errOut := b.run(c.code, "doctor", "a.example.com", "b.example.com")
@@ -319,7 +319,7 @@ func TestDoctorNeedsNothingButDNS(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, silent.Close()) }()
 	address = silent.LocalAddr().String()
-	require.Contains(t, run(exitUnknown, "shop.example.com", "--timeout", "300ms"), "could not tell")
+	require.Contains(t, run(exitUnknown, "shop.example.com", "--timeout", "300ms"), "not known")
 }
 
 func TestD5_AnUnknownVerdictExcusesNobodyWhoHasToAct(t *testing.T) {
@@ -335,8 +335,8 @@ func TestD5_AnUnknownVerdictExcusesNobodyWhoHasToAct(t *testing.T) {
 		b := setupDoctor(t, cert.Diagnosis{Verdict: cert.Unknown, Problems: c.problems}, nil)
 		out, _ := b.run(exitUnknown, "doctor", "shop.example.com")
 		line, _, _ := strings.Cut(out, "\n")
-		require.Equal(t, c.excused, strings.Contains(line, "no fault of the domain's"), line)
-		require.Equal(t, !c.excused, strings.Contains(line, "What is wrong for sure stands below"), line)
+		require.Equal(t, c.excused, strings.Contains(line, "not the domain's fault"), line)
+		require.Equal(t, !c.excused, strings.Contains(line, "What is surely wrong is listed below"), line)
 	}
 }
 
@@ -348,6 +348,6 @@ func TestD4_NoAnswerIsNotCalledNothing(t *testing.T) {
 		"ns1: SERVFAIL":        {Verdict: cert.Unknown, Error: "ns1: SERVFAIL"},
 		"CNAME x, TXT \"a b\"": {Verdict: cert.Wrong, Found: []string{"CNAME x", `TXT "a b"`}},
 	} {
-		require.Equal(t, want, shows(s))
+		require.Equal(t, want, s.Shows())
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,8 +63,8 @@ func (a *app) changesCommand() *cobra.Command {
 		}
 		t := a.newTable("SEEN AT", "RECORD", "TYPE", "SERVER", "CHANGE", "SHOWS")
 		for _, c := range changes {
-			shown := shows(cert.Sighting{Found: c.Found, Verdict: c.To})
-			t.row(a.clock(c.At), c.Record.Name, c.Record.Type, serverName(c.Role, c.Server), changeWord(c), shown)
+			shown := cert.Sighting{Found: c.Found, Verdict: c.To}.Shows()
+			t.row(a.clock(c.At), c.Record.Name, c.Record.Type, c.Role.From(c.Server), c.Words(), shown)
 		}
 		t.show()
 		return nil
@@ -73,20 +72,6 @@ func (a *app) changesCommand() *cobra.Command {
 	cmd.Long = `What name servers and resolvers showed otherwise than at the check before, record by record. A server that gave no answer for a while and
 then shows the same as before has changed nothing.`
 	return cmd
-}
-
-// changeWord says what became of the record that is asked for.
-func changeWord(c cert.RecordChange) string {
-	switch {
-	case c.From == c.To:
-		return "changed"
-	case c.To == cert.OK:
-		return "appeared"
-	case c.From == cert.OK:
-		return "gone"
-	default:
-		return string(c.From) + " to " + string(c.To)
-	}
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -121,7 +106,7 @@ func (a *app) checkCommand() *cobra.Command {
 visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of that.
 
 Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong, or
-support has the domain after attempts that failed · 5 could not tell, because answers did not come.`
+support has the domain after attempts that failed · 5 not known, because answers did not come.`
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
 	return cmd
 }
@@ -138,7 +123,7 @@ func (a *app) showChecked(answer cert.Answer, visits []resolver.Visit) {
 	a.tellAnswer(answer)
 	if d := answer.Diagnosis; d != nil {
 		fmt.Fprintln(a.out)
-		a.showDiagnosis(namesOf(answer.Hostname, *d), *d, attempts{answer.Failures, answer.Held, answer.Problems})
+		a.showDiagnosis(namesOf(answer.Hostname, *d), answer)
 	}
 	a.showVisits(visits)
 }
@@ -153,12 +138,4 @@ func namesOf(hostname string, d cert.Diagnosis) []string {
 		names[i] = n.Name
 	}
 	return names
-}
-
-// stateWord is a state as people read it.
-func stateWord(s cert.RecordWord) string {
-	if s == "" {
-		return "not checked yet"
-	}
-	return strings.ReplaceAll(string(s), "_", " ")
 }

@@ -60,6 +60,7 @@ type WakeRequest struct {
 	Cause     string `json:"cause"`               // for the timeline
 	Reinstall bool   `json:"reinstall,omitempty"` // the edges do not have the served certificate
 	Renew     bool   `json:"renew,omitempty"`     // the served certificate must be replaced now
+	Check     bool   `json:"check,omitempty"`     // the records may be there: check DNS now, if the domain waits for it
 }
 
 // WasRemoved is the message of the refusal of every verb by a domain that is removed; its names are free a moment later.
@@ -200,6 +201,12 @@ func (d *domain) wake(r WakeRequest) {
 		if d.state.Phase == Active && d.state.Asked.Certificate == "" { // otherwise it is being renewed already
 			d.state.Asked.Certificate = "the caretaker"
 			d.addEvent(cert.RequestMade, RequestCertificate+" by the caretaker: "+r.Cause)
+		}
+		return
+	}
+	if r.Check { // adds no event; the check adds its own
+		if d.state.Phase == AwaitingDNS && d.state.Pause == nil {
+			d.state.Asked.Check = r.Cause
 		}
 		return
 	}

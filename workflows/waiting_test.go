@@ -269,3 +269,29 @@ func TestTheAnswerToACheckNamesTheCheckBefore(t *testing.T) {
 		}
 	}
 }
+
+// TestF9_AWakeThatAsksForACheckIsOneCheck: at once while the records are awaited, and nothing at all later.
+func TestF9_AWakeThatAsksForACheckIsOneCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	there := false
+	w.check = func(int) cert.Diagnosis {
+		if there {
+			return ready
+		}
+		return missing(cert.OwnershipMissing)
+	}
+	wake := workflows.WakeRequest{Cause: "the name servers show the records", Check: true}
+	w.live(10*day,
+		message{at: 20 * time.Minute, verb: workflows.Wake, arg: wake, do: func() { there = true }},
+		message{at: 5 * day, verb: workflows.Wake, arg: wake})
+	require.Equal(t, []string{"01-05 09:20"}, times(w, "order"), "not at the next check, which is an hour after connecting")
+	require.Empty(t, events(w, cert.DomainRepaired), "it is no news")
+	looks := 0
+	for _, at := range moments(t, w, "check") {
+		if at.After(start.Add(day)) {
+			looks++
+		}
+	}
+	require.Zero(t, looks, "a domain with a certificate does not wait for records")
+}

@@ -508,7 +508,10 @@ func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter)
 		case Contest:
 			m.arg = ContestRequest{Request: request, Tenant: []string{"beta", "gamma", "acme"}[r.IntN(3)], Names: tableShop.Names}
 		case Wake:
-			m.arg, m.id, m.update = WakeRequest{Cause: "the caretaker found something", Reinstall: r.IntN(2) == 0, Renew: r.IntN(2) == 0}, "", false
+			wake := WakeRequest{
+				Cause: "the caretaker found something", Reinstall: r.IntN(2) == 0, Renew: r.IntN(2) == 0, Check: r.IntN(3) == 0,
+			}
+			m.arg, m.id, m.update = wake, "", false
 		case HandedBack: // some name a case: an open one, a closed one, or one that does not exist yet
 			handed := HandBackRequest{Request: request}
 			if r.IntN(2) == 0 {

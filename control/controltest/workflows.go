@@ -54,7 +54,7 @@ func (w *Workflows) Stop(hostname string) {
 	w.stopped = append(w.stopped, hostname)
 }
 
-var errDown = errors.Join(cert.Problem{Code: control.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))
+var errDown = errors.Join(cert.Problem{Code: cert.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))
 
 // Ready fails while SetDown says so.
 func (w *Workflows) Ready(context.Context) error {
