@@ -67,7 +67,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	}
 }
 
-// checkMediaType refuses bodies that say that they are something else than JSON, or nothing: what was meant as a form is not to be guessed at.
+// checkMediaType refuses bodies that say that they are something else than JSON, or nothing: what was meant as a form is not to be
+// guessed at.
 func checkMediaType(given []string) error {
 	if len(given) == 1 {
 		kind, parameters, err := mime.ParseMediaType(given[0])
@@ -80,8 +81,8 @@ func checkMediaType(given []string) error {
 		"the Content-Type of the body is not application/json", "send the header Content-Type: application/json, and JSON in UTF-8")}
 }
 
-// checkObject requires what encoding/json does not: that the body is one object, and that it has no other fields than these, spelt exactly so, each once
-// at most. A field that is null is as good as none.
+// checkObject requires what encoding/json does not: that the body is one object, and that it has no other fields than these, spelt
+// exactly so, each once at most. A field that is null is as good as none.
 func checkObject(raw []byte, fields []string) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	var body json.RawMessage

@@ -21,12 +21,12 @@ func (s *server) describe(*http.Request) (reply, error) {
 	return reply{status: http.StatusOK, kind: "application/json", text: s.openAPI}, nil
 }
 
-// healthy tells that the process runs; a supervisor restarts it when this fails.
+// healthy reports that the process runs; a supervisor restarts it when this fails.
 func (s *server) healthy(*http.Request) (reply, error) {
 	return ok(map[string]string{"status": "ok"}), nil
 }
 
-// ready tells whether requests can be served; a balancer sends none while this fails.
+// ready reports whether requests can be served; a balancer sends none while this fails.
 func (s *server) ready(r *http.Request) (reply, error) {
 	if err := s.control.Ready(r.Context()); err != nil {
 		return reply{}, err

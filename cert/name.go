@@ -106,7 +106,8 @@ func (r NameRules) refuse(name string) *Problem {
 	return nil
 }
 
-// specialUse are zones that are set aside (IANA, Special-Use Domain Names): what is below them is not somebody's registered name in public DNS.
+// specialUse are zones that are set aside (IANA, Special-Use Domain Names): what is below them is not somebody's registered name in
+// public DNS.
 var specialUse = []struct{ zone, is string }{
 	{"onion", "an address of the Tor network, which DNS does not know (RFC 7686)"},
 	{"in-addr.arpa", "a name that DNS makes of an IP address (RFC 1035 §3.5, RFC 6761 §6.1)"},
@@ -159,8 +160,8 @@ func (r NameRules) refusePlatform(name string) *Problem {
 	}
 }
 
-// IsApex tells whether a name is the registered domain itself, which can't hold a CNAME record. A company's own public suffix is one where it was
-// registered, as github.io was under io.
+// IsApex reports whether a name is the registered domain itself, which can't hold a CNAME record. A company's own public suffix is one
+// where it was registered, as github.io was under io.
 func IsApex(name string) bool {
 	if registered, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
 		return registered == name

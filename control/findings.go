@@ -23,7 +23,8 @@ type Execution struct {
 }
 
 const (
-	// overdueAfter is how long what should have happened next may be late. A fleet that was down for a while is through with its backlog by then.
+	// overdueAfter is how long what should have happened next may be late. A fleet that was down for a while is through with its backlog by
+	// then.
 	overdueAfter = 15 * time.Minute
 	// stuckAttempts is how often a workflow task may fail in a row. One that was lost by Temporal or a worker works at its second attempt.
 	stuckAttempts = 5
@@ -39,7 +40,7 @@ type remedy int
 const (
 	tellPeople remedy = iota // nothing else helps
 	resume                   // start the workflow again
-	wake                     // the workflow looks again and records anew
+	wake                     // the workflow checks again and records anew
 	reinstall                // wake, and install the live certificate again
 	oweCase                  // the workers start the case's workflow
 )
@@ -51,8 +52,8 @@ type diagnosis struct {
 	remedy remedy
 }
 
-// compare holds what the tables say about a connected domain against its workflow and the workflow of its open case (the zero Execution if it has
-// none). A domain in order has no findings, also in the middle of a renewal or between two runs.
+// compare holds what the tables say about a connected domain against its workflow and the workflow of its open case (the zero Execution
+// if it has none). A domain in order has no findings, also in the middle of a renewal or between two runs.
 func compare(row store.Inspected, domain, people Execution, now time.Time) []diagnosis {
 	found := append(compareWorkflow(row, domain, now), compareServed(row, now)...)
 	switch {
@@ -85,14 +86,14 @@ func compareWorkflow(row store.Inspected, domain Execution, now time.Time) []dia
 	return nil
 }
 
-// succeeds reports whether a run follows the one that wrote the row: a domain at rest whose run was continued as new has nothing to record. A run
-// that began before the row was written, or that a reset made, goes on from an older state than the row's.
+// succeeds reports whether a run follows the one that wrote the row: a domain at rest whose run was continued as new has nothing to
+// record. A run that began before the row was written, or that a reset made, goes on from an older state than the row's.
 func succeeds(row store.Inspected, run Execution) bool {
 	return !run.Reset && !run.StartedAt.Before(row.SnapshotAt)
 }
 
-// compareServed looks whether each name of the live certificate is served with it. While a new one is being installed and verified, that one may be
-// served before it stands in the row.
+// compareServed checks whether each name of the live certificate is served with it. While a new one is being installed and verified, that
+// one may be served before it stands in the row.
 func compareServed(row store.Inspected, now time.Time) []diagnosis {
 	if !row.Status.HasLive || row.Serial == "" {
 		return nil

@@ -23,8 +23,9 @@ func (c *Control) Quarantine(ctx context.Context, after string, limit int) ([]st
 	return c.store.Quarantine(ctx, after, limit)
 }
 
-// LiftQuarantine ends the quarantine of a name before its time, so that any tenant may connect it (row F19). Who did it, and why, stands on the
-// timeline of the domain that had the name. A reason is demanded: the quarantine protects a former owner whose records may still lead here.
+// LiftQuarantine ends the quarantine of a name before its time, so that any tenant may connect it (row F19). Who did it, and why, stands
+// on the timeline of the domain that had the name. A reason is demanded: the quarantine protects a former owner whose records may still
+// lead here.
 func (c *Control) LiftQuarantine(ctx context.Context, r Request) (store.Quarantined, error) {
 	r, err := r.checked()
 	if err != nil {

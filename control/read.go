@@ -42,7 +42,7 @@ func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
 // shortLine is a line so short that its end is seconds away: nobody needs to know more.
 const shortLine = 50
 
-// waitsIn tells the place of a new domain in line, and the time at which its first check comes at the pace of the last minute.
+// waitsIn shows the place of a new domain in line, and the time at which its first check comes at the pace of the last minute.
 func (d *Domain) waitsIn(line store.Line, now time.Time) {
 	if line.Place <= shortLine {
 		return

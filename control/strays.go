@@ -83,8 +83,8 @@ func (p *page) inspectCases(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// inspectServed takes names away that no connected domain has. Where the certificate's own domain is not in the tables, its workflow may bring
-// it back; if there is none either, people have to say whose it is.
+// inspectServed takes names away that no connected domain has. Where the certificate's own domain is not in the tables, its workflow may
+// bring it back; if there is none either, people have to say whose it is.
 func (p *page) inspectServed(ctx context.Context) error {
 	strays, err := p.Store.Strays(ctx, straysAtOnce)
 	if err != nil {
@@ -109,7 +109,7 @@ func (p *page) orphan(ctx context.Context, f diagnosis, s store.Stray) error {
 	for _, name := range s.Names {
 		domain, err := p.Workflows.Describe(ctx, workflows.DomainID(name))
 		if err != nil {
-			return fmt.Errorf("look whose name %s is: %w", s.Name, err)
+			return fmt.Errorf("find whose name %s is: %w", s.Name, err)
 		}
 		if domain.Running {
 			return nil // inspectHostnames has woken it
@@ -124,7 +124,7 @@ func (p *page) orphan(ctx context.Context, f diagnosis, s store.Stray) error {
 func (p *page) runs(ctx context.Context, id string) (bool, error) {
 	e, err := p.Workflows.Describe(ctx, id)
 	if err != nil {
-		return false, fmt.Errorf("look at %s: %w", id, err)
+		return false, fmt.Errorf("describe %s: %w", id, err)
 	}
 	return e.Running, nil
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// written returns a text that a person wrote for others, as it is kept and shown: one line, trimmed, at most maxRunes long. It refuses control
-// characters and what is too long: changing it in silence would put words into somebody's mouth. field is what the text is called there.
+// written returns a text that a person wrote for others, as it is kept and shown: one line, trimmed, at most maxRunes long. It refuses
+// control characters and what is too long: changing it in silence would put words into somebody's mouth. field is what the text is called
+// there.
 func written(field, text string, maxRunes int) (string, error) {
 	switch {
 	case !utf8.ValidString(text):

@@ -117,7 +117,7 @@ func (c *Control) put(ctx context.Context, view store.View, verb string, argumen
 	return answer, nil
 }
 
-// lost tells why a workflow that should run does not: the domain was removed meanwhile, or its workflow ends at once.
+// lost returns why a workflow that should run does not: the domain was removed meanwhile, or its workflow ends at once.
 func (c *Control) lost(ctx context.Context, name string) error {
 	view, err := c.live(ctx, name)
 	if err != nil {
@@ -126,7 +126,7 @@ func (c *Control) lost(ctx context.Context, name string) error {
 	return errors.Join(cert.Problem{
 		Code: cert.InternalError, WhoActs: cert.PlatformActs,
 		Message:     "the workflow " + workflows.DomainID(view.Hostname) + " was started again, and is not running",
-		Remediation: "look in the Temporal Web UI why it ended; evercert starts it again by itself within the day",
+		Remediation: "see in the Temporal Web UI why it ended; evercert starts it again by itself within the day",
 	}, ErrNotRunning)
 }
 

@@ -67,7 +67,7 @@ func (a *app) showAudit(sum cert.Audit) {
 		}
 		t.show()
 	}
-	fmt.Fprintf(a.out, "%d domains looked at; differences: %d found, %d repaired, %d not repaired\n", sum.Domains, total.Found, total.Repaired, total.Unrepaired)
+	fmt.Fprintf(a.out, "%d domains compared; differences: %d found, %d repaired, %d not repaired\n", sum.Domains, total.Found, total.Repaired, total.Unrepaired)
 }
 
 // auditProgress shows how far an audit is, and what it finds.
@@ -79,13 +79,13 @@ type auditProgress struct {
 func (a *app) newAuditProgress() *auditProgress {
 	p := &auditProgress{app: a}
 	if a.terminal {
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription("domains looked at"),
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription("domains compared"),
 			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 	}
 	return p
 }
 
-// report tells of a finding. Pages report one at a time.
+// report shows a finding. Pages report one at a time.
 func (p *auditProgress) report(f cert.Finding) {
 	if p.app.json {
 		p.encode(f)
@@ -111,7 +111,7 @@ func (p *auditProgress) finish() {
 
 func (p *auditProgress) encode(v any) { p.note(json.NewEncoder(p.app.out).Encode(v)) }
 
-// note tells of an output that can't be written; the domains matter more.
+// note reports an output that can't be written; the domains matter more.
 func (p *auditProgress) note(err error) {
 	if err != nil {
 		fmt.Fprintln(p.app.err, "evercert:", err)

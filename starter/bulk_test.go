@@ -37,7 +37,7 @@ func TestE4_AFileOfThousandsIsConnectedAndItsWrongRowsListed(t *testing.T) {
 	for _, want := range []string{
 		`line 3002: name_invalid: "10.0.0.1" can't be connected`, "line 3003: domain_not_allowed: co.uk is a public suffix",
 		"line 3004: name_reserved: edge.example.net belongs to the platform", "line 3005: request_malformed: the line is no CSV",
-		"evercert: 4 of 3004 rows were refused\nMend the lines named above",
+		"evercert: 4 of 3004 rows were refused\nCorrect the lines named above",
 	} {
 		if !strings.Contains(errOut, want) {
 			t.Errorf("%s\ndoes not say %s", errOut, want)

@@ -142,7 +142,7 @@ func exitCode(err error) int {
 	}
 }
 
-// explain says what went wrong and what mends it, on the error output.
+// explain says what went wrong and what fixes it, on the error output.
 func (a *app) explain(err error) {
 	var (
 		problem    cert.Problem

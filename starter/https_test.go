@@ -154,7 +154,7 @@ func TestA9_CheckVisitsADomainThatHasALiveCertificate(t *testing.T) {
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Serial, s.Status.HasLive, s.NotAfter = "0a", true, noon.AddDate(0, 0, 60) })
 	out, _ = b.run(exitOK, "check", "shop.example.com")
 	require.True(t, strings.HasSuffix(out, `
-HTTPS from here: works. If somebody can't open the site all the same, look at their browser, network and DNS.
+HTTPS from here: works. If somebody can't open the site all the same, check their browser, network and DNS.
   https://shop.example.com at 192.0.2.1: works (certificate valid until 2026-05-01, status 200)
 `), out)
 	require.Equal(t, []string{"shop.example.com"}, asked[0].Names)

@@ -76,7 +76,7 @@ then shows the same as before has changed nothing.`
 
 func (a *app) checkCommand() *cobra.Command {
 	var reason string
-	cmd := a.command("check NAME", "Look at a domain now and say what is wrong", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
+	cmd := a.command("check NAME", "Check a domain now and show what is wrong", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
 		told := a.whileWaiting("waiting for the check of " + args[0])
 		answer, err := c.Check(ctx, control.Request{Name: args[0], By: a.author(), Reason: reason})
 		var (
@@ -102,7 +102,7 @@ func (a *app) checkCommand() *cobra.Command {
 			return judge(answer.Diagnosis.Verdict)
 		}
 	})
-	cmd.Long = `Look at a domain's DNS now, as a CA would, and tell what is wrong, who mends it and how. A domain that has a live certificate is then
+	cmd.Long = `Check a domain's DNS now, as a CA would, and show what is wrong, who acts and how it is fixed. A domain that has a live certificate is then
 visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of that.
 
 Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong, or

@@ -41,7 +41,7 @@ func (a *app) removeCommand() *cobra.Command {
 	return cmd
 }
 
-// handBackCommand closes the case of one domain, or the cases of all that wait for the same reason, once that is mended.
+// handBackCommand closes the case of one domain, or the cases of all that wait for the same reason, once the cause is fixed.
 func (a *app) handBackCommand() *cobra.Command {
 	var (
 		note, reason string

@@ -12,7 +12,7 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// watchPace is how often watch looks; one look is one indexed row. watchPatience is how long it waits for a database that does not answer.
+// watchPace is the pause between two reads; each reads one indexed row. watchPatience is how long it waits for a database that does not answer.
 const (
 	watchPace     = 500 * time.Millisecond
 	watchPatience = 3 * time.Minute
@@ -50,7 +50,7 @@ func (a *app) watch(ctx context.Context, c *control.Control, name string, timeou
 				a.showChange(d)
 			}
 			last = d
-		case ctx.Err() != nil: // the time is over, or somebody pressed Ctrl-C; told below
+		case ctx.Err() != nil: // the time is over, or somebody pressed Ctrl-C; reported below
 		case !control.IsFault(err) || time.Since(answered) > watchPatience:
 			return err
 		}
@@ -65,7 +65,7 @@ func (a *app) watch(ctx context.Context, c *control.Control, name string, timeou
 	}
 }
 
-// settled tells whether there is nothing more to wait for without a person.
+// settled reports whether there is nothing more to wait for without a person.
 func settled(d control.Domain) (bool, error) {
 	switch d.Headline {
 	case cert.InstallationComplete:
@@ -87,7 +87,7 @@ func (a *app) stopped(ctx context.Context, last control.Domain, name string) err
 	return incomplete{fmt.Sprintf("the time is over; %s is still %s", last.UnicodeName, last.Headline)}
 }
 
-// differs tells changes that a person wants to see; the time of the next check is none.
+// differs reports changes that a person wants to see, which the time of the next check is not.
 func differs(a, b control.Domain) bool {
 	return a.Headline != b.Headline || a.Status != b.Status || a.Paused != b.Paused || a.Failures != b.Failures || !sameProblems(a.Problems, b.Problems)
 }
