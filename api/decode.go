@@ -61,7 +61,10 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, statusError{status: http.StatusRequestEntityTooLarge, problem: control.Malformed(
 			fmt.Sprintf("the body is longer than %d bytes", tooLong.Limit), "connect many domains by many requests, or by evercert connect --file")}
 	case errors.Is(err, os.ErrDeadlineExceeded): // the server's ReadTimeout
-		return nil, statusError{status: http.StatusRequestTimeout, problem: control.Malformed("the body did not come to its end in time", "send it again")}
+		return nil, statusError{
+			status:  http.StatusRequestTimeout,
+			problem: control.Malformed("the body did not come to its end in time", "send it again"),
+		}
 	default: // the caller went away
 		return nil, control.Malformed("the body could not be read to its end", "send it again")
 	}
@@ -112,7 +115,10 @@ func checkObject(raw []byte, fields []string) error {
 		name, _ := token.(string)
 		switch {
 		case !slices.Contains(fields, name):
-			return control.Malformed(fmt.Sprintf("the body has an unknown field %.80q", cert.Line(name, cert.MaxBy)), "use: "+strings.Join(fields, ", "))
+			return control.Malformed(
+				fmt.Sprintf("the body has an unknown field %.80q", cert.Line(name, cert.MaxBy)),
+				"use: "+strings.Join(fields, ", "),
+			)
 		case seen[name]:
 			return control.Malformed(fmt.Sprintf("the field %q is there more than once", name), "send it once")
 		}
@@ -157,7 +163,10 @@ func fieldsOf(body any) (names []string) {
 func checkQuery(r *http.Request, known []string) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return control.Malformed("the query can't be read: "+cert.Line(err.Error(), cert.MaxDetail), "percent-encode the values of its parameters")
+		return control.Malformed(
+			"the query can't be read: "+cert.Line(err.Error(), cert.MaxDetail),
+			"percent-encode the values of its parameters",
+		)
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		values := query[name]

@@ -14,7 +14,11 @@ import (
 )
 
 func (s *server) welcome(*http.Request) (reply, error) {
-	return reply{status: http.StatusOK, kind: "text/plain; charset=utf-8", text: []byte("This is the evercert API. It is described at /openapi.json.\n")}, nil
+	return reply{
+		status: http.StatusOK,
+		kind:   "text/plain; charset=utf-8",
+		text:   []byte("This is the evercert API. It is described at /openapi.json.\n"),
+	}, nil
 }
 
 func (s *server) describe(*http.Request) (reply, error) {
@@ -61,7 +65,9 @@ func (s *server) list(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	page, err := s.control.List(r.Context(), store.Filter{
-		Tenant: query.Get("tenant"), Headline: cert.Headline(query.Get("headline")), Contains: query.Get("contains"), After: query.Get("after"), Limit: limit,
+		Tenant: query.Get(
+			"tenant",
+		), Headline: cert.Headline(query.Get("headline")), Contains: query.Get("contains"), After: query.Get("after"), Limit: limit,
 	})
 	return ok(page), err
 }

@@ -267,7 +267,15 @@ const (
 )
 
 // ServerStates lists every state of a name server.
-var ServerStates = []ServerState{ServerAnswers, ServerLame, ServerFails, ServerUnreachable, ServerNoAddress, ServerForbidden, ServerNotAsked}
+var ServerStates = []ServerState{
+	ServerAnswers,
+	ServerLame,
+	ServerFails,
+	ServerUnreachable,
+	ServerNoAddress,
+	ServerForbidden,
+	ServerNotAsked,
+}
 
 // OwnershipName is where the ownership TXT record of a name stands. A wildcard shares its base name's.
 func OwnershipName(name string) string { return ownershipPrefix + strings.TrimPrefix(name, "*.") }
@@ -296,7 +304,10 @@ func ownershipPlaces(names []string) []string {
 	var asked []string
 	for _, name := range names {
 		places := OwnershipPlaces(name)
-		if i := slices.IndexFunc(places, func(p string) bool { return len(ownershipPrefix)+len(p) <= maxNameLength }); !slices.Contains(asked, places[i]) {
+		if i := slices.IndexFunc(places, func(p string) bool { return len(ownershipPrefix)+len(p) <= maxNameLength }); !slices.Contains(
+			asked,
+			places[i],
+		) {
 			asked = append(asked, places[i])
 		}
 	}
@@ -306,7 +317,13 @@ func ownershipPlaces(names []string) []string {
 }
 
 func ownershipRecord(place, tenant string, secret []byte) Record {
-	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership, Hostname: place}
+	return Record{
+		Name:     OwnershipName(place),
+		Type:     "TXT",
+		Value:    OwnershipValue(place, tenant, secret),
+		Purpose:  ForOwnership,
+		Hostname: place,
+	}
 }
 
 // OwnershipRecords are the ownership records that are asked for, and those above them, each of which shows as much for the names below it.

@@ -48,20 +48,28 @@ func (r NameRules) Parse(input string) (string, error) {
 	case name == "":
 		return "", invalid(input, "it is empty", "type a name such as www.example.com")
 	case !utf8.ValidString(name) || len(name) > longestInput:
-		return "", invalid(input, "it is no text that could be a domain name", "type a name such as www.example.com")
+		return "", invalid(input, "it is not text that could be a domain name", "type a name such as www.example.com")
 	}
 	switch {
 	case isAddress(name):
 		return "", invalid(input, "it is an IP address", "connect a domain name; certificates here are for names")
 	case strings.ContainsAny(name, "/:@?# "):
-		return "", invalid(input, "it is an address of a page or a mailbox, not a domain name", "type the name only, without https://, path or port")
+		return "", invalid(
+			input,
+			"it is an address of a page or a mailbox, not a domain name",
+			"type the name only, without https://, path or port",
+		)
 	}
 	if strings.Contains(name, "*") {
 		return "", invalid(input, "wildcards can't be connected", "connect each name that visitors use")
 	}
 	ascii, err := nameProfile.ToASCII(strings.ReplaceAll(name, capitalSharpS, "ß")) // as far as it got, beside an error
 	if len(ascii) > maxNameLength {
-		return "", invalid(input, fmt.Sprintf("it is %d characters long", len(ascii)), fmt.Sprintf("use a name of at most %d characters", maxNameLength))
+		return "", invalid(
+			input,
+			fmt.Sprintf("it is %d characters long", len(ascii)),
+			fmt.Sprintf("use a name of at most %d characters", maxNameLength),
+		)
 	}
 	if err != nil {
 		return "", invalid(input, describeIDNA(name, err), "use letters, digits and hyphens; at most 63 characters between two dots")
@@ -154,7 +162,12 @@ func (r NameRules) refusePlatform(name string) *Problem {
 	default:
 		return &Problem{
 			Code: NameTooDeep, WhoActs: TenantActs,
-			Message:     fmt.Sprintf("%s has %d labels below %s; a wildcard certificate covers one, and CAs issue none for *.*", name, len(labels), r.PlatformSuffix),
+			Message: fmt.Sprintf(
+				"%s has %d labels below %s; a wildcard certificate covers one, and CAs issue none for *.*",
+				name,
+				len(labels),
+				r.PlatformSuffix,
+			),
 			Remediation: "use a platform domain with one label, or connect a domain of your own",
 		}
 	}
@@ -189,7 +202,12 @@ func Unicode(name string) string {
 }
 
 func invalid(input, why, remedy string) Problem {
-	return Problem{Code: NameInvalid, WhoActs: TenantActs, Message: fmt.Sprintf("%q can't be connected: %s", Line(input, MaxInput), why), Remediation: remedy}
+	return Problem{
+		Code:        NameInvalid,
+		WhoActs:     TenantActs,
+		Message:     fmt.Sprintf("%q can't be connected: %s", Line(input, MaxInput), why),
+		Remediation: remedy,
+	}
 }
 
 func reserved(name, why string) *Problem {
@@ -209,7 +227,10 @@ func describeIDNA(name string, err error) string {
 		case strings.Contains(label, "_"):
 			return fmt.Sprintf("the part %q has an underscore, which certificates can't hold", Line(label, MaxInput))
 		case reservedHyphens(label):
-			return fmt.Sprintf("the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)", Line(label, MaxInput))
+			return fmt.Sprintf(
+				"the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)",
+				Line(label, MaxInput),
+			)
 		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
 			return fmt.Sprintf("the part %q begins or ends with a hyphen", Line(label, MaxInput))
 		}

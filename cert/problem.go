@@ -90,7 +90,8 @@ const (
 	Warns  Severity = "warns" // visitors or a later order may suffer
 )
 
-// Problem describes something that is wrong, for people: what, who acts, and the step that fixes it. It is an error, so that functions can return it.
+// Problem describes something that is wrong, for people: what, who acts, and the step that fixes it. It is an error, so that functions
+// can return it.
 type Problem struct {
 	Code        Code     `json:"code"`
 	Message     string   `json:"message"`
@@ -153,8 +154,8 @@ func (f *Failure) Unwrap() []error {
 	return []error{f.Problem, f.Err}
 }
 
-// Fault is an error that is no verdict: the step is tried again at once, and several times, before people read its problem. An error that
-// is neither a Failure nor a Fault is treated likewise, and shown as internal_error.
+// Fault is an error that is not a verdict: the step is tried again at once, and several times, before people read its problem. An error
+// that is neither a Failure nor a Fault is treated likewise, and shown as internal_error.
 type Fault struct {
 	Problem Problem
 	Err     error // the cause, for logs

@@ -101,7 +101,7 @@ func invisible(r rune) bool {
 }
 
 // Markdown returns s as one line that a Markdown renderer shows as it is: no link, image, emphasis, code, heading, list or HTML comes of
-// it, and addresses in it are no links. What Line leaves out is left out; the length is the caller's.
+// it, and addresses in it don't become links. What Line leaves out is left out; the length is the caller's.
 //
 // The Temporal Web UI renders details and summaries as CommonMark and drops HTML and images, and replaces {namespace}, {workflowId} and
 // {runId}. So an escaped punctuation mark (CommonMark §2.4) is enough there, and in renderers that find bare addresses while they parse.

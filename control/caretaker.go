@@ -115,7 +115,7 @@ func (p *page) now() time.Time {
 }
 
 // changeCA asks those domains for a new certificate whose live one comes from a CA that the platform does not order from any more, such
-// as its staging environment. That is no finding: nothing is wrong, and the CA's limits may let it take days. A domain that is at it
+// as its staging environment. That is not a finding: nothing is wrong, and the CA's limits may let it take days. A domain that is at it
 // already ignores the signal.
 func (p *page) changeCA(ctx context.Context, rows []store.Inspected) {
 	for _, row := range rows {
@@ -193,7 +193,11 @@ func (p *page) cautious(domains []inspected) error {
 	}
 	return cert.Problem{
 		Code: cert.RequestRefused, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("of %d domains in a row, %d have no running workflow: this may be the wrong Temporal or namespace; nothing was done", len(domains), ended),
+		Message: fmt.Sprintf(
+			"of %d domains in a row, %d have no running workflow: this may be the wrong Temporal or namespace; nothing was done",
+			len(domains),
+			ended,
+		),
 		Remediation: "compare TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE with those of the workers; if they are right, repeat the command with --yes",
 	}
 }
@@ -295,7 +299,9 @@ func (p *page) tellPeople(ctx context.Context, d inspected, what string) error {
 		Reason: "the caretaker could not repair " + shown + ": " + what,
 		Problems: []cert.Problem{{
 			Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: what,
-			Remediation: "see the workflow " + workflows.DomainID(d.Hostname) + " in the Temporal Web UI and the log of the workers; the case closes by itself",
+			Remediation: "see the workflow " + workflows.DomainID(
+				d.Hostname,
+			) + " in the Temporal Web UI and the log of the workers; the case closes by itself",
 		}},
 	})
 }

@@ -59,7 +59,12 @@ func (s Starting) seeTo(ctx context.Context, c cert.Case) error {
 
 // HandBackAll hands back every open case that a filter lets through, and returns how many; it goes on after a domain that can't be reached,
 // and returns what went wrong together. kind is that of the case, or the code of its first problem; empty is every case.
-func (c *Control) HandBackAll(ctx context.Context, kind string, r Request, report func(hostname string, err error)) (handedBack int, err error) {
+func (c *Control) HandBackAll(
+	ctx context.Context,
+	kind string,
+	r Request,
+	report func(hostname string, err error),
+) (handedBack int, err error) {
 	cases, err := c.openCases(ctx)
 	if err != nil {
 		return 0, err

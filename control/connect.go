@@ -52,7 +52,14 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	}
 	if !d.Created && c.withoutWorkflow(ctx, view) {
 		if err := c.restart(ctx, view, "its workflow was not running when somebody connected it again"); err != nil {
-			c.log.WarnContext(ctx, "the workflow of a connected domain is not running, and could not be started again", "hostname", view.Hostname, "error", err)
+			c.log.WarnContext(
+				ctx,
+				"the workflow of a connected domain is not running, and could not be started again",
+				"hostname",
+				view.Hostname,
+				"error",
+				err,
+			)
 		}
 	}
 	var seen cert.Diagnosis
@@ -112,8 +119,13 @@ func (c *Control) parse(want Connection) (cert.Domain, error) {
 func (c *Control) hint(d cert.Domain) string {
 	for _, name := range d.Names {
 		if !cert.CanDelegate(name) {
-			return fmt.Sprintf("%s has %d characters: too long for a record at %s, which may have 253; there is no delegation to add, and its certificate is "+
-				"validated by http-01, which works once the name leads here", cert.Unicode(name), len(name), cert.DelegationName("…"))
+			return fmt.Sprintf(
+				"%s has %d characters: too long for a record at %s, which may have 253; there is no delegation to add, and its certificate is "+
+					"validated by http-01, which works once the name leads here",
+				cert.Unicode(name),
+				len(name),
+				cert.DelegationName("…"),
+			)
 		}
 	}
 	registered := cert.RegisteredDomain(d.Hostname)

@@ -68,7 +68,8 @@ func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store
 			movesAt = latest(movesAt, answer.MovesAt)
 		case errors.As(err, &refusal) && refusal.Code == cert.RequestRefused:
 			_, gone := errors.AsType[removed](err)
-			checking = checking || gone || refusal.Message == workflows.StillLooking || refusal.Message == workflows.WasRemoved // else it has checked a moment ago
+			checking = checking || gone || refusal.Message == workflows.StillLooking ||
+				refusal.Message == workflows.WasRemoved // else it has checked a moment ago
 		default:
 			c.log.WarnContext(ctx, "a claimed name could not be contested", "hostname", h.Hostname, "error", err)
 		}
@@ -76,7 +77,8 @@ func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store
 	return movesAt, checking
 }
 
-// awaitHolders returns when no holder checks any more, or the patience is over, and when the last of those moves that have seen the records.
+// awaitHolders returns when no holder checks any more, or the patience is over, and when the last of those moves that have seen the
+// records.
 func (c *Control) awaitHolders(ctx context.Context, d cert.Domain, patience time.Duration) (movesAt time.Time, err error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
@@ -126,7 +128,11 @@ func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.T
 	shown := cert.Unicode(holders[0].Wanted[0])
 	p := cert.Problem{Code: cert.NameTaken, WhoActs: cert.TenantActs, Record: &records[0]}
 	if !movesAt.IsZero() {
-		p.Message = fmt.Sprintf("%s is connected by another account, which has got notice: your ownership record was seen, and the name is yours from %s on", shown, movesAt.UTC().Format("2006-01-02 15:04 MST"))
+		p.Message = fmt.Sprintf(
+			"%s is connected by another account, which has got notice: your ownership record was seen, and the name is yours from %s on",
+			shown,
+			movesAt.UTC().Format("2006-01-02 15:04 MST"),
+		)
 		p.Remediation = "connect it again then; until it is connected keep your record, and let no ownership record of the other account stand beside it"
 		return p
 	}
@@ -134,12 +140,14 @@ func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.T
 	for i, r := range records {
 		adds[i] = fmt.Sprintf("a TXT record %s with the value %s", cert.FormName(r.Name), r.Value)
 	}
+	add := strings.Join(adds, ", and ")
 	p.Message = shown + " is connected by another account, which has not shown that it owns it"
-	p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", and connect it again: it is yours as soon as that is seen, which is checked once a minute at most"
+	p.Remediation = "if it is yours, add " + add + ", and connect it again: it is yours as soon as that is seen, which is checked once a minute at most"
 	if slices.ContainsFunc(holders, func(h store.Holder) bool { return h.Verified }) {
 		p.Message = shown + " is connected by another account already"
-		p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", delete the ownership record of the other account, and connect it again: " +
-			"the other account gets notice, and then the whole domain moves (your record is checked once a minute at most); where that has names which are not yours, it removes yours first, or contact support"
+		p.Remediation = "if it is yours, add " + add + ", delete the ownership record of the other account, and connect it again: " +
+			"the other account gets notice, and then the whole domain moves (your record is checked once a minute at most); " +
+			"where that has names which are not yours, it removes yours first, or contact support"
 	}
 	return p
 }

@@ -76,7 +76,8 @@ func (d *Deployment) Routing(ctx context.Context) (Routing, error) {
 // TakeOver makes a worker's own build current, if nothing has changed since the routing was asked for. Temporal refuses until the build's
 // workers poll.
 func (d *Deployment) TakeOver(ctx context.Context, build string, seen Routing) error {
-	_, err := d.handle().SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build, ConflictToken: seen.token, Identity: byWorker})
+	_, err := d.handle().
+		SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build, ConflictToken: seen.token, Identity: byWorker})
 	if err != nil {
 		return fmt.Errorf("make build %s current: %w", build, err)
 	}

@@ -73,15 +73,21 @@ func compareWorkflow(row store.Inspected, domain Execution, now time.Time) []dia
 	case !domain.Running:
 		return []diagnosis{{cert.WorkflowEnded, "its workflow was not running", resume}}
 	case domain.TaskAttempts >= stuckAttempts:
-		return []diagnosis{{cert.WorkflowStuck, fmt.Sprintf("its workflow can't go on: its task has failed %d times", domain.TaskAttempts-1), tellPeople}}
+		return []diagnosis{
+			{cert.WorkflowStuck, fmt.Sprintf("its workflow can't go on: its task has failed %d times", domain.TaskAttempts-1), tellPeople},
+		}
 	case !domain.TaskSince.IsZero() && now.Sub(domain.TaskSince) > overdueAfter:
-		return []diagnosis{{cert.WorkflowStuck, "its workflow waits for a worker since " + domain.TaskSince.UTC().Format("2006-01-02 15:04 MST"), tellPeople}}
+		return []diagnosis{
+			{cert.WorkflowStuck, "its workflow waits for a worker since " + domain.TaskSince.UTC().Format("2006-01-02 15:04 MST"), tellPeople},
+		}
 	case !domain.TaskSince.IsZero():
 		return nil // it is at work, or a worker is about to take it
 	case row.Run != "" && row.Run != domain.Run && !succeeds(row, domain):
 		return []diagnosis{{cert.WorkflowReset, "its workflow was reset, and what people read was of another run", wake}}
 	case overdue:
-		return []diagnosis{{cert.TimerPast, "what was to come next at " + row.NextActionAt.UTC().Format("2006-01-02 15:04 MST") + " did not happen", wake}}
+		return []diagnosis{
+			{cert.TimerPast, "what was to come next at " + row.NextActionAt.UTC().Format("2006-01-02 15:04 MST") + " did not happen", wake},
+		}
 	}
 	return nil
 }
@@ -116,7 +122,10 @@ func compareServed(row store.Inspected, now time.Time) []diagnosis {
 		found = append(found, diagnosis{cert.NotServed, listing(missing) + " was not served", reinstall})
 	}
 	if len(other) > 0 {
-		found = append(found, diagnosis{cert.ServedOtherwise, listing(other) + " was served with another certificate than the live one", reinstall})
+		found = append(
+			found,
+			diagnosis{cert.ServedOtherwise, listing(other) + " was served with another certificate than the live one", reinstall},
+		)
 	}
 	return found
 }

@@ -84,5 +84,5 @@ func checked(f store.Filter) (store.Filter, error) {
 		}
 		known = append(known, string(h))
 	}
-	return f, Malformed(fmt.Sprintf("%.80q is no headline", f.Headline), "use one of: "+strings.Join(known, ", "))
+	return f, Malformed(fmt.Sprintf("%.80q is not a headline", f.Headline), "use one of: "+strings.Join(known, ", "))
 }

@@ -66,8 +66,11 @@ func (d *Deployment) Drain(ctx context.Context, build string, p Pace) (Moved, er
 func (d *Deployment) Rescue(ctx context.Context, build string, p Pace) (Moved, error) {
 	current, err := d.movable(ctx, build, func(v Version) error {
 		if v.Workers > 0 && !p.Force {
-			return refused(fmt.Sprintf("build %s has workers (%d in the last %s), which move what runs on it without a replay", build, v.Workers, pollLifetime),
-				fmt.Sprintf("use `evercert deploy drain %s`; if they are stopped, add --force", build), cert.PlatformActs)
+			return refused(
+				fmt.Sprintf("build %s has workers (%d in the last %s), which move what runs on it without a replay", build, v.Workers, pollLifetime),
+				fmt.Sprintf("use `evercert deploy drain %s`; if they are stopped, add --force", build),
+				cert.PlatformActs,
+			)
 		}
 		return nil
 	})
@@ -102,18 +105,32 @@ func (d *Deployment) movable(ctx context.Context, build string, check func(Versi
 	i := slices.IndexFunc(versions, func(v Version) bool { return v.Build == build })
 	switch {
 	case current == "":
-		return "", refused("no build is current, so there is none to move to", "make one current: `evercert deploy current BUILD`", cert.PlatformActs)
+		return "", refused(
+			"no build is current, so there is none to move to",
+			"make one current: `evercert deploy current BUILD`",
+			cert.PlatformActs,
+		)
 	case i < 0:
 		return "", refused("no build "+build+" is known", "`evercert deploy status` lists the builds", cert.PlatformActs)
 	case build == current:
-		return "", refused("build "+build+" is the current one", "make another one current first: `evercert deploy current BUILD`", cert.PlatformActs)
+		return "", refused(
+			"build "+build+" is the current one",
+			"make another one current first: `evercert deploy current BUILD`",
+			cert.PlatformActs,
+		)
 	}
 	return current, check(versions[i])
 }
 
 // move signals every workflow that runs on a build.
 func (d *Deployment) move(ctx context.Context, build string, p Pace, tell func(ctx context.Context, id, run string) error) (Moved, error) {
-	m := &mover{Deployment: d, query: d.running(build, workflows.DomainWorkflow, workflows.EscalationWorkflow), tell: tell, told: map[string]bool{}, pace: p}
+	m := &mover{
+		Deployment: d,
+		query:      d.running(build, workflows.DomainWorkflow, workflows.EscalationWorkflow),
+		tell:       tell,
+		told:       map[string]bool{},
+		pace:       p,
+	}
 	m.moved.Build = build
 	var err error
 	if m.moved.Total, err = d.count(ctx, m.query); err != nil {
@@ -158,7 +175,7 @@ type mover struct {
 
 // pass signals those that were not signalled yet, and returns what went wrong with some of them; the next pass tries them again.
 func (m *mover) pass(ctx context.Context, tick <-chan time.Time) error {
-	var g errgroup.Group // without a context: one that fails is no reason to leave out the others
+	var g errgroup.Group // without a context: the others go on when one fails
 	g.SetLimit(moveWorkers)
 	for token, more := []byte(nil), true; more; more = len(token) > 0 {
 		page, err := m.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{

@@ -18,7 +18,7 @@ func (c *Control) Quarantine(ctx context.Context, after string, limit int) ([]st
 		return nil, Malformed(fmt.Sprintf("a page can't have %d names", limit), fmt.Sprintf("ask for 1 to %d", MaxPage))
 	}
 	if len(after) > cert.MaxHostname || !cert.IsLine(after) {
-		return nil, Malformed("that is no name to begin after", "use the last name of the page before")
+		return nil, Malformed("the list can't begin after that name", "use the last name of the page before")
 	}
 	return c.store.Quarantine(ctx, after, limit)
 }

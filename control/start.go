@@ -102,7 +102,7 @@ func (s Starting) startAll(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("take the domains without a workflow: %w", err)
 		}
-		var g errgroup.Group // without a context: one start that fails is no reason to drop the others
+		var g errgroup.Group // without a context: the others go on when one fails
 		g.SetLimit(startWorkers)
 		for _, d := range domains {
 			if s.Room != nil && s.Room(ctx) != nil {

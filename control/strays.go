@@ -46,7 +46,11 @@ func (p *page) inspectHostnames(ctx context.Context, ids []string) error {
 			f := diagnosis{cert.RowMissing, "it was not in the tables, and its workflow was running", wake}
 			err = p.repairNow(f, u.Hostname, func() error { return p.Workflows.Wake(ctx, id, workflows.WakeRequest{Cause: f.detail}) })
 		case p.now().Sub(u.RemovedAt) > settledAfter:
-			f := diagnosis{cert.RemovedRuns, "it was removed at " + u.RemovedAt.Format("2006-01-02 15:04 MST") + ", and its workflow was running", wake}
+			f := diagnosis{
+				cert.RemovedRuns,
+				"it was removed at " + u.RemovedAt.Format("2006-01-02 15:04 MST") + ", and its workflow was running",
+				wake,
+			}
 			err = p.repairNow(f, u.Hostname, func() error { return p.Workflows.Forget(ctx, u.Hostname, f.detail) })
 		}
 		if err != nil {

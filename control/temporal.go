@@ -83,7 +83,7 @@ func (t temporalWorkflows) start(ctx context.Context, d cert.Domain, state workf
 		ID:                       workflows.DomainID(d.Hostname),
 		TaskQueue:                workflows.TaskQueue,
 		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // a removed domain may be connected again
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same is no start
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same has no effect
 		WorkflowTaskTimeout:      taskTimeout,
 		EnableEagerStart:         true, // where this process is a worker, it gets the first task with the answer
 		TypedSearchAttributes:    workflows.StartAttributes(d),
@@ -154,7 +154,10 @@ func translate(err error, late string) error {
 			Remediation: "try again in a minute",
 		}, err)
 	case errors.As(err, &timeout), errors.As(err, &deadline), errors.Is(err, context.DeadlineExceeded):
-		return errors.Join(cert.Problem{Code: cert.NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
+		return errors.Join(
+			cert.Problem{Code: cert.NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late},
+			err,
+		)
 	default:
 		return err
 	}

@@ -16,7 +16,10 @@ func written(field, text string, maxRunes int) (string, error) {
 	case !utf8.ValidString(text):
 		return "", Malformed(fmt.Sprintf("%s is not UTF-8", field), "send text in UTF-8")
 	case !cert.IsLine(text):
-		return "", Malformed(fmt.Sprintf("%s has a line break or a control character: %q", field, cert.Line(text, cert.MaxInput)), "write it in one line, as plain text")
+		return "", Malformed(
+			fmt.Sprintf("%s has a line break or a control character: %q", field, cert.Line(text, cert.MaxInput)),
+			"write it in one line, as plain text",
+		)
 	}
 	line := cert.Line(text, len(text))
 	if n := utf8.RuneCountInString(line); n > maxRunes {

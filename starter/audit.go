@@ -14,9 +14,14 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	var options control.AuditOptions
-	cmd := a.command("audit", "Compare all domains with their workflows, certificates and cases, and repair what differs", cobra.NoArgs, func(ctx context.Context, c *control.Control, _ []string) error {
-		return a.audit(ctx, c, options)
-	})
+	cmd := a.command(
+		"audit",
+		"Compare all domains with their workflows, certificates and cases, and repair what differs",
+		cobra.NoArgs,
+		func(ctx context.Context, c *control.Control, _ []string) error {
+			return a.audit(ctx, c, options)
+		},
+	)
 	cmd.Long = `Compare what the tables, Temporal and the edges' list of served names say about each domain, and repair what differs, as the caretaker
 does by itself each day. What was repaired stands on the domain's timeline; what can't be repaired becomes a case of the platform.
 
@@ -67,7 +72,14 @@ func (a *app) showAudit(sum cert.Audit) {
 		}
 		t.show()
 	}
-	fmt.Fprintf(a.out, "%d domains compared; differences: %d found, %d repaired, %d not repaired\n", sum.Domains, total.Found, total.Repaired, total.Unrepaired)
+	fmt.Fprintf(
+		a.out,
+		"%d domains compared; differences: %d found, %d repaired, %d not repaired\n",
+		sum.Domains,
+		total.Found,
+		total.Repaired,
+		total.Unrepaired,
+	)
 }
 
 // auditProgress shows how far an audit is, and what it finds.

@@ -20,7 +20,8 @@ func TestF22_AuditTellsWhatItFoundAndRepaired(t *testing.T) {
 
 	b.workflows.Stop("b.example.com")
 	out, stderr := b.run(exitWrong, "audit", "--dry-run")
-	if !strings.Contains(out, "b.example.com: workflow-ended: its workflow was not running (not-touched)") || !strings.Contains(stderr, "dry run") {
+	if !strings.Contains(out, "b.example.com: workflow-ended: its workflow was not running (not-touched)") ||
+		!strings.Contains(stderr, "dry run") {
 		t.Errorf("dry run: %s%s", out, stderr)
 	}
 	out, _ = b.run(exitOK, "audit")

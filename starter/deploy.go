@@ -64,7 +64,11 @@ lost one recorded: the release before is safe, others may not be. Prefer startin
 	return parent
 }
 
-func (a *app) deploySubcommand(use, short string, arguments cobra.PositionalArgs, do func(context.Context, deployments, []string) error) *cobra.Command {
+func (a *app) deploySubcommand(
+	use, short string,
+	arguments cobra.PositionalArgs,
+	do func(context.Context, deployments, []string) error,
+) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: arguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -145,7 +149,12 @@ func (a *app) deployDrain(ctx context.Context, d deployments, builds []string, p
 	return nil
 }
 
-func (a *app) deployMove(ctx context.Context, build, done string, pace control.Pace, move func(context.Context, string, control.Pace) (control.Moved, error)) error {
+func (a *app) deployMove(
+	ctx context.Context,
+	build, done string,
+	pace control.Pace,
+	move func(context.Context, string, control.Pace) (control.Moved, error),
+) error {
 	told := a.now()
 	pace.Report = func(m control.Moved) {
 		if a.now().Sub(told) < tellEvery {

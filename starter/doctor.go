@@ -55,15 +55,35 @@ tell, because answers did not come; try again.`
   evercert doctor shop.example.com --target edge.example.net --ca letsencrypt.org --ca pki.goog
   evercert doctor '*.example.com' --method dns-01 --json`
 	f := cmd.Flags()
-	f.StringSliceVar(&flags.methods, "method", nil, "validation method to judge: dns-01, http-01 or tls-alpn-01; may be repeated, best first (all)")
+	f.StringSliceVar(
+		&flags.methods,
+		"method",
+		nil,
+		"validation method to judge: dns-01, http-01 or tls-alpn-01; may be repeated, best first (all)",
+	)
 	f.StringSliceVar(&flags.cas, "ca", []string{"letsencrypt.org"}, "issuer domain name of a CA, as in CAA records; may be repeated")
 	f.StringVar(&flags.accountURI, "account-uri", "", "account at the CA, for CAA records that name one")
 	f.StringVar(&flags.target, "target", "", "name that the names' CNAME records should lead to (PLATFORM_TARGET)")
 	f.StringSliceVar(&flags.addresses, "address", nil, "IP address that the names should have; may be repeated (PLATFORM_ADDRESSES)")
-	f.StringSliceVar(&flags.delegationTargets, "delegation-target", nil, "name that the CNAME at _acme-challenge should lead to; one for all names, or one for each in their order")
+	f.StringSliceVar(
+		&flags.delegationTargets,
+		"delegation-target",
+		nil,
+		"name that the CNAME at _acme-challenge should lead to; one for all names, or one for each in their order",
+	)
 	f.StringSliceVar(&flags.resolvers, "resolver", nil, "recursive resolver to ask, host:port; may be repeated (DNS_RESOLVERS)")
-	f.StringSliceVar(&flags.rootHints, "root-hint", nil, `root server to begin at, host:port; may be repeated; "none" asks only the resolvers (DNS_ROOT_HINTS)`)
-	f.BoolVar(&flags.registration, "registration", false, "ask the registry for the registration even where DNS shows nothing wrong (RDAP_SERVERS)")
+	f.StringSliceVar(
+		&flags.rootHints,
+		"root-hint",
+		nil,
+		`root server to begin at, host:port; may be repeated; "none" asks only the resolvers (DNS_ROOT_HINTS)`,
+	)
+	f.BoolVar(
+		&flags.registration,
+		"registration",
+		false,
+		"ask the registry for the registration even where DNS shows nothing wrong (RDAP_SERVERS)",
+	)
 	f.DurationVar(&flags.timeout, "timeout", 0, "for the whole check (DNS_CHECK_TIMEOUT)")
 	return cmd
 }
@@ -211,7 +231,11 @@ var everyMethod = []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}
 func (flags doctorFlags) delegations(names []string) ([]cert.Record, error) {
 	targets := flags.delegationTargets
 	if len(targets) > 1 && len(targets) != len(names) {
-		return nil, fmt.Errorf("--delegation-target is given %d times for %d names; it expects one for all, or one for each", len(targets), len(names))
+		return nil, fmt.Errorf(
+			"--delegation-target is given %d times for %d names; it expects one for all, or one for each",
+			len(targets),
+			len(names),
+		)
 	}
 	var records []cert.Record
 	for i, name := range names {

@@ -71,7 +71,11 @@ func TestA9_DoctorSaysAddressByAddressWhetherHTTPSWorksFromHere(t *testing.T) {
 	serveSite(t, listeners[0], right)
 	serveSite(t, listeners[1], other)
 	dns := serveDNS(
-		t, "shop.example.com. 60 A 127.0.0.2", "shop.example.com. 60 A 127.0.0.3", "shop.example.com. 60 A 127.0.0.4", "shop.example.com. 60 A 127.0.0.5",
+		t,
+		"shop.example.com. 60 A 127.0.0.2",
+		"shop.example.com. 60 A 127.0.0.3",
+		"shop.example.com. 60 A 127.0.0.4",
+		"shop.example.com. 60 A 127.0.0.5",
 	)
 	run := func(line ...string) string {
 		b := setupDoctor(t, cert.Diagnosis{Verdict: cert.OK}, nil)
@@ -158,7 +162,11 @@ HTTPS from here: works. If somebody can't open the site all the same, check thei
   https://shop.example.com at 192.0.2.1: works (certificate valid until 2026-05-01, status 200)
 `), out)
 	require.Equal(t, []string{"shop.example.com"}, asked[0].Names)
-	require.Contains(t, asked[0].Expected, cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"})
+	require.Contains(
+		t,
+		asked[0].Expected,
+		cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"},
+	)
 
 	out, _ = b.run(exitOK, "check", "shop.example.com", "--json")
 	var got struct {

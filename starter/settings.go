@@ -86,9 +86,9 @@ func namesServers(environ map[string]string) bool {
 	return environ["DATABASE_URL"] != "" || environ["TEMPORAL_ADDRESS"] != ""
 }
 
-// withFoundStack is the environment, or a development stack's file: the one that is named, or else, unless the settings name whom to ask, the one
-// of the working directory or a folder above it. The file counts as a whole or not at all: a command that took its database from the one
-// and its Temporal from the other would do harm in both.
+// withFoundStack is the environment, or a development stack's file: the one that is named, or else, unless the settings name whom to ask,
+// the one of the working directory or a folder above it. The file counts as a whole or not at all: a command that took its database from
+// the one and its Temporal from the other would do harm in both.
 func withFoundStack(environ map[string]string, stackFile string, told bool) (map[string]string, error) {
 	if stackFile == "" && !told {
 		found, err := findStackFile()

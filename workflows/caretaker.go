@@ -70,7 +70,7 @@ func (s CaretakerState) summary() string {
 func (s CaretakerState) story() string {
 	var b strings.Builder
 	total := s.Sum.Total()
-	fmt.Fprintf(&b, "%d domains looked at, %d differences found, %d repaired, %d not.\n", s.Sum.Domains, total.Found, total.Repaired, total.Unrepaired)
+	fmt.Fprintf(&b, "%d domains compared, %d differences found, %d repaired, %d not.\n", s.Sum.Domains, total.Found, total.Repaired, total.Unrepaired)
 	for _, c := range s.Sum.Counts {
 		fmt.Fprintf(&b, "\n- `%s`: %d found, %d repaired, %d not", c.Kind, c.Found, c.Repaired, c.Unrepaired)
 	}
