@@ -15,7 +15,7 @@
 //   - report.go puts that into the diagnosis, problems.go and zone_problems.go into problems that people can act on. The sentences about
 //     a check stand beside it; advice.go has what they share.
 //
-// Beside it, https.go visits names as a browser does (Resolver.HTTPS).
+// Beside it, early.go asks one server for one record (Resolver.AskServer), and https.go visits names as a browser does (Resolver.HTTPS).
 //
 // Every finding has one of three verdicts. Ok: every authoritative server that answered shows the right thing, and one did answer.
 // Wrong: one did answer, and showed something else. Unknown: none answered (time-outs, SERVFAIL), or the platform's own records

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -67,6 +68,13 @@ func (r *Resolver) complete(ctx context.Context, e *evidence, shown gathered) {
 			n.registered = &p
 		}
 	}
+}
+
+// AskServer asks one authoritative server for an expected record: one question, or two where the name is an alias. It is cheap and decides
+// nothing: it validates nothing, asks nobody else, and shows only whether a check is worth its cost. An error means that the server gave no
+// answer, or that its address must not be asked.
+func (r *Resolver) AskServer(ctx context.Context, server netip.Addr, want cert.Record) (cert.Shown, error) {
+	return r.sources.askServer(ctx, server, want)
 }
 
 // HTTPS visits the names of the question over HTTPS, as a browser does, at every address that the resolvers show for them: visitors ask

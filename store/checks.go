@@ -54,13 +54,13 @@ func (s *Store) insertCheck(ctx context.Context, domainID string, first storedCh
 		var before *storedCheck
 		err := s.pool.QueryRow(ctx, `
 			WITH inserted AS (
-				INSERT INTO domain_checks (domain_id, checked_at, panel)
-				VALUES (@domain, @at, @panel)
+				INSERT INTO domain_checks (domain_id, checked_at, panel, early_at)
+				VALUES (@domain, @at, @panel, CASE WHEN @early THEN now() END)
 				ON CONFLICT (domain_id) DO NOTHING
 				RETURNING domain_id
 			)
 			SELECT EXISTS (SELECT FROM inserted), (SELECT panel FROM domain_checks WHERE domain_id = @domain)`,
-			pgx.StrictNamedArgs{"domain": domainID, "at": first.CheckedAt, "panel": first}).Scan(&inserted, &before)
+			pgx.StrictNamedArgs{"domain": domainID, "at": first.CheckedAt, "panel": first, "early": early(first.Diagnosis)}).Scan(&inserted, &before)
 		if err != nil || inserted || before != nil {
 			return before, err
 		}
@@ -78,7 +78,7 @@ func (s *Store) replaceCheck(
 	err = s.pool.QueryRow(ctx, `
 		WITH replaced AS (
 			UPDATE domain_checks
-			SET checked_at = @at, panel = @panel
+			SET checked_at = @at, panel = @panel, early_at = CASE WHEN @early THEN now() END, early_seen = ''
 			WHERE domain_id = @domain AND checked_at = @before
 			RETURNING domain_id
 		), noted AS (
@@ -93,7 +93,7 @@ func (s *Store) replaceCheck(
 		SELECT EXISTS (SELECT FROM replaced)`,
 		pgx.StrictNamedArgs{
 			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes),
-			"kept": changesKept - len(changes),
+			"kept": changesKept - len(changes), "early": early(after.Diagnosis),
 		}).Scan(&replaced)
 	return replaced, err
 }

@@ -31,6 +31,7 @@ type Config struct {
 	Install   install.Config
 	Policy    PolicyConfig
 	Caretaker CaretakerConfig
+	Early     control.EarlyConfig
 
 	// Methods are the ways to prove control over a name to the CA. dns-01 needs one more record from the tenant, and nothing afterwards; the
 	// others work only while the name points to the platform.

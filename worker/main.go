@@ -105,6 +105,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
 	attend(ctx, c, authorities, db, temporal, log)
+	go control.Early{Config: c.Early, Store: db, Servers: dns, Workflows: starter, Log: log}.Run(ctx)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
 	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})

@@ -45,7 +45,7 @@ func newDenial(zone string, records []dns.RR) *denial {
 	return d
 }
 
-// addHashed leaves out records of kinds that nobody knows (RFC 5155 §8.1, §8.2), and those whose parameters differ from the first
+// addHashed leaves out records of unknown kinds (RFC 5155 §8.1, §8.2), and those whose parameters differ from the first
 // one's, which an answer must not mix (RFC 5155 §7.2). So each name is hashed once, however many records there are.
 func (d *denial) addHashed(rr *dns.NSEC3) {
 	label, zone, _ := strings.Cut(rr.Hdr.Name, ".")
@@ -126,7 +126,8 @@ func (d *denial) noCloser(name, encloser string) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("the answer about %s is made from the wildcard *.%s, and no NSEC or NSEC3 record shows that the name itself doesn't exist", bare(name), bare(encloser))
+	return fmt.Sprintf("the answer about %s is made from the wildcard *.%s, and no NSEC or NSEC3 record shows that the name doesn't exist",
+		bare(name), bare(encloser))
 }
 
 // noDS checks the proof that the zone delegates a name without DS records, so that the zone below counts as unsigned.
@@ -171,7 +172,8 @@ func lacks(types []uint16, owner, name string, qtype uint16) string {
 	delegation := slices.Contains(types, dns.TypeNS) && !slices.Contains(types, dns.TypeSOA)
 	switch {
 	case slices.Contains(types, qtype):
-		return fmt.Sprintf("the NSEC or NSEC3 record of %s says that there is a %s record, and none came for %s", bare(owner), dns.TypeToString[qtype], bare(name))
+		return fmt.Sprintf("the NSEC or NSEC3 record of %s says that there is a %s record, and none came for %s",
+			bare(owner), dns.TypeToString[qtype], bare(name))
 	case slices.Contains(types, dns.TypeCNAME):
 		return fmt.Sprintf("the NSEC or NSEC3 record of %s says that there is a CNAME record, and none came for %s", bare(owner), bare(name))
 	case delegation && qtype != dns.TypeDS:

@@ -45,7 +45,7 @@ type Validation struct {
 //
 // A fault that only some servers show is passed over, because resolvers ask the others then; CheckAnswer sees it. Where a zone has
 // a DS record and no server answers the question for its keys, or no server of a zone above does, the result is Indeterminate, and
-// Detail names a server: nobody is to blame yet, and no resolver gets an answer.
+// Detail names a server: it may pass by itself, and until then no validating resolver gets an answer.
 func (t *Tree) CheckZone(ctx context.Context, zone *Zone) Validation {
 	return t.validate(ctx, zone.cut)
 }
@@ -144,7 +144,10 @@ func (t *Tree) readDS(c *cut, section []dns.RR, parent Validation) ([]*dns.DS, *
 func (t *Tree) checkKeys(ctx context.Context, c *cut, ds []*dns.DS) Validation {
 	ds = supported(ds)
 	if len(ds) == 0 {
-		return Validation{Security: Insecure, Zone: c.name, Fault: UnsupportedAlgorithm, Detail: "its keys are of kinds that are not in use any more, or not yet"}
+		return Validation{
+			Security: Insecure, Zone: c.name, Fault: UnsupportedAlgorithm,
+			Detail: "its keys are of kinds that are not in use any more, or not yet",
+		}
 	}
 	var keys []*dns.DNSKEY
 	_, err := t.query(ctx, c, inquiry{name: c.name, qtype: dns.TypeDNSKEY, accept: func(m *dns.Msg) error {
@@ -162,7 +165,9 @@ func (t *Tree) checkKeys(ctx context.Context, c *cut, ds []*dns.DS) Validation {
 
 // supported leaves out the DS records that can't be used (RFC 4035 §5.2), and SHA-1 digests beside better ones (RFC 4509 §3).
 func supported(ds []*dns.DS) []*dns.DS {
-	algorithms := []uint8{dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519}
+	algorithms := []uint8{
+		dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519,
+	}
 	digests := []uint8{dns.SHA256, dns.SHA384}
 	usable := func(digests []uint8) []*dns.DS {
 		return slices.DeleteFunc(slices.Clone(ds), func(d *dns.DS) bool {
@@ -202,7 +207,8 @@ func trusted(set rrset, ds []*dns.DS, now time.Time) ([]*dns.DNSKEY, *breach) {
 	}
 	_, b := set.verify(set.name, named, now)
 	if b != nil && b.fault == NotSigned {
-		b = &breach{fault: KeysNotSigned, detail: fmt.Sprintf("the DNSKEY records of %s are not signed by the key that its DS record names (%s)", zone, keyTags(named))}
+		detail := fmt.Sprintf("the DNSKEY records of %s are not signed by the key that its DS record names (%s)", zone, keyTags(named))
+		b = &breach{fault: KeysNotSigned, detail: detail}
 	}
 	return all, b
 }
