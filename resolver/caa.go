@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -27,6 +28,9 @@ func caaAnswer(a lookup.Answer, targets []string) caa.Answer {
 		found.Alias = lookup.NoDot(a.End())
 		domain := cert.RegisteredDomain(found.Alias)
 		found.Platform = slices.ContainsFunc(targets, func(target string) bool { return cert.RegisteredDomain(target) == domain })
+	}
+	if found.Platform && found.Err != nil {
+		found.Err = errors.New(found.Err.Error()) // no fault of the tenant's, not even one that DNSSEC proves
 	}
 	for _, rr := range a.Records {
 		if record, ok := rr.(*dns.CAA); ok {

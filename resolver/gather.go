@@ -113,7 +113,7 @@ func (s *sources) gather(ctx context.Context, q cert.Question) gathered {
 	limited, end = turn(ctx, s.asking, s.config.CheckTimeout-end())
 	defer end()
 	if walked(g.zones) {
-		g.authoritative = observeAll(limited, lookup.Authoritative(tree, signedZones(g.zones), platformTargets(q)), q)
+		g.authoritative = observeAll(limited, lookup.Authoritative(tree, foundZones(g.zones), platformTargets(q)), q)
 	} else {
 		g.zones = unwalkedZones(limited, views, q)
 		g.recursive = observeAll(limited, views, q) // what was asked before isn't asked again

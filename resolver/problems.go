@@ -225,12 +225,16 @@ func (l *problemList) addFinding(name string, f finding) {
 }
 
 // add adds a problem that isn't there yet. One record with a broken signature shows that the signing of its zone is broken; the next
-// of that zone adds nothing.
+// of that zone adds nothing. A problem that is there as a warning, and now stands in the way, blocks.
 func (l *problemList) add(p cert.Problem) {
-	if !slices.ContainsFunc(l.problems, func(q cert.Problem) bool {
+	i := slices.IndexFunc(l.problems, func(q cert.Problem) bool {
 		return q.Code == p.Code && (q.Message == p.Message || p.Code == cert.DNSSECBogus && q.Remediation == p.Remediation)
-	}) {
+	})
+	switch {
+	case i < 0:
 		l.problems = append(l.problems, p)
+	case l.problems[i].Severity == cert.Warns && p.Severity != cert.Warns:
+		l.problems[i].Severity = p.Severity
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/authority"
 	"github.com/evercert/evercert/resolver/caa"
-	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // weigh puts together what the servers show.
@@ -109,7 +108,7 @@ func silentServers(z zone) []cert.Sighting {
 	for _, s := range z.found.Servers {
 		if s.State != authority.Answers && s.State != authority.NotAsked {
 			silent = append(silent, cert.Sighting{
-				Server: lookup.ServerText(s), Role: cert.Authoritative, Verdict: cert.Unknown, Error: string(s.State),
+				Server: s.String(), Role: cert.Authoritative, Verdict: cert.Unknown, Error: string(s.State),
 			})
 		}
 	}

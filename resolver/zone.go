@@ -87,21 +87,22 @@ func walked(zones map[string]zone) bool {
 	return false
 }
 
-// signedZones returns the zones that the walk found, for package lookup.
-func signedZones(zones map[string]zone) []lookup.SignedZone {
-	var signed []lookup.SignedZone
+// foundZones returns the zones that the walk found.
+func foundZones(zones map[string]zone) []*authority.Zone {
+	var found []*authority.Zone
 	for _, z := range zones {
 		if z.found != nil {
-			signed = append(signed, lookup.SignedZone{Zone: z.found, Validation: z.validation})
+			found = append(found, z.found)
 		}
 	}
-	return signed
+	return found
 }
 
-// missing reports whether the registered domain doesn't exist, or has no name servers of its own.
+// missing reports whether the registered domain doesn't exist, or has no name servers of its own and no records in the zone above either.
+// Names of companies' suffixes, such as shop.duckdns.org, and of some registries' have records there.
 func (z zone) missing() bool {
 	_, absent := errors.AsType[*authority.NoDomainError](z.err)
-	return absent || z.found != nil && z.found.Registry
+	return absent || z.found != nil && z.found.Undelegated
 }
 
 // unsigned reports whether the walk found the zone, and that DNSSEC does not protect it.
@@ -110,7 +111,8 @@ func (z zone) unsigned() bool {
 }
 
 // verdict is what the zone itself allows. Nothing can be right in a zone that does not exist, that fails DNSSEC validation, or that none
-// of its servers knows. Servers that give no answer, or SERVFAIL, leave it unknown.
+// of its servers knows. Servers that give no answer, or SERVFAIL, leave it unknown; so do keys that don't come where a DS record asks
+// for them, because no validating resolver gets an answer then.
 func (z zone) verdict() cert.Verdict {
 	switch {
 	case z.missing():
@@ -121,6 +123,8 @@ func (z zone) verdict() cert.Verdict {
 		return cert.Unknown
 	case z.validation.Security == authority.Bogus:
 		return cert.Wrong
+	case z.unvalidated():
+		return cert.Unknown
 	case len(z.found.Answering()) > 0:
 		return cert.OK
 	case z.hasServer(authority.Unreachable, authority.NotAsked, authority.Failing):
@@ -128,6 +132,11 @@ func (z zone) verdict() cert.Verdict {
 	default:
 		return cert.Wrong // every server says that it doesn't know the zone, or none has an address
 	}
+}
+
+// unvalidated reports whether the zone's servers answer, and not with the keys that a DS record demands.
+func (z zone) unvalidated() bool {
+	return z.validation.Security == authority.Indeterminate && z.validation.Refused() && len(z.found.Answering()) > 0
 }
 
 // broken reports whether the zone's own problem stands for all that could be said of the names in it.

@@ -21,9 +21,14 @@ func zoneProblems(z zone, registered *cert.Problem, platform []string) []cert.Pr
 		return nil // what could not be looked up is reported record by record
 	}
 	var problems []cert.Problem
-	if z.validation.Security == authority.Bogus {
-		bogus := lookup.BogusError{Zone: lookup.NoDot(z.found.Name), Detail: z.validation.Detail}
-		problems = append(problems, bogus.Problem(z.name))
+	switch {
+	case z.validation.Security == authority.Bogus:
+		problems = append(problems, lookup.NewBogusError(z.validation).Problem(z.name))
+	case z.unvalidated():
+		problems = append(problems, keysMissing(z))
+	}
+	if !z.tenants() {
+		return problems // the servers of a registry or of a company's suffix are not the tenant's to change
 	}
 	for _, fault := range z.found.Faults() {
 		if p, ok := faultProblem(z, fault); ok {
@@ -34,6 +39,17 @@ func zoneProblems(z zone, registered *cert.Problem, platform []string) []cert.Pr
 		problems = append(problems, notHosted(z, platform))
 	}
 	return problems
+}
+
+// keysMissing is the problem of a zone that has a DS record, and whose keys, or those of a zone above it, could not be asked for. It is
+// not known whether that passes.
+func keysMissing(z zone) cert.Problem {
+	at := cert.Unicode(lookup.ZoneText(z.validation.Zone))
+	p := waiting(fmt.Sprintf("The signatures (DNSSEC) of %s can't be validated, so that CAs get no answer: the keys of %s could not be asked for (%s).",
+		cert.Unicode(lookup.NoDot(z.found.Name)), at, z.validation.Detail), nil)
+	p.Severity, p.Found = cert.Blocks, z.validation.Detail
+	p.Remediation = fmt.Sprintf("%s If it lasts for hours, ask the DNS provider of %s why its servers give no DNSKEY records.", cert.NothingToDo, at)
+	return p
 }
 
 func notRegistered(z zone) cert.Problem {
@@ -64,7 +80,7 @@ func faultProblem(z zone, f authority.Fault) (cert.Problem, bool) {
 	if len(z.found.Answering()) == 0 {
 		p.Severity, others = cert.Blocks, "None of the others answers either, so nobody can look up the domain."
 	}
-	server, name := lookup.ServerText(f.Server), lookup.NoDot(f.Server.Name)
+	server, name := f.Server.String(), lookup.NoDot(f.Server.Name)
 	p.Found = server + ": " + f.Server.Detail
 	switch f.Kind {
 	case authority.FailingServer:

@@ -32,7 +32,7 @@ func codes(of ...cert.Code) []cert.Code { return of }
 func brokenTable() []row {
 	var table []row
 	for _, part := range [][]row{
-		brokenRecords(), brokenAddresses(), brokenCAA(), brokenServers(), brokenSignatures(), brokenWeb(),
+		brokenRecords(), brokenAddresses(), brokenCAA(), brokenServers(), brokenSignatures(), brokenElsewhere(), brokenDenials(), brokenWeb(),
 		brokenWildcards(), brokenFallbacks(), brokenChains(), brokenDelegations(), brokenSubzones(), brokenRedirects(),
 	} {
 		table = append(table, part...)

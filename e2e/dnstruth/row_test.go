@@ -25,7 +25,7 @@ import (
 //	$NET               the first three numbers of the name servers' addresses
 type row struct {
 	name  string
-	hosts []string // relative to $DOMAIN, or full; shop when empty
+	hosts []string // relative to $DOMAIN, or full, elsewhere with a dot at the end; shop when empty
 
 	// The zone: text is the zone file without SOA and NS records, as each of the servers has it; on is what stands on some of
 	// them in its place.
@@ -77,6 +77,8 @@ func (r row) full(host string) string {
 	switch {
 	case host == "@":
 		return r.domain()
+	case strings.HasSuffix(host, "."):
+		return strings.TrimSuffix(host, ".")
 	case strings.Contains(host, "$"):
 		return r.fill(host)
 	case strings.HasSuffix(host, r.domain()), strings.HasSuffix(host, r.label()+".org"):

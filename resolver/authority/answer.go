@@ -15,7 +15,8 @@ import (
 //
 // The message has the records that the zone can speak for: of the name that was asked about and, in an unsigned zone, of the names in
 // that zone to which aliases lead. Every other name that an alias leads to is a question of its own, to servers of its own zone. A
-// referral comes unchanged and not validated.
+// referral, or another message that is no answer, comes unchanged and not validated: it is Indeterminate, without a fault. The detail of a
+// fault in the answer itself, not in the zone's keys, names the server.
 func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname string, qtype uint16) (*dns.Msg, Validation, error) {
 	m, err := t.Ask(ctx, zone, server, qname, qtype)
 	if err != nil {
@@ -23,7 +24,7 @@ func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname s
 	}
 	name := dns.CanonicalName(qname)
 	if got := understand(m, zone.Name, name); got.kind != answer {
-		return m, Validation{Security: Indeterminate, Zone: zone.Name, Fault: NoAnswer, Detail: "the server gave no answer that could be checked"}, nil
+		return m, Validation{Security: Indeterminate, Zone: zone.Name}, nil
 	}
 	of := t.validate(ctx, zone.cut)
 	v := t.CheckAnswer(of, m)
@@ -34,8 +35,12 @@ func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname s
 			return nil, Validation{}, err
 		}
 		if err == nil && strictlyBelow(zone.Name, at.cut.name) {
-			v = t.CheckAnswer(t.validate(ctx, at.cut), m)
+			of = t.validate(ctx, at.cut)
+			v = t.CheckAnswer(of, m)
 		}
+	}
+	if of.Security == Secure && v.Security == Bogus {
+		v.Detail += ", at " + zone.Servers[server].String()
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, Validation{}, err
@@ -140,47 +145,9 @@ func verifyRedirect(m *dns.Msg, dname *dns.DNAME, zone string, keys []*dns.DNSKE
 	name := m.Question[0].Name
 	made := strings.TrimSuffix(name, dname.Hdr.Name) + strings.TrimPrefix(canonical(dname.Target), ".")
 	if alias := aliasAt(m.Answer, name); alias != "" && alias != made {
-		detail := fmt.Sprintf("the CNAME record of %s leads to %s, and the DNAME record of %s to %s", bare(name), bare(alias), bare(dname.Hdr.Name), bare(made))
+		detail := fmt.Sprintf("the CNAME record of %s leads to %s, and the DNAME record of %s to %s",
+			bare(name), bare(alias), bare(dname.Hdr.Name), bare(made))
 		return &breach{fault: InvalidSignature, detail: detail}
 	}
 	return nil
-}
-
-// verifyAbsence checks the records that a negative answer, or a referral to an unsigned zone, comes with: first their signatures,
-// then what they prove.
-func verifyAbsence(section []dns.RR, zone string, keys []*dns.DNSKEY, now time.Time, prove func(*denial) string) (insecure bool, b *breach) {
-	type owner struct {
-		name   string
-		rrtype uint16
-	}
-	var seen []owner
-	var signed []dns.RR
-	for _, rr := range section {
-		o := owner{rr.Header().Name, rr.Header().Rrtype}
-		wanted := o.rrtype == dns.TypeSOA || o.rrtype == dns.TypeNSEC || o.rrtype == dns.TypeNSEC3
-		if !wanted || !dns.IsSubDomain(zone, o.name) || slices.Contains(seen, o) {
-			continue
-		}
-		if seen = append(seen, o); len(seen) > maxVerifications {
-			break
-		}
-		set := newRRset(section, o.name, o.rrtype)
-		signature, b := set.verify(zone, keys, now)
-		if b != nil {
-			return false, b
-		}
-		// A record made from a wildcard would say of any name what it says of the wildcard.
-		if int(signature.Labels) == dns.CountLabel(strings.TrimPrefix(o.name, "*.")) {
-			signed = append(signed, set.records...)
-		}
-	}
-	d := newDenial(zone, signed)
-	if len(d.nsec) == 0 && len(d.nsec3) == 0 && !d.insecure {
-		detail := "an answer that something doesn't exist came without signed proof (NSEC or NSEC3 records), although " + shown(zone) + " is signed"
-		return false, &breach{fault: NoProof, detail: detail}
-	}
-	if missing := prove(d); missing != "" {
-		return false, &breach{fault: NoProof, detail: fmt.Sprintf("%s is signed, and %s", shown(zone), missing)}
-	}
-	return d.insecure, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/evercert/evercert/resolver/authority"
 )
 
-// deniedZone has a name of each kind that a denial must tell apart.
+// deniedZone has a name of each kind that a denial must distinguish.
 const deniedZone = `
 	example.test. NS ns1.example.test.
 	ns1.example.test. A $4

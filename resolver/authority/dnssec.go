@@ -11,41 +11,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Security is what DNSSEC says of a zone or an answer (RFC 4033 §5).
-type Security string
-
-// The four results of validation.
-const (
-	Secure        Security = "secure"
-	Insecure      Security = "insecure" // not signed, which is allowed
-	Bogus         Security = "bogus"    // a validating resolver, such as every CA's, answers SERVFAIL
-	Indeterminate Security = "indeterminate"
-)
-
-// Refused reports whether a validating resolver, such as every CA's, answers SERVFAIL: because something is wrong, or because what it
-// needs for validation doesn't come. Keys that only this program can't check are not refused.
-func (v Validation) Refused() bool {
-	return v.Security == Bogus || v.Security == Indeterminate && v.Fault == NoAnswer
-}
-
-// Validation is the result for a zone or for an answer.
-type Validation struct {
-	Security Security
-	Zone     string         // where it was decided: the zone whose keys, or whose answer, decided; the parent for its DS records
-	Fault    SignatureFault // empty when all is well, or the zone is not signed
-	Detail   string         // the fault in words that a tenant may read
-	At       time.Time      // when the signature expired, or begins to be valid; zero for other faults
-
-	keys []*dns.DNSKEY // of a secure zone
-}
-
 // CheckZone validates the chain of trust from Config.TrustAnchors down to the keys of the zone. With no anchors at all there
 // is no chain: each zone's DS records are believed as its parent shows them, which finds what is broken in a zone whose
 // parents are not signed, as in a test's own tree.
 //
 // A fault that only some servers show is passed over, because resolvers ask the others then; CheckAnswer sees it. Where a zone has
 // a DS record and no server answers the question for its keys, or no server of a zone above does, the result is Indeterminate, and
-// Detail names a server: nobody is to blame yet, and no resolver gets an answer.
+// Detail names a server: it may pass by itself, and until then no validating resolver gets an answer.
 func (t *Tree) CheckZone(ctx context.Context, zone *Zone) Validation {
 	return t.validate(ctx, zone.cut)
 }
@@ -144,7 +116,10 @@ func (t *Tree) readDS(c *cut, section []dns.RR, parent Validation) ([]*dns.DS, *
 func (t *Tree) checkKeys(ctx context.Context, c *cut, ds []*dns.DS) Validation {
 	ds = supported(ds)
 	if len(ds) == 0 {
-		return Validation{Security: Insecure, Zone: c.name, Fault: UnsupportedAlgorithm, Detail: "its keys are of kinds that are not in use any more, or not yet"}
+		return Validation{
+			Security: Insecure, Zone: c.name, Fault: UnsupportedAlgorithm,
+			Detail: "its keys are of kinds that are not in use any more, or not yet",
+		}
 	}
 	var keys []*dns.DNSKEY
 	_, err := t.query(ctx, c, inquiry{name: c.name, qtype: dns.TypeDNSKEY, accept: func(m *dns.Msg) error {
@@ -162,7 +137,9 @@ func (t *Tree) checkKeys(ctx context.Context, c *cut, ds []*dns.DS) Validation {
 
 // supported leaves out the DS records that can't be used (RFC 4035 §5.2), and SHA-1 digests beside better ones (RFC 4509 §3).
 func supported(ds []*dns.DS) []*dns.DS {
-	algorithms := []uint8{dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519}
+	algorithms := []uint8{
+		dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519,
+	}
 	digests := []uint8{dns.SHA256, dns.SHA384}
 	usable := func(digests []uint8) []*dns.DS {
 		return slices.DeleteFunc(slices.Clone(ds), func(d *dns.DS) bool {
@@ -202,7 +179,8 @@ func trusted(set rrset, ds []*dns.DS, now time.Time) ([]*dns.DNSKEY, *breach) {
 	}
 	_, b := set.verify(set.name, named, now)
 	if b != nil && b.fault == NotSigned {
-		b = &breach{fault: KeysNotSigned, detail: fmt.Sprintf("the DNSKEY records of %s are not signed by the key that its DS record names (%s)", zone, keyTags(named))}
+		detail := fmt.Sprintf("the DNSKEY records of %s are not signed by the key that its DS record names (%s)", zone, keyTags(named))
+		b = &breach{fault: KeysNotSigned, detail: detail}
 	}
 	return all, b
 }

@@ -15,33 +15,6 @@ import (
 // signatures by each (CVE-2023-50387).
 const maxVerifications = 16
 
-// SignatureFault is a way in which a zone's DNSSEC is broken or can't be checked.
-type SignatureFault string
-
-// The faults of DNSSEC.
-const (
-	NoKey                SignatureFault = "no DNSKEY"               // the parent has DS records, the zone has no keys
-	NoMatchingKey        SignatureFault = "no DNSKEY matches a DS"  // a key was changed on one side only
-	KeysNotSigned        SignatureFault = "DNSKEY not signed"       // not by a key that a DS record names
-	NotSigned            SignatureFault = "not signed"              // no signature by a key of the zone
-	Expired              SignatureFault = "signature expired"       // see Validation.At
-	NotYetValid          SignatureFault = "signature not yet valid" // see Validation.At; a clock is wrong
-	InvalidSignature     SignatureFault = "signature invalid"       // the records are not those that were signed
-	NoProof              SignatureFault = "absence not proven"      // a negative answer whose signed NSEC or NSEC3 records don't prove it
-	UnsupportedAlgorithm SignatureFault = "unsupported algorithm"   // the zone counts as unsigned (RFC 4035 §5.2)
-	NoAnswer             SignatureFault = "no answer"               // a server that would know told nothing
-	NotCheckable         SignatureFault = "not checkable"           // a key that this program can't use, although its algorithm is known
-)
-
-// breach is why records are not secure.
-type breach struct {
-	fault  SignatureFault
-	detail string
-	at     time.Time
-}
-
-func (b *breach) Error() string { return b.detail }
-
 // rrset is the records of one name and type, and the signatures that came with them.
 type rrset struct {
 	name       string
@@ -97,10 +70,11 @@ func (set rrset) verify(zone string, keys []*dns.DNSKEY, now time.Time) (*dns.RR
 	if len(set.signatures) == 0 {
 		return nil, &breach{fault: NotSigned, detail: fmt.Sprintf("%s have no signature, although the zone is signed", set)}
 	}
-	return nil, &breach{fault: NotSigned, detail: fmt.Sprintf("%s are signed by %s, not by a valid key of %s", set, signers(set.signatures), shown(zone))}
+	detail := fmt.Sprintf("%s are signed by %s, not by a valid key of %s", set, signers(set.signatures), shown(zone))
+	return nil, &breach{fault: NotSigned, detail: detail}
 }
 
-// untimely tells whether a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
+// untimely returns a breach if a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
 func (set rrset) untimely(signature *dns.RRSIG, now time.Time) *breach {
 	current := uint32(now.Unix())
 	at := func(when uint32) time.Time {
@@ -108,10 +82,12 @@ func (set rrset) untimely(signature *dns.RRSIG, now time.Time) *breach {
 	}
 	const layout = "2 January 2006 15:04 MST"
 	if end := at(signature.Expiration); end.Before(now.Truncate(time.Second)) {
-		return &breach{fault: Expired, at: end, detail: fmt.Sprintf("the signature of %s by key %d expired on %s", set, signature.KeyTag, end.Format(layout))}
+		detail := fmt.Sprintf("the signature of %s by key %d expired on %s", set, signature.KeyTag, end.Format(layout))
+		return &breach{fault: Expired, at: end, detail: detail}
 	}
 	if begin := at(signature.Inception); begin.After(now) {
-		return &breach{fault: NotYetValid, at: begin, detail: fmt.Sprintf("the signature of %s by key %d begins to be valid only on %s", set, signature.KeyTag, begin.Format(layout))}
+		detail := fmt.Sprintf("the signature of %s by key %d begins to be valid only on %s", set, signature.KeyTag, begin.Format(layout))
+		return &breach{fault: NotYetValid, at: begin, detail: detail}
 	}
 	return nil
 }
@@ -124,7 +100,8 @@ func (set rrset) verifyWith(signature *dns.RRSIG, key *dns.DNSKEY) *breach {
 	case errors.Is(err, dns.ErrSig) || errors.Is(err, rsa.ErrVerification) || errors.Is(err, dns.ErrRRset):
 		return &breach{fault: InvalidSignature, detail: fmt.Sprintf("the signature of %s by key %d doesn't fit them", set, key.KeyTag())}
 	default: // keys of a size that the library refuses, for one
-		return &breach{fault: NotCheckable, detail: fmt.Sprintf("the signature of %s by key %d is of a kind that can't be checked here", set, key.KeyTag())}
+		detail := fmt.Sprintf("the signature of %s by key %d is of a kind that can't be checked here", set, key.KeyTag())
+		return &breach{fault: NotCheckable, detail: detail}
 	}
 }
 

@@ -3,7 +3,6 @@ package authority
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -17,25 +16,6 @@ const (
 	// maxTries is how many servers of one zone above the registered domain, or on the way to a name server, are tried.
 	maxTries = 5
 )
-
-// cut is a zone, as its parent's servers show it.
-type cut struct {
-	name     string
-	parent   *cut                    // nil for the root
-	registry bool                    // above the registered domains: the root, a top-level domain, co.uk
-	fixed    []Server                // of the root
-	held     bool                    // lives on a server of its parent, which gave no referral
-	ns       []string                // as the parent names its servers or, when held, as it does itself; sorted
-	glue     map[string][]netip.Addr // of them, as came with their names
-	proof    []dns.RR                // what the referral says about DNSSEC
-}
-
-// place is where a name is.
-type place struct {
-	cut    *cut
-	absent bool  // the zone says that the name doesn't exist
-	stuck  error // the zone's servers tell nothing: the name may as well be in a zone below
-}
 
 // find walks to the zone that holds a name, label by label (RFC 9156). Stopping at every label shows zones that live on their
 // parent's servers and names without records of their own, and lets names that share a part share its questions.
@@ -97,19 +77,19 @@ func (t *Tree) descend(ctx context.Context, at *cut, name string, needs *need) (
 func (t *Tree) referred(m *dns.Msg, from *cut, name string) *cut {
 	ns := nameserversOf(m.Ns, name)
 	return remember(t, t.cuts, name, &cut{
-		name: name, parent: from, registry: isRegistry(name),
+		name: name, parent: from, registry: IsRegistry(name),
 		ns: ns, glue: glueOf(m, from.name, ns), proof: proofOf(m.Ns),
 	})
 }
 
-// held is a zone that answered although its parent was asked. Its own NS records tell of servers that hold it only.
+// held is a zone that answered although its parent was asked. Its own NS records name servers that hold only this zone.
 func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) (*cut, error) {
 	if known, ok := recall(t, t.cuts, name); ok {
 		return known, nil
 	}
-	c := &cut{name: name, parent: parent, held: true, registry: isRegistry(name)}
+	c := &cut{name: name, parent: parent, held: true, registry: IsRegistry(name)}
 	m, err := t.query(ctx, parent, inquiry{name: name, qtype: dns.TypeNS, needs: needs, accept: func(m *dns.Msg) error {
-		if !m.Authoritative || len(nameserversOf(m.Answer, name)) == 0 {
+		if understand(m, parent.name, name).kind != answer || len(nameserversOf(m.Answer, name)) == 0 {
 			return errors.New("it has no NS records")
 		}
 		return nil
@@ -124,12 +104,12 @@ func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) 
 	return remember(t, t.cuts, name, c), nil
 }
 
-// isRegistry tells whether a zone is above the registered domains. Its servers are many, well kept, and no tenant's business.
-func isRegistry(zone string) bool {
+// IsRegistry reports whether a zone is above the registered domains, by the public suffix list. Its servers are not the tenant's to change.
+func IsRegistry(zone string) bool {
 	return zone == "." || cert.RegisteredDomain(bare(zone)) == bare(zone) && !cert.IsApex(bare(zone))
 }
 
-// isDomain tells whether NXDOMAIN for a name means that a domain isn't there at all: a registered domain, or a top-level one.
+// isDomain reports whether NXDOMAIN for a name means that a domain isn't there at all: a registered domain, or a top-level one.
 // A name between them, as k12.ca.us, may lack records, and a careless server then denies it although there are names below.
 func isDomain(name string) bool {
 	return dns.CountLabel(name) == 1 || cert.IsApex(bare(name))
@@ -229,9 +209,9 @@ func graver(a, b error) error {
 	return b
 }
 
-// askable tells, as they become known, which servers of a zone are asked on the way to a name in it, and how many of them at
+// askable sends, as they become known, the servers of a zone are asked on the way to a name in it, and how many of them at
 // most. In a tenant's own zone those are the servers that have shown by their SOA record that they hold it; elsewhere that
-// would be many questions about zones that nobody asked about.
+// would be many questions about zones that are not checked.
 func (t *Tree) askable(ctx context.Context, c *cut, needs *need) (servers <-chan Server, most int) {
 	candidates := t.candidates(ctx, c, needs)
 	if c.registry || needs != nil {

@@ -1,54 +1,10 @@
 package authority
 
 import (
-	"cmp"
-	"context"
-	"errors"
-	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
-	"sync"
 
 	"github.com/miekg/dns"
 )
-
-// State is what became of asking a server for the SOA record of its zone.
-type State string
-
-// The states of a server.
-const (
-	Answers     State = "answers"
-	Lame        State = "lame"           // it speaks, but not for this zone: REFUSED, without authority, a referral to elsewhere
-	Failing     State = "fails"          // it answers SERVFAIL: whether it knows the zone can't be told
-	Unreachable State = "unreachable"    // no answer in time, or its address can't be looked up
-	NoAddress   State = "has no address" // its name has none, doesn't exist, or can't be resolved because glue is missing
-	Forbidden   State = "forbidden"      // Config.Allow refuses its address; nothing was sent
-	NotAsked    State = "not asked"      // there are more servers than MaxServers, or this machine has no way to it. No fault
-)
-
-// Server is one address of one name server of a zone.
-type Server struct {
-	Name    string         // as in the NS record; empty for a server from Config.Roots
-	Address netip.AddrPort // not valid without an address
-	State   State
-	Detail  string   // why it doesn't answer, in words that a tenant may read
-	SOA     *dns.SOA // as this server has it; nil when it told none
-
-	cause  error    // why its address is not known
-	refers []string // the name servers that it, being the parent's, leaves the zone to
-}
-
-// String is a server as people know it: "ns1.example.com (192.0.2.1)".
-func (s Server) String() string {
-	switch {
-	case !s.Address.IsValid():
-		return bare(s.Name)
-	case s.Name == "":
-		return s.Address.Addr().String()
-	}
-	return fmt.Sprintf("%s (%s)", bare(s.Name), s.Address.Addr())
-}
 
 // Zone is what a zone's servers and its parent's say of it. It is shared: don't change it.
 type Zone struct {
@@ -57,9 +13,13 @@ type Zone struct {
 	Registry bool      // above the registered domains: a domain that is found in it is not delegated to anybody
 	Servers  []Server  // by name and address
 	ParentNS []string  // as the parent delegates, sorted; nil when all its servers hold the zone too and give no referral
-	ChildNS  []string  // as the zone itself says, sorted; nil when no server told
+	ChildNS  []string  // as the zone itself says, sorted; nil when no server answered that
 	DS       []*dns.DS // as they came with the referral, not yet verified; see Tree.CheckZone
 	NXDomain bool      // the name that was asked for doesn't exist in it
+
+	// Undelegated means that the zone is a top-level domain's, and has neither a delegation of the name that was asked for nor records at
+	// it. Some top-level domains, and many suffixes below them, hold records of their customers in their own zone.
+	Undelegated bool
 
 	cut *cut
 }
@@ -75,139 +35,43 @@ func (z *Zone) Answering() []int {
 	return indexes
 }
 
-// Zone walks from the roots to the zone that holds a name, and asks all its servers for its SOA record. Where the zone's
-// servers all fail, it is returned all the same, with the state of each; the name may then be in a zone below it.
-//
-// Errors are *NoDomainError; *UnreachableError when a zone above the registered domain tells nothing; ErrTooManyQueries; and
-// ctx's.
-func (t *Tree) Zone(ctx context.Context, name string) (*Zone, error) {
-	if _, ok := dns.IsDomainName(name); !ok || name == "" {
-		return nil, fmt.Errorf("%q is no domain name", name)
-	}
-	at, err := t.find(ctx, dns.CanonicalName(name), nil)
-	if err != nil {
-		return nil, err
-	}
-	z, err := t.survey(ctx, at.cut)
-	if err != nil || !at.absent {
-		return z, err
-	}
-	here := *z
-	here.NXDomain = true
-	return &here, nil
+// need is a name server whose address is looked for, and for whose sake.
+type need struct {
+	host  string
+	of    *need
+	depth int
 }
 
-// survey asks all servers of a zone, and one of them for its NS records.
-func (t *Tree) survey(ctx context.Context, c *cut) (*Zone, error) {
-	if known, ok := recall(t, t.zones, c); ok {
-		return known, nil
-	}
-	z := &Zone{Name: c.name, Registry: c.registry, cut: c}
-	if !c.held {
-		z.ParentNS = c.ns
-	}
-	if c.parent != nil {
-		z.Parent = c.parent.name
-	}
-	for _, rr := range recordsAt(c.proof, c.name, dns.TypeDS) {
-		if ds, ok := rr.(*dns.DS); ok {
-			z.DS = append(z.DS, ds)
+func (n *need) includes(name string) bool {
+	for ; n != nil; n = n.of {
+		if n.host == name {
+			return true
 		}
 	}
-	err := t.probe(ctx, c, t.candidates(ctx, c, nil), func(s Server) {
-		if s.refers == nil {
-			z.Servers = append(z.Servers, s)
-		} else if z.ParentNS == nil {
-			z.ParentNS = s.refers
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(z.Servers, func(a, b Server) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), a.Address.Compare(b.Address))
-	})
-	for _, i := range z.Answering() {
-		m, err := t.ask(ctx, z.Servers[i].Address, c.name, dns.TypeNS)
-		if err != nil && ours(err) {
-			return nil, err
-		}
-		if err == nil && m.Authoritative {
-			if z.ChildNS = nameserversOf(m.Answer, c.name); z.ChildNS != nil {
-				break
-			}
-		}
-	}
-	return remember(t, t.zones, c, z), nil
+	return false
 }
 
-// probe asks each candidate for the zone's SOA record, all at once, and tells each as its state becomes known, one at a time.
-// It ends when all are told. An error means that some could not be asked for a reason of ours.
-func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell func(Server)) error {
-	var telling sync.Mutex
-	var failure error
-	var probes sync.WaitGroup
-	for server := range candidates {
-		probes.Go(func() {
-			var err error
-			if server.State == "" {
-				var m *dns.Msg
-				if m, err = t.ask(ctx, server.Address, c.name, dns.TypeSOA); err != nil {
-					server.State, server.Detail = silence(err)
-				} else {
-					server.State, server.Detail = c.judge(m)
-					if server.State == NotAsked {
-						server.refers = nameserversOf(m.Ns, c.name)
-					}
-					server.SOA = soaOf(recordsAt(m.Answer, c.name, dns.TypeSOA))
-				}
-			}
-			telling.Lock()
-			defer telling.Unlock()
-			if err != nil && ours(err) {
-				failure = err
-			}
-			tell(server)
-		})
-	}
-	probes.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return failure
+// host is what was found out about a name server's addresses. Without addresses and error it has none.
+type host struct {
+	addresses []netip.Addr
+	err       error
 }
 
-// silence is the state of a server that gave no answer.
-func silence(err error) (State, string) {
-	if _, ok := errors.AsType[*localError](err); ok || ours(err) {
-		return NotAsked, err.Error()
-	}
-	return Unreachable, err.Error()
+// cut is a zone, as its parent's servers show it.
+type cut struct {
+	name     string
+	parent   *cut                    // nil for the root
+	registry bool                    // above the registered domains: the root, a top-level domain, co.uk
+	fixed    []Server                // of the root
+	held     bool                    // lives on a server of its parent, which gave no referral
+	ns       []string                // as the parent names its servers or, when held, as it does itself; sorted
+	glue     map[string][]netip.Addr // of them, as came with their names
+	proof    []dns.RR                // what the referral says about DNSSEC
 }
 
-// judge reads a server's answer about the SOA record of its zone.
-func (c *cut) judge(m *dns.Msg) (State, string) {
-	if m.Rcode == dns.RcodeNotImplemented {
-		return Answers, "" // load balancers that know addresses only; what else they don't know will show
-	}
-	switch got := understand(m, c.name, c.name); {
-	case got.kind == lame && c.held && len(recordsAt(m.Ns, c.name, dns.TypeNS)) > 0:
-		return NotAsked, "it holds the zone above, and leaves this one to others"
-	case got.kind == lame:
-		if m.Rcode == dns.RcodeServerFailure {
-			return Failing, got.why
-		}
-		return Lame, got.why
-	case len(m.Answer) > 0: // the SOA record, or an alias where none should be
-		return Answers, ""
-	}
-	soa := soaOf(m.Ns)
-	switch {
-	case soa != nil && strictlyBelow(soa.Hdr.Name, c.name):
-		return Lame, "it holds the zone above, not " + bare(c.name)
-	case m.Rcode == dns.RcodeNameError:
-		return Lame, "it says that " + bare(c.name) + " doesn't exist"
-	default:
-		return Answers, ""
-	}
+// place is where a name is.
+type place struct {
+	cut    *cut
+	absent bool  // the zone says that the name doesn't exist
+	stuck  error // the zone's servers give no answer: the name may as well be in a zone below
 }

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Guard permits the addresses of public unicast, and those of the networks that its platform allows besides. Its zero value
-// allows none besides. It is safe for use by several goroutines.
+// Guard permits the addresses of public unicast, and of the networks that the platform allows in addition. Its zero value
+// allows no others. It is safe for use by several goroutines.
 type Guard struct{ allowed []netip.Prefix }
 
 // New returns a Guard that also permits the addresses inside allow: a platform's own networks, or loopback in tests.

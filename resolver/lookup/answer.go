@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/evercert/evercert/resolver/authority"
 )
 
 // MaxAliases is the number of CNAME records that are followed from one name. Resolvers of CAs answer SERVFAIL at the twelfth: so do
@@ -77,15 +79,8 @@ type Addresses struct{ A, AAAA Answer }
 func (a Addresses) All() []netip.Addr {
 	var found []netip.Addr
 	for _, rr := range slices.Concat(a.A.Records, a.AAAA.Records) {
-		var ip []byte
-		switch rr := rr.(type) {
-		case *dns.A:
-			ip = rr.A
-		case *dns.AAAA:
-			ip = rr.AAAA
-		}
-		if address, ok := netip.AddrFromSlice(ip); ok {
-			found = append(found, address.Unmap())
+		if address := authority.AddressOf(rr); address.IsValid() {
+			found = append(found, address)
 		}
 	}
 	return found

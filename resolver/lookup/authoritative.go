@@ -13,21 +13,15 @@ import (
 	"github.com/evercert/evercert/resolver/authority"
 )
 
-// SignedZone is a zone as the walk from the root servers found it, and what DNSSEC validation says of it.
-type SignedZone struct {
-	Zone       *authority.Zone
-	Validation authority.Validation
-}
-
 // Authoritative returns one View for each server: the nth View asks the nth answering server of whatever zone a name is in. So the
 // Views together see every server of the zone that has most. There is at least one.
 //
 // zones are those that the tenant's names are in; the walk finds all others. The first View follows aliases to their end; the others
 // stop at the names in stops, which are canonical and the platform's own: one of the Views is enough for those.
-func Authoritative(tree *authority.Tree, zones []SignedZone, stops []string) []*View {
+func Authoritative(tree *authority.Tree, zones []*authority.Zone, stops []string) []*View {
 	servers := 1
 	for _, z := range zones {
-		servers = max(servers, len(z.Zone.Answering()))
+		servers = max(servers, len(z.Answering()))
 	}
 	views := make([]*View, servers)
 	for i := range views {
@@ -42,7 +36,7 @@ func Authoritative(tree *authority.Tree, zones []SignedZone, stops []string) []*
 // authoritative asks the authoritative servers, one of each zone.
 type authoritative struct {
 	tree  *authority.Tree
-	zones []SignedZone
+	zones []*authority.Zone
 	index int // of this View among those of the tenant's zones
 
 	mu    sync.Mutex
@@ -63,7 +57,7 @@ func (a *authoritative) server(name string) string {
 		return "the name servers of " + NoDot(name)
 	}
 	if server, err := a.pick(zone); err == nil {
-		return ServerText(zone.Servers[server])
+		return zone.Servers[server].String()
 	}
 	return "the name servers of " + NoDot(zone.Name)
 }
@@ -86,9 +80,9 @@ func (a *authoritative) delegatedTo(name string) []string {
 func (a *authoritative) zoneOf(name string) *authority.Zone {
 	var found *authority.Zone
 	for _, z := range a.zones {
-		if !z.Zone.Registry && dns.IsSubDomain(z.Zone.Name, dns.Fqdn(name)) &&
-			(found == nil || dns.CountLabel(z.Zone.Name) > dns.CountLabel(found.Name)) {
-			found = z.Zone
+		if !z.Registry && dns.IsSubDomain(z.Name, dns.Fqdn(name)) &&
+			(found == nil || dns.CountLabel(z.Name) > dns.CountLabel(found.Name)) {
+			found = z
 		}
 	}
 	return found
@@ -107,12 +101,12 @@ func (a *authoritative) pick(zone *authority.Zone) (int, error) {
 func noneAnswers(zone *authority.Zone) error {
 	for _, s := range zone.Servers {
 		if s.State == authority.Failing || s.State == authority.Lame {
-			return &ServerError{Server: ServerText(s), Err: errors.New(s.Detail)}
+			return &ServerError{Server: s.String(), Err: errors.New(s.Detail)}
 		}
 	}
 	var silent []string
 	for _, s := range zone.Servers {
-		silent = append(silent, ServerText(s))
+		silent = append(silent, s.String())
 	}
 	if len(silent) == 0 {
 		return ErrTimeout
@@ -144,37 +138,24 @@ func (a *authoritative) ask(ctx context.Context, name string, qtype uint16) (*dn
 	return a.askZone(ctx, zone, name, qtype)
 }
 
-// askZone asks this View's server of a zone, and validates the answer where the zone is signed.
+// askZone asks this View's server of a zone, and validates the answer as a CA's resolver does, whoever's zone it is: every zone on the way
+// to CAA records, or through an alias to a challenge, must pass (RFC 8659 §3, Baseline Requirements §3.2.2.8). The errors name the zone
+// at fault, which may be one above.
 func (a *authoritative) askZone(ctx context.Context, zone *authority.Zone, name string, qtype uint16) (*dns.Msg, error) {
 	server, err := a.pick(zone)
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.tree.Ask(ctx, zone, server, name, qtype)
-	if err != nil {
+	m, v, err := a.tree.AskValidated(ctx, zone, server, name, qtype)
+	switch {
+	case err != nil:
 		return nil, forPeople(err)
-	}
-	if authority.Referral(m, zone.Name, name) != "" {
-		return m, nil
-	}
-	if v := a.tree.CheckAnswer(a.validationOf(zone), m); v.Security == authority.Bogus {
-		detail := v.Detail
-		if a.validationOf(zone).Security == authority.Secure { // the zone's keys are right, so the fault is at this server
-			detail += ", at " + ServerText(zone.Servers[server])
-		}
-		return nil, &BogusError{Zone: NoDot(zone.Name), Detail: detail}
+	case v.Security == authority.Bogus:
+		return nil, NewBogusError(v)
+	case v.Refused():
+		return nil, fmt.Errorf("DNSSEC of %s can't be validated: %s", ZoneText(v.Zone), v.Detail)
 	}
 	return m, nil
-}
-
-// validationOf returns what DNSSEC validation says of a zone of the tenant's. Others are left to the validating resolvers.
-func (a *authoritative) validationOf(zone *authority.Zone) authority.Validation {
-	for _, z := range a.zones {
-		if z.Zone.Name == zone.Name {
-			return z.Validation
-		}
-	}
-	return authority.Validation{Security: authority.Insecure}
 }
 
 // forPeople returns why no answer came, in words that a tenant may read.

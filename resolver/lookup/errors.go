@@ -3,6 +3,7 @@ package lookup
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -37,27 +38,46 @@ func (e *ServerError) Servers() string {
 
 // BogusError means that an answer failed DNSSEC validation. Validating resolvers, such as every CA's, discard it (RFC 4035 §5.5).
 type BogusError struct {
-	Zone   string // the zone at fault, without trailing dot; empty where a resolver refused the answer and the zone isn't known
+	Zone   string // the zone at fault, as ZoneText has it; empty where a resolver refused the answer and the zone isn't known
 	Detail string // the reason, for people
+}
+
+// NewBogusError returns the error of a validation that found a fault.
+func NewBogusError(v authority.Validation) *BogusError {
+	return &BogusError{Zone: ZoneText(v.Zone), Detail: v.Detail}
 }
 
 func (b *BogusError) Error() string { return "DNSSEC: " + b.Detail }
 
-// Problem returns what the tenant has to fix: in the zone at fault or, where that isn't known, in the registered domain of the name that
-// was asked for.
+// Problem returns what has to be fixed, and by whom: in the zone at fault or, where that isn't known, in the registered domain of the
+// name that was asked for. The tenant can fix a zone that the name is in; or lead the name elsewhere, where an alias leads into another's
+// zone. A zone above the registered domains is its registry's, and the root's signatures fail only when this program's own keys for it
+// are wrong.
 func (b *BogusError) Problem(name string) cert.Problem {
 	zone := b.Zone
 	if zone == "" {
 		zone = cert.RegisteredDomain(name)
 	}
-	zone = cert.Unicode(zone)
-	return cert.Problem{
+	shown := cert.Unicode(zone)
+	p := cert.Problem{
 		Code: cert.DNSSECBogus, WhoActs: cert.TenantActs, Severity: cert.Blocks, Found: b.Detail,
 		Message: fmt.Sprintf("The signatures (DNSSEC) of %s are broken, so that CAs, and many visitors, refuse all that its name servers "+
-			"say: %s.", zone, b.Detail),
+			"say: %s.", shown, b.Detail),
 		Remediation: fmt.Sprintf("At your DNS provider, have DNSSEC for %s repaired (sign the zone anew), and at your registrar make the DS "+
-			"records those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.", zone),
+			"records those that your DNS provider names; or delete all DS records there, which switches DNSSEC off.", shown),
 	}
+	switch {
+	case zone == root:
+		p.WhoActs = cert.PlatformActs
+		p.Remediation = "The platform has to compare the setting DNS_TRUST_ANCHORS with the keys that IANA publishes for the root of DNS."
+	case authority.IsRegistry(zone):
+		p.WhoActs = cert.RegistrarActs
+		p.Remediation = fmt.Sprintf("Ask your registrar about it: the registry of %s has to repair it. We check again.", shown)
+	case zone != name && !strings.HasSuffix(name, "."+zone):
+		p.Remediation = fmt.Sprintf("An alias (CNAME record) of %s, or of a name above it, leads into %s: ask whoever runs %s to repair its "+
+			"signatures or to delete its DS records, or lead the alias elsewhere.", cert.Unicode(name), shown, shown)
+	}
+	return p
 }
 
 // noAnswer returns the error of a message that says nothing about the name. Only NOERROR and NXDOMAIN do, and a referral doesn't: a

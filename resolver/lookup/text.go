@@ -7,7 +7,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/resolver/authority"
 )
 
 // Hostile answers stay small: a diagnosis is kept in workflow histories and shown on pages.
@@ -20,14 +19,6 @@ const (
 func RecordText(rr dns.RR) string {
 	text := fmt.Sprintf("%s %s", dns.TypeToString[rr.Header().Rrtype], strings.TrimPrefix(rr.String(), rr.Header().String()))
 	return cert.Line(text, maxTextLength)
-}
-
-// ServerText formats a name server as people know it: "ns1.example.net (192.0.2.53)".
-func ServerText(s authority.Server) string {
-	if !s.Address.IsValid() {
-		return NoDot(s.Name)
-	}
-	return fmt.Sprintf("%s (%s)", NoDot(s.Name), s.Address.Addr())
 }
 
 // Distinct returns the texts in their order, each once, and no more than the first ten.
@@ -45,3 +36,14 @@ func Distinct(texts []string) []string {
 
 // NoDot returns a name as people write it: without trailing dot.
 func NoDot(name string) string { return strings.TrimSuffix(name, ".") }
+
+// root is the root zone, as ZoneText has it.
+const root = "the root of DNS"
+
+// ZoneText returns a zone as people call it.
+func ZoneText(zone string) string {
+	if zone == "." {
+		return root
+	}
+	return NoDot(zone)
+}
