@@ -45,7 +45,7 @@ func TestF19_AContestAsksTheWorkflowThatHasTheName(t *testing.T) {
 			return cert.Answer{}, nil // it looks
 		}
 		if asked == 2 {
-			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: workflows.StillLooking}
+			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: workflows.StillChecking}
 		}
 		return cert.Answer{MovesAt: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)}, nil
 	}

@@ -34,7 +34,7 @@ const (
 // partOrder is the order of dependence: each part may use those before it.
 var partOrder = []string{"postgres", "dbgate", "temporal", "dns", "ca", "ca2", "worker", "edge", "api"}
 
-// usualParts are what `up` starts unless it is told otherwise: the second CA is only for those who want to see orders move there.
+// usualParts are what `up` starts unless --parts says otherwise. The second CA is for those who want to see orders move to it.
 var usualParts = slices.DeleteFunc(slices.Clone(partOrder), func(part string) bool { return part == "ca2" })
 
 // productParts are the product's own binaries, found in the folder of --bin.
@@ -169,9 +169,16 @@ func (s *stack) part(name string, selected []string) (part, error) {
 		return part{name: name, waitsFor: "an answer from the DNS server", ready: s.dnsReady, command: builtIn(args...)}, nil
 	case "ca":
 		args := append(s.caArgs("acme", "ca_control", "ca"), "--caa-identity=pebble.test")
-		return part{name: name, waitsFor: "the CA's ACME directory", ready: s.caReady("ca", s.acmeDirectory(), "ca_control"), command: builtIn(args...)}, nil
+		return part{
+			name:     name,
+			waitsFor: "the CA's ACME directory",
+			ready:    s.caReady("ca", s.acmeDirectory(), "ca_control"),
+			command:  builtIn(args...),
+		}, nil
 	case "ca2":
-		args := append(s.caArgs("acme2", "ca2_control", "ca2"), "--caa-identity=second.test", "--eab-kid="+secondCAKeyID, "--eab-hmac="+secondCAKey)
+		args := append(
+			s.caArgs("acme2", "ca2_control", "ca2"), "--caa-identity=second.test", "--eab-kid="+secondCAKeyID, "--eab-hmac="+secondCAKey,
+		)
 		return part{
 			name: name, waitsFor: "the second CA's ACME directory", ready: s.caReady("ca2", s.secondDirectory(), "ca2_control"),
 			command: builtIn(args...),
@@ -180,7 +187,8 @@ func (s *stack) part(name string, selected []string) (part, error) {
 	return s.productPart(name)
 }
 
-// The second CA registers only accounts with an external account binding (RFC 8555 §7.3.4). Its key is no secret: the CA listens on loopback.
+// The second CA registers only accounts with an external account binding (RFC 8555 §7.3.4). Its key is not a secret: the CA listens on
+// loopback.
 const (
 	secondCAKeyID = "evercert"
 	secondCAKey   = "ZGV2c3RhY2stc2Vjb25kLWNhLWtleS1vZi0zMi1ieXRlcy0x"

@@ -33,7 +33,7 @@ type stackFile struct {
 	DBControl         string            `json:"db_control,omitempty"`  // empty without the part dbgate
 	SupervisorControl string            `json:"supervisor_control"`
 	SupervisorPID     int               `json:"supervisor_pid"`
-	SupervisorStart   string            `json:"supervisor_start"` // tells a pid that was used again
+	SupervisorStart   string            `json:"supervisor_start"` // recognises a pid that was used again
 	PIDs              map[string]int    `json:"pids"`
 	Env               map[string]string `json:"env"` // what worker, api and edge were given
 }

@@ -83,7 +83,7 @@ func up(ctx context.Context, args []string) error {
 		return fmt.Errorf("find the folder: %w", err)
 	}
 	// Others may pass through, since root runs PostgreSQL as another user, but
-	// not look in. Files with secrets have modes of their own.
+	// not read it. Files with secrets have modes of their own.
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o711); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
@@ -92,7 +92,7 @@ func up(ctx context.Context, args []string) error {
 		return err
 	}
 	defer release()
-	// A supervisor that was killed left its file: nobody may find the old stack by it.
+	// A supervisor that was killed left its file: it must not lead to the old stack.
 	if err := os.Remove(stackFilePath(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the previous run's stack.json: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 const movedDomains = 100
 
 // TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone: all hundred are issued by the second CA, which has other roots and demands an
-// external account binding, with one order each. A tenant whose CAA records forbid the second CA waits for the first one, and is told so.
+// external account binding, with one order each. A tenant whose CAA records forbid the second CA waits for the first one, and sees that.
 func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, stack.Options{
@@ -34,8 +34,7 @@ func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 	hostnames := p.connectFile(names(movedDomains, "moves%03d.ready.test"))
 	p.connect("bound.ready.test")
 	p.eventually(
-		"every domain has an order at the first CA",
-		func() bool { return p.caStats().Orders == movedDomains+1 },
+		"every domain has an order at the first CA", func() bool { return p.caStats().Orders == movedDomains+1 },
 		func() any { return p.caStats() },
 	)
 	p.devstack("stop", "ca")
@@ -53,7 +52,7 @@ func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 	bound := p.await("bound.ready.test", "waits with a reason", func(d control.Domain) bool {
 		return slices.ContainsFunc(d.Problems, func(problem cert.Problem) bool { return problem.Code == cert.CAAForbids })
 	})
-	require.NotEqual(t, cert.ContactSupport, bound.Headline, "nobody has failed")
+	require.NotEqual(t, cert.ContactSupport, bound.Headline, "no failure is counted")
 	list, _, code := p.cli("ca", "list")
 	require.Zero(t, code)
 	require.Regexp(t, `1\s+first\s+cannot issue; no orders until`, list)
@@ -61,9 +60,7 @@ func TestF12_ACAThatDiesInTheMiddleOfAHundredOrdersLosesNone(t *testing.T) {
 
 	p.devstack("start", "ca")
 	p.eventually(
-		"the first CA is there again",
-		func() bool { _, err := p.Devstack("ca", "reset"); return err == nil },
-		func() any { return p.Log("ca") },
+		"the first CA is there again", func() bool { _, err := p.Devstack("ca", "reset"); return err == nil }, func() any { return p.Log("ca") },
 	)
 	p.awaitHeadline("bound.ready.test", cert.InstallationComplete)
 	require.Equal(t, 1, p.caStats().Orders, "by the first CA, after it came back")

@@ -104,7 +104,7 @@ func (p *sourcePackage) collect(t *testing.T, structName, prefix string, found m
 	t.Helper()
 	s, ok := p.structs[structName]
 	if !ok {
-		return // a type that is no group of settings, such as time.Duration
+		return // a type that is not a group of settings, such as time.Duration
 	}
 	for _, field := range s.fields {
 		tag := tagOf(t, field)

@@ -23,23 +23,29 @@ func brokenElsewhere() []row {
 	}
 	table := []row{
 		{
-			name: "alias into a zone whose signatures have expired", text: ready + "shop CNAME www.expired-elsewhere.net.\n", extra: behind("expired-elsewhere.net", dnslab.Expired, nil),
+			name: "alias into a zone whose signatures have expired", text: ready + "shop CNAME www.expired-elsewhere.net.\n",
+			extra: behind("expired-elsewhere.net", dnslab.Expired, nil),
 			tells: []string{"expired-elsewhere.net", "expired on", "lead the alias elsewhere"},
 		},
 		{
-			name: "alias into a zone with a foreign DS", text: ready + "shop CNAME www.foreign-elsewhere.net.\n", extra: behind("foreign-elsewhere.net", dnslab.ForeignDS, nil),
+			name: "alias into a zone with a foreign DS", text: ready + "shop CNAME www.foreign-elsewhere.net.\n",
+			extra: behind("foreign-elsewhere.net", dnslab.ForeignDS, nil),
 			tells: []string{"foreign-elsewhere.net", "fit none of its keys"},
 		},
 		{
-			name: "alias into a zone that has a DS record and no keys", text: ready + "shop CNAME www.unkeyed-elsewhere.net.\n", extra: behind("unkeyed-elsewhere.net", dnslab.DSOnly, nil),
+			name: "alias into a zone that has a DS record and no keys", text: ready + "shop CNAME www.unkeyed-elsewhere.net.\n",
+			extra: behind("unkeyed-elsewhere.net", dnslab.DSOnly, nil),
 			tells: []string{"unkeyed-elsewhere.net", "has no DNSKEY record"},
 		},
 		{
-			name: "alias into a zone that can not deny CAA", text: ready + "shop CNAME www.undenied-elsewhere.net.\n", extra: behind("undenied-elsewhere.net", dnslab.Signed, takenOut("NSEC", "")),
+			name: "alias into a zone that can not deny CAA", text: ready + "shop CNAME www.undenied-elsewhere.net.\n",
+			extra: behind("undenied-elsewhere.net", dnslab.Signed, takenOut("NSEC", "")),
 			warns: codes(cert.DNSWrongTarget), tells: []string{"undenied-elsewhere.net", "without signed proof"},
 		},
 		{
-			name: "parent that is an alias into a broken zone", hosts: []string{"a.shop"}, text: `_evercert.a.shop TXT "$OWNERSHIP"` + "\n_acme-challenge.a.shop CNAME $DELEGATION(a.shop).\na.shop A $EDGE4\nshop CNAME www.expired-above.net.\n",
+			name: "parent that is an alias into a broken zone", hosts: []string{"a.shop"},
+			text: `_evercert.a.shop TXT "$OWNERSHIP"` +
+				"\n_acme-challenge.a.shop CNAME $DELEGATION(a.shop).\na.shop A $EDGE4\nshop CNAME www.expired-above.net.\n",
 			extra: behind("expired-above.net", dnslab.Expired, nil), tells: []string{"expired-above.net"},
 		},
 	}
@@ -50,8 +56,14 @@ func brokenElsewhere() []row {
 		}}
 	}
 	table = append(table,
-		row{name: "unsigned sub zone without proof above", servers: []string{b}, signing: dnslab.Signed, tamper: takenOut("NSEC", ""), extra: sub(dnslab.Unsigned), tells: []string{"unsigned-sub-zone-without-proof-above.example", "without signed proof"}},
-		row{name: "signed sub zone with a foreign DS", signing: dnslab.Signed, extra: sub(dnslab.ForeignDS), tells: []string{"shop.signed-sub-zone-with-a-foreign-ds.example", "fit none of its keys"}},
+		row{
+			name: "unsigned sub zone without proof above", servers: []string{b}, signing: dnslab.Signed, tamper: takenOut("NSEC", ""),
+			extra: sub(dnslab.Unsigned), tells: []string{"unsigned-sub-zone-without-proof-above.example", "without signed proof"},
+		},
+		row{
+			name: "signed sub zone with a foreign DS", signing: dnslab.Signed, extra: sub(dnslab.ForeignDS),
+			tells: []string{"shop.signed-sub-zone-with-a-foreign-ds.example", "fit none of its keys"},
+		},
 	)
 	for i := range table {
 		table[i].verdict, table[i].acts, table[i].codes = cert.Wrong, cert.TenantActs, codes(cert.DNSSECBogus)
@@ -62,14 +74,15 @@ func brokenElsewhere() []row {
 	return append(table, keysMissingRows()...)
 }
 
-// keysMissingRows have a DS record and a server that doesn't answer the question for the keys: no validating resolver gets an answer, and it
-// is not known for how long.
+// keysMissingRows have a DS record and a server that doesn't answer the question for the keys: no validating resolver gets an answer, and
+// it is not known for how long.
 func keysMissingRows() []row {
 	ready := owned + delegated + pointed
 	keyless := func(name string, quirk dnslab.Quirk) row {
 		return row{
 			name: name, servers: []string{dnslab.Odd}, signing: dnslab.Signed, text: ready, quirk: quirk,
-			verdict: cert.Unknown, acts: cert.PlatformActs, codes: codes(cert.DNSLookupFailed), tells: []string{"$DOMAIN", dnslab.Odd + ".dnshost.net"},
+			verdict: cert.Unknown, acts: cert.PlatformActs, codes: codes(cert.DNSLookupFailed),
+			tells: []string{"$DOMAIN", dnslab.Odd + ".dnshost.net"},
 		}
 	}
 	return []row{
@@ -82,9 +95,19 @@ func keysMissingRows() []row {
 func brokenDenials() []row {
 	ready := owned + delegated + pointed
 	table := []row{
-		{name: "CAA taken out after signing", methods: dns01, text: ready + "@ CAA 0 issue \"letsencrypt.org\"\n", tamper: takenOut("CAA", "letsencrypt"), tells: []string{"says that there is a CAA record"}},
-		{name: "delegation taken out after signing", methods: dns01, text: ready, tamper: takenOut("CNAME", "dcv."), tells: []string{"says that there is a CNAME record"}},
-		{name: "CAA taken out after signing with hashes", methods: dns01, signing: dnslab.SignedHash, text: ready + "@ CAA 0 issue \"letsencrypt.org\"\n", tamper: takenOut("CAA", "letsencrypt"), tells: []string{"says that there is a CAA record"}},
+		{
+			name: "CAA taken out after signing", methods: dns01, text: ready + "@ CAA 0 issue \"letsencrypt.org\"\n",
+			tamper: takenOut("CAA", "letsencrypt"), tells: []string{"says that there is a CAA record"},
+		},
+		{
+			name: "delegation taken out after signing", methods: dns01, text: ready, tamper: takenOut("CNAME", "dcv."),
+			tells: []string{"says that there is a CNAME record"},
+		},
+		{
+			name: "CAA taken out after signing with hashes", methods: dns01, signing: dnslab.SignedHash,
+			text: ready + "@ CAA 0 issue \"letsencrypt.org\"\n", tamper: takenOut("CAA", "letsencrypt"),
+			tells: []string{"says that there is a CAA record"},
+		},
 	}
 	for i := range table {
 		table[i].verdict, table[i].acts, table[i].codes = cert.Wrong, cert.TenantActs, codes(cert.DNSSECBogus)
@@ -104,15 +127,20 @@ func healthyServers() []row {
 	balanced := func(name string, quirk dnslab.Quirk) row {
 		return row{name: name, extra: []dnslab.Zone{{
 			Name: "shop.$DOMAIN", Delegation: dnslab.NS(dnslab.Odd), Quirk: quirk,
-			On: dnslab.Zones{dnslab.Odd: dnslab.NS(dnslab.Odd) + "_evercert TXT \"$OWNERSHIP\"\n_acme-challenge CNAME $DELEGATION(shop).\n@ A $EDGE4\n"},
+			On: dnslab.Zones{
+				dnslab.Odd: dnslab.NS(dnslab.Odd) + "_evercert TXT \"$OWNERSHIP\"\n_acme-challenge CNAME $DELEGATION(shop).\n@ A $EDGE4\n",
+			},
 		}}}
 	}
 	// inSuffix is a name whose records stand in the zone of its public suffix, which delegates nothing.
 	inSuffix := func(name, host, suffix string) row {
 		within := strings.TrimSuffix(host, "."+suffix)
+		records := "_evercert." + within + " TXT \"$OWNERSHIP\"\n" +
+			"_acme-challenge." + within + " CNAME $DELEGATION(" + host + ".).\n" +
+			within + " CNAME $TARGET.\n"
 		return row{name: name, absent: true, hosts: []string{host + "."}, extra: []dnslab.Zone{{
 			Name: suffix, Delegation: dnslab.NS(a, b), Signing: dnslab.Signed,
-			On: dnslab.OnEach(dnslab.NS(a, b)+"_evercert."+within+" TXT \"$OWNERSHIP\"\n_acme-challenge."+within+" CNAME $DELEGATION("+host+".).\n"+within+" CNAME $TARGET.\n", a, b),
+			On: dnslab.OnEach(dnslab.NS(a, b)+records, a, b),
 		}}}
 	}
 	table := []row{

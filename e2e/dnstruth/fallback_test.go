@@ -111,6 +111,11 @@ func healthyFallbacks() []row {
 			name: "healthy with IPv6 here and IPv4 that is dead", text: owned + "shop AAAA $EDGE6\nshop A " + hostRefuses + "\n", methods: http01,
 			chosen: http01, warns: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable),
 		},
+		{
+			name: "healthy with IPv6 here and IPv4 that is private", text: owned + "shop AAAA $EDGE6\nshop A 10.1.2.4\n", methods: http01,
+			chosen: http01,
+			warns:  reserved,
+		},
 		{name: "healthy over IPv6 only", text: owned + "shop AAAA $EDGE6\n", methods: http01, chosen: http01},
 		{name: "healthy by tls-alpn-01 over IPv6 only", text: owned + "shop AAAA $EDGE6\n", methods: alpn01, chosen: alpn01},
 	}

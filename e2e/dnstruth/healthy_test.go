@@ -79,7 +79,9 @@ func healthyTable() []row {
 			c.HostedNameservers = []string{"ns-a.dnshost.net", "ns-b.dnshost.net"}
 		}},
 	}
-	for _, part := range [][]row{healthyWildcards(), healthyFallbacks(), healthyChains(), healthyDelegations(), healthyRedirects()} {
+	for _, part := range [][]row{
+		healthyServers(), healthyWildcards(), healthyFallbacks(), healthyChains(), healthyDelegations(), healthyRedirects(),
+	} {
 		table = append(table, part...)
 	}
 	for i := range table {

@@ -66,7 +66,9 @@ func TestD4_AServerThatShowedSomethingWrongAndIsSilentNowIsWaitedFor(t *testing.
 
 			require.Equal(t, cert.OK, check(lastAnswers(first, time.Now().Add(-7*time.Hour))).Verdict, "not for ever")
 			f.resolver.Set(dnslab.Silent)
-			byResolvers := slices.DeleteFunc(lastAnswers(first, at), func(last cert.LastAnswer) bool { return last.Sighting.Role == cert.Authoritative })
+			byResolvers := slices.DeleteFunc(lastAnswers(first, at), func(last cert.LastAnswer) bool {
+				return last.Sighting.Role == cert.Authoritative
+			})
 			for i := range byResolvers {
 				byResolvers[i].Sighting.Verdict = cert.Wrong
 			}

@@ -74,6 +74,20 @@ func brokenWildcards() []row {
 			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"}, never: []string{"change the value"},
 		},
 		{
+			name: "a wildcard TXT record names another account", text: "* TXT evercert-tenant=abcdefghijklmnopqrstuvwxyz\n",
+			codes: codes(cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords), never: []string{"change the value", "delete the TXT"},
+		},
+		{
+			name: "a wildcard of addresses below the name", text: owned + "*.shop A " + hostOld + "\n",
+			codes: codes(cert.DelegationMissing, cert.DNSNoRecords), tells: []string{add}, never: []string{"proxy"},
+		},
+		{
+			name:  "a doubled name beside a wildcard",
+			text:  owned + "* CNAME @\n@ A " + hostOld + "\n_acme-challenge.shop.$DOMAIN CNAME $DELEGATION(shop).\n",
+			codes: codes(cert.DelegationDoubledName, cert.DNSNoRecords),
+			tells: []string{"rename that record: it must be named _acme-challenge.shop "},
+		},
+		{
 			name: "two labels below a wildcard", hosts: []string{"eu.shop"}, text: "* CNAME $TARGET.\n", methods: dns01,
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing), warns: codes(cert.SiteWouldBreak),
 			tells: []string{"A wildcard record named * (in full: *.$DOMAIN)", "first add a CNAME record named eu.shop "},
@@ -112,6 +126,7 @@ func healthyWildcards() []row {
 		},
 		{name: "healthy and delegated by a wildcard", text: proof + "* CNAME $DELEGATION(shop).\n", warns: codes(cert.DNSWrongTarget)},
 		{name: "healthy for somebody who only asks under a wildcard", text: "* CNAME @\n@ A $EDGE4\nshop A $EDGE4\n", bare: true, methods: dns01},
+		{name: "healthy and delegated by a wildcard below the name", text: owned + flat + "*.shop CNAME $DELEGATION(shop).\n"},
 		{
 			name: "healthy apex and its wildcard", hosts: []string{"@", "*.$DOMAIN"},
 			text: proof + "_acme-challenge CNAME $DELEGATION(@).\n@ A $EDGE4\n@ AAAA $EDGE6\n* CNAME $TARGET.\n",

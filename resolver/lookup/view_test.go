@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,8 @@ import (
 // wildcards and no DNSSEC; the tests of package resolver ask real servers.
 type records struct {
 	list   []dns.RR
-	faults map[string]error // by name
+	faults map[string]error  // by name
+	others map[string]string // servers, by name, of names that another server than the usual one knows
 
 	mu    sync.Mutex
 	asked map[string]int // times, by "name TYPE"
@@ -58,7 +60,7 @@ func (r *records) ask(_ context.Context, name string, qtype uint16) (*dns.Msg, e
 }
 
 func (r *records) role() cert.ServerRole       { return cert.Recursive }
-func (r *records) server(string) string        { return "192.0.2.53" }
+func (r *records) server(name string) string   { return cmp.Or(r.others[dns.Fqdn(name)], "192.0.2.53") }
 func (r *records) delegatedTo(string) []string { return nil }
 
 const aliasZone = `
@@ -166,6 +168,12 @@ func TestASilentServerIsAskedOnce(t *testing.T) {
 	require.ErrorIs(t, view.Lookup(t.Context(), "dead.example", dns.TypeA).Err, ErrTimeout)
 	require.NoError(t, view.Lookup(t.Context(), "edge.platform.net", dns.TypeCAA).Err)
 	require.Equal(t, 1, source.asked["edge.platform.net. CAA"])
+
+	source = newRecords(t, aliasZone)
+	source.faults["dead.example."], source.others = ErrTimeout, map[string]string{"dead.example.": "192.0.2.54"}
+	view = newView(source, nil)
+	require.ErrorIs(t, view.Lookup(t.Context(), "dead.example", dns.TypeA).Err, ErrTimeout)
+	require.NoError(t, view.Lookup(t.Context(), "shop.example.com", dns.TypeA).Err, "the servers of another domain are not dead")
 }
 
 // TestBogusAnswersNameTheZone holds that an answer which fails DNSSEC validation reaches the checks as such, and blames the zone at fault.

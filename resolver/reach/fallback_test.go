@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,24 @@ import (
 
 	"github.com/evercert/evercert/cert"
 )
+
+// TestF1_IPv4IsAskedForTLSWhateverIPv6Answers: for tls-alpn-01 Boulder falls back after any failure, not only of connecting.
+func TestF1_IPv4IsAskedForTLSWhateverIPv6Answers(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	n.cfg.Allowed = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	answer := func(protocols ...string) *tls.Config {
+		c := served(issue(t, nil, leafFor(shop)))
+		c.NextProtos = protocols
+		return c
+	}
+	n.tls("127.0.0.1", answer(acmeProtocol), notFound)
+	n.tls("127.0.0.2", answer(), notFound)
+	n.change = over(map[string]any{"2001:db8::2": "127.0.0.2"})
+	require.Equal(t, cert.OK, n.prober().TLSALPN(t.Context(), target("127.0.0.1", "2001:db8::2")).Verdict())
+	require.Equal(t, cert.Wrong, n.prober().TLSALPN(t.Context(), target("2001:db8::2")).Verdict(), "there is no IPv4 address")
+	require.Equal(t, cert.Wrong, n.prober().TLSALPN(t.Context(), target("127.0.0.1", "127.0.0.2")).Verdict(), "either may be asked")
+}
 
 // TestF1_AddressesAreChosenAsCAsDo: each case has the verdict that Boulder's code comes to, whichever address of a family is the first.
 func TestF1_AddressesAreChosenAsCAsDo(t *testing.T) {
