@@ -85,7 +85,8 @@ func (b *bundle) problem(w *httptest.ResponseRecorder, status int, code cert.Cod
 	if w.Code != status || p.Status != status || p.Code != code || w.Header().Get("Content-Type") != "application/problem+json" {
 		b.t.Errorf("got %d %s, want %d %s", w.Code, w.Body, status, code)
 	}
-	if p.Type != "https://evercert.dev/problems/"+string(code) || p.Title == "" || p.Detail == "" || p.WhoActs == "" || p.RequestID != w.Header().Get("X-Request-Id") {
+	if p.Type != "https://evercert.dev/problems/"+string(code) || p.Title == "" || p.Detail == "" || p.WhoActs == "" ||
+		p.RequestID != w.Header().Get("X-Request-Id") {
 		b.t.Errorf("an incomplete document: %s", w.Body)
 	}
 	return p
@@ -108,13 +109,18 @@ func TestA1_ConnectingOverTheAPI(t *testing.T) {
 	b := setup(t)
 	w := b.do("POST", "/v1/domains", `{"hostname":"www.Example.com","also":["shop.example.com"],"tenant":"acme"}`)
 	got := read[control.Result](t, w, http.StatusCreated)
-	if got.Hostname != "www.example.com" || !got.Created || got.Headline != cert.Pending || len(got.Records) != 6 || !strings.Contains(got.Hint, "example.com is not included") {
+	if got.Hostname != "www.example.com" || !got.Created || got.Headline != cert.Pending || len(got.Records) != 6 ||
+		!strings.Contains(got.Hint, "example.com is not included") {
 		t.Errorf("got %+v", got)
 	}
 	if location := w.Header().Get("Location"); location != "/v1/domains/www.example.com" {
 		t.Errorf("location %s", location)
 	}
-	again := read[control.Result](t, b.do("POST", "/v1/domains", `{"hostname":"www.example.com","also":["shop.example.com"],"tenant":"acme"}`), http.StatusOK)
+	again := read[control.Result](
+		t,
+		b.do("POST", "/v1/domains", `{"hostname":"www.example.com","also":["shop.example.com"],"tenant":"acme"}`),
+		http.StatusOK,
+	)
 	if again.Created || again.Hostname != got.Hostname {
 		t.Errorf("the second time: %+v", again)
 	}
@@ -241,7 +247,8 @@ func TestFaultsAreLoggedWithTheirCauseAndToldWithoutIt(t *testing.T) {
 	if strings.Contains(w.Body.String(), "10.1.2.3") {
 		t.Errorf("the caller is told %s", w.Body)
 	}
-	if line := b.log.String(); !strings.Contains(line, "10.1.2.3:5432") || !strings.Contains(line, p.RequestID) || !strings.Contains(line, `"level":"ERROR"`) {
+	if line := b.log.String(); !strings.Contains(line, "10.1.2.3:5432") || !strings.Contains(line, p.RequestID) ||
+		!strings.Contains(line, `"level":"ERROR"`) {
 		t.Errorf("logged %s", line)
 	}
 }
@@ -253,7 +260,10 @@ func TestReadinessTellsWhichPartDoesNotAnswer(t *testing.T) {
 		t.Errorf("ready: %d", w.Code)
 	}
 	b.workflows.SetDown(true)
-	if p := b.problem(b.send("GET", "/readyz", "", ""), http.StatusServiceUnavailable, cert.Unavailable); !strings.Contains(p.Detail, "Temporal") {
+	if p := b.problem(b.send("GET", "/readyz", "", ""), http.StatusServiceUnavailable, cert.Unavailable); !strings.Contains(
+		p.Detail,
+		"Temporal",
+	) {
 		t.Errorf("got %+v", p)
 	}
 	if w := b.send("GET", "/healthz", "", ""); w.Code != http.StatusOK {
@@ -283,7 +293,8 @@ func TestAPanicIsAProblemAndNotTheEndOfTheProcess(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/", http.NoBody))
 	body, err := io.ReadAll(w.Body)
-	if err != nil || w.Code != http.StatusInternalServerError || strings.Contains(string(body), "cheese") || !strings.Contains(log.String(), "out of cheese") {
+	if err != nil || w.Code != http.StatusInternalServerError || strings.Contains(string(body), "cheese") ||
+		!strings.Contains(log.String(), "out of cheese") {
 		t.Errorf("%d %s, %v; logged %s", w.Code, body, err, log.String())
 	}
 }
@@ -356,7 +367,8 @@ func TestD1_WhatAQueryDoesNotHaveIsRefused(t *testing.T) {
 		"/v1/cases?domain=" + "%41%0a":                "domain has a line break or a control character",
 		"/v1/domains/shop.example.com/timeline?all=1": `there is no parameter "all"`,
 	} {
-		if p := b.problem(b.do("GET", path, ""), http.StatusBadRequest, cert.RequestMalformed); !strings.HasPrefix(p.Detail, says) || p.Remediation == "" {
+		if p := b.problem(b.do("GET", path, ""), http.StatusBadRequest, cert.RequestMalformed); !strings.HasPrefix(p.Detail, says) ||
+			p.Remediation == "" {
 			t.Errorf("%s: %q does not say %q", path, p.Detail, says)
 		}
 	}

@@ -123,7 +123,10 @@ var values = []any{
 	"nobody.example.com", "example.com", "10.0.0.1", "co.uk", "edge.example.net", "a..b", "-", ".", "..", " ", "", "%", "%2e%2e", "a/b", "a//b", `\`, "a b", "?", "#", ";", "&a=b",
 	"acme", "other", "Acme", "ann", "in a hurry", "Pending", "Contact support", "Done", "MSB4", "x=", "1", "500", "501", "-1", "0", "1e3", "9223372036854775808", "true", "false", "TRUE",
 	"\x00", "a\x00b.example.com", "\x1b[31m", "a\nb", "\t", "\u009b", "\u2028", "\u202e", "\u2066", "\ufeff", "é", "日本語.example.com", "\xff", "\xed\xa0\x80",
-	strings.Repeat("x", 63), strings.Repeat("x", 64), strings.Repeat("é", 100), strings.Repeat("é", 101), strings.Repeat("x", 254), strings.Repeat("é", 500), strings.Repeat("x", 501), strings.Repeat("a.", 2000),
+	strings.Repeat(
+		"x",
+		63,
+	), strings.Repeat("x", 64), strings.Repeat("é", 100), strings.Repeat("é", 101), strings.Repeat("x", 254), strings.Repeat("é", 500), strings.Repeat("x", 501), strings.Repeat("a.", 2000),
 	nil, true, false, 0.0, 1.0, -1.0, 1e300,
 	[]any{},
 	[]any{"www.example.com"},
@@ -198,7 +201,21 @@ func (g generator) sample() sample {
 	}
 	if g.oneIn(30) {
 		s.elsewhere = true
-		path = pick(g, "/"+path, path+"/", path+"//", path+"/..", "/."+path, "/x/.."+path, path+"/x", path+"%00", path+"/%ff", "/%2e"+path, "/v2"+path, strings.ToUpper(path)+"X")
+		path = pick(
+			g,
+			"/"+path,
+			path+"/",
+			path+"//",
+			path+"/..",
+			"/."+path,
+			"/x/.."+path,
+			path+"/x",
+			path+"%00",
+			path+"/%ff",
+			"/%2e"+path,
+			"/v2"+path,
+			strings.ToUpper(path)+"X",
+		)
 	}
 	s.target = path + query
 	if op.Operation.RequestBody != nil {
@@ -218,8 +235,10 @@ func (g generator) query(s *sample) string {
 		if p.Value.In == "query" && !g.oneIn(3) {
 			text := fmt.Sprint(g.value(p.Value.Schema.Value))
 			query.Set(p.Value.Name, text)
-			s.refused = s.refused || text == "" || !utf8.ValidString(text) || p.Value.Schema.Value.Type.Is("boolean") && text != "true" && text != "false"
-			s.refused = s.refused || s.op.Path == "/v1/cases" && p.Value.Name == "after" && text != "MSB4" // the only one that a page could have given
+			s.refused = s.refused || text == "" || !utf8.ValidString(text) ||
+				p.Value.Schema.Value.Type.Is("boolean") && text != "true" && text != "false"
+			s.refused = s.refused ||
+				s.op.Path == "/v1/cases" && p.Value.Name == "after" && text != "MSB4" // the only one that a page could have given
 			if g.oneIn(40) {
 				query.Add(p.Value.Name, text)
 				s.refused = true
@@ -283,13 +302,35 @@ func (g generator) spoil(s *sample) {
 		s.method = pick(g, "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "X")
 	case 2:
 		if hasBody {
-			s.header["Content-Type"] = pick(g, nil, []string{"text/plain"}, []string{"application/x-www-form-urlencoded"}, []string{"application/json; charset=latin1"}, []string{"a/b/c"},
-				[]string{"application/json", "text/plain"}, []string{"application/problem+json"})
+			s.header["Content-Type"] = pick(
+				g,
+				nil,
+				[]string{"text/plain"},
+				[]string{"application/x-www-form-urlencoded"},
+				[]string{"application/json; charset=latin1"},
+				[]string{"a/b/c"},
+				[]string{"application/json", "text/plain"},
+				[]string{"application/problem+json"},
+			)
 			s.refused = s.refused || s.body != ""
 		}
 	case 3:
 		if hasBody {
-			s.body = pick(g, "null", "[]", "{", `"x"`, "\xff", "1", "{}{}", "\x00", "\ufeff{}", strings.Repeat("[", 20000), `{"by": "\u0000"}`, `{"by": "`+strings.Repeat("x", 1<<19)+`"}`)
+			s.body = pick(
+				g,
+				"null",
+				"[]",
+				"{",
+				`"x"`,
+				"\xff",
+				"1",
+				"{}{}",
+				"\x00",
+				"\ufeff{}",
+				strings.Repeat("[", 20000),
+				`{"by": "\u0000"}`,
+				`{"by": "`+strings.Repeat("x", 1<<19)+`"}`,
+			)
 			s.header.Set("Content-Type", "application/json")
 			s.refused = true
 		}
@@ -308,8 +349,16 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 	t.Helper()
 	b := setup(t)
 	b.log = &bytes.Buffer{}
-	handler, err := newHandler(control.New(b.store, b.workflows, cert.NameRules{PlatformNames: []string{"edge.example.net"}},
-		cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"}, slog.New(slog.DiscardHandler)), testToken, slog.New(slog.DiscardHandler))
+	handler, err := newHandler(control.New(
+		b.store,
+		b.workflows,
+		cert.NameRules{PlatformNames: []string{"edge.example.net"}},
+		cert.Platform{
+			ValidationZone: "dcv.example.net",
+			Target:         "edge.example.net",
+		},
+		slog.New(slog.DiscardHandler),
+	), testToken, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +375,9 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 		s.Status.Certificate, s.Status.HasLive, s.Status.Domain, s.Status.Renewal = cert.CertificateActive, true, cert.DomainActive, cert.RenewalScheduled
 		s.Serial, s.Issuer, s.NotAfter, s.NextAction, s.NextActionAt, s.NextActor = "0a", "Test CA", noon, nasty, noon, cert.TenantActs
 	})
-	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("-----BEGIN CERTIFICATE-----\n")}}
+	b.store.Certificates = map[string]cert.Certificate{
+		"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("-----BEGIN CERTIFICATE-----\n")},
+	}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
 	b.store.Record("held.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
 	b.store.Record("gone.example.com", func(s *cert.Snapshot) { s.Status.Domain = cert.DomainRemoved })
@@ -337,7 +388,10 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 	}}
 	for i := range 7 {
 		b.store.OpenCases = append(b.store.OpenCases, cert.Case{
-			ID: fmt.Sprint("x", i), Hostname: "held.example.com", Tenant: "acme", Kind: cert.TooManyFailures, Reason: nasty, Problems: seen.Problems, Records: seen.Records,
+			ID: fmt.Sprint(
+				"x",
+				i,
+			), Hostname: "held.example.com", Tenant: "acme", Kind: cert.TooManyFailures, Reason: nasty, Problems: seen.Problems, Records: seen.Records,
 			OpenedAt: time.Unix(int64(9-i), 0), Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty, At: noon}},
 		})
 	}
@@ -351,7 +405,13 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 		case 1:
 			return cert.Answer{}, cert.Problem{Code: cert.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
 		case 2:
-			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: nasty, WhoActs: cert.TenantActs, Record: &seen.Records[0].Record, Found: nasty}
+			return cert.Answer{}, cert.Problem{
+				Code:    cert.RequestRefused,
+				Message: nasty,
+				WhoActs: cert.TenantActs,
+				Record:  &seen.Records[0].Record,
+				Found:   nasty,
+			}
 		case 3, 4, 5:
 			b.store.Checked(hostname, seen)
 			return cert.Answer{Headline: cert.Pending, Message: nasty, Checking: true, LastCheck: noon.Add(-time.Second)}, nil
@@ -363,21 +423,32 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 
 // checkedWith is a diagnosis with everything in it that one can have, and a text of others in every place for one.
 func checkedWith(text string, at time.Time) cert.Diagnosis {
-	record := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"}
+	record := cert.Record{
+		Name:     "_acme-challenge.shop.example.com",
+		Type:     "CNAME",
+		Value:    "x.dcv.example.net",
+		Purpose:  cert.ForDelegation,
+		Hostname: "shop.example.com",
+	}
 	return cert.Diagnosis{
 		CheckedAt: at, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
-		Names:    []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: text}},
-		Problems: []cert.Problem{{Code: cert.CAAForbids, Message: text, Remediation: text, WhoActs: cert.TenantActs, Severity: cert.Warns, Record: &record, Found: text}},
+		Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: text}},
+		Problems: []cert.Problem{
+			{Code: cert.CAAForbids, Message: text, Remediation: text, WhoActs: cert.TenantActs, Severity: cert.Warns, Record: &record, Found: text},
+		},
 		Records: []cert.RecordState{{Record: record, Verdict: cert.Wrong, Found: []string{text}, Seen: []cert.Sighting{
 			{Server: text, Role: cert.Authoritative, Verdict: cert.Unknown, Error: text, FirstSeen: at, LastSeen: at, ChangedAt: at},
 		}}},
-		CAA:     []cert.CAAState{{CA: "letsencrypt.org", Verdict: cert.Wrong, Record: &cert.Record{Name: "example.com", Type: "CAA", Value: `0 issue "letsencrypt.org"`}}},
+		CAA: []cert.CAAState{
+			{CA: "letsencrypt.org", Verdict: cert.Wrong, Record: &cert.Record{Name: "example.com", Type: "CAA", Value: `0 issue "letsencrypt.org"`}},
+		},
 		Servers: []cert.Nameserver{{Zone: text, Name: text, Address: text, State: "lame", Detail: text}},
 	}
 }
 
-// TestF24_RandomRequestsAreAnsweredAsTheDocumentSays sends requests that are made from the OpenAPI document, good ones and spoilt ones: none is answered with 500, each
-// answer is one that the document describes, nothing is taken that the document does not allow, and nothing is refused as malformed that it does.
+// TestF24_RandomRequestsAreAnsweredAsTheDocumentSays sends requests that are made from the OpenAPI document, good ones and spoilt ones:
+// none is answered with 500, each answer is one that the document describes, nothing is taken that the document does not allow, and
+// nothing is refused as malformed that it does.
 func TestF24_RandomRequestsAreAnsweredAsTheDocumentSays(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"application/pem-certificate-chain", "application/x-pem-file"} {
@@ -478,7 +549,13 @@ func (g generator) verdict(r *http.Request, s sample, op *routers.Route, status 
 		if op != s.op { // another method of the path, which takes other things
 			return nil
 		}
-		return wants(status, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
+		return wants(
+			status,
+			http.StatusBadRequest,
+			http.StatusRequestEntityTooLarge,
+			http.StatusUnsupportedMediaType,
+			http.StatusUnprocessableEntity,
+		)
 	case status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusUnsupportedMediaType || status == http.StatusRequestEntityTooLarge:
 		if op != s.op {
 			return nil

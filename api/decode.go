@@ -61,13 +61,17 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, statusError{status: http.StatusRequestEntityTooLarge, problem: control.Malformed(
 			fmt.Sprintf("the body is longer than %d bytes", tooLong.Limit), "connect many domains by many requests, or by evercert connect --file")}
 	case errors.Is(err, os.ErrDeadlineExceeded): // the server's ReadTimeout
-		return nil, statusError{status: http.StatusRequestTimeout, problem: control.Malformed("the body did not come to its end in time", "send it again")}
+		return nil, statusError{
+			status:  http.StatusRequestTimeout,
+			problem: control.Malformed("the body did not come to its end in time", "send it again"),
+		}
 	default: // the caller went away
 		return nil, control.Malformed("the body could not be read to its end", "send it again")
 	}
 }
 
-// checkMediaType refuses bodies that say that they are something else than JSON, or nothing: what was meant as a form is not to be guessed at.
+// checkMediaType refuses bodies that say that they are something else than JSON, or nothing: what was meant as a form is not to be
+// guessed at.
 func checkMediaType(given []string) error {
 	if len(given) == 1 {
 		kind, parameters, err := mime.ParseMediaType(given[0])
@@ -80,8 +84,8 @@ func checkMediaType(given []string) error {
 		"the Content-Type of the body is not application/json", "send the header Content-Type: application/json, and JSON in UTF-8")}
 }
 
-// checkObject requires what encoding/json does not: that the body is one object, and that it has no other fields than these, spelt exactly so, each once
-// at most. A field that is null is as good as none.
+// checkObject requires what encoding/json does not: that the body is one object, and that it has no other fields than these, spelt
+// exactly so, each once at most. A field that is null is as good as none.
 func checkObject(raw []byte, fields []string) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	var body json.RawMessage
@@ -111,7 +115,10 @@ func checkObject(raw []byte, fields []string) error {
 		name, _ := token.(string)
 		switch {
 		case !slices.Contains(fields, name):
-			return control.Malformed(fmt.Sprintf("the body has an unknown field %.80q", cert.Line(name, cert.MaxBy)), "use: "+strings.Join(fields, ", "))
+			return control.Malformed(
+				fmt.Sprintf("the body has an unknown field %.80q", cert.Line(name, cert.MaxBy)),
+				"use: "+strings.Join(fields, ", "),
+			)
 		case seen[name]:
 			return control.Malformed(fmt.Sprintf("the field %q is there more than once", name), "send it once")
 		}
@@ -156,7 +163,10 @@ func fieldsOf(body any) (names []string) {
 func checkQuery(r *http.Request, known []string) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return control.Malformed("the query can't be read: "+cert.Line(err.Error(), cert.MaxDetail), "percent-encode the values of its parameters")
+		return control.Malformed(
+			"the query can't be read: "+cert.Line(err.Error(), cert.MaxDetail),
+			"percent-encode the values of its parameters",
+		)
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		values := query[name]

@@ -66,12 +66,18 @@ func hostileWorld(t *testing.T) *bundle {
 	b := setup(t)
 	b.connected("shop.example.com")
 	b.store.Checked("shop.example.com", cert.Diagnosis{
-		Problems: []cert.Problem{{Message: nasty, Remediation: nasty, Found: nasty}}, Names: []cert.NameResult{{Name: "shop.example.com", Reason: nasty}},
-		Records: []cert.RecordState{{Found: []string{nasty}, Seen: []cert.Sighting{{Server: nasty, Error: nasty}}}}, Servers: []cert.Nameserver{{Detail: nasty}},
+		Problems: []cert.Problem{
+			{Message: nasty, Remediation: nasty, Found: nasty},
+		}, Names: []cert.NameResult{{Name: "shop.example.com", Reason: nasty}},
+		Records: []cert.RecordState{
+			{Found: []string{nasty}, Seen: []cert.Sighting{{Server: nasty, Error: nasty}}},
+		}, Servers: []cert.Nameserver{{Detail: nasty}},
 	})
 	b.store.Events = []store.TimelineEntry{{Event: cert.Event{Detail: nasty}}}
 	b.store.RecordChanges = []cert.RecordChange{{Server: nasty, Found: []string{nasty}}}
-	b.store.OpenCases = []cert.Case{{Hostname: "shop.example.com", Reason: nasty, Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty}}}}
+	b.store.OpenCases = []cert.Case{
+		{Hostname: "shop.example.com", Reason: nasty, Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty}}},
+	}
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
 	return b
 }

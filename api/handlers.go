@@ -14,19 +14,23 @@ import (
 )
 
 func (s *server) welcome(*http.Request) (reply, error) {
-	return reply{status: http.StatusOK, kind: "text/plain; charset=utf-8", text: []byte("This is the evercert API. It is described at /openapi.json.\n")}, nil
+	return reply{
+		status: http.StatusOK,
+		kind:   "text/plain; charset=utf-8",
+		text:   []byte("This is the evercert API. It is described at /openapi.json.\n"),
+	}, nil
 }
 
 func (s *server) describe(*http.Request) (reply, error) {
 	return reply{status: http.StatusOK, kind: "application/json", text: s.openAPI}, nil
 }
 
-// healthy tells that the process runs; a supervisor restarts it when this fails.
+// healthy reports that the process runs; a supervisor restarts it when this fails.
 func (s *server) healthy(*http.Request) (reply, error) {
 	return ok(map[string]string{"status": "ok"}), nil
 }
 
-// ready tells whether requests can be served; a balancer sends none while this fails.
+// ready reports whether requests can be served; a balancer sends none while this fails.
 func (s *server) ready(r *http.Request) (reply, error) {
 	if err := s.control.Ready(r.Context()); err != nil {
 		return reply{}, err
@@ -61,7 +65,9 @@ func (s *server) list(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	page, err := s.control.List(r.Context(), store.Filter{
-		Tenant: query.Get("tenant"), Headline: cert.Headline(query.Get("headline")), Contains: query.Get("contains"), After: query.Get("after"), Limit: limit,
+		Tenant: query.Get(
+			"tenant",
+		), Headline: cert.Headline(query.Get("headline")), Contains: query.Get("contains"), After: query.Get("after"), Limit: limit,
 	})
 	return ok(page), err
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// Config is what the process is told by its environment.
+// Config is what the process reads from its environment.
 type Config struct {
 	config.Logging
 	Store    store.Config

@@ -19,7 +19,9 @@ import (
 
 func TestAWrongConfigurationNamesEveryVariableAndNoSecret(t *testing.T) {
 	t.Parallel()
-	_, err := config.LoadFrom[Config](map[string]string{"API_TOKEN": "hunter2", "API_LISTEN": "8080", "DATABASE_URL": "postgres://db/evercert"})
+	_, err := config.LoadFrom[Config](
+		map[string]string{"API_TOKEN": "hunter2", "API_LISTEN": "8080", "DATABASE_URL": "postgres://db/evercert"},
+	)
 	for _, want := range []string{
 		"VALIDATION_ZONE is not set; it expects: DNS zone", "PLATFORM_TARGET is not set",
 		`API_LISTEN is "8080"; it expects host:port`, "API_TOKEN is too short; it expects 16 characters or more",
@@ -83,14 +85,19 @@ func TestD1_AStalledBodyIsToldSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	fmt.Fprintf(conn, "POST /v1/domains HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{", testToken)
+	fmt.Fprintf(
+		conn,
+		"POST /v1/domains HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
+		testToken,
+	)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusRequestTimeout || answer.Header.Get("Content-Type") != "application/problem+json" || !answer.Close {
+	if err != nil || answer.StatusCode != http.StatusRequestTimeout || answer.Header.Get("Content-Type") != "application/problem+json" ||
+		!answer.Close {
 		t.Errorf("%d %v %s, %v", answer.StatusCode, answer.Header, body, err)
 	}
 }

@@ -48,7 +48,7 @@ func exchangeOf(r *http.Request) *exchange {
 	return e
 }
 
-// noteError keeps an error for the access log. People are told its problem only.
+// noteError keeps an error for the access log. People see its problem only.
 func noteError(r *http.Request, err error) {
 	if e := exchangeOf(r); e != nil {
 		e.err = errors.Join(e.err, err)

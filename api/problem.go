@@ -26,7 +26,7 @@ type problemDocument struct {
 	RequestID   string       `json:"request_id,omitempty"` // names the line in the server's log
 }
 
-// statusError is a problem with an HTTP status that its code alone does not tell.
+// statusError is a problem with an HTTP status that does not follow from its code.
 type statusError struct {
 	status  int
 	problem cert.Problem
@@ -59,7 +59,7 @@ func statusOf(code cert.Code) int {
 	}
 }
 
-// writeProblem answers with the problem that err carries; of any other error it tells nothing but that there was one.
+// writeProblem answers with the problem that err carries; of any other error it shows only that there was one.
 func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	p := cert.AsProblem(err).Clean()
 	status := statusOf(p.Code)

@@ -24,7 +24,7 @@ const requestTimeout = 30 * time.Second
 // server holds what the handlers need.
 type server struct {
 	control *control.Control
-	token   [sha256.Size]byte // of the bearer token: comparing digests does not tell its length
+	token   [sha256.Size]byte // of the bearer token: comparing digests does not reveal its length
 	log     *slog.Logger
 	openAPI []byte
 	mux     *http.ServeMux
@@ -43,7 +43,7 @@ func ok(body any) reply { return reply{status: http.StatusOK, body: body} }
 
 type handler func(s *server, r *http.Request) (reply, error)
 
-// route is one line of the API. Open routes need no token, and don't look at the query.
+// route is one line of the API. Open routes need no token, and ignore the query.
 type route struct {
 	method, path string
 	open         bool
@@ -69,7 +69,13 @@ var routes = []route{
 	{"GET", "/v1/domains/{name}/records", false, (*server).records, nil},
 	{"GET", "/v1/domains/{name}/changes", false, (*server).changes, nil},
 	{"GET", "/v1/domains/{name}/timeline", false, (*server).timeline, nil},
-	{"GET", "/v1/domains/{name}/certificate", false, download((*control.Control).Chain, "application/pem-certificate-chain"), nil}, // RFC 8555 §9.1
+	{
+		"GET",
+		"/v1/domains/{name}/certificate",
+		false,
+		download((*control.Control).Chain, "application/pem-certificate-chain"),
+		nil,
+	}, // RFC 8555 §9.1
 	{"GET", "/v1/domains/{name}/csr", false, download((*control.Control).CSR, "application/x-pem-file"), nil},
 	{"GET", "/v1/cases", false, (*server).cases, []string{"all", "domain", "after", "limit"}},
 	{"GET", "/v1/cas", false, (*server).cas, nil},
@@ -174,7 +180,7 @@ func write(w http.ResponseWriter, a reply) error {
 	return err
 }
 
-// encode returns a value as a line of JSON that is safe to look at in a terminal.
+// encode returns a value as a line of JSON that is safe to print in a terminal.
 func encode(v any) ([]byte, error) {
 	encoded, err := json.Marshal(v)
 	return append(cert.EscapeJSON(encoded), '\n'), err

@@ -43,11 +43,15 @@ func TestD5_CheckNowOverTheAPI(t *testing.T) {
 	b.connected("shop.example.com")
 	const path = "/v1/domains/shop.example.com/check"
 	later := read[cert.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
-	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" || asked[0] != "check-now shop.example.com {ID: By:the API Reason:}" {
+	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" ||
+		asked[0] != "check-now shop.example.com {ID: By:the API Reason:}" {
 		t.Errorf("not made now: %+v, asked %q", later, asked)
 	}
 	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
-		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Servers: []cert.Nameserver{{Name: "ns1", State: "lame"}}})
+		b.store.Checked(
+			hostname,
+			cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Servers: []cert.Nameserver{{Name: "ns1", State: "lame"}}},
+		)
 		return cert.Answer{Message: "the records are checked now", Checking: true}, nil
 	}
 	now := read[cert.Answer](t, b.do("POST", path, `{"by":"ann"}`), http.StatusOK)
@@ -66,7 +70,13 @@ func TestRefusalsAndSilenceOfAWorkflowHaveTheirStatus(t *testing.T) {
 		b := setup(t)
 		b.connected("shop.example.com")
 		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
-			return cert.Answer{}, cert.Problem{Code: code, Message: "no", WhoActs: cert.PlatformActs, Record: &cert.Record{Name: "example.com", Type: "CAA"}, Found: "0 issue \"other\""}
+			return cert.Answer{}, cert.Problem{
+				Code:    code,
+				Message: "no",
+				WhoActs: cert.PlatformActs,
+				Record:  &cert.Record{Name: "example.com", Type: "CAA"},
+				Found:   "0 issue \"other\"",
+			}
 		}
 		p := b.problem(b.do("POST", "/v1/domains/shop.example.com/request", ""), status, code)
 		if p.Record == nil || p.Record.Name != "example.com" || p.Found == "" {
@@ -105,7 +115,11 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 	}
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: noon, Verdict: cert.Wrong, Records: []cert.RecordState{
-		{Record: diagnosis.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
+		{
+			Record:  diagnosis.Records[1].Record,
+			Verdict: cert.Wrong,
+			Seen:    []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}},
+		},
 	}})
 	diagnosis = read[cert.Diagnosis](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
 	if r := diagnosis.Records[1]; !diagnosis.CheckedAt.Equal(noon) || r.State != cert.RecordNotYetPropagated || len(r.Seen) != 2 {
@@ -114,7 +128,9 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[]}` {
 		t.Errorf("no changes: %s", got)
 	}
-	b.store.RecordChanges = []cert.RecordChange{{At: noon, Server: "ns1", Role: cert.Authoritative, From: cert.Wrong, To: cert.OK, Found: []string{"CNAME x"}}}
+	b.store.RecordChanges = []cert.RecordChange{
+		{At: noon, Server: "ns1", Role: cert.Authoritative, From: cert.Wrong, To: cert.OK, Found: []string{"CNAME x"}},
+	}
 	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[{"at":"2026-03-02T12:00:00Z",`+
 		`"record":{"name":"","type":"","value":"","purpose":""},"server":"ns1","role":"authoritative","from":"wrong","to":"ok","found":["CNAME x"]}]}` {
 		t.Errorf("changes: %s", got)
@@ -135,7 +151,9 @@ func TestB1_DownloadsArePEM(t *testing.T) {
 	b := setup(t)
 	b.connected("shop.example.com")
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Serial = "0a" })
-	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("-----BEGIN CERTIFICATE-----\n")}}
+	b.store.Certificates = map[string]cert.Certificate{
+		"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("-----BEGIN CERTIFICATE-----\n")},
+	}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
 	for path, kind := range map[string]string{"certificate": "application/pem-certificate-chain", "csr": "application/x-pem-file"} {
 		w := b.do("GET", "/v1/domains/shop.example.com/"+path, "")

@@ -43,9 +43,8 @@ func main() {
 	domains := flag.Int("domains", 500, "domains to connect, and certificates to obtain by raw calls")
 	atOnce := flag.Int("diagnoses", 1000, "domains to diagnose at once")
 	names := flag.Int("names", 100_000, "names of the edge that is measured")
-	only := flag.String(
-		"only", "", "measure only this: issuance, diagnoses or edge, all when empty; or fleet, what -domains at rest cost in memory and disk",
-	)
+	only := flag.String("only", "", "measure only this: issuance, diagnoses or edge, all when empty; "+
+		"fleet: what -domains at rest cost in memory and disk; early: from records to HTTPS")
 	flag.Parse()
 	legolog.Logger = log.New(io.Discard, "", 0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -75,8 +74,10 @@ func run(ctx context.Context, only string, domains, atOnce, names int) error {
 		return issuance(ctx, domains)
 	case "fleet":
 		return fleet(ctx, domains)
+	case "early":
+		return early(ctx, domains)
 	default:
-		return fmt.Errorf("-only is %q; it expects issuance, diagnoses, edge or fleet", only)
+		return fmt.Errorf("-only is %q; it expects issuance, diagnoses, edge, fleet or early", only)
 	}
 }
 

@@ -5,7 +5,7 @@ import "slices"
 // FindingKind says what the caretaker found wrong (row F22). Codes are extended, never renamed.
 type FindingKind string
 
-// What the caretaker finds, in the order in which it is told.
+// What the caretaker finds, in the order in which it is shown.
 const (
 	WorkflowEnded   FindingKind = "workflow-ended"     // a connected domain's workflow is not running
 	WorkflowStuck   FindingKind = "workflow-stuck"     // it runs, and its task fails again and again or is taken by no worker
@@ -38,7 +38,7 @@ type Repair string
 const (
 	Repaired   Repair = "repaired"    // the repair was made, or ordered from the workflow
 	UnderWay   Repair = "under-way"   // it was ordered a moment ago
-	Unrepaired Repair = "unrepaired"  // the caretaker can't repair it, or its repair did not help: people have to look
+	Unrepaired Repair = "unrepaired"  // the caretaker can't repair it, or its repair did not help: people must act
 	NotTouched Repair = "not-touched" // nothing was to be repaired (dry run)
 )
 
@@ -60,7 +60,7 @@ type AuditCount struct {
 
 // Audit is the sum of what the caretaker found.
 type Audit struct {
-	Domains int          `json:"domains"`          // looked at
+	Domains int          `json:"domains"`          // that were compared
 	Counts  []AuditCount `json:"counts,omitempty"` // of the kinds that were found, in the order of FindingKinds
 }
 

@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// SerialOf returns the serial number of a certificate as evercert stores and shows it: lower-case hexadecimal, two digits for each byte, so that a
-// leading zero stays. It is what a CA's log or crt.sh finds.
+// SerialOf returns the serial number of a certificate as evercert stores and shows it: lower-case hexadecimal, two digits for each byte,
+// so that a leading zero stays. It is what a CA's log or crt.sh finds.
 func SerialOf(c *x509.Certificate) string { return hex.EncodeToString(c.SerialNumber.Bytes()) }
 
 // IssuerOf returns the common name of the CA that issued a certificate, or its organisation if it has none.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Verdict is the answer of a check. Unknown means "we could not tell" (a time-out, SERVFAIL) and is never the tenant's fault.
+// Verdict is the answer of a check. Unknown means that no answer came (a time-out, SERVFAIL), and is never the tenant's fault.
 type Verdict string
 
 // The three verdicts.
@@ -56,8 +56,8 @@ type Record struct {
 	Type    string  `json:"type"` // TXT, CNAME, A or AAAA; CAA in problems
 	Value   string  `json:"value"`
 	Purpose Purpose `json:"purpose"`
-	// Hostname is the name that the record is for: shop.example.com of _acme-challenge.shop.example.com. The TXT and CNAME records that a wildcard
-	// shares with its base name carry the base name. Empty in records that were stored before there was this field.
+	// Hostname is the name that the record is for: shop.example.com of _acme-challenge.shop.example.com. The TXT and CNAME records that a
+	// wildcard shares with its base name carry the base name. Empty in records that were stored before there was this field.
 	Hostname string `json:"hostname,omitempty"`
 }
 
@@ -116,7 +116,7 @@ func wordOf(v Verdict, found []string) RecordWord {
 	}
 }
 
-// ServerRole tells a name server of the tenant's zone from a public resolver.
+// ServerRole is either of two: a name server of the tenant's zone, or a public resolver.
 type ServerRole string
 
 // The two kinds of servers that are asked. Authoritative ones decide, because a CA asks them; resolvers show what visitors see.
@@ -131,7 +131,7 @@ type Sighting struct {
 	Role      ServerRole `json:"role"`
 	Verdict   Verdict    `json:"verdict"`
 	Found     []string   `json:"found,omitempty"`
-	Error     string     `json:"error,omitempty"`     // why the server told nothing
+	Error     string     `json:"error,omitempty"`     // why the server gave no answer
 	FirstSeen time.Time  `json:"first_seen,omitzero"` // the right record, there; since it last appeared
 	LastSeen  time.Time  `json:"last_seen,omitzero"`  // the right record, there
 	ChangedAt time.Time  `json:"changed_at,omitzero"` // when this server last began to show something else
@@ -165,7 +165,7 @@ type Question struct {
 	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
 	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do
 	Registration bool     // ask the registry (RDAP) even where DNS shows nothing wrong
-	Once         bool     // nobody looks again by himself, and no problem says so
+	Once         bool     // no further check follows, and no problem promises one
 }
 
 // Probe is an http-01 token that the platform's edges answer while a diagnosis runs: it shows whether a name whose addresses
@@ -195,8 +195,9 @@ type Diagnosis struct {
 	Servers   []Nameserver  `json:"servers,omitempty"`   // of the zones that the names are in
 }
 
-// WithRecords returns the diagnosis as it is shown: with exactly these records, each in the state that was seen. A record that is no longer expected, because the
-// platform moved, is left out; one that the check did not ask for has no state. There are lists where there would be none: in JSON [], not null.
+// WithRecords returns the diagnosis as it is shown: with exactly these records, each in the state that was seen. A record that is no
+// longer expected, because the platform moved, is left out; one that the check did not ask for has no state. There are lists where there
+// would be none: in JSON [], not null.
 func (d Diagnosis) WithRecords(expected []Record) Diagnosis {
 	d = d.Clean()
 	states := make([]RecordState, len(expected))
@@ -266,7 +267,15 @@ const (
 )
 
 // ServerStates lists every state of a name server.
-var ServerStates = []ServerState{ServerAnswers, ServerLame, ServerFails, ServerUnreachable, ServerNoAddress, ServerForbidden, ServerNotAsked}
+var ServerStates = []ServerState{
+	ServerAnswers,
+	ServerLame,
+	ServerFails,
+	ServerUnreachable,
+	ServerNoAddress,
+	ServerForbidden,
+	ServerNotAsked,
+}
 
 // OwnershipName is where the ownership TXT record of a name stands. A wildcard shares its base name's.
 func OwnershipName(name string) string { return ownershipPrefix + strings.TrimPrefix(name, "*.") }
@@ -276,8 +285,8 @@ const (
 	delegationPrefix = "_acme-challenge."
 )
 
-// OwnershipPlaces are the names whose ownership record shows whose a name is, the nearest first: itself, and those above it up to the registered
-// domain. Whoever runs the registered domain decides about all below it; whoever runs a name beside it decides about nothing.
+// OwnershipPlaces are the names whose ownership record shows whose a name is, the nearest first: itself, and those above it up to the
+// registered domain. Whoever runs the registered domain decides about all below it; whoever runs a name beside it decides about nothing.
 func OwnershipPlaces(name string) []string {
 	name = strings.TrimPrefix(name, "*.")
 	registered := RegisteredDomain(name)
@@ -289,13 +298,16 @@ func OwnershipPlaces(name string) []string {
 	return places
 }
 
-// ownershipPlaces are where the ownership records of the names are asked for: at each name, unless another of them above it covers it. A name that
-// is too long for the record's label is covered by the nearest one above it that is not.
+// ownershipPlaces are where the ownership records of the names are asked for: at each name, unless another of them above it covers it. A
+// name that is too long for the record's label is covered by the nearest one above it that is not.
 func ownershipPlaces(names []string) []string {
 	var asked []string
 	for _, name := range names {
 		places := OwnershipPlaces(name)
-		if i := slices.IndexFunc(places, func(p string) bool { return len(ownershipPrefix)+len(p) <= maxNameLength }); !slices.Contains(asked, places[i]) {
+		if i := slices.IndexFunc(places, func(p string) bool { return len(ownershipPrefix)+len(p) <= maxNameLength }); !slices.Contains(
+			asked,
+			places[i],
+		) {
 			asked = append(asked, places[i])
 		}
 	}
@@ -305,7 +317,13 @@ func ownershipPlaces(names []string) []string {
 }
 
 func ownershipRecord(place, tenant string, secret []byte) Record {
-	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership, Hostname: place}
+	return Record{
+		Name:     OwnershipName(place),
+		Type:     "TXT",
+		Value:    OwnershipValue(place, tenant, secret),
+		Purpose:  ForOwnership,
+		Hostname: place,
+	}
 }
 
 // OwnershipRecords are the ownership records that are asked for, and those above them, each of which shows as much for the names below it.
@@ -361,8 +379,8 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 	return records
 }
 
-// AddressRecords lists the records that lead a name's visitors to the platform: a CNAME; at an apex, which can't hold a CNAME beside its SOA and NS
-// (RFC 1034 §3.6.2), and where the platform has no target, one record for each address.
+// AddressRecords lists the records that lead a name's visitors to the platform: a CNAME; at an apex, which can't hold a CNAME beside its
+// SOA and NS (RFC 1034 §3.6.2), and where the platform has no target, one record for each address.
 func (p Platform) AddressRecords(name string) []Record {
 	if p.Target != "" && !IsApex(name) {
 		return []Record{{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name}}
@@ -388,8 +406,8 @@ func (p Platform) DelegationTarget(name string, secret []byte) string {
 	return DelegationLabel(name, secret) + "." + p.ValidationZone
 }
 
-// OwnershipValue is the text of the ownership TXT record at a place. It is bound to the tenant and to the place: no other name's record, no wildcard
-// and no other tenant's record has it.
+// OwnershipValue is the text of the ownership TXT record at a place. It is bound to the tenant and to the place: no other name's record,
+// no wildcard and no other tenant's record has it.
 func OwnershipValue(place, tenant string, secret []byte) string {
 	return OwnershipValuePrefix + keyedLabel("ownership", tenant+"\x00"+strings.TrimPrefix(place, "*."), secret)
 }

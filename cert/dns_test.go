@@ -27,7 +27,13 @@ func TestD1_ASubdomainNeedsThreeRecords(t *testing.T) {
 	delegated, owned := cert.DelegationLabel("shop.example.com", secret), cert.OwnershipValue("shop.example.com", "acme", secret)
 	require.Equal(t, []cert.Record{
 		{Name: "_evercert.shop.example.com", Type: "TXT", Value: owned, Purpose: cert.ForOwnership, Hostname: "shop.example.com"},
-		{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: delegated + ".dcv.example.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"},
+		{
+			Name:     "_acme-challenge.shop.example.com",
+			Type:     "CNAME",
+			Value:    delegated + ".dcv.example.net",
+			Purpose:  cert.ForDelegation,
+			Hostname: "shop.example.com",
+		},
 		{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"},
 	}, platform.ExpectedRecords(connected("shop.example.com"), secret))
 }
@@ -184,7 +190,8 @@ func TestRecordsAreTheSameWhateverIsKnownOfThem(t *testing.T) {
 	}
 }
 
-// TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow: nothing that was asked for earlier is shown, nothing that is asked for is missing.
+// TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow: nothing that was asked for earlier is shown, nothing that is asked for is
+// missing.
 func TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow(t *testing.T) {
 	t.Parallel()
 	expected := platform.ExpectedRecords(connected("shop.example.com"), secret)

@@ -116,7 +116,7 @@ const (
 func (k CaseKind) Stops() bool { return k == TooManyFailures }
 
 // AccountCasePrefix begins the id of a case about evercert's account at a CA. What follows is the account's URL, or the directory's
-// while there is no account. Such a case belongs to no domain: its DomainID, Hostname and Tenant are empty.
+// while there is no account. Such a case does not belong to a domain: its DomainID, Hostname and Tenant are empty.
 const AccountCasePrefix = "account:"
 
 // Case is an escalation: a domain handed to people, with its evidence.

@@ -278,7 +278,7 @@ var Explanations = []Explanation{
 	},
 	{
 		Code: NameInvalid, Verb: Connect, WhoActs: []Actor{TenantActs, PlatformActs}, Severities: []Severity{Blocks},
-		Meaning: "It is no domain name, or none that a certificate can hold; or it is too long for `_acme-challenge.` where " +
+		Meaning: "It is not a domain name, or not one that a certificate can hold; or it is too long for `_acme-challenge.` where " +
 			"dns-01 alone is allowed, or a wildcard where dns-01 is not.",
 		Remedy: "Type the name only, such as `www.example.com`; for a long name, allow http-01, for a wildcard dns-01.",
 	},

@@ -48,20 +48,28 @@ func (r NameRules) Parse(input string) (string, error) {
 	case name == "":
 		return "", invalid(input, "it is empty", "type a name such as www.example.com")
 	case !utf8.ValidString(name) || len(name) > longestInput:
-		return "", invalid(input, "it is no text that could be a domain name", "type a name such as www.example.com")
+		return "", invalid(input, "it is not text that could be a domain name", "type a name such as www.example.com")
 	}
 	switch {
 	case isAddress(name):
 		return "", invalid(input, "it is an IP address", "connect a domain name; certificates here are for names")
 	case strings.ContainsAny(name, "/:@?# "):
-		return "", invalid(input, "it is an address of a page or a mailbox, not a domain name", "type the name only, without https://, path or port")
+		return "", invalid(
+			input,
+			"it is an address of a page or a mailbox, not a domain name",
+			"type the name only, without https://, path or port",
+		)
 	}
 	if strings.Contains(name, "*") {
 		return "", invalid(input, "wildcards can't be connected", "connect each name that visitors use")
 	}
 	ascii, err := nameProfile.ToASCII(strings.ReplaceAll(name, capitalSharpS, "ß")) // as far as it got, beside an error
 	if len(ascii) > maxNameLength {
-		return "", invalid(input, fmt.Sprintf("it is %d characters long", len(ascii)), fmt.Sprintf("use a name of at most %d characters", maxNameLength))
+		return "", invalid(
+			input,
+			fmt.Sprintf("it is %d characters long", len(ascii)),
+			fmt.Sprintf("use a name of at most %d characters", maxNameLength),
+		)
 	}
 	if err != nil {
 		return "", invalid(input, describeIDNA(name, err), "use letters, digits and hyphens; at most 63 characters between two dots")
@@ -106,7 +114,8 @@ func (r NameRules) refuse(name string) *Problem {
 	return nil
 }
 
-// specialUse are zones that are set aside (IANA, Special-Use Domain Names): what is below them is not somebody's registered name in public DNS.
+// specialUse are zones that are set aside (IANA, Special-Use Domain Names): what is below them is not somebody's registered name in
+// public DNS.
 var specialUse = []struct{ zone, is string }{
 	{"onion", "an address of the Tor network, which DNS does not know (RFC 7686)"},
 	{"in-addr.arpa", "a name that DNS makes of an IP address (RFC 1035 §3.5, RFC 6761 §6.1)"},
@@ -153,14 +162,19 @@ func (r NameRules) refusePlatform(name string) *Problem {
 	default:
 		return &Problem{
 			Code: NameTooDeep, WhoActs: TenantActs,
-			Message:     fmt.Sprintf("%s has %d labels below %s; a wildcard certificate covers one, and CAs issue none for *.*", name, len(labels), r.PlatformSuffix),
+			Message: fmt.Sprintf(
+				"%s has %d labels below %s; a wildcard certificate covers one, and CAs issue none for *.*",
+				name,
+				len(labels),
+				r.PlatformSuffix,
+			),
 			Remediation: "use a platform domain with one label, or connect a domain of your own",
 		}
 	}
 }
 
-// IsApex tells whether a name is the registered domain itself, which can't hold a CNAME record. A company's own public suffix is one where it was
-// registered, as github.io was under io.
+// IsApex reports whether a name is the registered domain itself, which can't hold a CNAME record. A company's own public suffix is one
+// where it was registered, as github.io was under io.
 func IsApex(name string) bool {
 	if registered, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
 		return registered == name
@@ -188,7 +202,12 @@ func Unicode(name string) string {
 }
 
 func invalid(input, why, remedy string) Problem {
-	return Problem{Code: NameInvalid, WhoActs: TenantActs, Message: fmt.Sprintf("%q can't be connected: %s", Line(input, MaxInput), why), Remediation: remedy}
+	return Problem{
+		Code:        NameInvalid,
+		WhoActs:     TenantActs,
+		Message:     fmt.Sprintf("%q can't be connected: %s", Line(input, MaxInput), why),
+		Remediation: remedy,
+	}
 }
 
 func reserved(name, why string) *Problem {
@@ -208,7 +227,10 @@ func describeIDNA(name string, err error) string {
 		case strings.Contains(label, "_"):
 			return fmt.Sprintf("the part %q has an underscore, which certificates can't hold", Line(label, MaxInput))
 		case reservedHyphens(label):
-			return fmt.Sprintf("the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)", Line(label, MaxInput))
+			return fmt.Sprintf(
+				"the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)",
+				Line(label, MaxInput),
+			)
 		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
 			return fmt.Sprintf("the part %q begins or ends with a hyphen", Line(label, MaxInput))
 		}

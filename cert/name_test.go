@@ -163,7 +163,12 @@ func TestAnAddressInWideDigitsIsAnAddress(t *testing.T) {
 
 func TestWhatIsNoTextIsNoName(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, cert.NameInvalid, refused(t, "\xff.com").Code, "each such byte would become the same replacement character, and so the same name")
+	require.Equal(
+		t,
+		cert.NameInvalid,
+		refused(t, "\xff.com").Code,
+		"each such byte would become the same replacement character, and so the same name",
+	)
 }
 
 func TestAHostileInputDoesNotFillLogs(t *testing.T) {

@@ -16,10 +16,10 @@ type Policy struct {
 	DormantInterval    time.Duration   `json:"dormant_interval"`     // between checks from then on
 	MaxFailures        int             `json:"max_failures"`         // the failure that escalates
 	RetryAfterFailures []time.Duration `json:"retry_after_failures"` // wait after the 1st, 2nd … failure; the last repeats
-	HoldInterval       time.Duration   `json:"hold_interval"`        // between looks at a renewal that is on hold
+	HoldInterval       time.Duration   `json:"hold_interval"`        // between checks of a renewal that is on hold
 
 	ClaimLifetime time.Duration `json:"claim_lifetime,omitempty"` // without any record seen, of a domain that was never verified; 0 is for ever
-	ClaimWarning  time.Duration `json:"claim_warning,omitempty"`  // before that end: it is told
+	ClaimWarning  time.Duration `json:"claim_warning,omitempty"`  // before that end: the timeline warns of it
 	MoveNotice    time.Duration `json:"move_notice,omitempty"`    // from another tenant's proof to the move of a verified domain
 }
 

@@ -90,8 +90,8 @@ const (
 	Warns  Severity = "warns" // visitors or a later order may suffer
 )
 
-// Problem is everything that a person is told about something that is wrong: what, whose turn it is,
-// and the step that mends it. It is an error, so that it can travel as one.
+// Problem describes something that is wrong, for people: what, who acts, and the step that fixes it. It is an error, so that functions
+// can return it.
 type Problem struct {
 	Code        Code     `json:"code"`
 	Message     string   `json:"message"`
@@ -108,7 +108,7 @@ const NothingToDo = "There is nothing for you to do: we check again by ourselves
 
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }
 
-// AsProblem returns the problem that err carries, or an internal_error that tells nothing private.
+// AsProblem returns the problem that err carries, or an internal_error without anything private.
 func AsProblem(err error) Problem {
 	if p, ok := errors.AsType[Problem](err); ok {
 		return p
@@ -154,8 +154,8 @@ func (f *Failure) Unwrap() []error {
 	return []error{f.Problem, f.Err}
 }
 
-// Fault is an error that is no verdict: the step is tried again at once, and several times, before people read its problem. An error that
-// is neither a Failure nor a Fault is treated likewise, and shown as internal_error.
+// Fault is an error that is not a verdict: the step is tried again at once, and several times, before people read its problem. An error
+// that is neither a Failure nor a Fault is treated likewise, and shown as internal_error.
 type Fault struct {
 	Problem Problem
 	Err     error // the cause, for logs

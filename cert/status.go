@@ -58,8 +58,8 @@ const (
 	Removed              Headline = "Removed"
 )
 
-// Status is where a domain stands on the three axes. HasLive tells whether a certificate is being served,
-// which decides how a failure is told: a shop with a working certificate is not "Pending".
+// Status is where a domain stands on the three axes. HasLive reports whether a certificate is being served,
+// which decides how a failure is shown: a shop with a working certificate is not "Pending".
 type Status struct {
 	Domain      DomainStatus      `json:"domain"`
 	Certificate CertificateStatus `json:"certificate"`

@@ -60,7 +60,8 @@ func TestWithALiveCertificateARenewalThatRunsIsNotShown(t *testing.T) {
 	}
 }
 
-// TestEveryStatusHasAHeadline goes through all combinations, also those that should never be: none may tell a tenant something that can't be true.
+// TestEveryStatusHasAHeadline goes through all combinations, also those that should never be: none may tell a tenant something that can't
+// be true.
 func TestEveryStatusHasAHeadline(t *testing.T) {
 	t.Parallel()
 	seen := map[cert.Headline]bool{}

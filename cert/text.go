@@ -94,14 +94,14 @@ func breaks(r rune) bool {
 	return r >= '\t' && r <= '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
 }
 
-// invisible reports whether r is a control character or shows nothing: formats, fillers, the tags and variation selectors of plane 14, in which
-// text can be hidden. U+FE0F, which gives an emoji its colours, stays.
+// invisible reports whether r is a control character or shows nothing: formats, fillers, the tags and variation selectors of plane 14, in
+// which text can be hidden. U+FE0F, which gives an emoji its colours, stays.
 func invisible(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Other_Default_Ignorable_Code_Point) || r >= 0xE0000 && r <= 0xE0FFF
 }
 
-// Markdown returns s as one line that a Markdown renderer shows as it is: no link, image, emphasis, code, heading, list or HTML comes of it,
-// and addresses in it are no links. What Line leaves out is left out; the length is the caller's.
+// Markdown returns s as one line that a Markdown renderer shows as it is: no link, image, emphasis, code, heading, list or HTML comes of
+// it, and addresses in it don't become links. What Line leaves out is left out; the length is the caller's.
 //
 // The Temporal Web UI renders details and summaries as CommonMark and drops HTML and images, and replaces {namespace}, {workflowId} and
 // {runId}. So an escaped punctuation mark (CommonMark §2.4) is enough there, and in renderers that find bare addresses while they parse.

@@ -70,8 +70,12 @@ func TestF24_MarkdownShowsTextAsItIs(t *testing.T) {
 		requireLiteral(t, text)
 	}
 	require.Equal(t, `http\://x/%3Cimg%3E\[click here\](http\://y)`, cert.Markdown("http://x/%3Cimg%3E[click here](http://y)"))
-	require.Equal(t, `the CA did not answer (503), e.g. at 10:05; a-b + c = d`, cert.Markdown("the CA did not answer (503), e.g. at 10:05; a-b + c = d"),
-		"plain text stays readable")
+	require.Equal(
+		t,
+		`the CA did not answer (503), e.g. at 10:05; a-b + c = d`,
+		cert.Markdown("the CA did not answer (503), e.g. at 10:05; a-b + c = d"),
+		"plain text stays readable",
+	)
 }
 
 var hostileMarkdown = []string{

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Window is the time in which a CA suggests to renew a certificate (RFC 9773 §4.2). The zero value is no suggestion.
+// Window is the time in which a CA suggests to renew a certificate (RFC 9773 §4.2). The zero value means that there is none.
 type Window struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The words in which people read verdicts, states, actors and changes. The CLI, the pages and the mails take them from here and add the layout only.
-// A label has no full stop at its end; a sentence has one. No code, such as caa_forbids, is in them.
+// The words in which people read verdicts, states, actors and changes. The CLI, the pages and the mails take them from here and add the
+// layout only. A label has no full stop at its end; a sentence has one. No code, such as caa_forbids, is in them.
 
 // Acts returns who acts, as a label: "the tenant acts".
 func (a Actor) Acts() string { return a.noun() + " acts" }
@@ -143,8 +143,8 @@ func (d Diagnosis) Summary(names []string) string {
 	}
 }
 
-// Summary returns the result of a finished check in one line of sentences: that of its diagnosis, unless the records are right and attempts at the
-// certificate failed all the same.
+// Summary returns the result of a finished check in one line of sentences: that of its diagnosis, unless the records are right and
+// attempts at the certificate failed all the same.
 func (a Answer) Summary(names []string) string {
 	if a.Diagnosis.Verdict != OK || a.Failures == 0 {
 		return a.Diagnosis.Summary(names)

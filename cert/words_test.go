@@ -38,13 +38,23 @@ func TestD4_LabelsAreWords(t *testing.T) {
 	}
 	for _, a := range each[Actor](t, "Actor") {
 		labels = append(labels, a.Acts(), a.Who())
-		labels = append(labels, Problem{Message: "It is wrong.", Remediation: "Do this.", WhoActs: a}.OneLine(), Problem{Message: "It is wrong", WhoActs: a}.OneLine())
+		labels = append(
+			labels,
+			Problem{Message: "It is wrong.", Remediation: "Do this.", WhoActs: a}.OneLine(),
+			Problem{Message: "It is wrong", WhoActs: a}.OneLine(),
+		)
 	}
 	for _, s := range each[Severity](t, "Severity") {
 		labels = append(labels, s.Word())
 	}
 	for _, v := range verdicts {
-		labels = append(labels, v.Conclusion(), CAAState{Verdict: v}.MayIssue(), Sighting{Verdict: v}.Shows(), Sighting{Verdict: v}.State().Words())
+		labels = append(
+			labels,
+			v.Conclusion(),
+			CAAState{Verdict: v}.MayIssue(),
+			Sighting{Verdict: v}.Shows(),
+			Sighting{Verdict: v}.State().Words(),
+		)
 		for _, w := range verdicts {
 			labels = append(labels, RecordChange{From: v, To: w}.Words())
 		}
@@ -53,7 +63,11 @@ func TestD4_LabelsAreWords(t *testing.T) {
 		require.Regexp(t, `[a-zA-Z]$`, label, "a label ends with a word, without a full stop")
 		require.NotRegexp(t, codeWord, label)
 	}
-	require.Equal(t, "It is wrong – the tenant acts – Do this", Problem{Message: "It is wrong.", Remediation: "Do this.", WhoActs: TenantActs}.OneLine())
+	require.Equal(
+		t,
+		"It is wrong – the tenant acts – Do this",
+		Problem{Message: "It is wrong.", Remediation: "Do this.", WhoActs: TenantActs}.OneLine(),
+	)
 	require.Equal(t, "not yet propagated", RecordNotYetPropagated.Words())
 }
 
@@ -77,8 +91,8 @@ func TestD5_SummariesAreSentences(t *testing.T) {
 	require.Len(t, seen, 9, "one for each case")
 }
 
-// TestF2_ProblemsAreWrittenForPeople reads the texts of every Problem in the product's source: no code is in them, and none ends in the middle of a
-// sentence, where a value that is empty would leave it.
+// TestF2_ProblemsAreWrittenForPeople reads the texts of every Problem in the product's source: no code is in them, and none ends in the
+// middle of a sentence, where a value that is empty would leave it.
 func TestF2_ProblemsAreWrittenForPeople(t *testing.T) {
 	t.Parallel()
 	read := 0

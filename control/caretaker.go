@@ -39,7 +39,7 @@ type CaretakerWorkflows interface {
 	Describe(ctx context.Context, id string) (Execution, error)
 	// Resume starts the workflow of a domain again from the state that was kept; nil for a new one. It changes nothing where one runs.
 	Resume(ctx context.Context, d cert.Domain, kept json.RawMessage, cause string) error
-	// Wake asks the workflow of an id to look again. It returns ErrNotRunning.
+	// Wake asks the workflow of an id to check again. It returns ErrNotRunning.
 	Wake(ctx context.Context, id string, w workflows.WakeRequest) error
 	// WakeCase asks the workflow of a case to record it anew, and to see whether it is closed. It returns ErrNotRunning.
 	WakeCase(ctx context.Context, caseID string) error
@@ -50,7 +50,7 @@ type CaretakerWorkflows interface {
 }
 
 const (
-	// caretakerPage is how many domains are looked at in one activity.
+	// caretakerPage is how many domains are compared in one activity.
 	caretakerPage = 500
 	// caretakerWorkers is how many workflows are asked about at once: 10,000 domains take some ten seconds, and Temporal has room for others.
 	caretakerWorkers = 16
@@ -58,8 +58,8 @@ const (
 	straysAtOnce = 1000
 )
 
-// Caretaker compares what the tables, Temporal and the edges' list say about each domain, and repairs what differs (row F22). Several may be at
-// work at the same time.
+// Caretaker compares what the tables, Temporal and the edges' list say about each domain, and repairs what differs (row F22). Several may
+// be at work at the same time.
 type Caretaker struct {
 	Store     CaretakerStore
 	Workflows CaretakerWorkflows
@@ -74,8 +74,8 @@ type Caretaker struct {
 	Cautious bool
 }
 
-// Page looks at the connected domains after a hostname, a page of them, and after the last page at what no domain leads to. next is where the
-// following page begins; empty after the last one. What can't be looked at is a finding, unless that is so with the whole page.
+// Page compares the connected domains after a hostname, a page of them, and after the last page what no domain leads to. next is where
+// the following page begins; empty after the last one. What can't be read is a finding, unless that is so with the whole page.
 func (c Caretaker) Page(ctx context.Context, after string) (next string, sum cert.Audit, err error) {
 	rows, err := c.Store.Inspect(ctx, after, caretakerPage)
 	if err != nil {
@@ -114,8 +114,9 @@ func (p *page) now() time.Time {
 	return p.Now()
 }
 
-// changeCA asks those domains for a new certificate whose live one comes from a CA that the platform does not order from any more, such as its staging
-// environment. That is no finding: nothing is wrong, and the CA's limits may let it take days. A domain that is at it already ignores the signal.
+// changeCA asks those domains for a new certificate whose live one comes from a CA that the platform does not order from any more, such
+// as its staging environment. That is not a finding: nothing is wrong, and the CA's limits may let it take days. A domain that is at it
+// already ignores the signal.
 func (p *page) changeCA(ctx context.Context, rows []store.Inspected) {
 	for _, row := range rows {
 		if p.DryRun || len(p.Directories) == 0 || row.LiveCA == "" || slices.Contains(p.Directories, row.LiveCA) {
@@ -166,12 +167,12 @@ func (p *page) inspect(ctx context.Context, rows []store.Inspected) error {
 func (p *page) describe(ctx context.Context, row store.Inspected) (inspected, error) {
 	domain, err := p.Workflows.Describe(ctx, workflows.DomainID(row.Hostname))
 	if err != nil {
-		return inspected{}, fmt.Errorf("look at the workflow of %s: %w", row.Hostname, err)
+		return inspected{}, fmt.Errorf("read the workflow of %s: %w", row.Hostname, err)
 	}
 	var people Execution
 	if row.OpenCase != "" && row.CaseStarted {
 		if people, err = p.Workflows.Describe(ctx, workflows.EscalationID(row.OpenCase)); err != nil {
-			return inspected{}, fmt.Errorf("look at the case of %s: %w", row.Hostname, err)
+			return inspected{}, fmt.Errorf("read the case of %s: %w", row.Hostname, err)
 		}
 	}
 	return inspected{row, compare(row, domain, people, p.now())}, nil
@@ -192,19 +193,23 @@ func (p *page) cautious(domains []inspected) error {
 	}
 	return cert.Problem{
 		Code: cert.RequestRefused, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("of %d domains in a row, %d have no running workflow: this may be the wrong Temporal or namespace; nothing was done", len(domains), ended),
+		Message: fmt.Sprintf(
+			"of %d domains in a row, %d have no running workflow: this may be the wrong Temporal or namespace; nothing was done",
+			len(domains),
+			ended,
+		),
 		Remediation: "compare TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE with those of the workers; if they are right, repeat the command with --yes",
 	}
 }
 
-// repair does what is to be done about a domain. What was ordered a moment ago is left to take effect; what did not help is done again, and people
-// of the platform are told.
+// repair does what is to be done about a domain. What was ordered a moment ago is left to take effect; what did not help is done again,
+// and a case is opened for the platform.
 func (p *page) repair(ctx context.Context, d inspected) error {
 	var (
 		request workflows.WakeRequest
 		kinds   []cert.FindingKind
 		causes  []string // of the wake
-		failed  []string // what people are told
+		failed  []string // for the case
 		anew    bool     // something is done that was not done a moment ago
 		deaf    = slices.ContainsFunc(d.found, func(f diagnosis) bool { return f.remedy == tellPeople })
 	)
@@ -252,7 +257,7 @@ func (p *page) repair(ctx context.Context, d inspected) error {
 	return nil
 }
 
-// outcome says what becomes of a finding. deaf is a workflow that can't go on, whatever it is told.
+// outcome says what becomes of a finding. deaf is a workflow that can't go on, whatever it is asked.
 func (p *page) outcome(d inspected, f diagnosis, deaf bool) cert.Repair {
 	before := slices.Contains(d.Tended.For, f.kind)
 	if f.remedy == resume {
@@ -294,7 +299,9 @@ func (p *page) tellPeople(ctx context.Context, d inspected, what string) error {
 		Reason: "the caretaker could not repair " + shown + ": " + what,
 		Problems: []cert.Problem{{
 			Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: what,
-			Remediation: "look at the workflow " + workflows.DomainID(d.Hostname) + " in the Temporal Web UI and at the log of the workers; the case closes by itself",
+			Remediation: "see the workflow " + workflows.DomainID(
+				d.Hostname,
+			) + " in the Temporal Web UI and the log of the workers; the case closes by itself",
 		}},
 	})
 }

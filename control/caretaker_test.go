@@ -62,7 +62,8 @@ func TestF22_AnEndedWorkflowIsStartedAgain(t *testing.T) {
 
 	dry := b.caretaker()
 	dry.DryRun = true
-	if sum := walk(t, dry); !slices.Equal(sum.Counts, only(cert.WorkflowEnded, 1, 0, 0)) || len(b.workflows.Running()) != 0 || b.store.Writes != 0 {
+	if sum := walk(t, dry); !slices.Equal(sum.Counts, only(cert.WorkflowEnded, 1, 0, 0)) || len(b.workflows.Running()) != 0 ||
+		b.store.Writes != 0 {
 		t.Errorf("dry run: %+v, running %v, %d writes", sum, b.workflows.Running(), b.store.Writes)
 	}
 	sum := walk(t, b.caretaker())
@@ -114,10 +115,14 @@ func TestF22_WhatWakingDoesNotHelpBecomesACaseAndClosesByItself(t *testing.T) {
 			t.Errorf("step %d: %+v, asked %q, cases %+v", i, sum, b.workflows.Asked(), b.store.OpenCases)
 		}
 	}
-	if asked := b.workflows.Asked()[0]; !strings.HasPrefix(asked, "wake domain:shop.example.com: what was to come next at 2026-03-02 11:00 UTC") {
+	if asked := b.workflows.Asked()[0]; !strings.HasPrefix(
+		asked,
+		"wake domain:shop.example.com: what was to come next at 2026-03-02 11:00 UTC",
+	) {
 		t.Errorf("asked %q", asked)
 	}
-	if c := b.store.OpenCases[0]; c.Kind != cert.NotRepaired || c.Tenant != "acme" || c.DomainID != "" || len(c.Problems) != 1 || c.Problems[0].WhoActs != cert.PlatformActs {
+	if c := b.store.OpenCases[0]; c.Kind != cert.NotRepaired || c.Tenant != "acme" || c.DomainID != "" || len(c.Problems) != 1 ||
+		c.Problems[0].WhoActs != cert.PlatformActs {
 		t.Errorf("the case: %+v", c)
 	}
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.NextActionAt = b.store.Now().Add(time.Hour) })
@@ -179,7 +184,8 @@ func TestF22_AWorkflowWithoutARowIsWoken(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := walk(t, b.caretaker())
-	if asked := b.workflows.Asked(); !slices.Equal(sum.Counts, only(cert.RowMissing, 1, 1, 0)) || len(asked) != 1 || !strings.HasPrefix(asked[0], "wake domain:lost.example.com") {
+	if asked := b.workflows.Asked(); !slices.Equal(sum.Counts, only(cert.RowMissing, 1, 1, 0)) || len(asked) != 1 ||
+		!strings.HasPrefix(asked[0], "wake domain:lost.example.com") {
 		t.Errorf("found %+v, asked %q", sum, asked)
 	}
 }

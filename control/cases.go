@@ -12,14 +12,15 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// Cases is where the cases wait whose workflow is owed; *store.Store is one. A domain opens and closes its case with its records; the workflow of
-// the case, on which people work, follows.
+// Cases is where the cases wait whose workflow is owed; *store.Store is one. A domain opens and closes its case with its records; the
+// workflow of the case, on which people work, follows.
 type Cases interface {
 	TakeOwedCases(ctx context.Context, lease time.Duration, limit int) ([]cert.Case, error)
 	EndCase(ctx context.Context, id string) error
 }
 
-// seeToCases starts the workflows of open cases that have none yet, and tells those of closed cases. What fails is tried again when its lease is over.
+// seeToCases starts the workflows of open cases that have none yet, and signals those of closed cases. What fails is tried again when its
+// lease is over.
 func (s Starting) seeToCases(ctx context.Context) error {
 	for {
 		owed, err := s.Cases.TakeOwedCases(ctx, startLease, startBatch)
@@ -51,14 +52,19 @@ func (s Starting) seeTo(ctx context.Context, c cert.Case) error {
 		err = s.Cases.EndCase(ctx, c.ID)
 	}
 	if err != nil {
-		return fmt.Errorf("tell the workflow of case %s that it is closed: %w", c.ID, err)
+		return fmt.Errorf("signal the workflow of case %s that it is closed: %w", c.ID, err)
 	}
 	return nil
 }
 
-// HandBackAll hands back every open case that a filter lets through, and returns how many; it goes on after a domain that cannot be told, and returns
-// what went wrong together. kind is that of the case, or the code of its first problem; empty is every case.
-func (c *Control) HandBackAll(ctx context.Context, kind string, r Request, told func(hostname string, err error)) (handedBack int, err error) {
+// HandBackAll hands back every open case that a filter lets through, and returns how many; it goes on after a domain that can't be reached,
+// and returns what went wrong together. kind is that of the case, or the code of its first problem; empty is every case.
+func (c *Control) HandBackAll(
+	ctx context.Context,
+	kind string,
+	r Request,
+	report func(hostname string, err error),
+) (handedBack int, err error) {
 	cases, err := c.openCases(ctx)
 	if err != nil {
 		return 0, err
@@ -69,8 +75,8 @@ func (c *Control) HandBackAll(ctx context.Context, kind string, r Request, told 
 			continue
 		}
 		_, err := c.HandBack(ctx, Request{Name: each.Hostname, By: r.By, Reason: r.Reason})
-		if told != nil {
-			told(each.Hostname, err)
+		if report != nil {
+			report(each.Hostname, err)
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", each.Hostname, err))

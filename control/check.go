@@ -17,12 +17,12 @@ const (
 	checkPatience = 15 * time.Second
 	// lookTimeout bounds a check for all who share it: longer than a workflow that is started again, two answers and checkPatience take.
 	lookTimeout = 90 * time.Second
-	// checkPoll is how often it is looked whether the check is there.
+	// checkPoll is the pause between two reads of the store while a check is awaited.
 	checkPoll = 100 * time.Millisecond
 )
 
-// Check looks at the domain's DNS records now, and answers with what was seen. A check that was under way when it was asked for does
-// not count: it may have looked before the tenant changed anything. Those who ask meanwhile share the next one.
+// Check checks the domain's DNS records now, and answers with the result. A check that was under way when it was asked for does
+// not count: it may have begun before the tenant changed anything. Those who ask meanwhile share the next one.
 //
 // The answer has no Diagnosis when the check is not made at once, because the domain is paused or a certificate is being ordered, or
 // when it takes longer than people wait. It will be made all the same.
@@ -39,7 +39,7 @@ func (c *Control) Check(ctx context.Context, r Request) (cert.Answer, error) {
 	shared := c.checks.join(view.Hostname, func() (cert.Answer, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout) // others may wait when the first one leaves
 		defer cancel()
-		return c.look(ctx, r)
+		return c.check(ctx, r)
 	})
 	late := time.NewTimer(answerTimeout + checkPatience)
 	defer late.Stop()
@@ -48,7 +48,7 @@ func (c *Control) Check(ctx context.Context, r Request) (cert.Answer, error) {
 		return shared.answer, shared.err
 	case <-ctx.Done():
 		return cert.Answer{}, fmt.Errorf("wait for the check of %s: %w", view.Hostname,
-			translate(context.Cause(ctx), "the check is made all the same; look at the records in a minute"))
+			translate(context.Cause(ctx), "the check is made all the same; read the records in a minute"))
 	case <-late.C:
 		return cert.Answer{
 			Hostname: view.Hostname, Headline: view.Headline, Message: underWay,
@@ -59,8 +59,8 @@ func (c *Control) Check(ctx context.Context, r Request) (cert.Answer, error) {
 
 const underWay = "the check is under way; ask again in a few seconds"
 
-// look asks the domain's workflow for a check, and waits for it.
-func (c *Control) look(ctx context.Context, r Request) (cert.Answer, error) {
+// check asks the domain's workflow for a check, and waits for it.
+func (c *Control) check(ctx context.Context, r Request) (cert.Answer, error) {
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
 		return cert.Answer{}, err
@@ -119,8 +119,8 @@ func (c *Control) awaitCheck(ctx context.Context, hostname string, last time.Tim
 	}
 }
 
-// checks lets people who ask for a check of one domain at the same time share one. Two hundred questions to one workflow at once are more than it
-// answers in time, and each would cost a look at the DNS.
+// checks lets people who ask for a check of one domain at the same time share one. Two hundred questions to one workflow at once are more
+// than it answers in time, and each would cost a check of DNS.
 type checks struct {
 	mu      sync.Mutex
 	domains map[string]*domainChecks // by hostname, while somebody waits
@@ -131,21 +131,21 @@ type domainChecks struct{ now, next *sharedCheck }
 
 // sharedCheck is a check for everybody who asked before it began. The answer and the error are there when done is closed.
 type sharedCheck struct {
-	look   func() (cert.Answer, error)
+	check  func() (cert.Answer, error)
 	done   chan struct{}
 	answer cert.Answer
 	err    error
 }
 
-// join returns the check that begins next, which looks as the first one who asks for it says.
-func (c *checks) join(hostname string, look func() (cert.Answer, error)) *sharedCheck {
+// join returns the check that begins next, made as the first one who asks for it says.
+func (c *checks) join(hostname string, check func() (cert.Answer, error)) *sharedCheck {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.domains[hostname]
 	if d != nil && d.next != nil {
 		return d.next
 	}
-	shared := &sharedCheck{look: look, done: make(chan struct{})}
+	shared := &sharedCheck{check: check, done: make(chan struct{})}
 	if d != nil {
 		d.next = shared
 		return shared
@@ -179,5 +179,5 @@ func (s *sharedCheck) make() {
 			s.err = fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
 		}
 	}()
-	s.answer, s.err = s.look()
+	s.answer, s.err = s.check()
 }

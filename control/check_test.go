@@ -37,7 +37,13 @@ func checking(t *testing.T, takes time.Duration, verdict cert.Verdict) bundle {
 			}})
 			b.store.Record(hostname, func(s *cert.Snapshot) { s.NextAction = "after the check" })
 		})
-		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "before the check", Checking: true, LastCheck: before}, nil
+		return cert.Answer{
+			Headline:   cert.Pending,
+			Message:    "the records are checked now",
+			NextAction: "before the check",
+			Checking:   true,
+			LastCheck:  before,
+		}, nil
 	}
 	return b
 }
@@ -71,7 +77,8 @@ func TestD5_ACheckThatTakesLongIsUnderWayAndNoError(t *testing.T) {
 		b := checking(t, time.Minute, cert.OK)
 		request := control.Request{Name: "shop.example.com"}
 		answer, err := b.Check(t.Context(), request)
-		if err != nil || answer.Diagnosis != nil || !strings.Contains(answer.Message, "under way; ask again") || answer.Hostname != "shop.example.com" {
+		if err != nil || answer.Diagnosis != nil || !strings.Contains(answer.Message, "under way; ask again") ||
+			answer.Hostname != "shop.example.com" {
 			t.Errorf("got %+v, %v", answer, err)
 		}
 		time.Sleep(time.Minute) // in the bubble nobody waits
@@ -93,7 +100,8 @@ func TestACheckThatIsNotMadeNowIsNotWaitedFor(t *testing.T) {
 		}
 		begun := time.Now()
 		answer, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
-		if err != nil || answer.Diagnosis != nil || answer.Message != "the records are checked when the domain is resumed" || time.Since(begun) != 0 {
+		if err != nil || answer.Diagnosis != nil || answer.Message != "the records are checked when the domain is resumed" ||
+			time.Since(begun) != 0 {
 			t.Errorf("got %+v, %v after %s", answer, err, time.Since(begun))
 		}
 	})
@@ -116,7 +124,8 @@ func TestWhoeverWaitsForACheckMayLeaveOrMeetAFault(t *testing.T) {
 	})
 }
 
-// lookingAnew is a domain each of whose checks takes four seconds and is an hour newer than the one before. It counts those of shop.example.com.
+// lookingAnew is a domain each of whose checks takes four seconds and is an hour newer than the one before. It counts those of
+// shop.example.com.
 func lookingAnew(t *testing.T) (b bundle, begun *atomic.Int64) {
 	t.Helper()
 	b, begun = setup(t), new(atomic.Int64)
@@ -224,7 +233,8 @@ func TestD1_NobodyWaitsForTwoSlowLooks(t *testing.T) {
 			all.Go(func() {
 				begun := time.Now()
 				answer, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
-				if err != nil || answer.Diagnosis != nil || answer.Hostname != "shop.example.com" || answer.Headline != cert.Pending || !strings.Contains(answer.Message, "under way; ask again") {
+				if err != nil || answer.Diagnosis != nil || answer.Hostname != "shop.example.com" || answer.Headline != cert.Pending ||
+					!strings.Contains(answer.Message, "under way; ask again") {
 					t.Errorf("got %+v, %v", answer, err)
 				}
 				if took := time.Since(begun); took > 25*time.Second {

@@ -33,8 +33,8 @@ const maxNames = 100
 
 var tenantPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
-// Connect claims the names for the tenant; a worker starts the domain's workflow, and everything goes by itself (row A1).
-// Asking twice is the same as asking once. Its errors are cert.Problems that name the input, unless evercert has a fault; nothing is half-created.
+// Connect claims the names for the tenant; a worker starts the domain's workflow, and everything goes by itself (row A1). Asking twice is
+// the same as asking once. Its errors are cert.Problems that name the input, unless evercert has a fault; nothing is half-created.
 //
 // Temporal need not answer for that: the claim is the record that a workflow is owed (Starting).
 func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) {
@@ -52,7 +52,14 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 	}
 	if !d.Created && c.withoutWorkflow(ctx, view) {
 		if err := c.restart(ctx, view, "its workflow was not running when somebody connected it again"); err != nil {
-			c.log.WarnContext(ctx, "the workflow of a connected domain is not running, and could not be started again", "hostname", view.Hostname, "error", err)
+			c.log.WarnContext(
+				ctx,
+				"the workflow of a connected domain is not running, and could not be started again",
+				"hostname",
+				view.Hostname,
+				"error",
+				err,
+			)
 		}
 	}
 	var seen cert.Diagnosis
@@ -107,13 +114,18 @@ func (c *Control) parse(want Connection) (cert.Domain, error) {
 	return cert.Domain{ID: uuid.NewString(), Hostname: hostname, Names: names, Tenant: want.Tenant}, nil
 }
 
-// hint names what may surprise the tenant: a name that can't be delegated, and the other half of the pair of www and apex, which visitors type and
-// tenants forget. That is never added in silence.
+// hint names what may surprise the tenant: a name that can't be delegated, and the other half of the pair of www and apex, which visitors
+// type and tenants forget. That is never added in silence.
 func (c *Control) hint(d cert.Domain) string {
 	for _, name := range d.Names {
 		if !cert.CanDelegate(name) {
-			return fmt.Sprintf("%s has %d characters: too long for a record at %s, which may have 253; there is no delegation to add, and its certificate is "+
-				"validated by http-01, which works once the name leads here", cert.Unicode(name), len(name), cert.DelegationName("…"))
+			return fmt.Sprintf(
+				"%s has %d characters: too long for a record at %s, which may have 253; there is no delegation to add, and its certificate is "+
+					"validated by http-01, which works once the name leads here",
+				cert.Unicode(name),
+				len(name),
+				cert.DelegationName("…"),
+			)
 		}
 	}
 	registered := cert.RegisteredDomain(d.Hostname)

@@ -57,11 +57,15 @@ func code(t *testing.T, err error) cert.Code {
 func TestA1_ConnectingClaimsTheNames(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	r, err := b.Connect(t.Context(), control.Connection{Hostname: "Shop.Example.com.", Also: []string{"SHOP.example.org", "shop.example.com"}, Tenant: "acme"})
+	r, err := b.Connect(
+		t.Context(),
+		control.Connection{Hostname: "Shop.Example.com.", Also: []string{"SHOP.example.org", "shop.example.com"}, Tenant: "acme"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Created || r.Hostname != "shop.example.com" || r.Headline != cert.Pending || !slices.Equal(r.Names, []string{"shop.example.com", "shop.example.org"}) {
+	if !r.Created || r.Hostname != "shop.example.com" || r.Headline != cert.Pending ||
+		!slices.Equal(r.Names, []string{"shop.example.com", "shop.example.org"}) {
 		t.Errorf("got %+v", r)
 	}
 	for _, name := range r.Names {
@@ -82,7 +86,12 @@ func TestD1_ConnectingTellsTheRecordsToAdd(t *testing.T) {
 	for _, record := range r.Records {
 		lines = append(lines, string(record.Purpose)+" "+record.Name+" "+record.Type)
 	}
-	want := []string{"ownership _evercert.example.com TXT", "delegation _acme-challenge.example.com CNAME", "address example.com A", "address example.com AAAA"}
+	want := []string{
+		"ownership _evercert.example.com TXT",
+		"delegation _acme-challenge.example.com CNAME",
+		"address example.com A",
+		"address example.com AAAA",
+	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("got %q", lines)
 	}
@@ -177,7 +186,12 @@ func TestBadInputCreatesNothing(t *testing.T) {
 		{"URL", control.Connection{Hostname: "https://shop.example.com/", Tenant: "acme"}, cert.NameInvalid, "https://shop.example.com/"},
 		{"wildcard", control.Connection{Hostname: "*.example.com", Tenant: "acme"}, cert.NameInvalid, "wildcard"},
 		{"long label", control.Connection{Hostname: long + ".example.com", Tenant: "acme"}, cert.NameInvalid, "64 characters"},
-		{"long name", control.Connection{Hostname: strings.Repeat("abcdefgh.", 28) + "example.com", Tenant: "acme"}, cert.NameInvalid, "263 characters long"},
+		{
+			"long name",
+			control.Connection{Hostname: strings.Repeat("abcdefgh.", 28) + "example.com", Tenant: "acme"},
+			cert.NameInvalid,
+			"263 characters long",
+		},
 		{"underscore", control.Connection{Hostname: "my_shop.example.com", Tenant: "acme"}, cert.NameInvalid, "underscore"},
 		{"two dots", control.Connection{Hostname: "shop..example.com", Tenant: "acme"}, cert.NameInvalid, "two dots"},
 		{"no dot", control.Connection{Hostname: "localhost", Tenant: "acme"}, cert.NameInvalid, "localhost"},
@@ -187,11 +201,26 @@ func TestBadInputCreatesNothing(t *testing.T) {
 		{"platform suffix", control.Connection{Hostname: "SHOPS.example.net", Tenant: "acme"}, cert.NameReserved, "shops.example.net"},
 		{"platform domain", control.Connection{Hostname: "mine.shops.example.net", Tenant: "acme"}, cert.NameReserved, "mine.shops.example.net"},
 		{"reserved label", control.Connection{Hostname: "m.mine.shops.example.net", Tenant: "acme"}, cert.NameReserved, `"m"`},
-		{"two labels deep", control.Connection{Hostname: "a.mine.shops.example.net", Tenant: "acme"}, cert.NameTooDeep, "a.mine.shops.example.net"},
+		{
+			"two labels deep",
+			control.Connection{Hostname: "a.mine.shops.example.net", Tenant: "acme"},
+			cert.NameTooDeep,
+			"a.mine.shops.example.net",
+		},
 		{"the edge", control.Connection{Hostname: "edge.example.net", Tenant: "acme"}, cert.NameReserved, "edge.example.net"},
 		{"in the validation zone", control.Connection{Hostname: "x.dcv.example.net", Tenant: "acme"}, cert.NameReserved, "x.dcv.example.net"},
-		{"a further name", control.Connection{Hostname: "shop.example.com", Also: []string{"10.0.0.1"}, Tenant: "acme"}, cert.NameInvalid, "10.0.0.1"},
-		{"a further name of another tenant", control.Connection{Hostname: "new.example.com", Also: []string{"taken.example.com"}, Tenant: "acme"}, cert.NameTaken, "taken.example.com"},
+		{
+			"a further name",
+			control.Connection{Hostname: "shop.example.com", Also: []string{"10.0.0.1"}, Tenant: "acme"},
+			cert.NameInvalid,
+			"10.0.0.1",
+		},
+		{
+			"a further name of another tenant",
+			control.Connection{Hostname: "new.example.com", Also: []string{"taken.example.com"}, Tenant: "acme"},
+			cert.NameTaken,
+			"taken.example.com",
+		},
 		{"another tenant's", control.Connection{Hostname: "Taken.example.com.", Tenant: "acme"}, cert.NameTaken, "taken.example.com"},
 		{"no tenant", control.Connection{Hostname: "shop.example.com"}, cert.RequestMalformed, "tenant"},
 		{"tenant in upper case", control.Connection{Hostname: "shop.example.com", Tenant: "ACME"}, cert.RequestMalformed, "ACME"},

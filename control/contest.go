@@ -14,17 +14,18 @@ import (
 )
 
 const (
-	// contestPatience is how long somebody who connects a name waits for the look that decides whether another tenant's claim yields: as long as a
-	// check takes.
+	// contestPatience is how long somebody who connects a name waits for the check that decides whether another tenant's claim yields: as
+	// long as a check takes.
 	contestPatience = checkPatience
 	contestPoll     = 200 * time.Millisecond
-	// contestTimeout is how long the holders' workflows have to answer. Connecting does not depend on Temporal: without it, the names stay where they are.
+	// contestTimeout is how long the holders' workflows have to answer. Connecting does not depend on Temporal: without it, the names stay
+	// where they are.
 	contestTimeout = 3 * time.Second
 )
 
-// contest is what happens when a tenant connects names that another has: each domain that holds some has the tenant's ownership records looked for. A
-// claim that was never verified yields to them at once, and a verified domain after a notice (workflows, rival.go). It returns the connected domain,
-// or the refusal with the records that would decide. Those who can't wait (patience 0) ask again later.
+// contest is what happens when a tenant connects names that another has: each domain that holds some has the tenant's ownership records
+// looked for. A claim that was never verified yields to them at once, and a verified domain after a notice (workflows, rival.go). It
+// returns the connected domain, or the refusal with the records that would decide. Those who can't wait (patience 0) ask again later.
 func (c *Control) contest(ctx context.Context, d cert.Domain, patience time.Duration) (store.Connected, error) {
 	holders, err := c.store.Holders(ctx, d)
 	if err != nil {
@@ -37,9 +38,9 @@ func (c *Control) contest(ctx context.Context, d cert.Domain, patience time.Dura
 	if err != nil {
 		return store.Connected{}, fmt.Errorf("read the secret of tenant %s: %w", d.Tenant, err)
 	}
-	movesAt, looks := c.askHolders(ctx, d, holders)
-	if looks && patience > 0 {
-		if movesAt, err = c.awaitLooks(ctx, d, patience); err != nil {
+	movesAt, checking := c.askHolders(ctx, d, holders)
+	if checking && patience > 0 {
+		if movesAt, err = c.awaitHolders(ctx, d, patience); err != nil {
 			return store.Connected{}, err
 		}
 		connected, err := c.store.Connect(ctx, d)
@@ -51,9 +52,10 @@ func (c *Control) contest(ctx context.Context, d cert.Domain, patience time.Dura
 	return store.Connected{}, heldByAnother(holders, records, movesAt)
 }
 
-// askHolders asks each holder to have the tenant's ownership records looked for. looks reports whether one of them does now, or is about to give its
-// names up; movesAt is when the last of those moves that have seen them. Without an answer a claim stands until somebody asks again.
-func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store.Holder) (movesAt time.Time, looks bool) {
+// askHolders asks each holder to have the tenant's ownership records looked for. checking reports whether one of them does now, or is about
+// to give its names up; movesAt is when the last of those moves that have seen them. Without an answer a claim stands until somebody asks
+// again.
+func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store.Holder) (movesAt time.Time, checking bool) {
 	ctx, cancel := context.WithTimeout(ctx, contestTimeout)
 	defer cancel()
 	for _, h := range holders {
@@ -62,20 +64,22 @@ func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store
 		var refusal cert.Problem
 		switch {
 		case err == nil:
-			looks = looks || answer.MovesAt.IsZero()
+			checking = checking || answer.MovesAt.IsZero()
 			movesAt = latest(movesAt, answer.MovesAt)
 		case errors.As(err, &refusal) && refusal.Code == cert.RequestRefused:
 			_, gone := errors.AsType[removed](err)
-			looks = looks || gone || refusal.Message == workflows.StillChecking || refusal.Message == workflows.WasRemoved // else it has looked a moment ago
+			checking = checking || gone || refusal.Message == workflows.StillChecking ||
+				refusal.Message == workflows.WasRemoved // else it has checked a moment ago
 		default:
 			c.log.WarnContext(ctx, "a claimed name could not be contested", "hostname", h.Hostname, "error", err)
 		}
 	}
-	return movesAt, looks
+	return movesAt, checking
 }
 
-// awaitLooks returns when no holder looks any more, or the patience is over, and when the last of those moves that have seen the records.
-func (c *Control) awaitLooks(ctx context.Context, d cert.Domain, patience time.Duration) (movesAt time.Time, err error) {
+// awaitHolders returns when no holder checks any more, or the patience is over, and when the last of those moves that have seen the
+// records.
+func (c *Control) awaitHolders(ctx context.Context, d cert.Domain, patience time.Duration) (movesAt time.Time, err error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	tick := time.NewTicker(contestPoll)
@@ -83,7 +87,7 @@ func (c *Control) awaitLooks(ctx context.Context, d cert.Domain, patience time.D
 	for {
 		select {
 		case <-ctx.Done():
-			return movesAt, fmt.Errorf("wait for the look at the ownership records of %s: %w", d.Hostname, context.Cause(ctx))
+			return movesAt, fmt.Errorf("wait for the check of the ownership records of %s: %w", d.Hostname, context.Cause(ctx))
 		case <-late.C:
 			return movesAt, nil
 		case <-tick.C:
@@ -92,8 +96,8 @@ func (c *Control) awaitLooks(ctx context.Context, d cert.Domain, patience time.D
 		if err != nil || len(holders) == 0 {
 			return movesAt, err
 		}
-		var looks bool
-		if movesAt, looks = c.askHolders(ctx, d, holders); !looks {
+		var checking bool
+		if movesAt, checking = c.askHolders(ctx, d, holders); !checking {
 			return movesAt, nil
 		}
 	}
@@ -119,12 +123,16 @@ func wantedOf(holders []store.Holder) []string {
 	return names
 }
 
-// heldByAnother does not tell who has the names: that is nobody else's business.
+// heldByAnother does not name the tenant that has the names.
 func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.Time) cert.Problem {
 	shown := cert.Unicode(holders[0].Wanted[0])
 	p := cert.Problem{Code: cert.NameTaken, WhoActs: cert.TenantActs, Record: &records[0]}
 	if !movesAt.IsZero() {
-		p.Message = fmt.Sprintf("%s is connected by another account, which has got notice: your ownership record was seen, and the name is yours from %s on", shown, movesAt.UTC().Format("2006-01-02 15:04 MST"))
+		p.Message = fmt.Sprintf(
+			"%s is connected by another account, which has got notice: your ownership record was seen, and the name is yours from %s on",
+			shown,
+			movesAt.UTC().Format("2006-01-02 15:04 MST"),
+		)
 		p.Remediation = "connect it again then; until it is connected keep your record, and let no ownership record of the other account stand beside it"
 		return p
 	}
@@ -132,12 +140,14 @@ func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.T
 	for i, r := range records {
 		adds[i] = fmt.Sprintf("a TXT record %s with the value %s", cert.FormName(r.Name), r.Value)
 	}
+	add := strings.Join(adds, ", and ")
 	p.Message = shown + " is connected by another account, which has not shown that it owns it"
-	p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", and connect it again: it is yours as soon as that is seen, which is looked for once a minute at most"
+	p.Remediation = "if it is yours, add " + add + ", and connect it again: it is yours as soon as that is seen, which is checked once a minute at most"
 	if slices.ContainsFunc(holders, func(h store.Holder) bool { return h.Verified }) {
 		p.Message = shown + " is connected by another account already"
-		p.Remediation = "if it is yours, add " + strings.Join(adds, ", and ") + ", delete the ownership record of the other account, and connect it again: " +
-			"the other account gets notice, and then the whole domain moves (your record is looked for once a minute at most); where that has names which are not yours, it removes yours first, or contact support"
+		p.Remediation = "if it is yours, add " + add + ", delete the ownership record of the other account, and connect it again: " +
+			"the other account gets notice, and then the whole domain moves (your record is checked once a minute at most); " +
+			"where that has names which are not yours, it removes yours first, or contact support"
 	}
 	return p
 }

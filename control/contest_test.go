@@ -26,7 +26,11 @@ func TestF19_ARefusedClaimSaysWhichRecordDecides(t *testing.T) {
 		require.False(t, control.IsFault(err))
 		p := cert.AsProblem(err)
 		want := cert.OwnershipValue("shop.example.com", "other", []byte("secret of other"))
-		require.Equal(t, &cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: want, Purpose: cert.ForOwnership, Hostname: "shop.example.com"}, p.Record)
+		require.Equal(
+			t,
+			&cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: want, Purpose: cert.ForOwnership, Hostname: "shop.example.com"},
+			p.Record,
+		)
 		require.Contains(t, p.Remediation, "a TXT record named _evercert.shop (in full: _evercert.shop.example.com) with the value "+want)
 		require.NotContains(t, p.Message+p.Remediation, "acme")
 	}

@@ -1,4 +1,4 @@
-// Package control is what people may ask evercert for: connect a domain, look at it, check its records, request a
+// Package control is what people may ask evercert for: connect a domain, read its status, check its records, request a
 // certificate, pause, resume, remove. The API and the CLI both speak through it, so that they answer alike. It checks what was asked
 // and claims names in the store; everything after that is the domain's workflow's to decide.
 package control
@@ -44,9 +44,10 @@ type Workflows interface {
 	Ask(ctx context.Context, hostname, verb string, argument any) (cert.Answer, error)
 	// StartCase begins the workflow of a case. It changes nothing where one runs already.
 	StartCase(ctx context.Context, c cert.Case) error
-	// ResolveCase tells the workflow of a case that the case is closed. It returns ErrNotRunning when none runs.
+	// ResolveCase signals the workflow of a case that the case is closed. It returns ErrNotRunning when none runs.
 	ResolveCase(ctx context.Context, caseID string) error
-	// Ended returns the hostnames whose workflow was ended from outside or failed in the last days, as far as Temporal's lists know it. Some may run again.
+	// Ended returns the hostnames whose workflow was ended from outside or failed in the last days, as far as Temporal's lists know it. Some
+	// may run again.
 	Ended(ctx context.Context) ([]string, error)
 	CaretakerWorkflows
 }

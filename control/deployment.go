@@ -21,8 +21,8 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// Deployment is the worker deployment of a Temporal namespace: the builds of the worker that are known there, which of them is current, and what
-// runs on each. A domain's run stays on the build that it began on; see docs/decisions/0014-worker-deployments.md.
+// Deployment is the worker deployment of a Temporal namespace: the builds of the worker that are known there, which of them is current,
+// and what runs on each. A domain's run stays on the build that it began on; see docs/decisions/0014-worker-deployments.md.
 type Deployment struct {
 	client    client.Client
 	namespace string
@@ -73,10 +73,11 @@ func (d *Deployment) Routing(ctx context.Context) (Routing, error) {
 	return r, nil
 }
 
-// TakeOver makes a worker's own build current, if nothing has changed since the routing was asked for. Temporal refuses until the build's workers
-// poll.
+// TakeOver makes a worker's own build current, if nothing has changed since the routing was asked for. Temporal refuses until the build's
+// workers poll.
 func (d *Deployment) TakeOver(ctx context.Context, build string, seen Routing) error {
-	_, err := d.handle().SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build, ConflictToken: seen.token, Identity: byWorker})
+	_, err := d.handle().
+		SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build, ConflictToken: seen.token, Identity: byWorker})
 	if err != nil {
 		return fmt.Errorf("make build %s current: %w", build, err)
 	}
@@ -94,12 +95,12 @@ func (d *Deployment) SetCurrent(ctx context.Context, build, by string) error {
 		return errors.Join(refused(fmt.Sprintf("no worker of build %s has polled, so nothing was changed", build),
 			"start a worker of that build, and ask again when `evercert deploy status` shows it", cert.PlatformActs), err)
 	default:
-		return translate(err, "it may be done still: look at `evercert deploy status`")
+		return translate(err, "it may be done still: see `evercert deploy status`")
 	}
 }
 
-// Polled returns when a worker of each build was last seen to ask for work. Workers ask at least once a minute; one that has stopped, in order or
-// not, is in there for some minutes more.
+// Polled returns when a worker of each build was last seen to ask for work. Workers ask at least once a minute; one that has stopped, in
+// order or not, is in there for some minutes more.
 func (d *Deployment) Polled(ctx context.Context) (map[string]time.Time, error) {
 	last := map[string]time.Time{}
 	err := d.pollers(ctx, func(build string, p *taskqueue.PollerInfo) {
@@ -110,7 +111,7 @@ func (d *Deployment) Polled(ctx context.Context) (map[string]time.Time, error) {
 	return last, err
 }
 
-// pollers visits the pollers of all partitions of the task queue: a worker with few pollers is not seen in each.
+// pollers lists the pollers of all partitions of the task queue: a worker with few pollers is not seen in each.
 func (d *Deployment) pollers(ctx context.Context, visit func(build string, p *taskqueue.PollerInfo)) error {
 	queue := &taskqueue.TaskQueue{Name: workflows.TaskQueue, Kind: enums.TASK_QUEUE_KIND_NORMAL}
 	partitions, err := d.client.WorkflowService().ListTaskQueuePartitions(ctx, &workflowservice.ListTaskQueuePartitionsRequest{

@@ -22,7 +22,10 @@ import (
 // sleeper has of a domain's workflow what a deployment meets: its type, a long sleep, and a safe point at which it moves on.
 func sleeper(ctx workflow.Context) error {
 	selector, done := workflow.NewSelector(ctx), false
-	selector.AddReceive(workflow.GetSignalChannel(ctx, workflows.MoveOn), func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); done = true })
+	selector.AddReceive(
+		workflow.GetSignalChannel(ctx, workflows.MoveOn),
+		func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil); done = true },
+	)
 	selector.AddReceive(workflow.GetSignalChannel(ctx, "wake"), func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
 	selector.AddFuture(workflow.NewTimer(ctx, 47*24*time.Hour), func(workflow.Future) {})
 	for !done {
@@ -66,7 +69,10 @@ func (f *fleet) start(build string) (stop func()) {
 	w := worker.New(f.dial(), workflows.TaskQueue, worker.Options{Identity: "worker of " + build, DeploymentOptions: worker.DeploymentOptions{
 		UseVersioning: true, Version: worker.WorkerDeploymentVersion{DeploymentName: f.config.Deployment, BuildID: build},
 	}})
-	w.RegisterWorkflowWithOptions(sleeper, workflow.RegisterOptions{Name: workflows.DomainWorkflow, VersioningBehavior: workflow.VersioningBehaviorPinned})
+	w.RegisterWorkflowWithOptions(
+		sleeper,
+		workflow.RegisterOptions{Name: workflows.DomainWorkflow, VersioningBehavior: workflow.VersioningBehaviorPinned},
+	)
 	if err := w.Start(); err != nil {
 		f.t.Fatal(err)
 	}

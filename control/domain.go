@@ -58,8 +58,8 @@ func newDomain(v store.View) Domain {
 	return d
 }
 
-// listed returns the problems of a domain as they are shown: each with the request that is accepted in the domain's state and goes on once the problem
-// is fixed (row F2). It makes an empty list of none: in JSON [], not null.
+// listed returns the problems of a domain as they are shown: each with the request that is accepted in the domain's state and goes on
+// once the problem is fixed (row F2). It makes an empty list of none: in JSON [], not null.
 func listed(problems []cert.Problem, s cert.Status, paused bool) []cert.Problem {
 	shown := make([]cert.Problem, len(problems))
 	for i, p := range problems {

@@ -23,7 +23,8 @@ type Execution struct {
 }
 
 const (
-	// overdueAfter is how long what should have happened next may be late. A fleet that was down for a while is through with its backlog by then.
+	// overdueAfter is how long what should have happened next may be late. A fleet that was down for a while is through with its backlog by
+	// then.
 	overdueAfter = 15 * time.Minute
 	// stuckAttempts is how often a workflow task may fail in a row. One that was lost by Temporal or a worker works at its second attempt.
 	stuckAttempts = 5
@@ -39,7 +40,7 @@ type remedy int
 const (
 	tellPeople remedy = iota // nothing else helps
 	resume                   // start the workflow again
-	wake                     // the workflow looks again and records anew
+	wake                     // the workflow checks again and records anew
 	reinstall                // wake, and install the live certificate again
 	oweCase                  // the workers start the case's workflow
 )
@@ -51,8 +52,8 @@ type diagnosis struct {
 	remedy remedy
 }
 
-// compare holds what the tables say about a connected domain against its workflow and the workflow of its open case (the zero Execution if it has
-// none). A domain in order has no findings, also in the middle of a renewal or between two runs.
+// compare holds what the tables say about a connected domain against its workflow and the workflow of its open case (the zero Execution
+// if it has none). A domain in order has no findings, also in the middle of a renewal or between two runs.
 func compare(row store.Inspected, domain, people Execution, now time.Time) []diagnosis {
 	found := append(compareWorkflow(row, domain, now), compareServed(row, now)...)
 	switch {
@@ -72,27 +73,33 @@ func compareWorkflow(row store.Inspected, domain Execution, now time.Time) []dia
 	case !domain.Running:
 		return []diagnosis{{cert.WorkflowEnded, "its workflow was not running", resume}}
 	case domain.TaskAttempts >= stuckAttempts:
-		return []diagnosis{{cert.WorkflowStuck, fmt.Sprintf("its workflow can't go on: its task has failed %d times", domain.TaskAttempts-1), tellPeople}}
+		return []diagnosis{
+			{cert.WorkflowStuck, fmt.Sprintf("its workflow can't go on: its task has failed %d times", domain.TaskAttempts-1), tellPeople},
+		}
 	case !domain.TaskSince.IsZero() && now.Sub(domain.TaskSince) > overdueAfter:
-		return []diagnosis{{cert.WorkflowStuck, "its workflow waits for a worker since " + domain.TaskSince.UTC().Format("2006-01-02 15:04 MST"), tellPeople}}
+		return []diagnosis{
+			{cert.WorkflowStuck, "its workflow waits for a worker since " + domain.TaskSince.UTC().Format("2006-01-02 15:04 MST"), tellPeople},
+		}
 	case !domain.TaskSince.IsZero():
 		return nil // it is at work, or a worker is about to take it
 	case row.Run != "" && row.Run != domain.Run && !succeeds(row, domain):
 		return []diagnosis{{cert.WorkflowReset, "its workflow was reset, and what people read was of another run", wake}}
 	case overdue:
-		return []diagnosis{{cert.TimerPast, "what was to come next at " + row.NextActionAt.UTC().Format("2006-01-02 15:04 MST") + " did not happen", wake}}
+		return []diagnosis{
+			{cert.TimerPast, "what was to come next at " + row.NextActionAt.UTC().Format("2006-01-02 15:04 MST") + " did not happen", wake},
+		}
 	}
 	return nil
 }
 
-// succeeds reports whether a run follows the one that wrote the row: a domain at rest whose run was continued as new has nothing to record. A run
-// that began before the row was written, or that a reset made, goes on from an older state than the row's.
+// succeeds reports whether a run follows the one that wrote the row: a domain at rest whose run was continued as new has nothing to
+// record. A run that began before the row was written, or that a reset made, goes on from an older state than the row's.
 func succeeds(row store.Inspected, run Execution) bool {
 	return !run.Reset && !run.StartedAt.Before(row.SnapshotAt)
 }
 
-// compareServed looks whether each name of the live certificate is served with it. While a new one is being installed and verified, that one may be
-// served before it stands in the row.
+// compareServed checks whether each name of the live certificate is served with it. While a new one is being installed and verified, that
+// one may be served before it stands in the row.
 func compareServed(row store.Inspected, now time.Time) []diagnosis {
 	if !row.Status.HasLive || row.Serial == "" {
 		return nil
@@ -115,7 +122,10 @@ func compareServed(row store.Inspected, now time.Time) []diagnosis {
 		found = append(found, diagnosis{cert.NotServed, listing(missing) + " was not served", reinstall})
 	}
 	if len(other) > 0 {
-		found = append(found, diagnosis{cert.ServedOtherwise, listing(other) + " was served with another certificate than the live one", reinstall})
+		found = append(
+			found,
+			diagnosis{cert.ServedOtherwise, listing(other) + " was served with another certificate than the live one", reinstall},
+		)
 	}
 	return found
 }

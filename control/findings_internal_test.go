@@ -21,14 +21,23 @@ func healthy() (store.Inspected, Execution) {
 		LiveNames: []string{"shop.example.com", "www.example.com"}, LiveFrom: noon.Add(-49 * time.Hour),
 	}
 	for _, name := range row.Names {
-		row.Served = append(row.Served, store.ServedName{Name: name, Serial: "aa", DomainID: "d", NotBefore: row.LiveFrom, InstalledAt: noon.Add(-48 * time.Hour)})
+		row.Served = append(
+			row.Served,
+			store.ServedName{Name: name, Serial: "aa", DomainID: "d", NotBefore: row.LiveFrom, InstalledAt: noon.Add(-48 * time.Hour)},
+		)
 	}
 	return row, Execution{Running: true, Run: "run-1", StartedAt: noon.Add(-49 * time.Hour)}
 }
 
 // newer serves a name with a certificate of a domain that was made and installed some time ago.
 func newer(row *store.Inspected, domainID string, made, installed time.Duration) {
-	row.Served[0] = store.ServedName{Name: row.Names[0], Serial: "bb", DomainID: domainID, NotBefore: noon.Add(-made), InstalledAt: noon.Add(-installed)}
+	row.Served[0] = store.ServedName{
+		Name:        row.Names[0],
+		Serial:      "bb",
+		DomainID:    domainID,
+		NotBefore:   noon.Add(-made),
+		InstalledAt: noon.Add(-installed),
+	}
 }
 
 func TestF22_WhatIsCompared(t *testing.T) {

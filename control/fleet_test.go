@@ -13,8 +13,9 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// tenThousand makes 10,000 connected domains, as workflows leave them behind: nine in ten are live, of which one in ten is in the middle of a renewal whose
-// certificate is served and not yet recorded; one in ten waits for its records, half of them as a case that people have.
+// tenThousand makes 10,000 connected domains, as workflows leave them behind: nine in ten are live, of which one in ten is in the middle
+// of a renewal whose certificate is served and not yet recorded; one in ten waits for its records, half of them as a case that people
+// have.
 const tenThousand = `
 	INSERT INTO tenants (id, secret) VALUES ('acme', decode(repeat('00', 32), 'hex'));
 	CREATE TEMPORARY TABLE fleet AS

@@ -27,15 +27,15 @@ type Page struct {
 	Next    string   `json:"next,omitempty"`
 }
 
-// List returns the domains that a filter lets through, by hostname. Limit 0 means DefaultPage. Removed domains are listed only by their headline.
-// Those whose workflow was ended within the last days have the problem WorkflowMissing.
+// List returns the domains that a filter lets through, by hostname. Limit 0 means DefaultPage. Removed domains are listed only by their
+// headline. Those whose workflow was ended within the last days have the problem WorkflowMissing.
 func (c *Control) List(ctx context.Context, f store.Filter) (Page, error) {
 	f, err := checked(f)
 	if err != nil {
 		return Page{}, err
 	}
 	limit := f.Limit
-	f.Limit++ // one more tells whether there is a next page
+	f.Limit++ // one more shows whether there is a next page
 	views, err := c.store.Domains(ctx, f)
 	if err != nil {
 		return Page{}, fmt.Errorf("list domains: %w", err)
@@ -84,5 +84,5 @@ func checked(f store.Filter) (store.Filter, error) {
 		}
 		known = append(known, string(h))
 	}
-	return f, Malformed(fmt.Sprintf("%.80q is no headline", f.Headline), "use one of: "+strings.Join(known, ", "))
+	return f, Malformed(fmt.Sprintf("%.80q is not a headline", f.Headline), "use one of: "+strings.Join(known, ", "))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// describeTimeout is how long a page that people read waits for Temporal. What isn't known by then is not told.
+// describeTimeout is how long a page that people read waits for Temporal. What isn't known by then is left out.
 const describeTimeout = time.Second
 
 // workflowMissing is what people read about a connected domain whose workflow is not running.
@@ -25,8 +25,8 @@ func workflowMissing(hostname string) cert.Problem {
 	}
 }
 
-// withoutWorkflow reports whether a connected domain that has recorded something has no running workflow. A Temporal that does not answer says
-// nothing about the domain.
+// withoutWorkflow reports whether a connected domain that has recorded something has no running workflow. A Temporal that does not answer
+// says nothing about the domain.
 func (c *Control) withoutWorkflow(ctx context.Context, v store.View) bool {
 	if v.Status.Domain == cert.DomainRemoved || v.Seq == 0 { // it needs none; or it is owed one (Starting)
 		return false
@@ -37,8 +37,8 @@ func (c *Control) withoutWorkflow(ctx context.Context, v store.View) bool {
 	return err == nil && !e.Running
 }
 
-// markMissing adds the problem to those of a page of domains whose workflow is not running. To ask about each would be too much for Temporal: it
-// looks at those that Temporal's list has as ended.
+// markMissing adds the problem to those of a page of domains whose workflow is not running. To ask about each would be too much for
+// Temporal: it asks about those that Temporal's list has as ended.
 func (c *Control) markMissing(ctx context.Context, views []store.View, domains []Domain) {
 	listing, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
@@ -71,7 +71,8 @@ func (d Domain) WorkflowMissing() bool {
 	return slices.ContainsFunc(d.Problems, func(p cert.Problem) bool { return p.Code == cert.WorkflowMissing })
 }
 
-// restart starts the workflow of a connected domain that is not running: from nothing if it never recorded anything, else from the state that it kept.
+// restart starts the workflow of a connected domain that is not running: from nothing if it never recorded anything, else from the state
+// that it kept.
 func (c *Control) restart(ctx context.Context, view store.View, cause string) error {
 	if view.Seq == 0 {
 		return start(ctx, c.workflows, view.Domain)
@@ -83,8 +84,8 @@ func (c *Control) restart(ctx context.Context, view store.View, cause string) er
 type AuditOptions struct {
 	DryRun bool               // repair nothing
 	Sure   bool               // start workflows again even if most seem to be gone
-	Report func(cert.Finding) // is told each finding; nil: they are logged
-	Paged  func(cert.Audit)   // is told the sum so far after each page; may be nil
+	Report func(cert.Finding) // is called with each finding; nil: they are logged
+	Paged  func(cert.Audit)   // is called with the sum so far after each page; may be nil
 }
 
 // Audit walks over all domains as the caretaker does each day, in this process.

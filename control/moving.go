@@ -19,9 +19,9 @@ import (
 
 // Pace bounds a move of workflows between builds.
 type Pace struct {
-	PerSecond float64       // workflows that are told in a second
-	Patience  time.Duration // how long to wait for those that were told; zero does not wait
-	Report    func(Moved)   // is called at each that was told, and while waiting; may be nil
+	PerSecond float64       // workflows that are signalled in a second
+	Patience  time.Duration // how long to wait for those that were signalled; zero does not wait
+	Report    func(Moved)   // is called at each that was signalled, and while waiting; may be nil
 	Force     bool          // of Rescue: the build's workers are stopped, though Temporal has not noticed yet
 }
 
@@ -36,15 +36,15 @@ type Moved struct {
 const (
 	// movePage is how many workflows are listed at a time.
 	movePage = 500
-	// moveWorkers is how many are told at once: a busy server takes some 50 ms for each.
+	// moveWorkers is how many are signalled at once: a busy server takes some 50 ms for each.
 	moveWorkers = 16
 	// moveInterval is the pace of counting those that are left; the lists of Temporal are about a second late.
 	moveInterval = 2 * time.Second
 )
 
-// Drain signals what runs on a build to end its run at the next safe point, so that the next run begins on the current build, and waits until
-// nothing runs on the build or the patience is over. What is busy with an order moves when that is done. It may be stopped and run again: what has
-// moved is not told again, and the signal changes nothing but the run.
+// Drain signals what runs on a build to end its run at the next safe point, so that the next run begins on the current build, and waits
+// until nothing runs on the build or the patience is over. What is busy with an order moves when that is done. It may be stopped and run
+// again: what has moved is not signalled again, and the signal changes nothing but the run.
 func (d *Deployment) Drain(ctx context.Context, build string, p Pace) (Moved, error) {
 	if _, err := d.movable(ctx, build, func(v Version) error {
 		if v.Workers == 0 && v.Domains+v.Cases > 0 {
@@ -60,13 +60,17 @@ func (d *Deployment) Drain(ctx context.Context, build string, p Pace) (Moved, er
 	})
 }
 
-// Rescue moves what a build without workers left behind to the current build: each workflow's next task goes there, once, and the workflow stays
-// there. The current build then replays what the lost one recorded, which works where their code is compatible. What sleeps moves when it wakes.
+// Rescue moves what a build without workers left behind to the current build: each workflow's next task goes there, once, and the
+// workflow stays there. The current build then replays what the lost one recorded, which works where their code is compatible. What
+// sleeps moves when it wakes.
 func (d *Deployment) Rescue(ctx context.Context, build string, p Pace) (Moved, error) {
 	current, err := d.movable(ctx, build, func(v Version) error {
 		if v.Workers > 0 && !p.Force {
-			return refused(fmt.Sprintf("build %s has workers (%d in the last %s), which move what runs on it without a replay", build, v.Workers, pollLifetime),
-				fmt.Sprintf("use `evercert deploy drain %s`; if they are stopped, add --force", build), cert.PlatformActs)
+			return refused(
+				fmt.Sprintf("build %s has workers (%d in the last %s), which move what runs on it without a replay", build, v.Workers, pollLifetime),
+				fmt.Sprintf("use `evercert deploy drain %s`; if they are stopped, add --force", build),
+				cert.PlatformActs,
+			)
 		}
 		return nil
 	})
@@ -101,18 +105,32 @@ func (d *Deployment) movable(ctx context.Context, build string, check func(Versi
 	i := slices.IndexFunc(versions, func(v Version) bool { return v.Build == build })
 	switch {
 	case current == "":
-		return "", refused("no build is current, so there is none to move to", "make one current: `evercert deploy current BUILD`", cert.PlatformActs)
+		return "", refused(
+			"no build is current, so there is none to move to",
+			"make one current: `evercert deploy current BUILD`",
+			cert.PlatformActs,
+		)
 	case i < 0:
 		return "", refused("no build "+build+" is known", "`evercert deploy status` lists the builds", cert.PlatformActs)
 	case build == current:
-		return "", refused("build "+build+" is the current one", "make another one current first: `evercert deploy current BUILD`", cert.PlatformActs)
+		return "", refused(
+			"build "+build+" is the current one",
+			"make another one current first: `evercert deploy current BUILD`",
+			cert.PlatformActs,
+		)
 	}
 	return current, check(versions[i])
 }
 
-// move tells every workflow that runs on a build.
+// move signals every workflow that runs on a build.
 func (d *Deployment) move(ctx context.Context, build string, p Pace, tell func(ctx context.Context, id, run string) error) (Moved, error) {
-	m := &mover{Deployment: d, query: d.running(build, workflows.DomainWorkflow, workflows.EscalationWorkflow), tell: tell, told: map[string]bool{}, pace: p}
+	m := &mover{
+		Deployment: d,
+		query:      d.running(build, workflows.DomainWorkflow, workflows.EscalationWorkflow),
+		tell:       tell,
+		told:       map[string]bool{},
+		pace:       p,
+	}
 	m.moved.Build = build
 	var err error
 	if m.moved.Total, err = d.count(ctx, m.query); err != nil {
@@ -155,9 +173,9 @@ type mover struct {
 	told  map[string]bool // run ids
 }
 
-// pass tells those that were not told yet, and returns what went wrong with some of them; the next pass tries them again.
+// pass signals those that were not signalled yet, and returns what went wrong with some of them; the next pass tries them again.
 func (m *mover) pass(ctx context.Context, tick <-chan time.Time) error {
-	var g errgroup.Group // without a context: one that fails is no reason to leave out the others
+	var g errgroup.Group // without a context: the others go on when one fails
 	g.SetLimit(moveWorkers)
 	for token, more := []byte(nil), true; more; more = len(token) > 0 {
 		page, err := m.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
@@ -183,7 +201,7 @@ func (m *mover) pass(ctx context.Context, tick <-chan time.Time) error {
 	return g.Wait()
 }
 
-// one tells a workflow. A run that has ended meanwhile has moved.
+// one signals a workflow. A run that has ended meanwhile has moved.
 func (m *mover) one(ctx context.Context, id, run string) error {
 	err := m.tell(ctx, id, run)
 	if notFound := new(serviceerror.NotFound); err != nil && !errors.As(err, &notFound) {

@@ -32,28 +32,33 @@ func newRunList(t *testing.T, n int) *runList {
 	for i := range n {
 		l.runs = append(l.runs, fmt.Sprintf("run-%02d", i))
 	}
-	l.On("CountWorkflow", mock.Anything, mock.Anything).Return(func(context.Context, *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return &workflowservice.CountWorkflowExecutionsResponse{Count: int64(len(l.runs))}, nil
-	})
-	l.On("ListWorkflow", mock.Anything, mock.Anything).Return(func(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		page, after := &workflowservice.ListWorkflowExecutionsResponse{}, string(r.GetNextPageToken())
-		for _, run := range l.runs {
-			if run <= after {
-				continue
+	l.On("CountWorkflow", mock.Anything, mock.Anything).
+		Return(func(context.Context, *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return &workflowservice.CountWorkflowExecutionsResponse{Count: int64(len(l.runs))}, nil
+		})
+	l.On("ListWorkflow", mock.Anything, mock.Anything).
+		Return(func(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			page, after := &workflowservice.ListWorkflowExecutionsResponse{}, string(r.GetNextPageToken())
+			for _, run := range l.runs {
+				if run <= after {
+					continue
+				}
+				if len(page.GetExecutions()) == 7 {
+					return page, nil
+				}
+				page.NextPageToken = []byte(run)
+				page.Executions = append(
+					page.Executions,
+					&workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: "w-" + run, RunId: run}},
+				)
 			}
-			if len(page.GetExecutions()) == 7 {
-				return page, nil
-			}
-			page.NextPageToken = []byte(run)
-			page.Executions = append(page.Executions, &workflowpb.WorkflowExecutionInfo{Execution: &commonpb.WorkflowExecution{WorkflowId: "w-" + run, RunId: run}})
-		}
-		page.NextPageToken = nil
-		return page, nil
-	})
+			page.NextPageToken = nil
+			return page, nil
+		})
 	return l
 }
 

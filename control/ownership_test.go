@@ -29,8 +29,8 @@ import (
 
 var update = flag.Bool("update", false, "write the matrix of ownership into docs/ownership.md")
 
-// claim is one row of the matrix of ownership: who may have names, and who may not. In its texts "." is the registered domain, and any other name is
-// one below it; a name with a dot at its end stands for itself.
+// claim is one row of the matrix of ownership: who may have names, and who may not. In its texts "." is the registered domain, and any
+// other name is one below it; a name with a dot at its end stands for itself.
 type claim struct {
 	has   string // who has the names before, see had
 	names string // of the domain that beta had, where they are not those asked for
@@ -85,7 +85,15 @@ var matrix = []claim{
 	{nobody, "", "beta shop at *", "shop", mayNot, "shop", "a wildcard proves for the tenant whose value it is"},
 	{nobody, "", "beta shop", "shop", mayNot, "shop", "another tenant's record"},
 	{nobody, "", "acme github.io.", "github.io.", may, "", "a company's own public suffix, with proof"},
-	{nobody, "", "acme github.io.", "shop.github.io.", mayNot, "shop.github.io.", "above the registered domain: a public suffix decides about nothing below it"},
+	{
+		nobody,
+		"",
+		"acme github.io.",
+		"shop.github.io.",
+		mayNot,
+		"shop.github.io.",
+		"above the registered domain: a public suffix decides about nothing below it",
+	},
 	{nobody, "", "acme co.uk.", "co.uk.", notAllowed, "", "a registry's public suffix"},
 
 	{claims, "", "", "shop", taken, "", "whoever connects first has the claim, until somebody shows more"},
@@ -146,7 +154,14 @@ func TestF19_OwnershipMatrix(t *testing.T) {
 	for i, c := range matrix {
 		t.Run(fmt.Sprintf("%s/%s/%s", c.has, c.in, c.asks), func(t *testing.T) {
 			t.Parallel()
-			r := row{ownershipWorld: w, t: t, claim: c, domain: fmt.Sprintf("row%d.com", i), acme: fmt.Sprintf("acme-%d", i), beta: fmt.Sprintf("beta-%d", i)}
+			r := row{
+				ownershipWorld: w,
+				t:              t,
+				claim:          c,
+				domain:         fmt.Sprintf("row%d.com", i),
+				acme:           fmt.Sprintf("acme-%d", i),
+				beta:           fmt.Sprintf("beta-%d", i),
+			}
 			r.before()
 			r.asksAndGets()
 		})
@@ -172,7 +187,9 @@ func newOwnershipWorld(t *testing.T) *ownershipWorld {
 	t.Cleanup(temporal.Close)
 	z := newZone(t)
 	looks, err := resolver.New(resolver.Config{
-		Resolvers: []string{z.address}, RootHints: []string{"none"}, QueryTimeout: 5 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true,
+		Resolvers: []string{
+			z.address,
+		}, RootHints: []string{"none"}, QueryTimeout: 5 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true,
 	}, log)
 	require.NoError(t, err)
 	policy := cert.DefaultPolicy()
@@ -376,11 +393,21 @@ func (r row) heldByBeta(names []string, refusal error) {
 		require.Equal(t, cert.NameTaken, code(t, err), "it is kept for acme")
 		_, err = r.connect(r.acme, names)
 		require.NoError(t, err)
-		await(t, r.Control, held, "acme's and verified", func(d control.Domain) bool { return d.Tenant == r.acme && d.Status.Domain == cert.DomainActive })
+		await(
+			t,
+			r.Control,
+			held,
+			"acme's and verified",
+			func(d control.Domain) bool { return d.Tenant == r.acme && d.Status.Domain == cert.DomainActive },
+		)
 		return
 	case taken:
 		require.NotContains(t, cert.AsProblem(refusal).Message, "yours from", "no notice without proof")
-		require.False(t, r.has != movedToGamma && slices.ContainsFunc(r.events(held), func(e control.Event) bool { return slices.Contains(notices, e.Type) }), "no notice without proof")
+		require.False(
+			t,
+			r.has != movedToGamma && slices.ContainsFunc(r.events(held), func(e control.Event) bool { return slices.Contains(notices, e.Type) }),
+			"no notice without proof",
+		)
 	}
 	d, err := r.Status(t.Context(), held)
 	require.NoError(t, err)
@@ -404,7 +431,8 @@ func (r row) awaitEvent(name string, e cert.EventType) {
 func (r row) awaitProblem(hostname, lacking string) {
 	d := await(r.t, r.Control, hostname, "told that "+lacking+" is not proved", func(d control.Domain) bool {
 		return slices.ContainsFunc(d.Problems, func(p cert.Problem) bool {
-			return p.Record != nil && p.Record.Name == cert.OwnershipName(lacking) && (p.Code == cert.OwnershipMissing || p.Code == cert.OwnershipMismatch)
+			return p.Record != nil && p.Record.Name == cert.OwnershipName(lacking) &&
+				(p.Code == cert.OwnershipMissing || p.Code == cert.OwnershipMismatch)
 		})
 	})
 	require.NotEqual(r.t, cert.DomainActive, d.Status.Domain)

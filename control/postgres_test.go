@@ -38,7 +38,8 @@ func TestA1_ConnectingOnPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !first.Created || first.Headline != cert.Pending || first.Status.Domain != cert.DomainPendingDNS || first.ConnectedAt.IsZero() || len(first.Records) != 6 {
+	if !first.Created || first.Headline != cert.Pending || first.Status.Domain != cert.DomainPendingDNS || first.ConnectedAt.IsZero() ||
+		len(first.Records) != 6 {
 		t.Errorf("got %+v", first)
 	}
 	again, err := c.Connect(t.Context(), want)
@@ -121,7 +122,8 @@ func TestOfManyWhoConnectOneNameAtOnceOneWins(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if waiting, err := db.TakeUnstarted(t.Context(), time.Minute, 10); err != nil || len(waiting) != 1 || len(won) != 1 || lost != 5 || waiting[0].Tenant != won[0] {
+	if waiting, err := db.TakeUnstarted(t.Context(), time.Minute, 10); err != nil || len(waiting) != 1 || len(won) != 1 || lost != 5 ||
+		waiting[0].Tenant != won[0] {
 		t.Errorf("won %v, %d lost, waiting %v, %v", won, lost, waiting, err)
 	}
 }

@@ -20,7 +20,7 @@ func refused(message, remediation string, whoActs cert.Actor) cert.Problem {
 	return cert.Problem{Code: cert.RequestRefused, WhoActs: whoActs, Message: message, Remediation: remediation}
 }
 
-// IsFault tells an error of evercert's own, or of the parts under it, from an answer to the person who asked.
+// IsFault reports whether an error is evercert's own, or of the parts under it, and not an answer to the person who asked.
 func IsFault(err error) bool {
 	var p cert.Problem
 	if !errors.As(err, &p) {
@@ -29,7 +29,7 @@ func IsFault(err error) bool {
 	return p.Code == cert.InternalError || p.Code == cert.Unavailable || p.Code == cert.NoAnswer
 }
 
-// Ready tells whether requests can be served; its error is a cert.Problem that names what is not.
+// Ready reports whether requests can be served; its error is a cert.Problem that names what is not.
 func (c *Control) Ready(ctx context.Context) error {
 	parts := []struct {
 		name  string

@@ -18,13 +18,14 @@ func (c *Control) Quarantine(ctx context.Context, after string, limit int) ([]st
 		return nil, Malformed(fmt.Sprintf("a page can't have %d names", limit), fmt.Sprintf("ask for 1 to %d", MaxPage))
 	}
 	if len(after) > cert.MaxHostname || !cert.IsLine(after) {
-		return nil, Malformed("that is no name to begin after", "use the last name of the page before")
+		return nil, Malformed("the list can't begin after that name", "use the last name of the page before")
 	}
 	return c.store.Quarantine(ctx, after, limit)
 }
 
-// LiftQuarantine ends the quarantine of a name before its time, so that any tenant may connect it (row F19). Who did it, and why, stands on the
-// timeline of the domain that had the name. A reason is demanded: the quarantine protects a former owner whose records may still lead here.
+// LiftQuarantine ends the quarantine of a name before its time, so that any tenant may connect it (row F19). Who did it, and why, stands
+// on the timeline of the domain that had the name. A reason is demanded: the quarantine protects a former owner whose records may still
+// lead here.
 func (c *Control) LiftQuarantine(ctx context.Context, r Request) (store.Quarantined, error) {
 	r, err := r.checked()
 	if err != nil {

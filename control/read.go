@@ -42,7 +42,7 @@ func (c *Control) Status(ctx context.Context, name string) (Domain, error) {
 // shortLine is a line so short that its end is seconds away: nobody needs to know more.
 const shortLine = 50
 
-// waitsIn tells the place of a new domain in line, and the time at which its first check comes at the pace of the last minute.
+// waitsIn shows the place of a new domain in line, and the time at which its first check comes at the pace of the last minute.
 func (d *Domain) waitsIn(line store.Line, now time.Time) {
 	if line.Place <= shortLine {
 		return
@@ -132,7 +132,10 @@ func casePlace(cursor string) (store.CasePlace, error) {
 	opened, notNumber := strconv.ParseInt(micros, 10, 64)
 	at := time.UnixMicro(opened).UTC()
 	if err != nil || notNumber != nil || id == "" || !cert.IsLine(id) || at.Year() < 1970 || at.Year() > 9999 {
-		return store.CasePlace{}, Malformed(fmt.Sprintf("after is %q", cert.Line(cursor, cert.MaxInput)), "send the next of the page before, as it was")
+		return store.CasePlace{}, Malformed(
+			fmt.Sprintf("after is %q", cert.Line(cursor, cert.MaxInput)),
+			"send the next of the page before, as it was",
+		)
 	}
 	return store.CasePlace{OpenedAt: at, ID: id}, nil
 }
@@ -175,7 +178,11 @@ func (c *Control) liveCertificate(ctx context.Context, name string) (cert.Certif
 		return cert.Certificate{}, err
 	}
 	if view.Serial == "" {
-		return cert.Certificate{}, refused(cert.Unicode(view.Hostname)+" has no certificate yet", "ask again when its headline is "+string(cert.InstallationComplete), cert.TenantActs)
+		return cert.Certificate{}, refused(
+			cert.Unicode(view.Hostname)+" has no certificate yet",
+			"ask again when its headline is "+string(cert.InstallationComplete),
+			cert.TenantActs,
+		)
 	}
 	certificate, err := c.store.Certificate(ctx, view.Serial)
 	if errors.Is(err, store.ErrNotFound) {

@@ -139,7 +139,10 @@ func TestA5_CasesComeInPages(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i := range 5 {
-		b.store.OpenCases = append(b.store.OpenCases, cert.Case{ID: fmt.Sprintf("account:https://ca.example/%d?a=b&c", i), OpenedAt: time.Unix(int64(9-i), 5000)})
+		b.store.OpenCases = append(
+			b.store.OpenCases,
+			cert.Case{ID: fmt.Sprintf("account:https://ca.example/%d?a=b&c", i), OpenedAt: time.Unix(int64(9-i), 5000)},
+		)
 	}
 	var got []string
 	filter := control.CaseFilter{Limit: 2}
@@ -175,7 +178,12 @@ func TestA5_CasesComeInPages(t *testing.T) {
 
 func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 	t.Parallel()
-	good := control.Config{ValidationZone: "DCV.example.net.", Target: "edge.example.net", Addresses: []string{" 203.0.113.7", "2001:db8::7 "}, TestSuffixes: []string{".test"}}
+	good := control.Config{
+		ValidationZone: "DCV.example.net.",
+		Target:         "edge.example.net",
+		Addresses:      []string{" 203.0.113.7", "2001:db8::7 "},
+		TestSuffixes:   []string{".test"},
+	}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
@@ -185,7 +193,12 @@ func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 	if got := good.Rules().TestSuffixes; !slices.Equal(got, []string{"test"}) {
 		t.Errorf("test suffixes %q", got)
 	}
-	bad := control.Config{ValidationZone: "https://dcv.example.net", Target: "203.0.113.7", Suffix: "shops", Addresses: []string{"edge.example.net"}}
+	bad := control.Config{
+		ValidationZone: "https://dcv.example.net",
+		Target:         "203.0.113.7",
+		Suffix:         "shops",
+		Addresses:      []string{"edge.example.net"},
+	}
 	err := bad.Validate()
 	for _, want := range []string{`VALIDATION_ZONE is "https://dcv.example.net"`, `PLATFORM_TARGET is "203.0.113.7"`, `PLATFORM_SUFFIX is "shops"`, `PLATFORM_ADDRESSES has "edge.example.net"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {

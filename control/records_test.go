@@ -59,7 +59,15 @@ func TestD3_TheDiagnosisInJSONKeepsItsShape(t *testing.T) {
 	b.store.Checked("shop.example.com", cert.Diagnosis{
 		CheckedAt: before, Verdict: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: "delegated"}},
 		Records: []cert.RecordState{{Record: delegation, Verdict: cert.OK, Found: []string{"CNAME x"}, Seen: []cert.Sighting{
-			{Server: "ns1 (192.0.2.53)", Role: cert.Authoritative, Verdict: cert.OK, Found: []string{"CNAME x"}, FirstSeen: before.Add(-time.Hour), LastSeen: before, ChangedAt: before.Add(-time.Hour)},
+			{
+				Server:    "ns1 (192.0.2.53)",
+				Role:      cert.Authoritative,
+				Verdict:   cert.OK,
+				Found:     []string{"CNAME x"},
+				FirstSeen: before.Add(-time.Hour),
+				LastSeen:  before,
+				ChangedAt: before.Add(-time.Hour),
+			},
 			{Server: "192.0.2.9", Role: cert.Recursive, Verdict: cert.Unknown, Error: "no answer within 2s"},
 		}}},
 		CAA:     []cert.CAAState{{CA: "Test CA", Verdict: cert.OK}},
@@ -163,7 +171,8 @@ func TestD3_ChangesAreFoundByAnyNameAndAreNeverNull(t *testing.T) {
 	}
 	b.store.RecordChanges = []cert.RecordChange{{At: before, Server: "ns1", From: cert.Wrong, To: cert.OK}}
 	changes, err = b.Changes(t.Context(), "www.example.org")
-	if err != nil || !slices.EqualFunc(changes, b.store.RecordChanges, func(a, b cert.RecordChange) bool { return a.Server == b.Server && a.At.Equal(b.At) }) {
+	if err != nil ||
+		!slices.EqualFunc(changes, b.store.RecordChanges, func(a, b cert.RecordChange) bool { return a.Server == b.Server && a.At.Equal(b.At) }) {
 		t.Errorf("got %+v, %v", changes, err)
 	}
 	if _, err := b.Changes(t.Context(), "nobody.example.com"); code(t, err) != cert.DomainUnknown {

@@ -14,7 +14,7 @@ const (
 	// rolloutRetry is how soon it asks again while its own build is about to become current: Temporal refuses until the build's workers poll,
 	// which takes a moment.
 	rolloutRetry = 200 * time.Millisecond
-	// rolloutTimeout bounds one look, the change of the current build included.
+	// rolloutTimeout bounds one check, the change of the current build included.
 	rolloutTimeout = 10 * time.Second
 	// rescueRate is how many workflows of a lost build a worker moves in a second: far below what Temporal does on a small machine.
 	rescueRate = 20
@@ -28,16 +28,18 @@ type Builds interface {
 	RescueTo(ctx context.Context, lost, current string) (told int64, err error)
 }
 
-// RescueTo moves what runs on a lost build to the current one, at a rate that leaves room for others. It does not wait for those that sleep.
+// RescueTo moves what runs on a lost build to the current one, at a rate that leaves room for others. It does not wait for those that
+// sleep.
 func (d *Deployment) RescueTo(ctx context.Context, lost, current string) (told int64, err error) {
 	moved, err := d.rescue(ctx, lost, current, Pace{PerSecond: rescueRate})
 	return moved.Told, err
 }
 
-// Rollout is a worker's view of the builds: it makes its own build current where that is right, and knows whether new domains may begin here.
+// Rollout is a worker's view of the builds: it makes its own build current where that is right, and knows whether new domains may begin
+// here.
 //
-// Temporal hands the first task of a workflow to the process that started it, whatever build that is, and the workflow's run stays there. So a
-// process whose build is not current must start none.
+// Temporal hands the first task of a workflow to the process that started it, whatever build that is, and the workflow's run stays there.
+// So a process whose build is not current must start none.
 type Rollout struct {
 	Builds Builds
 	Build  string // of this process
@@ -54,8 +56,8 @@ type Rollout struct {
 	lost    chan []string
 }
 
-// Starts reports whether new domains may begin in this process, and returns a channel that is closed when that changes. They may, while nobody
-// knows better: a domain that begins on a wrong build moves at its next run, and one that waits for an answer might wait for ever.
+// Starts reports whether new domains may begin in this process, and returns a channel that is closed when that changes. They may, while
+// nobody knows better: a domain that begins on a wrong build moves at its next run, and one that waits for an answer might wait for ever.
 func (r *Rollout) Starts() (allowed bool, changed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,7 +88,7 @@ func (r *Rollout) Run(ctx context.Context) {
 	rescuing.Go(func() { r.rescue(ctx) })
 	for {
 		wait := rolloutInterval
-		if !r.look(ctx) {
+		if !r.check(ctx) {
 			wait = rolloutRetry
 		}
 		select {
@@ -97,8 +99,8 @@ func (r *Rollout) Run(ctx context.Context) {
 	}
 }
 
-// look asks once, and acts. It reports whether the answer is good for a while.
-func (r *Rollout) look(ctx context.Context) (settled bool) {
+// check asks once, and acts. It reports whether the answer is good for a while.
+func (r *Rollout) check(ctx context.Context) (settled bool) {
 	asking, cancel := context.WithTimeout(ctx, rolloutTimeout)
 	defer cancel()
 	routing, err := r.Builds.Routing(asking)
@@ -139,7 +141,7 @@ func (r *Rollout) look(ctx context.Context) (settled bool) {
 }
 
 // gone reports whether a build has no workers. last is when one was last seen to ask for work; zero is never, which counts from when this
-// process began to look: a Temporal server that was restarted remembers none.
+// process began to check: a Temporal server that was restarted remembers none.
 func (r *Rollout) gone(last time.Time) bool {
 	if last.Before(r.watched) {
 		last = r.watched
@@ -149,8 +151,8 @@ func (r *Rollout) gone(last time.Time) bool {
 
 // turn returns why this process should make its build current, or "" if it should not.
 //
-// A build that was registered later is newer, so an old build that is started once more changes nothing, and two builds never take turns. What a person
-// has made current stays so until a build comes that was not there at the time.
+// A build that was registered later is newer, so an old build that is started once more changes nothing, and two builds never take turns.
+// What a person has made current stays so until a build comes that was not there at the time.
 func (r *Rollout) turn(routing Routing, currentGone bool) (why string) {
 	registered, known := routing.RegisteredAt[r.Build]
 	switch {
@@ -173,7 +175,7 @@ func (r *Rollout) turn(routing Routing, currentGone bool) (why string) {
 	}
 }
 
-// offer hands the builds without workers to rescue, unless it is busy with those of an earlier look.
+// offer hands the builds without workers to rescue, unless it is busy with those of an earlier check.
 func (r *Rollout) offer(lost []string) {
 	if !r.Auto || len(lost) == 0 {
 		return
@@ -184,8 +186,8 @@ func (r *Rollout) offer(lost []string) {
 	}
 }
 
-// rescue moves what builds without workers left behind to this one: where one machine runs everything, the old build's workers end when the new
-// one's begin. What sleeps stays in Temporal's lists of the old build until it wakes, so that each build is gone through once.
+// rescue moves what builds without workers left behind to this one: where one machine runs everything, the old build's workers end when
+// the new one's begin. What sleeps stays in Temporal's lists of the old build until it wakes, so that each build is gone through once.
 func (r *Rollout) rescue(ctx context.Context) {
 	rescued := map[string]bool{}
 	for {

@@ -13,8 +13,8 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// builds is a namespace's worker deployment: builds poll or don't, one of them may be current. It doesn't simulate that Temporal refuses a build that
-// does not poll, nor the delay of its lists.
+// builds is a namespace's worker deployment: builds poll or don't, one of them may be current. It doesn't simulate that Temporal refuses
+// a build that does not poll, nor the delay of its lists.
 type builds struct {
 	mu      sync.Mutex
 	err     error
@@ -266,11 +266,19 @@ func TestE1_AProcessThatIsNoLongerCurrentStartsNoDomain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() {
-			control.Starting{Queue: b.store, Cases: b.store, Workflows: b.workflows, Log: slog.New(slog.DiscardHandler), Allowed: func() (bool, <-chan struct{}) {
-				mu.Lock()
-				defer mu.Unlock()
-				return allowed, changed
-			}}.Run(ctx)
+			control.Starting{
+				Queue:     b.store,
+				Cases:     b.store,
+				Workflows: b.workflows,
+				Log:       slog.New(slog.DiscardHandler),
+				Allowed: func() (bool, <-chan struct{}) {
+					mu.Lock()
+					defer mu.Unlock()
+					return allowed, changed
+				},
+			}.Run(
+				ctx,
+			)
 		})
 		defer running.Wait()
 		defer cancel()

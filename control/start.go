@@ -19,12 +19,12 @@ const (
 	// worker is the usual reason, and then the second start does nothing; the others are a worker that died, and a domain
 	// that was connected at the very moment at which the workflow of its former life ended.
 	startLease = time.Minute
-	// startBatch bounds what one worker takes from the others at a time. It is through with them within the lease, even when each waits a second
-	// for room.
+	// startBatch bounds what one worker takes from the others at a time. It is through with them within the lease, even when each waits a
+	// second for room.
 	startBatch = 50
 	// startWorkers is how many starts are under way at once. Temporal on a small machine starts about 100 in a second.
 	startWorkers = 16
-	// startInterval is how often a worker looks for unstarted domains when nobody tells it of any.
+	// startInterval is how often a worker looks for unstarted domains when no notification comes.
 	startInterval = 15 * time.Second
 )
 
@@ -48,7 +48,7 @@ type Starting struct {
 	Log     *slog.Logger
 }
 
-// Run starts workflows until ctx ends: at once when domains are connected, and at every startInterval those that nobody was told of.
+// Run starts workflows until ctx ends: at once when domains are connected, and at every startInterval those without a notification.
 func (s Starting) Run(ctx context.Context) {
 	woken := make(chan struct{}, 1)
 	var listening sync.WaitGroup
@@ -57,14 +57,14 @@ func (s Starting) Run(ctx context.Context) {
 		_ = s.Queue.ListenConnected(ctx, func() { // its error is that ctx has ended
 			select {
 			case woken <- struct{}{}:
-			default: // a look is due already
+			default: // a pass is due already
 			}
 		})
 	})
 	ticker := time.NewTicker(startInterval)
 	defer ticker.Stop()
 	for {
-		_, changed := s.allowed() // before the look, so that no change is missed
+		_, changed := s.allowed() // before the pass, so that no change is missed
 		if err := s.startAll(ctx); err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "connected domains wait for their workflows", "error", err)
 		}
@@ -88,8 +88,8 @@ func (s Starting) allowed() (bool, <-chan struct{}) {
 	return s.Allowed()
 }
 
-// startAll starts what waits, batch by batch, two workers never the same. It takes nothing while Temporal does not answer, and no more once this
-// process may not start workflows.
+// startAll starts what waits, batch by batch, two workers never the same. It takes nothing while Temporal does not answer, and no more
+// once this process may not start workflows.
 func (s Starting) startAll(ctx context.Context) error {
 	for {
 		if allowed, _ := s.allowed(); !allowed {
@@ -102,7 +102,7 @@ func (s Starting) startAll(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("take the domains without a workflow: %w", err)
 		}
-		var g errgroup.Group // without a context: one start that fails is no reason to drop the others
+		var g errgroup.Group // without a context: the others go on when one fails
 		g.SetLimit(startWorkers)
 		for _, d := range domains {
 			if s.Room != nil && s.Room(ctx) != nil {

@@ -46,7 +46,11 @@ func (p *page) inspectHostnames(ctx context.Context, ids []string) error {
 			f := diagnosis{cert.RowMissing, "it was not in the tables, and its workflow was running", wake}
 			err = p.repairNow(f, u.Hostname, func() error { return p.Workflows.Wake(ctx, id, workflows.WakeRequest{Cause: f.detail}) })
 		case p.now().Sub(u.RemovedAt) > settledAfter:
-			f := diagnosis{cert.RemovedRuns, "it was removed at " + u.RemovedAt.Format("2006-01-02 15:04 MST") + ", and its workflow was running", wake}
+			f := diagnosis{
+				cert.RemovedRuns,
+				"it was removed at " + u.RemovedAt.Format("2006-01-02 15:04 MST") + ", and its workflow was running",
+				wake,
+			}
 			err = p.repairNow(f, u.Hostname, func() error { return p.Workflows.Forget(ctx, u.Hostname, f.detail) })
 		}
 		if err != nil {
@@ -83,8 +87,8 @@ func (p *page) inspectCases(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// inspectServed takes names away that no connected domain has. Where the certificate's own domain is not in the tables, its workflow may bring
-// it back; if there is none either, people have to say whose it is.
+// inspectServed takes names away that no connected domain has. Where the certificate's own domain is not in the tables, its workflow may
+// bring it back; if there is none either, people have to say whose it is.
 func (p *page) inspectServed(ctx context.Context) error {
 	strays, err := p.Store.Strays(ctx, straysAtOnce)
 	if err != nil {
@@ -109,7 +113,7 @@ func (p *page) orphan(ctx context.Context, f diagnosis, s store.Stray) error {
 	for _, name := range s.Names {
 		domain, err := p.Workflows.Describe(ctx, workflows.DomainID(name))
 		if err != nil {
-			return fmt.Errorf("look whose name %s is: %w", s.Name, err)
+			return fmt.Errorf("find whose name %s is: %w", s.Name, err)
 		}
 		if domain.Running {
 			return nil // inspectHostnames has woken it
@@ -124,7 +128,7 @@ func (p *page) orphan(ctx context.Context, f diagnosis, s store.Stray) error {
 func (p *page) runs(ctx context.Context, id string) (bool, error) {
 	e, err := p.Workflows.Describe(ctx, id)
 	if err != nil {
-		return false, fmt.Errorf("look at %s: %w", id, err)
+		return false, fmt.Errorf("describe %s: %w", id, err)
 	}
 	return e.Running, nil
 }

@@ -49,8 +49,8 @@ func (t TemporalConfig) Dial(logger *slog.Logger) (client.Client, error) {
 	return c, nil
 }
 
-// taskTimeout is how soon a workflow task that got lost is given out again: its worker was killed, or the database stood still for a second just
-// when it was handed over (Temporal's issue 11733). A look that takes longer says in time that it lives.
+// taskTimeout is how soon a workflow task that got lost is given out again: its worker was killed, or the database stood still for a
+// second just when it was handed over (Temporal's issue 11733). A check that takes longer sends a heartbeat in time.
 const taskTimeout = 5 * time.Second
 
 // answerTimeout is how long a person waits for a domain's answer. A workflow answers in milliseconds when a worker runs.
@@ -83,7 +83,7 @@ func (t temporalWorkflows) start(ctx context.Context, d cert.Domain, state workf
 		ID:                       workflows.DomainID(d.Hostname),
 		TaskQueue:                workflows.TaskQueue,
 		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, // a removed domain may be connected again
-		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same is no start
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, // a second start of the same has no effect
 		WorkflowTaskTimeout:      taskTimeout,
 		EnableEagerStart:         true, // where this process is a worker, it gets the first task with the answer
 		TypedSearchAttributes:    workflows.StartAttributes(d),
@@ -103,11 +103,11 @@ func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argum
 		WaitForStage: client.WorkflowUpdateStageAccepted,
 	})
 	if err != nil {
-		return cert.Answer{}, translate(err, "it may still do what you asked: look at the status in a minute, and ask again if nothing has changed")
+		return cert.Answer{}, translate(err, "it may still do what you asked: read the status in a minute, and ask again if nothing has changed")
 	}
 	var a cert.Answer
 	if err := handle.Get(ctx, &a); err != nil {
-		return cert.Answer{}, translate(err, "your request is noted and will be carried out; look at the status in a minute")
+		return cert.Answer{}, translate(err, "your request is noted and will be carried out; read the status in a minute")
 	}
 	return a, nil
 }
@@ -127,10 +127,10 @@ func (t temporalWorkflows) StartCase(ctx context.Context, c cert.Case) error {
 
 func (t temporalWorkflows) ResolveCase(ctx context.Context, caseID string) error {
 	err := t.client.SignalWorkflow(ctx, workflows.EscalationID(caseID), "", workflows.Resolved, workflows.CaseRequest{By: "evercert"})
-	return translate(err, "it is told again in a minute")
+	return translate(err, "it is signalled again in a minute")
 }
 
-// translate turns Temporal's errors into what people are told. late says what became of a request whose answer was not seen.
+// translate turns Temporal's errors into problems for people. late says what became of a request whose answer was not seen.
 func translate(err error, late string) error {
 	if err == nil {
 		return nil
@@ -154,7 +154,10 @@ func translate(err error, late string) error {
 			Remediation: "try again in a minute",
 		}, err)
 	case errors.As(err, &timeout), errors.As(err, &deadline), errors.Is(err, context.DeadlineExceeded):
-		return errors.Join(cert.Problem{Code: cert.NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
+		return errors.Join(
+			cert.Problem{Code: cert.NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late},
+			err,
+		)
 	default:
 		return err
 	}

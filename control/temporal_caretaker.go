@@ -58,13 +58,17 @@ func (t temporalWorkflows) signal(ctx context.Context, id, name string, argument
 }
 
 func (t temporalWorkflows) EachRunning(ctx context.Context, workflowType string, each func(ids []string) error) error {
-	return t.list(ctx, fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", workflowType), func(page []*workflow.WorkflowExecutionInfo) error {
-		ids := make([]string, len(page))
-		for i, execution := range page {
-			ids[i] = execution.GetExecution().GetWorkflowId()
-		}
-		return each(ids)
-	})
+	return t.list(
+		ctx,
+		fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", workflowType),
+		func(page []*workflow.WorkflowExecutionInfo) error {
+			ids := make([]string, len(page))
+			for i, execution := range page {
+				ids[i] = execution.GetExecution().GetWorkflowId()
+			}
+			return each(ids)
+		},
+	)
 }
 
 // endedAtOnce bounds how many ended workflows a list is compared with.
@@ -90,7 +94,10 @@ func (t temporalWorkflows) Ended(ctx context.Context) ([]string, error) {
 func (t temporalWorkflows) list(ctx context.Context, query string, each func(page []*workflow.WorkflowExecutionInfo) error) error {
 	var token []byte
 	for {
-		answer, err := t.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{PageSize: listPage, Query: query, NextPageToken: token})
+		answer, err := t.client.ListWorkflow(
+			ctx,
+			&workflowservice.ListWorkflowExecutionsRequest{PageSize: listPage, Query: query, NextPageToken: token},
+		)
 		if err != nil {
 			return translate(err, "try again in a minute")
 		}

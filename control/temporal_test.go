@@ -29,7 +29,12 @@ func (noRecords) Diagnose(_ context.Context, q cert.Question) (cert.Diagnosis, e
 		seen := []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: cert.Wrong}}
 		records = append(records, cert.RecordState{Record: r, Verdict: cert.Wrong, Seen: seen})
 	}
-	return cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Records: records, Problems: []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}}}, nil
+	return cert.Diagnosis{
+		CheckedAt: time.Now(),
+		Verdict:   cert.Wrong,
+		Records:   records,
+		Problems:  []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}},
+	}, nil
 }
 
 func (noRecords) Candidates(context.Context, string, string) ([]cert.CAIdentity, error) {
@@ -148,7 +153,8 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 	if answer, err := c.Pause(t.Context(), request); err != nil || answer.Diagnosis != nil {
 		t.Errorf("pause: %+v, %v", answer, err)
 	}
-	if answer, err := c.Check(t.Context(), request); err != nil || answer.Diagnosis != nil || !strings.Contains(answer.Message, "when the domain is resumed") {
+	if answer, err := c.Check(t.Context(), request); err != nil || answer.Diagnosis != nil ||
+		!strings.Contains(answer.Message, "when the domain is resumed") {
 		t.Errorf("check of a paused domain: %+v, %v", answer, err)
 	}
 	if _, err := c.Resume(t.Context(), request); err != nil {
@@ -187,7 +193,13 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 // updatesOf counts the updates that the workflow of shop.example.com has taken.
 func updatesOf(t *testing.T, temporal client.Client) (n int) {
 	t.Helper()
-	history := temporal.GetWorkflowHistory(t.Context(), workflows.DomainID("shop.example.com"), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	history := temporal.GetWorkflowHistory(
+		t.Context(),
+		workflows.DomainID("shop.example.com"),
+		"",
+		false,
+		enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT,
+	)
 	for history.HasNext() {
 		event, err := history.Next()
 		if err != nil {

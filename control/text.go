@@ -8,14 +8,18 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// written returns a text that a person wrote for others, as it is kept and shown: one line, trimmed, at most maxRunes long. It refuses control
-// characters and what is too long: changing it in silence would put words into somebody's mouth. field is what the text is called there.
+// written returns a text that a person wrote for others, as it is kept and shown: one line, trimmed, at most maxRunes long. It refuses
+// control characters and what is too long: changing it in silence would put words into somebody's mouth. field is what the text is called
+// there.
 func written(field, text string, maxRunes int) (string, error) {
 	switch {
 	case !utf8.ValidString(text):
 		return "", Malformed(fmt.Sprintf("%s is not UTF-8", field), "send text in UTF-8")
 	case !cert.IsLine(text):
-		return "", Malformed(fmt.Sprintf("%s has a line break or a control character: %q", field, cert.Line(text, cert.MaxInput)), "write it in one line, as plain text")
+		return "", Malformed(
+			fmt.Sprintf("%s has a line break or a control character: %q", field, cert.Line(text, cert.MaxInput)),
+			"write it in one line, as plain text",
+		)
 	}
 	line := cert.Line(text, len(text))
 	if n := utf8.RuneCountInString(line); n > maxRunes {

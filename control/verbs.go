@@ -67,7 +67,11 @@ func (c *Control) HandBack(ctx context.Context, r Request) (cert.Answer, error) 
 	}
 	shown := cert.Unicode(view.Hostname)
 	if !view.Status.Escalated {
-		return cert.Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
+		return cert.Answer{}, refused(
+			shown+" has no open case",
+			"nothing has to be handed back; evercert is at work on it by itself",
+			cert.PlatformActs,
+		)
 	}
 	request := workflows.HandBackRequest{Request: workflows.Request{By: r.By, Reason: r.Reason}}
 	cases, err := c.store.Cases(ctx, store.CaseFilter{OpenOnly: true, Hostname: view.Hostname, Limit: 1})
@@ -117,7 +121,7 @@ func (c *Control) put(ctx context.Context, view store.View, verb string, argumen
 	return answer, nil
 }
 
-// lost tells why a workflow that should run does not: the domain was removed meanwhile, or its workflow ends at once.
+// lost returns why a workflow that should run does not: the domain was removed meanwhile, or its workflow ends at once.
 func (c *Control) lost(ctx context.Context, name string) error {
 	view, err := c.live(ctx, name)
 	if err != nil {
@@ -126,7 +130,7 @@ func (c *Control) lost(ctx context.Context, name string) error {
 	return errors.Join(cert.Problem{
 		Code: cert.InternalError, WhoActs: cert.PlatformActs,
 		Message:     "the workflow " + workflows.DomainID(view.Hostname) + " was started again, and is not running",
-		Remediation: "look in the Temporal Web UI why it ended; evercert starts it again by itself within the day",
+		Remediation: "see in the Temporal Web UI why it ended; evercert starts it again by itself within the day",
 	}, ErrNotRunning)
 }
 
@@ -154,7 +158,8 @@ func (c *Control) find(ctx context.Context, input string) (store.View, error) {
 	if unusable != nil {
 		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(input), "."))
 	}
-	if unusable != nil && (len(name) > cert.MaxHostname || !cert.IsLine(strings.TrimSpace(input))) { // nobody could connect it, and PostgreSQL can't be asked for it
+	if unusable != nil &&
+		(len(name) > cert.MaxHostname || !cert.IsLine(strings.TrimSpace(input))) { // nobody could connect it, and PostgreSQL can't be asked for it
 		return store.View{}, unusable
 	}
 	view, err := c.store.Domain(ctx, name)

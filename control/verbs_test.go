@@ -99,7 +99,8 @@ func TestF22_AWorkflowThatEndsAtOnceIsSaidToBeMissing(t *testing.T) {
 	b.connected(t, "shop.example.com")
 	b.workflows.Reply = func(string, string, any) (cert.Answer, error) { return cert.Answer{}, control.ErrNotRunning }
 	_, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
-	if !errors.Is(err, control.ErrNotRunning) || code(t, err) != cert.InternalError || !strings.Contains(err.Error(), "domain:shop.example.com") {
+	if !errors.Is(err, control.ErrNotRunning) || code(t, err) != cert.InternalError ||
+		!strings.Contains(err.Error(), "domain:shop.example.com") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -143,7 +144,10 @@ func TestA5_SupportHandsBackADomainWithAnOpenCaseOnly(t *testing.T) {
 	if answer, err := b.HandBack(t.Context(), request); err != nil || answer.Hostname != "shop.example.com" {
 		t.Errorf("with a case: %+v, %v", answer, err)
 	}
-	if got := b.workflows.Asked(); !slices.Equal(got, []string{"handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:8/3}"}) {
+	if got := b.workflows.Asked(); !slices.Equal(
+		got,
+		[]string{"handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:8/3}"},
+	) {
 		t.Errorf("asked %q", got)
 	}
 }

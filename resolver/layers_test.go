@@ -31,7 +31,7 @@ const maxLayers = 6
 func TestA9_FilesStandInLayers(t *testing.T) {
 	t.Parallel()
 	exports := exportData(t)
-	for _, dir := range []string{".", "lookup", "caa", "guard", "reach", "registration"} {
+	for _, dir := range []string{".", "lookup", "caa", "guard", "authority", "reach", "registration"} {
 		t.Run(dir, func(t *testing.T) {
 			uses := usesOf(t, dir, exports)
 			layers := map[string]int{}

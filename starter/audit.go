@@ -14,9 +14,14 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	var options control.AuditOptions
-	cmd := a.command("audit", "Compare all domains with their workflows, certificates and cases, and repair what differs", cobra.NoArgs, func(ctx context.Context, c *control.Control, _ []string) error {
-		return a.audit(ctx, c, options)
-	})
+	cmd := a.command(
+		"audit",
+		"Compare all domains with their workflows, certificates and cases, and repair what differs",
+		cobra.NoArgs,
+		func(ctx context.Context, c *control.Control, _ []string) error {
+			return a.audit(ctx, c, options)
+		},
+	)
 	cmd.Long = `Compare what the tables, Temporal and the edges' list of served names say about each domain, and repair what differs, as the caretaker
 does by itself each day. What was repaired stands on the domain's timeline; what can't be repaired becomes a case of the platform.
 
@@ -67,7 +72,14 @@ func (a *app) showAudit(sum cert.Audit) {
 		}
 		t.show()
 	}
-	fmt.Fprintf(a.out, "%d domains looked at; differences: %d found, %d repaired, %d not repaired\n", sum.Domains, total.Found, total.Repaired, total.Unrepaired)
+	fmt.Fprintf(
+		a.out,
+		"%d domains compared; differences: %d found, %d repaired, %d not repaired\n",
+		sum.Domains,
+		total.Found,
+		total.Repaired,
+		total.Unrepaired,
+	)
 }
 
 // auditProgress shows how far an audit is, and what it finds.
@@ -79,13 +91,13 @@ type auditProgress struct {
 func (a *app) newAuditProgress() *auditProgress {
 	p := &auditProgress{app: a}
 	if a.terminal {
-		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription("domains looked at"),
+		p.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription("domains compared"),
 			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 	}
 	return p
 }
 
-// report tells of a finding. Pages report one at a time.
+// report shows a finding. Pages report one at a time.
 func (p *auditProgress) report(f cert.Finding) {
 	if p.app.json {
 		p.encode(f)
@@ -111,7 +123,7 @@ func (p *auditProgress) finish() {
 
 func (p *auditProgress) encode(v any) { p.note(json.NewEncoder(p.app.out).Encode(v)) }
 
-// note tells of an output that can't be written; the domains matter more.
+// note reports an output that can't be written; the domains matter more.
 func (p *auditProgress) note(err error) {
 	if err != nil {
 		fmt.Fprintln(p.app.err, "evercert:", err)

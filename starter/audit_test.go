@@ -16,18 +16,19 @@ func TestF22_AuditTellsWhatItFoundAndRepaired(t *testing.T) {
 		b.connected(name, func(*cert.Snapshot) {})
 	}
 	out, _ := b.run(exitOK, "audit")
-	equal(t, out, "3 domains looked at; differences: 0 found, 0 repaired, 0 not repaired\n")
+	equal(t, out, "3 domains compared; differences: 0 found, 0 repaired, 0 not repaired\n")
 
 	b.workflows.Stop("b.example.com")
 	out, stderr := b.run(exitWrong, "audit", "--dry-run")
-	if !strings.Contains(out, "b.example.com: workflow-ended: its workflow was not running (not-touched)") || !strings.Contains(stderr, "dry run") {
+	if !strings.Contains(out, "b.example.com: workflow-ended: its workflow was not running (not-touched)") ||
+		!strings.Contains(stderr, "dry run") {
 		t.Errorf("dry run: %s%s", out, stderr)
 	}
 	out, _ = b.run(exitOK, "audit")
 	equal(t, out, `b.example.com: workflow-ended: its workflow was not running (repaired)
 FINDING         FOUND  REPAIRED  NOT REPAIRED
 workflow-ended  1      1         0
-3 domains looked at; differences: 1 found, 1 repaired, 0 not repaired
+3 domains compared; differences: 1 found, 1 repaired, 0 not repaired
 `)
 }
 

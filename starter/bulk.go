@@ -32,7 +32,7 @@ func (a *app) connectFile(ctx context.Context, c *control.Control, path, tenant 
 	if p.Refused > 0 {
 		return cert.Problem{
 			Code: cert.RequestRefused, WhoActs: cert.TenantActs, Message: fmt.Sprintf("%d of %d rows were refused", p.Refused, p.Rows),
-			Remediation: "mend the lines named above and run the file again; the other rows need nothing",
+			Remediation: "correct the lines named above and run the file again; the other rows need nothing",
 		}
 	}
 	return nil
@@ -136,7 +136,7 @@ func (p *progress) writeLine(r control.RowResult) {
 	p.app.encode(p.app.out, line, "")
 }
 
-// note tells of an output that can't be written; the rows matter more.
+// note reports an output that can't be written; the rows matter more.
 func (p *progress) note(err error) {
 	if err != nil {
 		fmt.Fprintln(p.app.err, "evercert:", err)

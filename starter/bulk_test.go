@@ -36,8 +36,8 @@ func TestE4_AFileOfThousandsIsConnectedAndItsWrongRowsListed(t *testing.T) {
 	equal(t, out, "3004 rows: 3000 connected, 0 connected before, 4 refused\n")
 	for _, want := range []string{
 		`line 3002: name_invalid: "10.0.0.1" can't be connected`, "line 3003: domain_not_allowed: co.uk is a public suffix",
-		"line 3004: name_reserved: edge.example.net belongs to the platform", "line 3005: request_malformed: the line is no CSV",
-		"evercert: 4 of 3004 rows were refused\nMend the lines named above",
+		"line 3004: name_reserved: edge.example.net belongs to the platform", "line 3005: request_malformed: the line is not CSV",
+		"evercert: 4 of 3004 rows were refused\nCorrect the lines named above",
 	} {
 		if !strings.Contains(errOut, want) {
 			t.Errorf("%s\ndoes not say %s", errOut, want)
@@ -107,7 +107,7 @@ func TestE4_AFileOfNoUseIsToldOnceAndConnectsNothing(t *testing.T) {
 	t.Parallel()
 	for file, says := range map[string]string{
 		"": "there is no domain in the file", "a.example.com;acme\nb.example.com;acme\n": "separated by semicolons", "a.example.com\tacme\n": "separated by tabs",
-		"url,customer\na.example.com,acme\n": "no name of a column",
+		"url,customer\na.example.com,acme\n": "nor the name of a column",
 	} {
 		b := setup(t)
 		out, errOut := b.run(exitRefused, "connect", "--file", write(t, "domains.csv", file), "--tenant", "acme")

@@ -92,14 +92,24 @@ func plainArguments(arguments []string) error {
 	for i, argument := range arguments {
 		if !cert.IsLine(argument) {
 			return carriedOut{control.Malformed(
-				fmt.Sprintf("argument %d has a line break, a control character or is not UTF-8: %q", i+1, cert.Line(argument, cert.MaxBy)), "write it in one line, as plain text")}
+				fmt.Sprintf(
+					"argument %d has a line break, a control character or is not UTF-8: %q",
+					i+1,
+					cert.Line(argument, cert.MaxBy),
+				),
+				"write it in one line, as plain text",
+			)}
 		}
 	}
 	return nil
 }
 
 // command makes a subcommand that talks to evercert.
-func (a *app) command(use, short string, arguments cobra.PositionalArgs, do func(ctx context.Context, c *control.Control, args []string) error) *cobra.Command {
+func (a *app) command(
+	use, short string,
+	arguments cobra.PositionalArgs,
+	do func(ctx context.Context, c *control.Control, args []string) error,
+) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: arguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -142,7 +152,7 @@ func exitCode(err error) int {
 	}
 }
 
-// explain says what went wrong and what mends it, on the error output.
+// explain says what went wrong and what fixes it, on the error output.
 func (a *app) explain(err error) {
 	var (
 		problem    cert.Problem

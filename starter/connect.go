@@ -26,17 +26,22 @@ func (a *app) connectCommand() *cobra.Command {
 		}
 		return nil
 	}
-	cmd := a.command("connect NAME --tenant T", "Connect a domain, or a file of thousands", names, func(ctx context.Context, c *control.Control, args []string) error {
-		if file != "" {
-			return a.connectFile(ctx, c, file, tenant, workers)
-		}
-		result, err := c.Connect(ctx, control.Connection{Hostname: args[0], Also: also, Tenant: tenant})
-		if err != nil {
-			return err
-		}
-		a.showConnected(result)
-		return nil
-	})
+	cmd := a.command(
+		"connect NAME --tenant T",
+		"Connect a domain, or a file of thousands",
+		names,
+		func(ctx context.Context, c *control.Control, args []string) error {
+			if file != "" {
+				return a.connectFile(ctx, c, file, tenant, workers)
+			}
+			result, err := c.Connect(ctx, control.Connection{Hostname: args[0], Also: also, Tenant: tenant})
+			if err != nil {
+				return err
+			}
+			a.showConnected(result)
+			return nil
+		},
+	)
 	cmd.Long = `Connect a domain: from then on its certificate is issued, installed and renewed with no further step.
 
 With --file, connect the rows of a CSV file (- is the standard input): hostname,tenant,also. The tenant may be left out where --tenant

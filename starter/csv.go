@@ -64,7 +64,10 @@ func readCSV(r io.Reader, tenant string) (rows []control.Row, bad []control.RowR
 		rows = append(rows, row)
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, nil, control.Malformed(fmt.Sprintf("a line is longer than %d bytes", maxLine), "check that the file is a CSV file with a domain on each line")
+		return nil, nil, control.Malformed(
+			fmt.Sprintf("a line is longer than %d bytes", maxLine),
+			"check that the file is a CSV file with a domain on each line",
+		)
 	} else if err != nil {
 		return nil, nil, fmt.Errorf("read the file: %w", err)
 	}
@@ -74,11 +77,15 @@ func readCSV(r io.Reader, tenant string) (rows []control.Row, bad []control.RowR
 	return rows, bad, nil
 }
 
-// begin reads the first line, and reports whether it names the columns. Where it shows that no line of the file can be right, that is told once.
+// begin reads the first line, and reports whether it names the columns. Where it shows that no line of the file can be right, that is
+// told once.
 func (r *rowReader) begin(fields []string) (header bool, err error) {
 	for separator, name := range map[string]string{";": "semicolons", "\t": "tabs"} {
 		if strings.Contains(fields[0], separator) { // no hostname has one
-			return false, control.Malformed("the columns are separated by "+name, "save the file as CSV with commas: hostname,tenant,also; further names on the same certificate are separated by semicolons")
+			return false, control.Malformed(
+				"the columns are separated by "+name,
+				"save the file as CSV with commas: hostname,tenant,also; further names on the same certificate are separated by semicolons",
+			)
 		}
 	}
 	if isHeader(fields) {
@@ -86,7 +93,10 @@ func (r *rowReader) begin(fields []string) (header bool, err error) {
 		return true, err
 	}
 	if !strings.ContainsAny(fields[0], ".。．｡") {
-		return false, control.Malformed(fmt.Sprintf("the first line begins with %q, which is no domain and no name of a column", cert.Line(fields[0], cert.MaxBy)), "begin with a domain, or name the columns: hostname,tenant,also")
+		return false, control.Malformed(
+			fmt.Sprintf("the first line begins with %q, which is neither a domain nor the name of a column", cert.Line(fields[0], cert.MaxBy)),
+			"begin with a domain, or name the columns: hostname,tenant,also",
+		)
 	}
 	return false, nil
 }
@@ -110,7 +120,7 @@ func splitLine(line []byte) ([]string, *cert.Problem) {
 		if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 			err = parse.Err
 		}
-		return nil, unreadable("the line is no CSV: "+err.Error(), `put quotes around whole fields only, and write a quote in one as ""`)
+		return nil, unreadable("the line is not CSV: "+err.Error(), `put quotes around whole fields only, and write a quote in one as ""`)
 	}
 	for i := range fields {
 		fields[i] = strings.TrimSpace(fields[i])
@@ -163,7 +173,10 @@ func (r *rowReader) row(line int, fields []string) (control.Connection, *cert.Pr
 	}
 	want := control.Connection{Hostname: field(r.columns.hostname), Tenant: field(r.columns.tenant), Also: splitNames(field(r.columns.also))}
 	if len(fields) > r.columns.count {
-		return want, unreadable(fmt.Sprintf("the line has %d fields", len(fields)), fmt.Sprintf("give at most %d; separate further names by semicolons", r.columns.count))
+		return want, unreadable(
+			fmt.Sprintf("the line has %d fields", len(fields)),
+			fmt.Sprintf("give at most %d; separate further names by semicolons", r.columns.count),
+		)
 	}
 	if want.Tenant == "" {
 		want.Tenant = r.tenant
@@ -183,7 +196,10 @@ func (r *rowReader) conflict(line int, want control.Connection) *cert.Problem {
 	if earlier.Tenant == want.Tenant && slices.Equal(earlier.Also, want.Also) {
 		return nil
 	}
-	return unreadable(fmt.Sprintf("%.100q is on line %d already, with another tenant or other names", want.Hostname, earlier.Line), "keep one of the two lines")
+	return unreadable(
+		fmt.Sprintf("%.100q is on line %d already, with another tenant or other names", want.Hostname, earlier.Line),
+		"keep one of the two lines",
+	)
 }
 
 func splitNames(field string) []string {

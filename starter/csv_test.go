@@ -75,8 +75,8 @@ func TestE4_WrongRowsAreNamedAndTheOthersKept(t *testing.T) {
 	if got := strings.Join(kept, "; "); got != "2 good1.example; 5 good2.example; 10 good3.example" {
 		t.Errorf("kept %s", got)
 	}
-	want := `3 the line is no CSV: bare " in non-quoted-field
-4 the line is no CSV: extraneous or missing " in quoted-field
+	want := `3 the line is not CSV: bare " in non-quoted-field
+4 the line is not CSV: extraneous or missing " in quoted-field
 6 the line has 4 fields
 7 the line is not UTF-8
 8 "GOOD1.example." is on line 2 already, with another tenant or other names

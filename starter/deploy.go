@@ -20,10 +20,10 @@ type deployments interface {
 	Rescue(ctx context.Context, build string, p control.Pace) (control.Moved, error)
 }
 
-// deployRate is how many domains deploy moves in a second, unless it is told otherwise: about 80 Temporal actions.
+// deployRate is how many domains deploy moves in a second, unless another rate is given: about 80 Temporal actions.
 const deployRate = 20
 
-// deployCommand looks after the builds of the worker. It asks Temporal only.
+// deployCommand manages the builds of the worker. It asks Temporal only.
 func (a *app) deployCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "deploy", Short: "The builds of the worker, and moving domains from one to another", Args: cobra.NoArgs}
 	parent.Long = `The builds of the worker: which takes new domains, what runs on each, and moving it.
@@ -64,7 +64,11 @@ lost one recorded: the release before is safe, others may not be. Prefer startin
 	return parent
 }
 
-func (a *app) deploySubcommand(use, short string, arguments cobra.PositionalArgs, do func(context.Context, deployments, []string) error) *cobra.Command {
+func (a *app) deploySubcommand(
+	use, short string,
+	arguments cobra.PositionalArgs,
+	do func(context.Context, deployments, []string) error,
+) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: arguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -145,14 +149,19 @@ func (a *app) deployDrain(ctx context.Context, d deployments, builds []string, p
 	return nil
 }
 
-func (a *app) deployMove(ctx context.Context, build, done string, pace control.Pace, move func(context.Context, string, control.Pace) (control.Moved, error)) error {
+func (a *app) deployMove(
+	ctx context.Context,
+	build, done string,
+	pace control.Pace,
+	move func(context.Context, string, control.Pace) (control.Moved, error),
+) error {
 	told := a.now()
 	pace.Report = func(m control.Moved) {
 		if a.now().Sub(told) < tellEvery {
 			return
 		}
 		told = a.now()
-		fmt.Fprintf(a.err, "%s: told %d of %d, about %d left\n", build, m.Told, m.Total, m.Left)
+		fmt.Fprintf(a.err, "%s: signalled %d of %d, about %d left\n", build, m.Told, m.Total, m.Left)
 	}
 	m, err := move(ctx, build, pace)
 	if err != nil && m.Told == 0 {

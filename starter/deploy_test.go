@@ -48,7 +48,17 @@ func setupDeploy(t *testing.T) (*bundle, *rollouts) {
 	b := setup(t)
 	r := &rollouts{versions: []control.Version{
 		{Build: "B", State: "current", Workers: 2, Domains: 7, RegisteredAt: noon, Next: "takes new domains; nothing to do"},
-		{Build: "A", State: "draining", Workers: 1, Domains: 40, Cases: 2, Backlog: 3, BacklogSeconds: 75, RegisteredAt: noon.Add(-48 * time.Hour), Next: "drain it"},
+		{
+			Build:          "A",
+			State:          "draining",
+			Workers:        1,
+			Domains:        40,
+			Cases:          2,
+			Backlog:        3,
+			BacklogSeconds: 75,
+			RegisteredAt:   noon.Add(-48 * time.Hour),
+			Next:           "drain it",
+		},
 		{Build: "old", State: "drained", RegisteredAt: noon.Add(-96 * time.Hour), Next: "nothing to do"},
 	}}
 	b.app.deployment = func() (deployments, func(), error) { return r, func() {}, nil }

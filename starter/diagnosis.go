@@ -11,7 +11,7 @@ import (
 )
 
 // judged is what doctor and check return when they were carried out and the diagnosis is not ok, or not there yet (no verdict).
-// It was told already.
+// It was shown already.
 type judged struct{ verdict cert.Verdict }
 
 func (j judged) Error() string {
@@ -38,8 +38,8 @@ func (a *app) showVerdict(names []string, d cert.Diagnosis, visits []resolver.Vi
 	a.showVisits(visits)
 }
 
-// showDiagnosis shows the result of a check: the summary first, then what has to be done, then what was seen. Where attempts at the certificate failed
-// before, their problems stand before those of the check.
+// showDiagnosis shows the result of a check: the summary first, then what has to be done, then what was seen. Where attempts at the
+// certificate failed before, their problems stand before those of the check.
 func (a *app) showDiagnosis(names []string, answer cert.Answer) {
 	d := answer.Diagnosis
 	fmt.Fprintln(a.out, answer.Summary(names))

@@ -31,16 +31,16 @@ type doctorFlags struct {
 	timeout           time.Duration
 }
 
-// doctorCommand looks at names in this process: it works where evercert is not installed, for names that nobody connected.
+// doctorCommand checks names in this process: it works where evercert is not installed, for names that nobody connected.
 func (a *app) doctorCommand() *cobra.Command {
 	var flags doctorFlags
 	cmd := &cobra.Command{
-		Use: "doctor NAME...", Short: "What a CA would see of any domain, what is wrong and who mends it", Args: cobra.MinimumNArgs(1),
+		Use: "doctor NAME...", Short: "What a CA would see of any domain, what is wrong and who acts", Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args, flags) },
 	}
 	cmd.Long = `Look at names as a CA would before it issues a certificate: their name servers, records, DNSSEC, CAA, and what answers at their
-addresses. Nothing has to be connected, and neither database, Temporal nor API is needed. Several names are looked at as if
+addresses. Nothing has to be connected, and neither database, Temporal nor API is needed. Several names are checked as if
 for one certificate.
 
 Then the names are visited over HTTPS, at each of their addresses, as a browser on this machine would: where it works from here and not for
@@ -55,20 +55,40 @@ tell, because answers did not come; try again.`
   evercert doctor shop.example.com --target edge.example.net --ca letsencrypt.org --ca pki.goog
   evercert doctor '*.example.com' --method dns-01 --json`
 	f := cmd.Flags()
-	f.StringSliceVar(&flags.methods, "method", nil, "validation method to judge: dns-01, http-01 or tls-alpn-01; may be repeated, best first (all)")
+	f.StringSliceVar(
+		&flags.methods,
+		"method",
+		nil,
+		"validation method to judge: dns-01, http-01 or tls-alpn-01; may be repeated, best first (all)",
+	)
 	f.StringSliceVar(&flags.cas, "ca", []string{"letsencrypt.org"}, "issuer domain name of a CA, as in CAA records; may be repeated")
 	f.StringVar(&flags.accountURI, "account-uri", "", "account at the CA, for CAA records that name one")
 	f.StringVar(&flags.target, "target", "", "name that the names' CNAME records should lead to (PLATFORM_TARGET)")
 	f.StringSliceVar(&flags.addresses, "address", nil, "IP address that the names should have; may be repeated (PLATFORM_ADDRESSES)")
-	f.StringSliceVar(&flags.delegationTargets, "delegation-target", nil, "name that the CNAME at _acme-challenge should lead to; one for all names, or one for each in their order")
+	f.StringSliceVar(
+		&flags.delegationTargets,
+		"delegation-target",
+		nil,
+		"name that the CNAME at _acme-challenge should lead to; one for all names, or one for each in their order",
+	)
 	f.StringSliceVar(&flags.resolvers, "resolver", nil, "recursive resolver to ask, host:port; may be repeated (DNS_RESOLVERS)")
-	f.StringSliceVar(&flags.rootHints, "root-hint", nil, `root server to begin at, host:port; may be repeated; "none" asks only the resolvers (DNS_ROOT_HINTS)`)
-	f.BoolVar(&flags.registration, "registration", false, "ask the registry for the registration even where DNS shows nothing wrong (RDAP_SERVERS)")
-	f.DurationVar(&flags.timeout, "timeout", 0, "for the whole look (DNS_CHECK_TIMEOUT)")
+	f.StringSliceVar(
+		&flags.rootHints,
+		"root-hint",
+		nil,
+		`root server to begin at, host:port; may be repeated; "none" asks only the resolvers (DNS_ROOT_HINTS)`,
+	)
+	f.BoolVar(
+		&flags.registration,
+		"registration",
+		false,
+		"ask the registry for the registration even where DNS shows nothing wrong (RDAP_SERVERS)",
+	)
+	f.DurationVar(&flags.timeout, "timeout", 0, "for the whole check (DNS_CHECK_TIMEOUT)")
 	return cmd
 }
 
-// doctor looks and tells. Its error is judged where the names are not right, so that scripts see it in the exit code.
+// doctor checks the names and shows the result. Its error is judged where the names are not right, so that scripts see it in the exit code.
 func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) error {
 	settings, err := a.doctorSettings(flags)
 	if err != nil {
@@ -106,7 +126,7 @@ func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) erro
 	return judge(d.Verdict)
 }
 
-// diagnose is the look itself; tests put another in its place.
+// diagnose is the check itself; tests put another in its place.
 func diagnose(ctx context.Context, settings resolver.Config, q cert.Question) (cert.Diagnosis, error) {
 	r, err := resolver.New(settings, slog.Default())
 	if err != nil {
@@ -211,7 +231,11 @@ var everyMethod = []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}
 func (flags doctorFlags) delegations(names []string) ([]cert.Record, error) {
 	targets := flags.delegationTargets
 	if len(targets) > 1 && len(targets) != len(names) {
-		return nil, fmt.Errorf("--delegation-target is given %d times for %d names; it expects one for all, or one for each", len(targets), len(names))
+		return nil, fmt.Errorf(
+			"--delegation-target is given %d times for %d names; it expects one for all, or one for each",
+			len(targets),
+			len(names),
+		)
 	}
 	var records []cert.Record
 	for i, name := range names {

@@ -37,15 +37,40 @@ func setupDoctor(t *testing.T, d cert.Diagnosis, err error) *doctored {
 
 // broken is a diagnosis with something in every part.
 func broken() cert.Diagnosis {
-	delegation := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "abc.dcv.example.net", Purpose: cert.ForDelegation}
+	delegation := cert.Record{
+		Name:    "_acme-challenge.shop.example.com",
+		Type:    "CNAME",
+		Value:   "abc.dcv.example.net",
+		Purpose: cert.ForDelegation,
+	}
 	address := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress}
 	return cert.Diagnosis{
 		CheckedAt: noon, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.OK,
 		Names: []cert.NameResult{{Name: "shop.example.com", Reason: "waits for the record _acme-challenge.shop.example.com"}},
 		Problems: []cert.Problem{
-			{Code: cert.IPv6Unreachable, Severity: cert.Warns, WhoActs: cert.TenantActs, Message: "IPv6 does not answer.", Remediation: "At your DNS provider, delete the AAAA record", Found: "AAAA 2001:db8::1"},
-			{Code: cert.DelegationMissing, WhoActs: cert.TenantActs, Message: "We don't see the record.", Remediation: "At your DNS provider, add it.", Record: &delegation},
-			{Code: cert.DNSLookupFailed, Severity: cert.Blocks, WhoActs: cert.PlatformActs, Message: "No answer \x1b[31mcame.", Remediation: "There is nothing to do.", Found: "time-out\nof ns2"},
+			{
+				Code:        cert.IPv6Unreachable,
+				Severity:    cert.Warns,
+				WhoActs:     cert.TenantActs,
+				Message:     "IPv6 does not answer.",
+				Remediation: "At your DNS provider, delete the AAAA record",
+				Found:       "AAAA 2001:db8::1",
+			},
+			{
+				Code:        cert.DelegationMissing,
+				WhoActs:     cert.TenantActs,
+				Message:     "We don't see the record.",
+				Remediation: "At your DNS provider, add it.",
+				Record:      &delegation,
+			},
+			{
+				Code:        cert.DNSLookupFailed,
+				Severity:    cert.Blocks,
+				WhoActs:     cert.PlatformActs,
+				Message:     "No answer \x1b[31mcame.",
+				Remediation: "There is nothing to do.",
+				Found:       "time-out\nof ns2",
+			},
 		},
 		Records: []cert.RecordState{
 			{Record: delegation, State: cert.RecordNotYetPropagated, Verdict: cert.Wrong, Seen: []cert.Sighting{
@@ -138,7 +163,11 @@ func TestDoctorsExitCodeIsTheVerdict(t *testing.T) {
 		b := setupDoctor(t, c.diagnosis, nil)
 		out, errOut := b.run(c.code, "doctor", "a.example.com", "b.example.com")
 		require.Contains(t, out, c.line)
-		require.Contains(t, out, "Not compared with anything, because it was not said what is right: where visitors are led (--target, --address); the delegation")
+		require.Contains(
+			t,
+			out,
+			"Not compared with anything, because it was not said what is right: where visitors are led (--target, --address); the delegation",
+		)
 		require.Empty(t, errOut)
 	}
 	b := setupDoctor(t, cert.Diagnosis{}, errors.New("no sockets left"))
@@ -157,7 +186,13 @@ func TestDoctorAsksWhatItWasTold(t *testing.T) {
 	require.Equal(t, cert.Question{
 		Names: []string{apex, "www." + apex, "*." + apex},
 		Expected: []cert.Record{
-			{Name: "_acme-challenge." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation, Hostname: apex}, // and of the wildcard
+			{
+				Name:     "_acme-challenge." + apex,
+				Type:     "CNAME",
+				Value:    "d.dcv.example.net",
+				Purpose:  cert.ForDelegation,
+				Hostname: apex,
+			}, // and of the wildcard
 			{Name: "_acme-challenge.www." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation, Hostname: "www." + apex},
 			{Name: apex, Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress, Hostname: apex},
 			{Name: apex, Type: "AAAA", Value: "2001:db8::1", Purpose: cert.ForAddress, Hostname: apex},

@@ -62,20 +62,20 @@ func (a *app) showVisits(visits []resolver.Visit) {
 }
 
 func visitsInAWord(visits []resolver.Visit) string {
-	works, untold := 0, 0
+	works, unknown := 0, 0
 	for _, v := range visits {
 		switch v.Verdict {
 		case cert.OK:
 			works++
 		case cert.Unknown:
-			untold++
+			unknown++
 		case cert.Wrong:
 		}
 	}
 	switch {
 	case works == len(visits):
-		return "works. If somebody can't open the site all the same, look at their browser, network and DNS."
-	case untold == len(visits):
+		return "works. If somebody can't open the site all the same, check their browser, network and DNS."
+	case unknown == len(visits):
 		return "not known."
 	case works == 0:
 		return "does not work."

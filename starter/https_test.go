@@ -71,7 +71,11 @@ func TestA9_DoctorSaysAddressByAddressWhetherHTTPSWorksFromHere(t *testing.T) {
 	serveSite(t, listeners[0], right)
 	serveSite(t, listeners[1], other)
 	dns := serveDNS(
-		t, "shop.example.com. 60 A 127.0.0.2", "shop.example.com. 60 A 127.0.0.3", "shop.example.com. 60 A 127.0.0.4", "shop.example.com. 60 A 127.0.0.5",
+		t,
+		"shop.example.com. 60 A 127.0.0.2",
+		"shop.example.com. 60 A 127.0.0.3",
+		"shop.example.com. 60 A 127.0.0.4",
+		"shop.example.com. 60 A 127.0.0.5",
 	)
 	run := func(line ...string) string {
 		b := setupDoctor(t, cert.Diagnosis{Verdict: cert.OK}, nil)
@@ -154,11 +158,15 @@ func TestA9_CheckVisitsADomainThatHasALiveCertificate(t *testing.T) {
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Serial, s.Status.HasLive, s.NotAfter = "0a", true, noon.AddDate(0, 0, 60) })
 	out, _ = b.run(exitOK, "check", "shop.example.com")
 	require.True(t, strings.HasSuffix(out, `
-HTTPS from here: works. If somebody can't open the site all the same, look at their browser, network and DNS.
+HTTPS from here: works. If somebody can't open the site all the same, check their browser, network and DNS.
   https://shop.example.com at 192.0.2.1: works (certificate valid until 2026-05-01, status 200)
 `), out)
 	require.Equal(t, []string{"shop.example.com"}, asked[0].Names)
-	require.Contains(t, asked[0].Expected, cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"})
+	require.Contains(
+		t,
+		asked[0].Expected,
+		cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"},
+	)
 
 	out, _ = b.run(exitOK, "check", "shop.example.com", "--json")
 	var got struct {

@@ -1,4 +1,4 @@
-// The evercert command connects domains and looks after them from a terminal or a script. It asks the database and Temporal directly
+// The evercert command connects and manages domains from a terminal or a script. It asks the database and Temporal directly
 // (package control), so it works where the API is not running; doctor asks nobody but DNS.
 package main
 
@@ -49,7 +49,7 @@ type app struct {
 	open     func(ctx context.Context) (c *control.Control, closeAll func(), err error)
 	// deployment is what deploy asks by.
 	deployment func() (d deployments, closeAll func(), err error)
-	diagnose   func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error)  // what doctor looks by
+	diagnose   func(context.Context, resolver.Config, cert.Question) (cert.Diagnosis, error)  // what doctor checks with
 	visit      func(context.Context, doctorSettings, cert.Question) ([]resolver.Visit, error) // what doctor and check visit names by
 
 	bar io.Writer // where a progress bar is drawn; run sets it

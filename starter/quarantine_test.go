@@ -12,7 +12,11 @@ func TestF19_QuarantineIsListedAndLifted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.store.Quarantined = []store.Quarantined{
-		{Name: "shop.example.com", Tenant: "acme", EndsAt: noon.Add(48 * time.Hour)}, {Name: "xn--bcher-kva.example.com", Tenant: "beta", EndsAt: noon},
+		{
+			Name:   "shop.example.com",
+			Tenant: "acme",
+			EndsAt: noon.Add(48 * time.Hour),
+		}, {Name: "xn--bcher-kva.example.com", Tenant: "beta", EndsAt: noon},
 	}
 	out, _ := b.run(exitOK, "quarantine", "list")
 	equal(t, out, `NAME                KEPT FOR  UNTIL

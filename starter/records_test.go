@@ -31,7 +31,14 @@ func (b *bundle) checked(hostname string) cert.Diagnosis {
 		Servers:  []cert.Nameserver{{Zone: "example.com", Name: "ns1.example.com", Address: "192.0.2.53", State: "answers"}},
 	}
 	seen := []cert.Sighting{
-		{Server: "ns1.example.com (192.0.2.53)", Role: cert.Authoritative, Verdict: cert.OK, Found: []string{"right"}, FirstSeen: noon.Add(-time.Hour), LastSeen: noon},
+		{
+			Server:    "ns1.example.com (192.0.2.53)",
+			Role:      cert.Authoritative,
+			Verdict:   cert.OK,
+			Found:     []string{"right"},
+			FirstSeen: noon.Add(-time.Hour),
+			LastSeen:  noon,
+		},
 		{Server: "ns2.example.com (192.0.2.54)", Role: cert.Authoritative, Verdict: cert.Wrong, LastSeen: noon.Add(-2 * time.Hour)},
 		{Server: "192.0.2.1:53", Role: cert.Recursive, Verdict: cert.Unknown, Error: "no answer in 2s"},
 	}
@@ -94,10 +101,21 @@ func TestChangesAreListed(t *testing.T) {
 
 	record := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress}
 	change := func(from, to cert.Verdict, found ...string) cert.RecordChange {
-		return cert.RecordChange{At: noon, Record: record, Server: "ns1.example.com (192.0.2.53)", Role: cert.Authoritative, From: from, To: to, Found: found}
+		return cert.RecordChange{
+			At:     noon,
+			Record: record,
+			Server: "ns1.example.com (192.0.2.53)",
+			Role:   cert.Authoritative,
+			From:   from,
+			To:     to,
+			Found:  found,
+		}
 	}
 	b.store.RecordChanges = []cert.RecordChange{
-		change(cert.OK, cert.Wrong), change(cert.Wrong, cert.OK, "CNAME edge.example.net"), change(cert.Wrong, cert.Wrong, "A 192.0.2.1", "A 192.0.2.2"),
+		change(
+			cert.OK,
+			cert.Wrong,
+		), change(cert.Wrong, cert.OK, "CNAME edge.example.net"), change(cert.Wrong, cert.Wrong, "A 192.0.2.1", "A 192.0.2.2"),
 	}
 	b.store.RecordChanges[2].Role, b.store.RecordChanges[2].Server = cert.Recursive, "192.0.2.1:53"
 	out, _ = b.run(exitOK, "changes", "shop.example.com")
@@ -140,7 +158,12 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	require.Equal(t, "shop.example.com", answer.Hostname)
 	require.Equal(t, d.Problems, answer.Diagnosis.Problems)
 
-	b.checksNow(cert.Diagnosis{Verdict: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01}, {Name: "www.example.com", Method: cert.HTTP01}}})
+	b.checksNow(
+		cert.Diagnosis{
+			Verdict: cert.OK,
+			Names:   []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01}, {Name: "www.example.com", Method: cert.HTTP01}},
+		},
+	)
 	out, _ = b.run(exitOK, "check", "shop.example.com")
 	require.Regexp(t, `(?m)^shop\.example\.com and www\.example\.com: ready\.`, out)
 	b.checksNow(cert.Diagnosis{Verdict: cert.Unknown})
@@ -173,7 +196,12 @@ func TestACheckThatIsNotMadeAtOnceSaysSo(t *testing.T) {
 // TestA5_CheckNamesTheRefusalsThatNoLookShows: after the third failure the records may be as right as can be.
 func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
 	t.Parallel()
-	refusal := cert.Problem{Code: cert.CARejected, WhoActs: cert.PlatformActs, Message: "The CA refused the order: too popular", Remediation: "ask the CA"}
+	refusal := cert.Problem{
+		Code:        cert.CARejected,
+		WhoActs:     cert.PlatformActs,
+		Message:     "The CA refused the order: too popular",
+		Remediation: "ask the CA",
+	}
 	for _, c := range []struct {
 		failures, code int
 		escalated      bool

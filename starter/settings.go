@@ -73,7 +73,7 @@ func loadVisitSettings(environ map[string]string, stackFile string) (doctorSetti
 	return config.LoadFrom[doctorSettings](environ)
 }
 
-// loadDoctorSettings is for doctor, which looks for no stack either where it was told whom to ask.
+// loadDoctorSettings is for doctor, which searches no stack either where the settings name whom to ask.
 func loadDoctorSettings(environ map[string]string, stackFile string, told bool) (doctorSettings, error) {
 	environ, err := withFoundStack(environ, stackFile, told || environ["DNS_RESOLVERS"] != "" || namesServers(environ))
 	if err != nil {
@@ -86,9 +86,9 @@ func namesServers(environ map[string]string) bool {
 	return environ["DATABASE_URL"] != "" || environ["TEMPORAL_ADDRESS"] != ""
 }
 
-// withFoundStack is the environment, or a development stack's file: the one that is named, or else, unless it was told whom to ask, the one
-// of the working directory or a folder above it. The file counts as a whole or not at all: a command that took its database from the one
-// and its Temporal from the other would do harm in both.
+// withFoundStack is the environment, or a development stack's file: the one that is named, or else, unless the settings name whom to ask,
+// the one of the working directory or a folder above it. The file counts as a whole or not at all: a command that took its database from
+// the one and its Temporal from the other would do harm in both.
 func withFoundStack(environ map[string]string, stackFile string, told bool) (map[string]string, error) {
 	if stackFile == "" && !told {
 		found, err := findStackFile()
@@ -117,7 +117,7 @@ func withStack(environ map[string]string, stackFile string) (map[string]string, 
 	return environ, nil
 }
 
-// findStackFile looks in the working directory and those above it. Without one it returns "".
+// findStackFile searches the working directory and those above it. Without one it returns "".
 func findStackFile() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {

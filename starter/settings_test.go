@@ -34,7 +34,8 @@ func TestADevelopmentStackIsFoundFromBelowItsRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(s.Store.URL) != "postgres://evercert@127.0.0.1:15432/evercert" || s.Temporal.Address != "127.0.0.1:17233" || s.Temporal.Namespace != "dev" ||
-		s.Control.ValidationZone != "dcv.test" || len(s.Control.TestSuffixes) != 2 || len(s.Control.ReservedLabels) != 2 {
+		s.Control.ValidationZone != "dcv.test" || len(s.Control.TestSuffixes) != 2 ||
+		len(s.Control.ReservedLabels) != 2 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -46,7 +47,10 @@ func TestTheEnvironmentAndAStackAreNeverMixed(t *testing.T) {
 		t.Errorf("the stack of the folder lent its zone to another database: %v", err)
 	}
 	named := write(t, "stack.json", devStack)
-	s, err := loadSettings(map[string]string{"DATABASE_URL": "postgres://evercert@db.example.net/evercert", "TEMPORAL_ADDRESS": "temporal:7233"}, named)
+	s, err := loadSettings(
+		map[string]string{"DATABASE_URL": "postgres://evercert@db.example.net/evercert", "TEMPORAL_ADDRESS": "temporal:7233"},
+		named,
+	)
 	if err != nil || strings.Contains(string(s.Store.URL), "db.example.net") || s.Temporal.Address != "127.0.0.1:17233" {
 		t.Errorf("a stack that is named counts: %+v, %v", s, err)
 	}

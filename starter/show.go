@@ -14,18 +14,23 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return a.command("status NAME", "Where a domain stands, and what comes next", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		d, err := c.Status(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		if a.json {
-			a.printJSON(a.out, d)
+	return a.command(
+		"status NAME",
+		"Where a domain stands, and what comes next",
+		cobra.ExactArgs(1),
+		func(ctx context.Context, c *control.Control, args []string) error {
+			d, err := c.Status(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(a.out, d)
+				return nil
+			}
+			a.showDomain(d)
 			return nil
-		}
-		a.showDomain(d)
-		return nil
-	})
+		},
+	)
 }
 
 func (a *app) listCommand() *cobra.Command {
@@ -81,42 +86,52 @@ func (a *app) showPage(page control.Page, first bool) error {
 }
 
 func (a *app) timelineCommand() *cobra.Command {
-	return a.command("timeline NAME", "What happened to a domain, newest first", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		events, err := c.Timeline(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		if a.json {
-			a.printJSON(a.out, map[string]any{"events": events})
-			return nil
-		}
-		table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-		for _, e := range events {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", a.clock(e.At), e.Type, e.Detail)
-		}
-		return table.Flush()
-	})
+	return a.command(
+		"timeline NAME",
+		"What happened to a domain, newest first",
+		cobra.ExactArgs(1),
+		func(ctx context.Context, c *control.Control, args []string) error {
+			events, err := c.Timeline(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(a.out, map[string]any{"events": events})
+				return nil
+			}
+			table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			for _, e := range events {
+				fmt.Fprintf(table, "%s\t%s\t%s\n", a.clock(e.At), e.Type, e.Detail)
+			}
+			return table.Flush()
+		},
+	)
 }
 
 func (a *app) casesCommand() *cobra.Command {
 	var all bool
-	cmd := a.command("cases [NAME]", "Domains that were handed to support", cobra.MaximumNArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		cases, err := allCases(ctx, c, control.CaseFilter{Closed: all, Name: strings.Join(args, ""), Limit: control.MaxPage})
-		if err != nil {
-			return err
-		}
-		if a.json {
-			a.printJSON(a.out, map[string]any{"cases": cases})
+	cmd := a.command(
+		"cases [NAME]",
+		"Domains that were handed to support",
+		cobra.MaximumNArgs(1),
+		func(ctx context.Context, c *control.Control, args []string) error {
+			cases, err := allCases(ctx, c, control.CaseFilter{Closed: all, Name: strings.Join(args, ""), Limit: control.MaxPage})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(a.out, map[string]any{"cases": cases})
+				return nil
+			}
+			if len(cases) == 0 {
+				fmt.Fprintln(a.out, "No cases.")
+			}
+			for _, each := range cases {
+				a.showCase(each)
+			}
 			return nil
-		}
-		if len(cases) == 0 {
-			fmt.Fprintln(a.out, "No cases.")
-		}
-		for _, each := range cases {
-			a.showCase(each)
-		}
-		return nil
-	})
+		},
+	)
 	cmd.Flags().BoolVar(&all, "all", false, "closed ones too")
 	return cmd
 }

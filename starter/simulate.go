@@ -71,8 +71,18 @@ Exit codes: 0 nothing expires · 1 something does; it says how many and which ov
 	f.IntVar(&plan.Tenants, "tenants", 100, "tenants that share the domains, of the same size")
 	f.IntVar(&plan.NamesPerDomain, "names-per-domain", 2, "names on a certificate")
 	f.IntVar(&plan.PerRegistered, "per-registered-domain", 1, "domains below one registered domain")
-	f.IntVar(&plan.MoveOn, "move-on", fleet.Never, "day from which certificates come from another account, or another CA with these limits; -1 is never")
-	f.IntVar(&plan.OverrideOrders, "override-orders", 0, "new orders in 3 hours that the CA allows this account; 0 is its limit for all accounts")
+	f.IntVar(
+		&plan.MoveOn,
+		"move-on",
+		fleet.Never,
+		"day from which certificates come from another account, or another CA with these limits; -1 is never",
+	)
+	f.IntVar(
+		&plan.OverrideOrders,
+		"override-orders",
+		0,
+		"new orders in 3 hours that the CA allows this account; 0 is its limit for all accounts",
+	)
 	f.Uint64Var(&plan.Seed, "seed", 1, "of what is random; the same seed gives the same answer")
 	f.StringVar(&flags.start, "start", "", "first day, such as 2027-02-10; today if not given")
 	f.BoolVar(&flags.daily, "daily", false, "print each day; JSON has each in any case")

@@ -114,7 +114,9 @@ func TestStatusTellsTheHeadlineFirst(t *testing.T) {
 		s.Failures = 2
 		s.Status.Certificate = cert.CertificateFailed
 		s.NextAction, s.NextActionAt, s.Deadline = "next attempt", noon.Add(118*time.Minute), noon.Add(70*time.Hour)
-		s.Problems = []cert.Problem{{Code: cert.CAAForbids, Message: "CAA forbids it.", WhoActs: cert.TenantActs, Remediation: "add a CAA record"}}
+		s.Problems = []cert.Problem{
+			{Code: cert.CAAForbids, Message: "CAA forbids it.", WhoActs: cert.TenantActs, Remediation: "add a CAA record"},
+		}
 	})
 	out, _ := b.run(exitOK, "status", "shop.example.com")
 	equal(t, out, `Request certificate: shop.example.com of tenant acme
@@ -126,7 +128,16 @@ Failed attempts in a row: 2
 Connected: 2026-03-02 12:00 (in 0 s)
 `)
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) {
-		*s = cert.Snapshot{Domain: s.Domain, Seq: s.Seq, Status: cert.Status{HasLive: true}, Serial: "0a", Issuer: "Test CA", NotAfter: noon.AddDate(0, 0, 90).Add(-time.Second), Deadline: noon.AddDate(0, 0, 90), RenewAt: noon.AddDate(0, 0, 60)}
+		*s = cert.Snapshot{
+			Domain:   s.Domain,
+			Seq:      s.Seq,
+			Status:   cert.Status{HasLive: true},
+			Serial:   "0a",
+			Issuer:   "Test CA",
+			NotAfter: noon.AddDate(0, 0, 90).Add(-time.Second),
+			Deadline: noon.AddDate(0, 0, 90),
+			RenewAt:  noon.AddDate(0, 0, 60),
+		}
 	})
 	out, _ = b.run(exitOK, "status", "shop.example.com")
 	equal(t, out, `Installation complete: shop.example.com of tenant acme
@@ -188,7 +199,12 @@ func TestE3_VerbsAnswerInSentences(t *testing.T) {
 	b := setup(t)
 	b.connected("shop.example.com", func(*cert.Snapshot) {})
 	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
-		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "DNS check", NextActionAt: noon.Add(42 * time.Second)}, nil
+		return cert.Answer{
+			Headline:     cert.Pending,
+			Message:      "the records are checked now",
+			NextAction:   "DNS check",
+			NextActionAt: noon.Add(42 * time.Second),
+		}, nil
 	}
 	out, _ := b.run(exitOK, "request", "shop.example.com", "--reason", "in a hurry")
 	equal(t, out, "Pending: shop.example.com – the records are checked now\nNext: DNS check, 2026-03-02 12:00 (in 42 s)\n")
@@ -202,7 +218,11 @@ func TestRemoveAsksForYes(t *testing.T) {
 	b := setup(t)
 	b.connected("shop.example.com", func(*cert.Snapshot) {})
 	_, errOut := b.run(exitRefused, "remove", "shop.example.com")
-	equal(t, errOut, "evercert: removing shop.example.com ends HTTPS for all its names at once; nothing was done\nRepeat the command with --yes if that is what you want.\n")
+	equal(
+		t,
+		errOut,
+		"evercert: removing shop.example.com ends HTTPS for all its names at once; nothing was done\nRepeat the command with --yes if that is what you want.\n",
+	)
 	if len(b.workflows.Asked()) != 0 {
 		t.Errorf("asked %q", b.workflows.Asked())
 	}
@@ -235,7 +255,8 @@ func TestExitCodesTellWhoseTurnItIs(t *testing.T) {
 	}
 	b.connected("shop.example.com", func(*cert.Snapshot) {})
 	b.workflows.SetDown(true)
-	if _, errOut := b.run(exitFault, "check", "shop.example.com"); !strings.Contains(errOut, "Temporal does not answer") || !strings.Contains(errOut, "Cause: ") {
+	if _, errOut := b.run(exitFault, "check", "shop.example.com"); !strings.Contains(errOut, "Temporal does not answer") ||
+		!strings.Contains(errOut, "Cause: ") {
 		t.Errorf("Temporal is down: %s", errOut)
 	}
 	b.store.Fail(errors.New("dial tcp: connection refused"))
@@ -251,19 +272,42 @@ func TestListsAndCasesAreTables(t *testing.T) {
 		t.Errorf("empty: %s", out)
 	}
 	for i := range 501 { // more than a page
-		b.connected(fmt.Sprintf("s%03d.example.com", i), func(s *cert.Snapshot) { s.NextAction, s.NextActionAt = "DNS check", noon.Add(time.Minute) })
+		b.connected(
+			fmt.Sprintf("s%03d.example.com", i),
+			func(s *cert.Snapshot) { s.NextAction, s.NextActionAt = "DNS check", noon.Add(time.Minute) },
+		)
 	}
 	out, _ := b.run(exitOK, "list")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 502 || lines[0] != "NAME              TENANT  HEADLINE  NEXT" || !strings.Contains(lines[1], "s000.example.com  acme    Pending   DNS check, 2026-03-02 12:01 (in 1 min)") {
+	if len(lines) != 502 || lines[0] != "NAME              TENANT  HEADLINE  NEXT" ||
+		!strings.Contains(lines[1], "s000.example.com  acme    Pending   DNS check, 2026-03-02 12:01 (in 1 min)") {
 		t.Errorf("%d lines: %s", len(lines), lines[0:2])
 	}
-	b.store.OpenCases = []cert.Case{{Hostname: "s001.example.com", Tenant: "acme", Reason: "3 attempts failed", OpenedAt: noon.Add(-26 * time.Hour), Assignee: "sue", Notes: []cert.Note{{Author: "sue", Text: "wrote to them", At: noon}}}}
+	b.store.OpenCases = []cert.Case{
+		{
+			Hostname: "s001.example.com",
+			Tenant:   "acme",
+			Reason:   "3 attempts failed",
+			OpenedAt: noon.Add(-26 * time.Hour),
+			Assignee: "sue",
+			Notes:    []cert.Note{{Author: "sue", Text: "wrote to them", At: noon}},
+		},
+	}
 	out, _ = b.run(exitOK, "cases")
-	equal(t, out, "s001.example.com of tenant acme: 3 attempts failed\n  open since 2026-03-01 10:00 (1 d 2 h ago); taken by sue\n  2026-03-02 12:00, sue: wrote to them\n")
-	b.store.OpenCases = []cert.Case{{ID: "account:https://ca.example/account/1", Reason: "the CA refuses the account", OpenedAt: noon.Add(-26 * time.Hour)}}
+	equal(
+		t,
+		out,
+		"s001.example.com of tenant acme: 3 attempts failed\n  open since 2026-03-01 10:00 (1 d 2 h ago); taken by sue\n  2026-03-02 12:00, sue: wrote to them\n",
+	)
+	b.store.OpenCases = []cert.Case{
+		{ID: "account:https://ca.example/account/1", Reason: "the CA refuses the account", OpenedAt: noon.Add(-26 * time.Hour)},
+	}
 	out, _ = b.run(exitOK, "cases")
-	equal(t, out, "account https://ca.example/account/1: the CA refuses the account\n  open since 2026-03-01 10:00 (1 d 2 h ago); nobody has taken it\n")
+	equal(
+		t,
+		out,
+		"account https://ca.example/account/1: the CA refuses the account\n  open since 2026-03-01 10:00 (1 d 2 h ago); nobody has taken it\n",
+	)
 	b.store.Events = []store.TimelineEntry{{At: noon, Event: cert.Event{Type: cert.DomainConnected, Detail: "by acme"}}}
 	out, _ = b.run(exitOK, "timeline", "s001.example.com")
 	equal(t, out, "2026-03-02 12:00  domain.connected  by acme\n")
@@ -308,11 +352,17 @@ func TestWatchStopsWhenAPersonIsNeededOrTheTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t)
 		b.connected("shop.example.com", func(*cert.Snapshot) {})
-		if _, errOut := b.run(exitIncomplete, "watch", "shop.example.com", "--timeout", "1m"); !strings.Contains(errOut, "shop.example.com is still Pending") {
+		if _, errOut := b.run(exitIncomplete, "watch", "shop.example.com", "--timeout", "1m"); !strings.Contains(
+			errOut,
+			"shop.example.com is still Pending",
+		) {
 			t.Errorf("time-out: %s", errOut)
 		}
 		b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
-		if _, errOut := b.run(exitIncomplete, "watch", "shop.example.com"); !strings.Contains(errOut, "goes no further by itself: Contact support") {
+		if _, errOut := b.run(exitIncomplete, "watch", "shop.example.com"); !strings.Contains(
+			errOut,
+			"goes no further by itself: Contact support",
+		) {
 			t.Errorf("escalated: %s", errOut)
 		}
 		b.store.Fail(errors.New("the database is gone"))
@@ -404,7 +454,8 @@ func TestF2_EachVerbIsACommand(t *testing.T) {
 	}
 }
 
-// TestF2_TheCLINamesTheVerbOfEachProblem: for every code, the words that the docs and the API have, and the command that the domain accepts.
+// TestF2_TheCLINamesTheVerbOfEachProblem: for every code, the words that the docs and the API have, and the command that the domain
+// accepts.
 func TestF2_TheCLINamesTheVerbOfEachProblem(t *testing.T) {
 	t.Parallel()
 	for _, e := range cert.Explanations {

@@ -11,8 +11,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// terminal is a writer to what may be a terminal. All that the command prints goes through it, and nothing in that can steer the terminal: a
-// control character other than a line break or a tab, and what changes the direction of text, becomes U+FFFD.
+// terminal is a writer to what may be a terminal. All that the command prints goes through it, and nothing in that can steer the
+// terminal: a control character other than a line break or a tab, and what changes the direction of text, becomes U+FFFD.
 type terminal struct {
 	to     io.Writer
 	rest   []byte // the begin of a character whose end comes with the next Write
@@ -45,7 +45,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 // printJSON writes one value, indented for people's eyes as well.
 func (a *app) printJSON(w io.Writer, v any) { a.encode(w, v, "  ") }
 
-// encode writes one value as JSON, and tells of an output that can't be written.
+// encode writes one value as JSON, and reports an output that can't be written.
 func (a *app) encode(w io.Writer, v any, indent string) {
 	var encoded bytes.Buffer
 	encoder := json.NewEncoder(&encoded)

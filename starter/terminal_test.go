@@ -32,10 +32,18 @@ func TestF24_NothingThatIsPrintedCanSteerATerminal(t *testing.T) {
 	})
 	b.store.Checked("shop.example.com", cert.Diagnosis{
 		CheckedAt: noon, Verdict: cert.Wrong, Names: []cert.NameResult{{Name: "shop.example.com", Reason: nasty}},
-		Problems: []cert.Problem{{Message: nasty, Remediation: nasty, Found: nasty, Record: &cert.Record{Name: "shop.example.com", Value: nasty}}},
-		Records:  []cert.RecordState{{Record: cert.Record{Name: "a", Type: "TXT", Value: nasty}, Found: []string{nasty}, Seen: []cert.Sighting{{Server: nasty, Error: nasty}}}},
-		Servers:  []cert.Nameserver{{Zone: nasty, Name: nasty, Address: nasty, Detail: nasty}},
-		CAA:      []cert.CAAState{{CA: nasty, Record: &cert.Record{Value: nasty}}},
+		Problems: []cert.Problem{
+			{Message: nasty, Remediation: nasty, Found: nasty, Record: &cert.Record{Name: "shop.example.com", Value: nasty}},
+		},
+		Records: []cert.RecordState{
+			{
+				Record: cert.Record{Name: "a", Type: "TXT", Value: nasty},
+				Found:  []string{nasty},
+				Seen:   []cert.Sighting{{Server: nasty, Error: nasty}},
+			},
+		},
+		Servers: []cert.Nameserver{{Zone: nasty, Name: nasty, Address: nasty, Detail: nasty}},
+		CAA:     []cert.CAAState{{CA: nasty, Record: &cert.Record{Value: nasty}}},
 	})
 	b.store.Events = []store.TimelineEntry{{At: noon, Event: cert.Event{Type: "note", Detail: nasty}}}
 	b.store.RecordChanges = []cert.RecordChange{{At: noon, Server: nasty, Found: []string{nasty}}}

@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// showDomain tells a domain in sentences, the headline first.
+// showDomain shows a domain in sentences, the headline first.
 func (a *app) showDomain(d control.Domain) {
 	fmt.Fprintf(a.out, "%s: %s of tenant %s\n", d.Headline, d.UnicodeName, d.Tenant)
 	if d.UnicodeName != d.Hostname {
@@ -45,7 +45,7 @@ func (a *app) showNext(d control.Domain) {
 	if d.NextAction != "" {
 		fmt.Fprintf(a.out, "Next: %s%s\n", a.action(d.NextAction, d.NextActionAt), turn(d))
 	}
-	if !d.Deadline.IsZero() && d.Headline != cert.InstallationComplete { // the end of a live certificate is told beside it
+	if !d.Deadline.IsZero() && d.Headline != cert.InstallationComplete { // the end of a live certificate is shown beside it
 		fmt.Fprintf(a.out, "Goes to support if nothing changes by %s\n", a.moment(d.Deadline))
 	}
 }

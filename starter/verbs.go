@@ -27,21 +27,25 @@ func (a *app) verbCommand(verb, short string, put ask) *cobra.Command {
 
 func (a *app) removeCommand() *cobra.Command {
 	var yes bool
-	cmd := a.verbCommand("remove", "End evercert's care for a domain; it is no longer served", func(c *control.Control, ctx context.Context, r control.Request) (cert.Answer, error) {
-		if !yes {
-			return cert.Answer{}, cert.Problem{
-				Code: cert.RequestRefused, WhoActs: cert.TenantActs,
-				Message:     fmt.Sprintf("removing %s ends HTTPS for all its names at once; nothing was done", cert.Line(r.Name, cert.MaxHostname)),
-				Remediation: "repeat the command with --yes if that is what you want",
+	cmd := a.verbCommand(
+		"remove",
+		"End evercert's care for a domain; it is no longer served",
+		func(c *control.Control, ctx context.Context, r control.Request) (cert.Answer, error) {
+			if !yes {
+				return cert.Answer{}, cert.Problem{
+					Code: cert.RequestRefused, WhoActs: cert.TenantActs,
+					Message:     fmt.Sprintf("removing %s ends HTTPS for all its names at once; nothing was done", cert.Line(r.Name, cert.MaxHostname)),
+					Remediation: "repeat the command with --yes if that is what you want",
+				}
 			}
-		}
-		return c.Remove(ctx, r)
-	})
+			return c.Remove(ctx, r)
+		},
+	)
 	cmd.Flags().BoolVar(&yes, "yes", false, "really")
 	return cmd
 }
 
-// handBackCommand closes the case of one domain, or the cases of all that wait for the same reason, once that is mended.
+// handBackCommand closes the case of one domain, or the cases of all that wait for the same reason, once the cause is fixed.
 func (a *app) handBackCommand() *cobra.Command {
 	var (
 		note, reason string
@@ -68,7 +72,8 @@ func (a *app) handBackCommand() *cobra.Command {
 		})
 	cmd.Flags().StringVar(&note, "note", "", "what was done; kept with the case")
 	cmd.Flags().BoolVar(&all, "all", false, "every open case of a domain")
-	cmd.Flags().StringVar(&reason, "reason", "", "only cases of this kind (such as too-many-failures), or about a problem of this code (such as caa_forbids)")
+	cmd.Flags().
+		StringVar(&reason, "reason", "", "only cases of this kind (such as too-many-failures), or about a problem of this code (such as caa_forbids)")
 	return cmd
 }
 
@@ -103,10 +108,15 @@ func (a *app) redirectCommand() *cobra.Command {
 		}
 		return nil
 	}
-	return a.command("redirect NAME on|off", "Send visitors from HTTP to HTTPS, once the installation is complete", arguments, func(ctx context.Context, c *control.Control, args []string) error {
-		answer, err := c.SetRedirect(ctx, control.Request{Name: args[0], By: a.author()}, args[1] == "on")
-		return a.showAnswer(answer, err)
-	})
+	return a.command(
+		"redirect NAME on|off",
+		"Send visitors from HTTP to HTTPS, once the installation is complete",
+		arguments,
+		func(ctx context.Context, c *control.Control, args []string) error {
+			answer, err := c.SetRedirect(ctx, control.Request{Name: args[0], By: a.author()}, args[1] == "on")
+			return a.showAnswer(answer, err)
+		},
+	)
 }
 
 func (a *app) showAnswer(answer cert.Answer, err error) error {

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-// version tells builds apart: by the commit where the build knows it, or else by the digest of the program file, as workers name theirs; and by the Go
-// that built it.
+// version names a build: by the commit where the build knows it, or else by the digest of the program file, as workers name theirs;
+// and by the Go that built it.
 func version() string {
 	info, known := debug.ReadBuildInfo()
 	if !known {

@@ -12,7 +12,8 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// watchPace is how often watch looks; one look is one indexed row. watchPatience is how long it waits for a database that does not answer.
+// watchPace is the pause between two reads; each reads one indexed row. watchPatience is how long it waits for a database that does not
+// answer.
 const (
 	watchPace     = 500 * time.Millisecond
 	watchPatience = 3 * time.Minute
@@ -20,9 +21,14 @@ const (
 
 func (a *app) watchCommand() *cobra.Command {
 	var timeout time.Duration
-	cmd := a.command("watch NAME", "Follow a domain until its certificate is installed", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		return a.watch(ctx, c, args[0], timeout)
-	})
+	cmd := a.command(
+		"watch NAME",
+		"Follow a domain until its certificate is installed",
+		cobra.ExactArgs(1),
+		func(ctx context.Context, c *control.Control, args []string) error {
+			return a.watch(ctx, c, args[0], timeout)
+		},
+	)
 	cmd.Long = `Follow a domain: a line for each change, until its certificate is installed (exit code 0), until it needs a person or the time is
 over (exit code 3). With --json, each change is one line of JSON.`
 	cmd.Flags().DurationVar(&timeout, "timeout", 15*time.Minute, "stop after this time; 0 is never")
@@ -50,7 +56,7 @@ func (a *app) watch(ctx context.Context, c *control.Control, name string, timeou
 				a.showChange(d)
 			}
 			last = d
-		case ctx.Err() != nil: // the time is over, or somebody pressed Ctrl-C; told below
+		case ctx.Err() != nil: // the time is over, or somebody pressed Ctrl-C; reported below
 		case !control.IsFault(err) || time.Since(answered) > watchPatience:
 			return err
 		}
@@ -65,7 +71,7 @@ func (a *app) watch(ctx context.Context, c *control.Control, name string, timeou
 	}
 }
 
-// settled tells whether there is nothing more to wait for without a person.
+// settled reports whether there is nothing more to wait for without a person.
 func settled(d control.Domain) (bool, error) {
 	switch d.Headline {
 	case cert.InstallationComplete:
@@ -87,9 +93,10 @@ func (a *app) stopped(ctx context.Context, last control.Domain, name string) err
 	return incomplete{fmt.Sprintf("the time is over; %s is still %s", last.UnicodeName, last.Headline)}
 }
 
-// differs tells changes that a person wants to see; the time of the next check is none.
+// differs reports changes that a person wants to see, which the time of the next check is not.
 func differs(a, b control.Domain) bool {
-	return a.Headline != b.Headline || a.Status != b.Status || a.Paused != b.Paused || a.Failures != b.Failures || !sameProblems(a.Problems, b.Problems)
+	return a.Headline != b.Headline || a.Status != b.Status || a.Paused != b.Paused || a.Failures != b.Failures ||
+		!sameProblems(a.Problems, b.Problems)
 }
 
 func sameProblems(a, b []cert.Problem) bool {

@@ -32,6 +32,7 @@ var (
 type localError struct{ cause error }
 
 func (e *localError) Error() string { return "it can't be asked from here" }
+
 func (e *localError) Unwrap() error { return e.cause }
 
 // tcpError is a server that answered over UDP "come by TCP" and then didn't answer there. It doesn't unwrap: a time-out over TCP

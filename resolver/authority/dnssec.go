@@ -11,34 +11,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Security is what DNSSEC says of a zone or an answer (RFC 4033 §5).
-type Security string
-
-// The four results of validation.
-const (
-	Secure        Security = "secure"
-	Insecure      Security = "insecure" // not signed, which is allowed
-	Bogus         Security = "bogus"    // a validating resolver, such as every CA's, answers SERVFAIL
-	Indeterminate Security = "indeterminate"
-)
-
-// Refused reports whether a validating resolver, such as every CA's, answers SERVFAIL: because something is wrong, or because what it
-// needs for validation doesn't come. Keys that only this program can't check are not refused.
-func (v Validation) Refused() bool {
-	return v.Security == Bogus || v.Security == Indeterminate && v.Fault == NoAnswer
-}
-
-// Validation is the result for a zone or for an answer.
-type Validation struct {
-	Security Security
-	Zone     string         // where it was decided: the zone whose keys, or whose answer, decided; the parent for its DS records
-	Fault    SignatureFault // empty when all is well, or the zone is not signed
-	Detail   string         // the fault in words that a tenant may read
-	At       time.Time      // when the signature expired, or begins to be valid; zero for other faults
-
-	keys []*dns.DNSKEY // of a secure zone
-}
-
 // CheckZone validates the chain of trust from Config.TrustAnchors down to the keys of the zone. With no anchors at all there
 // is no chain: each zone's DS records are believed as its parent shows them, which finds what is broken in a zone whose
 // parents are not signed, as in a test's own tree.

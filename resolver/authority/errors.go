@@ -1,16 +1,11 @@
 package authority
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/miekg/dns"
 )
-
-// ErrTooManyQueries ends a walk that DNS made longer than Config.MaxQueries allows. No healthy zone does.
-var ErrTooManyQueries = errors.New("its DNS leads through too many servers to be followed")
 
 // NoDomainError says that a registered domain, or its top-level domain, doesn't exist.
 type NoDomainError struct {
@@ -66,23 +61,8 @@ type serverFailure struct {
 }
 
 func (e *serverFailure) Error() string { return fmt.Sprintf("%s: %v", e.server, e.cause) }
+
 func (e *serverFailure) Unwrap() error { return e.cause }
 
 // errNeedsItself is a name server whose address only its own zone's servers have: glue is missing at the parent.
 var errNeedsItself = errors.New("its address can only be asked from servers whose own addresses depend on it")
-
-// ours reports whether an error is about this walk, not about DNS: it ends the walk and is not remembered.
-func ours(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooManyQueries)
-}
-
-// bare is a name as people write it: no trailing dot.
-func bare(name string) string { return strings.TrimSuffix(name, ".") }
-
-// shown is a zone as people call it.
-func shown(zone string) string {
-	if zone == "." {
-		return "the root of DNS"
-	}
-	return bare(zone)
-}

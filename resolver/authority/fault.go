@@ -1,6 +1,8 @@
 package authority
 
-import "slices"
+import (
+	"slices"
+)
 
 // FaultKind is a way in which the servers of a zone are not as they should be.
 type FaultKind string

@@ -18,32 +18,10 @@ const (
 	maxAliases = 4
 )
 
-// need is a name server whose address is looked for, and for whose sake.
-type need struct {
-	host  string
-	of    *need
-	depth int
-}
-
-func (n *need) includes(name string) bool {
-	for ; n != nil; n = n.of {
-		if n.host == name {
-			return true
-		}
-	}
-	return false
-}
-
-// host is what was found out about a name server's addresses. Without addresses and error it has none.
-type host struct {
-	addresses []netip.Addr
-	err       error
-}
-
-// candidates sends the servers of a zone as they become known, first those whose addresses came with their names. Their state
+// nameServers sends the servers of a zone as they become known, first those whose addresses came with their names. Their state
 // is empty where they may be asked. Which ones are chosen of too many doesn't depend on which are fast, so that two checks
 // show the same servers.
-func (t *Tree) candidates(ctx context.Context, c *cut, needs *need) <-chan Server {
+func (t *Tree) nameServers(ctx context.Context, c *cut, needs *need) <-chan Server {
 	out := make(chan Server, c.room()) // a sender never waits
 	if c.parent == nil {
 		for _, server := range c.fixed {
@@ -65,7 +43,7 @@ func (t *Tree) candidates(ctx context.Context, c *cut, needs *need) <-chan Serve
 // withParents adds the servers of the parent, of which at least one holds the zone too: resolvers that come from above get
 // their answers there.
 func (t *Tree) withParents(ctx context.Context, c *cut, needs *need, own <-chan Server) <-chan Server {
-	above := t.candidates(ctx, c.parent, needs)
+	above := t.nameServers(ctx, c.parent, needs)
 	out := make(chan Server, cap(own)+cap(above))
 	go func() {
 		defer close(out)

@@ -2,8 +2,17 @@ package authority
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
+
+// ErrTooManyQueries ends a walk that DNS made longer than Config.MaxQueries allows. No healthy zone does.
+var ErrTooManyQueries = errors.New("its DNS leads through too many servers to be followed")
+
+// ours reports whether an error is about this walk, not about DNS: it ends the walk and is not remembered.
+func ours(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooManyQueries)
+}
 
 // sharedCalls does each piece of work once, however many want its result. A result that is an error of ours (see ours) is not kept:
 // whoever did the work doesn't want to know any more, and another that waits does it again. Its zero value is ready for use.

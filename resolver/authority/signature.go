@@ -15,33 +15,6 @@ import (
 // signatures by each (CVE-2023-50387).
 const maxVerifications = 16
 
-// SignatureFault is a way in which a zone's DNSSEC is broken or can't be checked.
-type SignatureFault string
-
-// The faults of DNSSEC.
-const (
-	NoKey                SignatureFault = "no DNSKEY"               // the parent has DS records, the zone has no keys
-	NoMatchingKey        SignatureFault = "no DNSKEY matches a DS"  // a key was changed on one side only
-	KeysNotSigned        SignatureFault = "DNSKEY not signed"       // not by a key that a DS record names
-	NotSigned            SignatureFault = "not signed"              // no signature by a key of the zone
-	Expired              SignatureFault = "signature expired"       // see Validation.At
-	NotYetValid          SignatureFault = "signature not yet valid" // see Validation.At; a clock is wrong
-	InvalidSignature     SignatureFault = "signature invalid"       // the records are not those that were signed
-	NoProof              SignatureFault = "absence not proven"      // a negative answer whose signed NSEC or NSEC3 records don't prove it
-	UnsupportedAlgorithm SignatureFault = "unsupported algorithm"   // the zone counts as unsigned (RFC 4035 §5.2)
-	NoAnswer             SignatureFault = "no answer"               // no server gave the answer that is needed
-	NotCheckable         SignatureFault = "not checkable"           // a key that this program can't use, although its algorithm is known
-)
-
-// breach is why records are not secure.
-type breach struct {
-	fault  SignatureFault
-	detail string
-	at     time.Time
-}
-
-func (b *breach) Error() string { return b.detail }
-
 // rrset is the records of one name and type, and the signatures that came with them.
 type rrset struct {
 	name       string

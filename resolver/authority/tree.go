@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -20,10 +20,13 @@ import (
 type Tree struct {
 	config Config
 	client client
-	root   *cut
-	seed   uint32       // where this Tree begins in a list of equal servers: many Trees spread their questions
-	sent   atomic.Int64 // questions
-	hosted atomic.Int64 // name servers whose addresses were looked for
+	// candidates is nameServers. The walk to a zone needs the addresses of its name servers, and the way to these is a walk again; with this
+	// the walk stands below what it is used by.
+	candidates func(ctx context.Context, c *cut, needs *need) <-chan Server
+	root       *cut
+	seed       uint32       // where this Tree begins in a list of equal servers: many Trees spread their questions
+	sent       atomic.Int64 // questions
+	hosted     atomic.Int64 // name servers whose addresses were looked for
 
 	asked sharedCalls[asking, *dns.Msg]
 	trust sharedCalls[*cut, Validation]
@@ -42,25 +45,6 @@ type asking struct {
 	server netip.AddrPort
 	name   string
 	qtype  uint16
-}
-
-// NewTree returns a Tree that knows the root servers only.
-func NewTree(config Config) *Tree {
-	config = config.withDefaults()
-	t := &Tree{
-		config: config, client: client{timeout: config.QueryTimeout, slots: config.Slots}, seed: rand.Uint32(),
-		cuts: map[string]*cut{}, places: map[string]place{}, hosts: map[string]host{}, zones: map[*cut]*Zone{},
-		answered: map[netip.AddrPort]bool{}, silent: map[netip.AddrPort]error{},
-	}
-	t.root = &cut{name: ".", registry: true}
-	for _, address := range config.Roots {
-		if root, err := netip.ParseAddrPort(address); err == nil {
-			t.root.fixed = append(t.root.fixed, Server{Address: root})
-		}
-	}
-	rotate(t.root.fixed, t.seed)
-	t.cuts["."] = t.root
-	return t
 }
 
 // Queries is how many questions were sent so far; repetitions of one and its way over TCP count once.
@@ -138,4 +122,85 @@ func rotate[T any](list []T, by uint32) {
 	n := int(by % uint32(len(list)))
 	turned := append(append(make([]T, 0, len(list)), list[n:]...), list[:n]...)
 	copy(list, turned)
+}
+
+// probe asks each candidate for the zone's SOA record, all at once, and reports each as its state becomes known, one at a time.
+// It ends when all are reported. An error means that some could not be asked for a reason of ours.
+func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, report func(Server)) error {
+	var reporting sync.Mutex
+	var failure error
+	var probes sync.WaitGroup
+	for server := range candidates {
+		probes.Go(func() {
+			var err error
+			if server.State == "" {
+				var m *dns.Msg
+				if m, err = t.askSOA(ctx, server.Address, c.name); err != nil {
+					server.State, server.Detail = silence(err)
+				} else {
+					server.State, server.Detail = c.judge(m)
+					server.cached = server.State == Lame && fromCache(m) && understand(m, c.name, c.name).kind == answer
+					if server.State == NotAsked {
+						server.refers = nameserversOf(m.Ns, c.name)
+					}
+					server.SOA = soaOf(recordsAt(m.Answer, c.name, dns.TypeSOA))
+				}
+			}
+			reporting.Lock()
+			defer reporting.Unlock()
+			if err != nil && ours(err) {
+				failure = err
+			}
+			report(server)
+		})
+	}
+	probes.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return failure
+}
+
+// askSOA asks a server for the SOA record of its zone. One that is slow to answer is asked for an address beside it: any answer shows
+// that it is not dead, so that it is asked further questions even if the one about SOA is never answered.
+func (t *Tree) askSOA(ctx context.Context, server netip.AddrPort, zone string) (*dns.Msg, error) {
+	beside, cancel := context.WithCancel(ctx)
+	defer cancel()
+	slow := time.AfterFunc(t.config.QueryTimeout/5, func() { _, _ = t.ask(beside, server, zone, dns.TypeA) })
+	defer slow.Stop()
+	return t.ask(ctx, server, zone, dns.TypeSOA)
+}
+
+// silence is the state of a server that gave no answer.
+func silence(err error) (State, string) {
+	if _, ok := errors.AsType[*localError](err); ok || ours(err) {
+		return NotAsked, err.Error()
+	}
+	return Unreachable, err.Error()
+}
+
+// judge reads a server's answer about the SOA record of its zone.
+func (c *cut) judge(m *dns.Msg) (State, string) {
+	switch got := understand(m, c.name, c.name); {
+	case got.kind == lame && c.held && len(recordsAt(m.Ns, c.name, dns.TypeNS)) > 0:
+		return NotAsked, "it holds the zone above, and leaves this one to others"
+	case got.kind == lame:
+		if m.Rcode == dns.RcodeServerFailure {
+			return Failing, got.why
+		}
+		return Lame, got.why
+	case fromCache(m):
+		return Lame, "it answers from a cache, without authority"
+	case len(m.Answer) > 0: // the SOA record, or an alias where none should be
+		return Answers, ""
+	}
+	soa := soaOf(m.Ns)
+	switch {
+	case soa != nil && strictlyBelow(soa.Hdr.Name, c.name):
+		return Lame, "it holds the zone above, not " + bare(c.name)
+	case m.Rcode == dns.RcodeNameError:
+		return Lame, "it says that " + bare(c.name) + " doesn't exist"
+	default:
+		return Answers, ""
+	}
 }

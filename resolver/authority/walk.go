@@ -3,7 +3,6 @@ package authority
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/miekg/dns"
@@ -17,25 +16,6 @@ const (
 	// maxTries is how many servers of one zone above the registered domain, or on the way to a name server, are tried.
 	maxTries = 5
 )
-
-// cut is a zone, as its parent's servers show it.
-type cut struct {
-	name     string
-	parent   *cut                    // nil for the root
-	registry bool                    // above the registered domains: the root, a top-level domain, co.uk
-	fixed    []Server                // of the root
-	held     bool                    // lives on a server of its parent, which gave no referral
-	ns       []string                // as the parent names its servers or, when held, as it does itself; sorted
-	glue     map[string][]netip.Addr // of them, as came with their names
-	proof    []dns.RR                // what the referral says about DNSSEC
-}
-
-// place is where a name is.
-type place struct {
-	cut    *cut
-	absent bool  // the zone says that the name doesn't exist
-	stuck  error // the zone's servers give no answer: the name may as well be in a zone below
-}
 
 // find walks to the zone that holds a name, label by label (RFC 9156). Stopping at every label shows zones that live on their
 // parent's servers and names without records of their own, and lets names that share a part share its questions.
