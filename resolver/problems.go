@@ -7,6 +7,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/resolver/caa"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // problems lists what stands in the way, and what harms visitors even where it doesn't stand in the way of the certificate. A missing
@@ -62,7 +63,7 @@ func (e *evidence) addWildcards(l *problemList) {
 func (e *evidence) addOwnership(l *problemList) {
 	for _, r := range e.records {
 		if r.want.Purpose == cert.ForOwnership && !e.inBrokenZone(r.want.Hostname) {
-			l.addFinding(r.want.Hostname, e.assigned(r.want.Hostname, r.finding))
+			l.addFinding(r.want.Hostname, e.located(r.want.Hostname, e.assigned(r.want.Hostname, r.finding)))
 		}
 	}
 }
@@ -83,7 +84,7 @@ func (e *evidence) addWarnings(l *problemList, n namePlan, ca cert.CAIdentity) {
 func (e *evidence) addObstacles(l *problemList, n namePlan, ca cert.CAIdentity) {
 	onlyCAA := n.pointed.usable == cert.OK && e.permitted(n.nameEvidence, caa.NewRequest(ca, n.name, cert.DNS01)) != cert.OK
 	if n.delegation != nil && !onlyCAA && e.allows(cert.DNS01) {
-		l.addFinding(n.name, e.assigned(n.name, *n.delegation))
+		l.addFinding(n.name, e.located(n.name, e.assigned(n.name, *n.delegation)))
 	}
 	switch {
 	case !cert.CanDelegate(n.name) && !e.allowsByAddress():
@@ -95,9 +96,9 @@ func (e *evidence) addObstacles(l *problemList, n namePlan, ca cert.CAIdentity) 
 		l.addFinding(n.name, n.challenge)
 	}
 	if e.allowsByAddress() {
-		l.addFinding(n.name, n.pointed)
+		l.addFinding(n.name, e.located(n.name, n.pointed))
 	} else {
-		l.addFinding(n.name, warning(n.pointed)) // visitors suffer; the certificate doesn't depend on it
+		l.addFinding(n.name, e.located(n.name, warning(n.pointed))) // visitors suffer; the certificate doesn't depend on it
 	}
 	l.addWeb(n.web, "")
 	if request, refused := e.refusedByCAA(n, ca); refused {
@@ -113,6 +114,27 @@ func (e *evidence) addObstacles(l *problemList, n namePlan, ca cert.CAIdentity) 
 func (e *evidence) assigned(name string, f finding) finding {
 	if z, known := e.zoneOf(name); known && z.hostedAt(e.config.HostedNameservers) && f.problem.WhoActs == cert.TenantActs {
 		f.problem.WhoActs = cert.PlatformActs
+	}
+	return f
+}
+
+// located adds to what the tenant has to do in which zone it is to be done, where that isn't the registered domain's: records that stand in
+// the zone above count no more (RFC 2181 §6.1). At a zone's own name no CNAME record can stand (RFC 1034 §3.6.2).
+func (e *evidence) located(name string, f finding) finding {
+	z, known := e.zoneOf(name)
+	record := f.problem.Record
+	if !known || z.found == nil || z.found.Registry || record == nil || f.problem.WhoActs != cert.TenantActs {
+		return f
+	}
+	at := lookup.NoDot(z.found.Name)
+	if at == cert.RegisteredDomain(at) {
+		return f
+	}
+	f.problem.Remediation += fmt.Sprintf(" %s is a zone of its own: records at and below that name belong into that zone, "+
+		"on the name servers %s.", cert.Unicode(at), strings.Join(z.nameservers(), ", "))
+	if record.Type == "CNAME" && record.Name == at {
+		f.problem.Remediation += fmt.Sprintf(" At the zone's own name, enter it as an ALIAS or ANAME record, "+
+			"or as A and AAAA records with the addresses of %s.", record.Value)
 	}
 	return f
 }

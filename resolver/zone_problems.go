@@ -78,7 +78,10 @@ func faultProblem(z zone, f authority.Fault) (cert.Problem, bool) {
 	p := cert.Problem{Severity: cert.Warns, WhoActs: cert.TenantActs}
 	others := "Others answer; but some visitors wait or fail."
 	if len(z.found.Answering()) == 0 {
-		p.Severity, others = cert.Blocks, "None of the others answers either, so nobody can look up the domain."
+		p.Severity, others = cert.Blocks, "There is no other, so nobody can look up the domain."
+		if len(z.found.Servers) > 1 {
+			others = "None of the others answers either, so nobody can look up the domain."
+		}
 	}
 	server, name := f.Server.String(), lookup.NoDot(f.Server.Name)
 	p.Found = server + ": " + f.Server.Detail

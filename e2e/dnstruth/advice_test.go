@@ -126,7 +126,8 @@ func brokenSubzones() []row {
 	table := []row{
 		{
 			name: "the records are above the zone of the name", text: owned + delegated, extra: shop("@ A $EDGE4\n", c),
-			codes: codes(cert.OwnershipMissing), tells: []string{"_evercert.shop.$DOMAIN"},
+			codes: codes(cert.OwnershipMissing),
+			tells: []string{"_evercert.shop.$DOMAIN", "shop.$DOMAIN is a zone of its own", "on the name servers ns-c.dnshost.net"},
 		},
 		{
 			name: "the records are above the zone of the name and dns-01 alone", text: owned + delegated, extra: shop("@ A $EDGE4\n", c),
@@ -136,6 +137,7 @@ func brokenSubzones() []row {
 		{
 			name: "the zone of the name is empty", text: owned + delegated, extra: shop("", c),
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords),
+			tells: []string{"as an ALIAS or ANAME record, or as A and AAAA records with the addresses of $TARGET"},
 		},
 	}
 	for i := range table {
