@@ -169,6 +169,18 @@ func brokenAddresses() []row {
 			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
 		},
 		{
+			name: "an address of AS112", text: owned + "shop A 192.175.48.9\n", methods: http01, codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
+			tells: []string{"192.175.48.9"},
+		},
+		{
+			name: "an IPv4 address written as IPv6", text: owned + "shop AAAA ::ffff:192.0.3.9\n", methods: http01,
+			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget), tells: []string{"::ffff:192.0.3.9"},
+		},
+		{
+			name: "an address of a 6to4 tunnel", text: owned + "shop AAAA 2002:808:808::1\n", methods: http01,
+			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
+		},
+		{
 			name: "a documentation address", text: owned + "shop AAAA 2001:db8::1\n", methods: http01,
 			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
 		},

@@ -77,7 +77,7 @@ func requireFitForPeople(t *testing.T, p cert.Problem) {
 		require.NotContains(t, text, unfit)
 	}
 	for _, sentence := range []string{p.Message, p.Remediation} {
-		require.NotRegexp(t, `(^|\s)(of|named|about|value|leads to)\s*([.;:)]|$)|\(\)|  `, sentence, "something is missing")
+		require.NotRegexp(t, `(^|\s)(of|named|about|value|leads to)\s*([.;)]|:(\s|$)|$)|\(\)|  `, sentence, "something is missing")
 	}
 	switch {
 	case slices.Contains([]cert.Code{cert.DNSLookupFailed, cert.CAALookupFailed}, p.Code):

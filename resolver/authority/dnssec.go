@@ -75,9 +75,10 @@ func failed(zone string, err error) Validation {
 }
 
 // delegationSigner returns a zone's DS records, verified when the parent is secure. The referral has them, or says that there
-// are none; where it does neither, the parent is asked.
+// are none; where it does neither, the parent is asked. The referral of a parent that isn't signed has nothing to prove.
 func (t *Tree) delegationSigner(ctx context.Context, c *cut, parent Validation) ([]*dns.DS, error) {
-	if has(c.proof, dns.TypeDS) || has(c.proof, dns.TypeNSEC) || has(c.proof, dns.TypeNSEC3) {
+	unsigned := parent.Security == Insecure && !c.held
+	if unsigned || has(c.proof, dns.TypeDS) || has(c.proof, dns.TypeNSEC) || has(c.proof, dns.TypeNSEC3) {
 		if ds, b := t.readDS(c, c.proof, parent); b == nil {
 			return ds, nil
 		}

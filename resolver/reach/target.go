@@ -24,11 +24,11 @@ type Target struct {
 	visiting bool // as visitors do, not a CA
 }
 
-// unique leaves out repetitions and more than anybody asks.
+// unique leaves out repetitions, and those that are too many to ask. An IPv4 address written as IPv6 stays one: CAs refuse it.
 func unique(addresses []netip.Addr) []netip.Addr {
 	var kept []netip.Addr
 	for _, addr := range addresses {
-		if addr = addr.Unmap(); !slices.Contains(kept, addr) && len(kept) < maxAddresses {
+		if !slices.Contains(kept, addr) && len(kept) < maxAddresses {
 			kept = append(kept, addr)
 		}
 	}
