@@ -106,7 +106,10 @@ func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, e
 }
 
 var (
-	shop  = activities.CheckRequest{Domain: cert.Domain{ID: domainID, Hostname: names[0], Names: names, Tenant: "acme"}, Issuance: "the issuance"}
+	shop = activities.CheckRequest{
+		Domain:   cert.Domain{ID: domainID, Hostname: names[0], Names: names, Tenant: "acme"},
+		Issuance: "the issuance",
+	}
 	noon  = time.Date(2026, 3, 2, 12, 0, 0, 999, time.UTC)
 	whole = cert.Diagnosis{
 		CheckedAt: noon, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Wrong,
@@ -161,7 +164,10 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 
 func TestD4_ACheckKnowsWhatServersShowedBefore(t *testing.T) {
 	t.Parallel()
-	z := &zone{answers: []cert.Diagnosis{whole}, before: []cert.LastAnswer{{Sighting: cert.Sighting{Server: "ns1", Verdict: cert.Wrong}, At: noon}}}
+	z := &zone{
+		answers: []cert.Diagnosis{whole},
+		before:  []cert.LastAnswer{{Sighting: cert.Sighting{Server: "ns1", Verdict: cert.Wrong}, At: noon}},
+	}
 	_, err := z.check(t, shop)
 	require.NoError(t, err)
 	require.Equal(t, z.before, z.questions[0].Before)

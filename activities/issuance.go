@@ -170,7 +170,10 @@ func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued
 	c, err := a.order(ctx, authority, issuance, r)
 	if err != nil {
 		err = a.CAs.move(ctx, issuance, authority, err)
-		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone || f.Outcome == cert.NextCA) {
+		if f := (*cert.Failure)(
+			nil,
+		); errors.As(err, &f) &&
+			(f.Outcome == cert.Refused || f.Outcome == cert.OrderGone || f.Outcome == cert.NextCA) {
 			a.settle(ctx, issuance, false) // this order has ended without a certificate
 		}
 		return Issued{}, leave(err)

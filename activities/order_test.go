@@ -48,8 +48,7 @@ func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
 		t,
 		[]string{
 			"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate",
-			"Settle",
-			"RenewalInfo",
+			"Settle", "RenewalInfo",
 		},
 		o.calls,
 		"each step is stored before the next, and the CA isn't asked for a lost order where none can be",
@@ -71,7 +70,18 @@ func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
 	require.Equal(t, "https://ca.example/account/1", o.issuances[issuanceID].AccountURL)
 	require.Equal(t, "https://ca.example/directory", o.issuances[issuanceID].Directory)
 	require.Equal(t, []settled{{issuanceID, true}}, o.settled)
-	require.Equal(t, cert.Reservation{IssuanceID: issuanceID, Directory: "https://ca.example/directory", Tenant: "acme", Names: names, Renewal: true, NotAfter: liveUntil}, o.reserved)
+	require.Equal(
+		t,
+		cert.Reservation{
+			IssuanceID: issuanceID,
+			Directory:  "https://ca.example/directory",
+			Tenant:     "acme",
+			Names:      names,
+			Renewal:    true,
+			NotAfter:   liveUntil,
+		},
+		o.reserved,
+	)
 }
 
 func TestFailedBeforeTheOrderWasSentTheNextRunLooksThenOrdersOnce(t *testing.T) {

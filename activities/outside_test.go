@@ -134,7 +134,17 @@ func run[R any](o *outside, name string, request any) (R, error) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
-	activities.Set{Issuance: &activities.Issuance{Store: o, CAs: &activities.CAs{List: []activities.CertificateAuthority{o}}, Budgets: o, Keys: o, Log: o.log}}.Register(env)
+	activities.Set{
+		Issuance: &activities.Issuance{
+			Store:   o,
+			CAs:     &activities.CAs{List: []activities.CertificateAuthority{o}},
+			Budgets: o,
+			Keys:    o,
+			Log:     o.log,
+		},
+	}.Register(
+		env,
+	)
 	env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { o.beats++ })
 	var result R
 	value, err := env.ExecuteActivity(name, request)

@@ -34,7 +34,7 @@ type Config struct {
 	FailuresPerNameHour int `env:"ACME_FAILURES_PER_NAME_HOUR" envDefault:"5" doc:"failed validations of one name; 0 is no limit"`
 }
 
-// CheckList reports CAs that cannot be told apart: by their names, which people read, or by their directories, by which orders are kept.
+// CheckList returns an error when two CAs have the same name, which people read, or the same directory, by which orders are stored.
 func CheckList(list []Config) error {
 	var problems []error
 	for i, c := range list {

@@ -206,14 +206,19 @@ func TestF12_NumberedGroupsAreReadInTheirOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fmt.Sprint([]Peers{{"one", "hush", 30 * time.Second}, {"two", "", 5 * time.Second}, {"three", "", 30 * time.Second}}); fmt.Sprint(got.Peers) != want {
+	if want := fmt.Sprint(
+		[]Peers{{"one", "hush", 30 * time.Second}, {"two", "", 5 * time.Second}, {"three", "", 30 * time.Second}},
+	); fmt.Sprint(
+		got.Peers,
+	) != want {
 		t.Errorf("read %+v; want %s", got.Peers, want)
 	}
 	var names []string
 	for _, s := range config.Describe(got) {
 		names = append(names, s.Name)
 	}
-	if want := "ZONE PEER_HOST PEER_KEY PEER_TIMEOUT PEER_2_HOST PEER_2_KEY PEER_2_TIMEOUT PEER_3_HOST PEER_3_KEY PEER_3_TIMEOUT"; strings.Join(names, " ") != want {
+	want := "ZONE PEER_HOST PEER_KEY PEER_TIMEOUT PEER_2_HOST PEER_2_KEY PEER_2_TIMEOUT PEER_3_HOST PEER_3_KEY PEER_3_TIMEOUT"
+	if strings.Join(names, " ") != want {
 		t.Errorf("described %q; want %s", names, want)
 	}
 	if text := fmt.Sprint(config.Log(got)); strings.Contains(text, "hush") {
@@ -227,8 +232,10 @@ func TestF12_FaultsOfNumberedGroupsNameTheirOwnVariables(t *testing.T) {
 		environ map[string]string
 		want    []string
 	}{
-		"none at all":       {map[string]string{}, []string{"PEER_HOST is not set; it expects: its address"}},
-		"second incomplete": {map[string]string{"PEER_HOST": "one", "PEER_2_KEY": "hush"}, []string{"PEER_2_HOST is not set; it expects: its address"}},
+		"none at all": {map[string]string{}, []string{"PEER_HOST is not set; it expects: its address"}},
+		"second incomplete": {
+			map[string]string{"PEER_HOST": "one", "PEER_2_KEY": "hush"}, []string{"PEER_2_HOST is not set; it expects: its address"},
+		},
 		"both wrong": {
 			map[string]string{"PEER_HOST": "one", "PEER_TIMEOUT": "1ms", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "2 s"},
 			[]string{
@@ -240,7 +247,10 @@ func TestF12_FaultsOfNumberedGroupsNameTheirOwnVariables(t *testing.T) {
 			map[string]string{"PEER_HOST": "one", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "1ms"},
 			[]string{"PEER_2_TIMEOUT is 1ms; it expects at least 1s, and PEER_2_HOST is not asked"},
 		},
-		"a gap": {map[string]string{"PEER_HOST": "one", "PEER_3_HOST": "three"}, []string{"PEER_3_… is set, and PEER_2_… is not; number the groups without a gap"}},
+		"a gap": {
+			map[string]string{"PEER_HOST": "one", "PEER_3_HOST": "three"},
+			[]string{"PEER_3_… is set, and PEER_2_… is not; number the groups without a gap"},
+		},
 	} {
 		_, err := config.LoadFrom[withPeers](test.environ)
 		var wrong *config.Error

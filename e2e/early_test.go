@@ -13,7 +13,9 @@ import (
 // TestF9_RecordsThatAppearAreSeenBetweenTheChecks: the next check of the workflow is hours away, and the domain is served all the same.
 func TestF9_RecordsThatAppearAreSeenBetweenTheChecks(t *testing.T) {
 	t.Parallel()
-	p := newPlatform(t, stack.Options{Env: map[string]string{"EARLY_CHECK_INTERVAL": "1s", "DNS_FIRST_CHECKS": "3h", "DNS_CHECK_INTERVAL": "3h"}})
+	p := newPlatform(
+		t, stack.Options{Env: map[string]string{"EARLY_CHECK_INTERVAL": "1s", "DNS_FIRST_CHECKS": "3h", "DNS_CHECK_INTERVAL": "3h"}},
+	)
 	const name = "early.empty.test"
 	p.connect(name)
 	d := p.await(name, "was checked", func(d control.Domain) bool { return len(d.Problems) > 0 })

@@ -217,7 +217,9 @@ func TestNothingPrintsAKey(t *testing.T) {
 		value, err := base64.StdEncoding.DecodeString(key)
 		require.NoError(t, err)
 		secret := value[len(value)-32:] // the last field of an AesGcmKey message
-		for _, form := range []string{key, string(secret), fmt.Sprintf("%x", secret), fmt.Sprintf("%v", secret), base64.StdEncoding.EncodeToString(secret)} {
+		for _, form := range []string{
+			key, string(secret), fmt.Sprintf("%x", secret), fmt.Sprintf("%v", secret), base64.StdEncoding.EncodeToString(secret),
+		} {
 			require.NotContains(t, printed, form)
 		}
 	}

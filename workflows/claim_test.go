@@ -167,7 +167,7 @@ func TestF19_AVerifiedDomainMovesAfterANoticeAndOnlyByProof(t *testing.T) {
 		"the new tenant alone shows it":   {only("buyer"), []string{announced, "01-08 10:00 " + gone}},
 		"the old tenant still shows it":   {only("buyer", "acme"), []string{announced, "01-08 10:00 " + cancelled}},
 		"the new tenant's record is gone": {goneAfter(day, "buyer"), []string{announced, "01-08 10:00 " + cancelled}},
-		"nobody can tell for some hours":  {unknownUntil(76*hour, only("buyer")), []string{announced, "01-08 14:00 " + gone}},
+		"no check has a result for some hours":  {unknownUntil(76*hour, only("buyer")), []string{announced, "01-08 14:00 " + gone}},
 	} {
 		w := newWorld(t)
 		contested(w, true, c.shows)

@@ -405,7 +405,7 @@ func TestAnExpiredCertificateIsSeenAsOne(t *testing.T) {
 // TestTheSameStoryAtEveryCadence runs a domain through every kind of event, with a new run after every n steps (figure 10).
 func TestTheSameStoryAtEveryCadence(t *testing.T) {
 	t.Parallel()
-	tell := func(cadence int) *world {
+	run := func(cadence int) *world {
 		w := newWorld(t)
 		w.cadence = cadence
 		w.check = func(n int) cert.Diagnosis {
@@ -432,10 +432,10 @@ func TestTheSameStoryAtEveryCadence(t *testing.T) {
 			message{at: 150 * day, verb: workflows.RequestCertificate, arg: workflows.Request{By: "tenant"}})
 		return w
 	}
-	want := tell(1000)
+	want := run(1000)
 	require.GreaterOrEqual(t, want.orders, 5)
 	for _, cadence := range []int{1, 2, 3, 5, 7} {
-		got := tell(cadence)
+		got := run(cadence)
 		require.Equal(t, want.effects, got.effects, "cadence %d", cadence)
 		require.Greater(t, got.runs, want.runs, "cadence %d must cut the story more often", cadence)
 		require.Equal(t, want.last().Status, got.last().Status)

@@ -138,12 +138,12 @@ func TestD6_TheCaseShowsItsRecordsInTheWebUI(t *testing.T) {
 			Found:   []string{"CNAME edge.example.net"},
 		},
 	}
-	var told string
-	w.env.RegisterDelayedCallback(func() { told = details(t, w.env) }, time.Minute)
+	var shown string
+	w.env.RegisterDelayedCallback(func() { shown = details(t, w.env) }, time.Minute)
 	w.closes(hour, "the certificate is installed")
 	require.NoError(t, w.live(c))
 	require.Contains(
-		t, told,
+		t, shown,
 		cert.Markdown(
 			"_acme-challenge.shop.example.com",
 		)+" CNAME should be "+cert.Markdown(
@@ -152,7 +152,7 @@ func TestD6_TheCaseShowsItsRecordsInTheWebUI(t *testing.T) {
 			"CNAME elsewhere.example",
 		)+"\n",
 	)
-	require.Contains(t, told, cert.Markdown("shop.example.com")+" CNAME should be "+cert.Markdown("edge.example.net")+": ok")
+	require.Contains(t, shown, cert.Markdown("shop.example.com")+" CNAME should be "+cert.Markdown("edge.example.net")+": ok")
 	require.Equal(t, c.Records, w.last().Records, "the evidence stays")
 }
 

@@ -35,7 +35,11 @@ var (
 )
 
 func tableCertificate(serial string, begun time.Time) *Certificate {
-	return newCertificate(activities.Issued{Certificate: cert.Certificate{Serial: serial, Issuer: "Test CA", NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)}})
+	return newCertificate(
+		activities.Issued{
+			Certificate: cert.Certificate{Serial: serial, Issuer: "Test CA", NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)},
+		},
+	)
 }
 
 // legal returns a possible state of a domain in a phase, with its second certificate, so that every effect changes something.
@@ -84,7 +88,12 @@ func happeningOf(e Event) happening {
 	h.problem = cert.Problem{Code: cert.CAUnavailable, Message: "no answer"}
 	switch e {
 	case Issued:
-		h.issued.Certificate = cert.Certificate{Serial: "02", Issuer: "Test CA", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}
+		h.issued.Certificate = cert.Certificate{
+			Serial:    "02",
+			Issuer:    "Test CA",
+			NotBefore: tableTime,
+			NotAfter:  tableTime.Add(90 * 24 * time.Hour),
+		}
 	case ServedInPart, RefusedInPart:
 		h.lacking = []string{"edge-2:443"}
 	case RecordsTooLate:

@@ -10,8 +10,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// TestF2_TheVerbOfEachProblemIsAcceptedInEachState: what people are asked to do after a problem is never refused in the state in which they read it, and
-// is never without effect. It covers every code, in every phase, with and without a case and a pause.
+// TestF2_TheVerbOfEachProblemIsAcceptedInEachState: what people are asked to do after a problem is never refused in the state in which they
+// read it, and is never without effect. It covers every code, in every phase, with and without a case and a pause.
 func TestF2_TheVerbOfEachProblemIsAcceptedInEachState(t *testing.T) {
 	t.Parallel()
 	offered := map[cert.Verb]int{}

@@ -64,13 +64,13 @@ func TestB7_TheStoryInTheWebUISaysLate(t *testing.T) {
 	for age, late := range map[time.Duration]bool{47 * hour: false, 48 * hour: true} {
 		v := newRun(t, start.Add(age))
 		v.check = never
-		var told string
-		v.later(time.Second, func() { told = details(t, v.env) })
+		var shown string
+		v.later(time.Second, func() { shown = details(t, v.env) })
 		s := workflows.NewState(shop)
 		s.ConnectedAt, s.Records.Since, s.Records.Checks = start, start, 30
 		v.run(s)
-		require.Contains(t, told, "DNS is checked again at")
-		require.Equal(t, late, strings.Contains(told, "Late: the DNS records are awaited since 2026-01-05T09:00:00Z, longer than 48h."), told)
+		require.Contains(t, shown, "DNS is checked again at")
+		require.Equal(t, late, strings.Contains(shown, "Late: the DNS records are awaited since 2026-01-05T09:00:00Z, longer than 48h."), shown)
 	}
 }
 
@@ -213,15 +213,15 @@ func TestB3_WhatHoldsARenewalIsToldBeforeWhatWarns(t *testing.T) {
 		return d
 	}
 	w.live(61 * day)
-	var told []string
+	var details []string
 	for _, s := range w.snapshots {
 		for _, e := range s.Events {
 			if e.Type == cert.RenewalOnHoldEvent {
-				told = append(told, e.Detail)
+				details = append(details, e.Detail)
 			}
 		}
 	}
-	require.Equal(t, []string{"the registration has expired"}, told)
+	require.Equal(t, []string{"the registration has expired"}, details)
 }
 
 func TestB3_TheRegistryIsAskedForRenewalsOnly(t *testing.T) {

@@ -12,7 +12,9 @@ import (
 
 func TestF3_ACertificateIsRenewedInsideTheWindowThatItsCASuggests(t *testing.T) {
 	t.Parallel()
-	issued := activities.Issued{Certificate: cert.Certificate{Serial: "0a", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}}
+	issued := activities.Issued{
+		Certificate: cert.Certificate{Serial: "0a", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)},
+	}
 	thirds := newCertificate(issued).RenewAt
 	require.False(t, thirds.After(tableTime.Add(60*24*time.Hour)))
 

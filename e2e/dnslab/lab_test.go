@@ -55,8 +55,8 @@ func TestAuthoritativeServers(t *testing.T) {
 			require.Equal(t, dns.RcodeRefused, mustAsk(t, s.Address, "other.example.", dns.TypeTXT).Rcode)
 			s.Load(t, Zones{"a.example": "@ NS ns\nns A 127.0.0.1\n@ TXT second\n"})
 			requireText(t, mustAsk(t, s.Address, "a.example.", dns.TypeTXT), "second")
-			s.Load(t, Zones{"b.example": "@ NS ns\nns A 127.0.0.1\n@ TXT mended\n"})
-			requireText(t, mustAsk(t, s.Address, "b.example.", dns.TypeTXT), "mended")
+			s.Load(t, Zones{"b.example": "@ NS ns\nns A 127.0.0.1\n@ TXT fixed\n"})
+			requireText(t, mustAsk(t, s.Address, "b.example.", dns.TypeTXT), "fixed")
 		})
 	}
 }

@@ -69,7 +69,7 @@ func TestServersEndWithTheTestProcess(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	require.NotZero(t, pid, "the test process told no server")
+	require.NotZero(t, pid, "the test process reported no server")
 	require.NoError(t, syscall.Kill(pid, 0))
 	require.NoError(t, cmd.Process.Kill())
 	require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, 20*time.Second, 10*time.Millisecond)

@@ -21,7 +21,7 @@ const (
 	Healthy  Fault = iota // questions go to the server behind, and its answers back
 	Silent                // questions vanish, as behind a firewall that drops them
 	ServFail              // SERVFAIL, as of a server that has lost its zones
-	Refuses               // REFUSED, as of a server that was never told of the zone
+	Refuses               // REFUSED, as of a server that does not have the zone
 )
 
 // Switch stands in front of a server, over UDP and TCP, and can break what passes.

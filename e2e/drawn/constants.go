@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Constants returns the values of the string constants of a type that the package in dir declares, file by file, in the order of their declaration.
+// Constants returns the values of the string constants of a type that the package in dir declares, file by file, in the order of their
+// declaration.
 func Constants(t *testing.T, dir, typeName string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
