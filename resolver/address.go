@@ -82,6 +82,9 @@ func elsewhere(ctx context.Context, v *lookup.View, d destination, shown lookup.
 	if wildcard := wildcardAddress(ctx, v, d.name, shown); wildcard != "" {
 		return wrong(shown.Text(), addressElsewhereByWildcard(d, wildcard, shown.Text()))
 	}
+	if shown.A.DNAME != "" && len(shown.A.Aliases) > 0 {
+		return wrong(shown.Text(), underDNAME(addressElsewhere(d, shown.Text()), d.records[0], shown.A))
+	}
 	return wrong(shown.Text(), addressElsewhere(d, shown.Text()))
 }
 

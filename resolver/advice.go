@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // The sentences in this package are for people who have never heard of a CNAME: what is wrong, then the one step that fixes it, with
@@ -24,6 +25,16 @@ func toAdd(want cert.Record) string {
 		article = "an"
 	}
 	return fmt.Sprintf("add %s %s record %s with the value %s", article, want.Type, cert.FormName(want.Name), want.Value)
+}
+
+// underDNAME replaces the step of a problem where a DNAME record leads all names below it to others, so that no record can stand at the
+// name.
+func underDNAME(p cert.Problem, want cert.Record, a lookup.Answer) cert.Problem {
+	p.Message += fmt.Sprintf(" A DNAME record %s leads all names below it to others, so that no record can stand at %s.",
+		cert.FormName(a.DNAME), want.Name)
+	p.Remediation = atProvider + fmt.Sprintf("delete the DNAME record %s, then %s; or add the record where it leads to, at %s, with the value %s.",
+		cert.FormName(a.DNAME), toAdd(want), lookup.NoDot(a.Aliases[0]), want.Value)
+	return p
 }
 
 // toAddAll formats the step that adds several records.

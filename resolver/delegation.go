@@ -33,6 +33,8 @@ func checkDelegation(ctx context.Context, v *lookup.View, want cert.Record, q ce
 		return wrong(nameserverTexts(servers), delegationIsZone(want, servers, a))
 	case a.Err != nil:
 		return delegationBehindFault(ctx, v, want, q, a.Err)
+	case a.DNAME != "" && len(a.Aliases) > 0:
+		return wrong(a.AliasText(), underDNAME(delegationElsewhere(want, a, q), want, a))
 	case len(a.Aliases) > 0 || a.Endless:
 		return wrong(a.AliasText(), delegationElsewhere(want, a, q))
 	case len(a.Records) > 0:

@@ -47,6 +47,9 @@ func checkOwnership(ctx context.Context, v *lookup.View, want cert.Record, q cer
 			return wrong([]string{name + " " + lookup.RecordText(doubled.Records[0])}, ownershipDoubled(want, name))
 		}
 	}
+	if a.DNAME != "" && len(a.Aliases) > 0 {
+		return wrong(a.Text(), underDNAME(ownershipMissing(want, above), want, a))
+	}
 	return wrong(a.Text(), ownershipMissing(want, above))
 }
 

@@ -35,6 +35,16 @@ func brokenChains() []row {
 		{
 			name: "delegation by a DNAME record that leads elsewhere", hosts: []string{"shop.old"},
 			text: "old DNAME new.stranger.org.\n_evercert TXT \"$OWNERSHIP(@)\"\n", codes: codes(cert.DelegationWrongTarget, cert.DNSWrongTarget),
+			tells: []string{
+				"delete the DNAME record named old (in full: old.$DOMAIN), then add a CNAME record named _acme-challenge.shop.old ",
+				"or add the record where it leads to, at _acme-challenge.shop.new.stranger.org, with the value $DELEGATION(shop.old)",
+			},
+			never: []string{"change the value"},
+		},
+		{
+			name: "nothing where a DNAME record leads", hosts: []string{"shop.old"}, text: "old DNAME new\nnew TXT here\n", methods: dns01,
+			codes: codes(cert.OwnershipMissing, cert.DelegationWrongTarget), warns: codes(cert.DNSWrongTarget),
+			tells: []string{"or add the record where it leads to, at _evercert.shop.new.$DOMAIN, with the value $OWNERSHIP"},
 		},
 	}
 	for i := range table {

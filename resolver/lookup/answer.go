@@ -18,6 +18,7 @@ const MaxAliases = 11
 type Answer struct {
 	Name    string   // that was asked for: lower case, with trailing dot, as all names here
 	Aliases []string // the names that CNAME records lead to, in order; empty when the name has no CNAME record
+	DNAME   string   // the name above, without trailing dot, whose DNAME record makes the name an alias (RFC 6672); empty where none does
 	Records []dns.RR // of the type asked for, at the end of the aliases
 	Endless bool     // the aliases form a loop, or are more than MaxAliases
 	Absent  bool     // the name at the end of the aliases doesn't exist: it has records of no type, and no name below it has
@@ -100,6 +101,9 @@ func (a Addresses) Text() []string { return Distinct(slices.Concat(a.A.Text(), a
 // extend follows the message as far as it goes, and reports whether that is the end.
 func (a *Answer) extend(m *dns.Msg, qtype uint16) (finished bool) {
 	before := len(a.Aliases)
+	if before == 0 {
+		a.DNAME = dnameAbove(m, a.Name)
+	}
 	for {
 		if a.Records = recordsAt(m, a.End(), qtype); len(a.Records) > 0 {
 			return true
@@ -137,6 +141,15 @@ func recordsAt(m *dns.Msg, name string, qtype uint16) []dns.RR {
 		}
 	}
 	return found
+}
+
+func dnameAbove(m *dns.Msg, name string) string {
+	for _, rr := range m.Answer {
+		if owner := dns.CanonicalName(rr.Header().Name); rr.Header().Rrtype == dns.TypeDNAME && owner != name && dns.IsSubDomain(owner, name) {
+			return NoDot(owner)
+		}
+	}
+	return ""
 }
 
 func aliasAt(m *dns.Msg, name string) string {
