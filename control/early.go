@@ -125,7 +125,7 @@ func (e Early) ask(ctx context.Context, c store.EarlyCheck) error {
 	if err != nil {
 		return err
 	}
-	cause := ""
+	var cause string
 	switch seen := digest(answers); {
 	case complete(c.Check.Records, answers) && !complete(c.Check.Records, nil):
 		cause = "the name servers show the records"

@@ -102,7 +102,7 @@ func (t *Tree) ownNS(ctx context.Context, z *Zone) ([]string, error) {
 		switch {
 		case err != nil && ours(err):
 			return nil, err
-		case err != nil:
+		case m == nil: // no answer
 			return nil, nil
 		}
 		if list := nameserversOf(m.Answer, z.Name); list != nil && understand(m, z.Name, z.Name).kind == answer {
