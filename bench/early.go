@@ -100,7 +100,8 @@ func (t *tenant) connect(ctx context.Context, s *stack.Stack) error {
 
 func (t *tenant) add(ctx context.Context, s *stack.Stack) error {
 	for _, r := range t.records {
-		if err := request(ctx, "", s.Info().DNSControl+"/records", map[string]string{"name": r.Name, "type": r.Type, "value": r.Value}, nil); err != nil {
+		record := map[string]string{"name": r.Name, "type": r.Type, "value": r.Value}
+		if err := request(ctx, "", s.Info().DNSControl+"/records", record, nil); err != nil {
 			return err
 		}
 	}
@@ -189,7 +190,7 @@ func request(ctx context.Context, token, url string, body, out any) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	said, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode >= http.StatusBadRequest {
 		err = fmt.Errorf("%s: %s: %s", url, resp.Status, said)

@@ -163,11 +163,11 @@ func TestF19_AVerifiedDomainMovesAfterANoticeAndOnlyByProof(t *testing.T) {
 		shows func(string, time.Duration) cert.Verdict
 		want  []string
 	}{
-		"no tenant shows a record":        {only(), nil},
-		"the new tenant alone shows it":   {only("buyer"), []string{announced, "01-08 10:00 " + gone}},
-		"the old tenant still shows it":   {only("buyer", "acme"), []string{announced, "01-08 10:00 " + cancelled}},
-		"the new tenant's record is gone": {goneAfter(day, "buyer"), []string{announced, "01-08 10:00 " + cancelled}},
-		"no check has a result for some hours":  {unknownUntil(76*hour, only("buyer")), []string{announced, "01-08 14:00 " + gone}},
+		"no tenant shows a record":             {only(), nil},
+		"the new tenant alone shows it":        {only("buyer"), []string{announced, "01-08 10:00 " + gone}},
+		"the old tenant still shows it":        {only("buyer", "acme"), []string{announced, "01-08 10:00 " + cancelled}},
+		"the new tenant's record is gone":      {goneAfter(day, "buyer"), []string{announced, "01-08 10:00 " + cancelled}},
+		"no check has a result for some hours": {unknownUntil(76*hour, only("buyer")), []string{announced, "01-08 14:00 " + gone}},
 	} {
 		w := newWorld(t)
 		contested(w, true, c.shows)
