@@ -169,7 +169,8 @@ func brokenAddresses() []row {
 			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
 		},
 		{
-			name: "an address of AS112", text: owned + "shop A 192.175.48.9\n", methods: http01, codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
+			name: "an address of AS112", text: owned + "shop A 192.175.48.9\n", methods: http01,
+			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
 			tells: []string{"192.175.48.9"},
 		},
 		{
