@@ -96,7 +96,11 @@ func (z signedZone) zone(t *testing.T, r row) dnslab.Zone {
 
 func (k zoneKey) generate(t *testing.T, folder, zone string) *dns.DNSKEY {
 	t.Helper()
-	name := strings.TrimSpace(bindTool(t, folder, "dnssec-keygen", append(append([]string{"-q", "-a", k.algorithm, "-K", folder}, k.options...), zone+".")...))
+	name := strings.TrimSpace(
+		bindTool(
+			t, folder, "dnssec-keygen", append(append([]string{"-q", "-a", k.algorithm, "-K", folder}, k.options...), zone+".")...,
+		),
+	)
 	raw, err := os.ReadFile(filepath.Join(folder, name+".key"))
 	require.NoError(t, err)
 	parser := dns.NewZoneParser(strings.NewReader(string(raw)), "", "")
@@ -177,13 +181,23 @@ func inventedSignatures() []invention {
 		ready(algos, alone("signed by RSA with keys of 4096 bits")).with(sign(splitKeys("RSASHA256", "-b", "4096"))),
 		ready(algos, alone("signed by ED25519")).with(sign(splitKeys("ED25519"))),
 		ready(algos, alone("signed by ECDSA on P-384")).with(sign(splitKeys("ECDSAP384SHA384"))),
-		ready("RFC 8624 §3.1: validation of algorithm 7 is a must; one that drops it treats the zone as unsigned", alone("signed by RSA with SHA-1")).with(sign(splitKeys("NSEC3RSASHA1", "-b", "2048"), "-3", "aabb")),
-		ready("RFC 4034 §2.1.1: any zone key may be named by a DS record, with or without the SEP flag", alone("signed by one key without the SEP flag")).with(sign([]zoneKey{{"ECDSAP256SHA256", nil}})),
+		ready(
+			"RFC 8624 §3.1: validation of algorithm 7 is a must; one that drops it treats the zone as unsigned",
+			alone("signed by RSA with SHA-1"),
+		).with(sign(splitKeys("NSEC3RSASHA1", "-b", "2048"), "-3", "aabb")),
+		ready(
+			"RFC 4034 §2.1.1: any zone key may be named by a DS record, with or without the SEP flag",
+			alone("signed by one key without the SEP flag"),
+		).with(sign([]zoneKey{{"ECDSAP256SHA256", nil}})),
 		ready(path, alone("DS records of an old key and of ours")).with(with(sign(oneKey), func(keys []*dns.DNSKEY) []*dns.DS {
 			return append(digests(keys[0], dns.SHA256), foreign(keys[0].ToDS(dns.SHA256)))
 		})),
-		ready(path, alone("DS record by SHA-384")).with(with(sign(oneKey), func(keys []*dns.DNSKEY) []*dns.DS { return digests(keys[0], dns.SHA384) })),
-		ready(path, alone("DS records of two algorithms, one of them without a key")).with(with(sign(oneKey), func(keys []*dns.DNSKEY) []*dns.DS {
+		ready(path, alone("DS record by SHA-384")).with(
+			with(sign(oneKey), func(keys []*dns.DNSKEY) []*dns.DS { return digests(keys[0], dns.SHA384) }),
+		),
+		ready(path, alone("DS records of two algorithms, one of them without a key")).with(with(sign(oneKey), func(
+			keys []*dns.DNSKEY,
+		) []*dns.DS {
 			other := keys[0].ToDS(dns.SHA256)
 			other.Algorithm, other.KeyTag = dns.RSASHA256, 12345
 			return append(digests(keys[0], dns.SHA256), other)
@@ -203,20 +217,49 @@ func inventedSignatures() []invention {
 		}), "DS"),
 		ready(unable, alone("DS record of an algorithm that nobody knows")).with(with(sign(nil), unknownDS(dns.PRIVATEDNS, dns.SHA256))),
 		ready(unable, alone("DS record of a digest that nobody knows")).with(with(sign(nil), unknownDS(dns.ECDSAP256SHA256, 99))),
-		bogus(unable, "DS records of an algorithm that nobody knows and of one that all know", with(sign(nil), func([]*dns.DNSKEY) []*dns.DS {
+		bogus(unable, "DS records of an algorithm that nobody knows and of one that all know", with(sign(nil), func(
+			[]*dns.DNSKEY,
+		) []*dns.DS {
 			return append(unknownDS(dns.PRIVATEDNS, dns.SHA256)(nil), unknownDS(dns.ED25519, dns.SHA256)(nil)...)
 		}), "DS"),
-		ready(roll, alone("two key-signing keys, one of them with a DS record")).with(sign([]zoneKey{oneKey[0], oneKey[0], {"ECDSAP256SHA256", nil}})),
+		ready(
+			roll, alone("two key-signing keys, one of them with a DS record"),
+		).with(sign([]zoneKey{oneKey[0], oneKey[0], {"ECDSAP256SHA256", nil}})),
 		ready(roll, alone("a key is published ahead of its time")).with(sign(ahead)),
-		bogus("RFC 4035 §5.2: the key that the DS record names must sign the keys", "DS record of a key that signs nothing yet", with(sign(ahead), func(keys []*dns.DNSKEY) []*dns.DS { return digests(keys[1], dns.SHA256) }), "DS"),
-		bogus("RFC 4035 §5.3.1: a signature counts from its inception", "signatures of a clock that is ahead", sign(oneKey, "-s", "20400101000000", "-e", "20400201000000")),
-		ready("RFC 4035 §5.3.1: a signature counts until its end", alone("signatures that end within the hour")).with(sign(oneKey, "-e", soon)),
-		bogus("RFC 4035 §5.3.1", "keys signed well and records with signatures that have ended", sign(splitKeys("ECDSAP256SHA256"), "-s", "20200101000000", "-e", "20200201000000", "-X", soon)),
+		bogus(
+			"RFC 4035 §5.2: the key that the DS record names must sign the keys", "DS record of a key that signs nothing yet",
+			with(sign(ahead), func(keys []*dns.DNSKEY) []*dns.DS { return digests(keys[1], dns.SHA256) }), "DS",
+		),
+		bogus(
+			"RFC 4035 §5.3.1: a signature counts from its inception", "signatures of a clock that is ahead",
+			sign(oneKey, "-s", "20400101000000", "-e", "20400201000000"),
+		),
+		ready(
+			"RFC 4035 §5.3.1: a signature counts until its end", alone("signatures that end within the hour"),
+		).with(sign(oneKey, "-e", soon)),
+		bogus(
+			"RFC 4035 §5.3.1", "keys signed well and records with signatures that have ended",
+			sign(splitKeys("ECDSAP256SHA256"), "-s", "20200101000000", "-e", "20200201000000", "-X", soon),
+		),
 		ready("RFC 5155 §7.2.1", alone("hashed denial with a salt and ten iterations")).with(sign(oneKey, "-3", "aabbccdd", "-H", "10")),
-		ready("RFC 9276 §3.2; Unbound's val-nsec3-keysize-iterations takes up to 150 iterations", alone("hashed denial with 150 iterations")).with(signedZone{name: "$DOMAIN", text: text, keys: oneKey, options: []string{"-3", "aabbccdd", "-H", "150"}, servers: []string{c}}),
+		ready(
+			"RFC 9276 §3.2; Unbound's val-nsec3-keysize-iterations takes up to 150 iterations",
+			alone("hashed denial with 150 iterations"),
+		).with(signedZone{
+			name: "$DOMAIN", text: text, keys: oneKey, options: []string{"-3", "aabbccdd", "-H", "150"}, servers: []string{c},
+		}),
 		ready("RFC 5155 §6", alone("hashed denial with opt-out")).with(sign(oneKey, "-3", "aabb", "-A")),
-		bogus("RFC 4035 §5.4: that there is no CAA record must be proven", "hashed denial lost", changed(signedZone{name: "$DOMAIN", text: text, keys: oneKey, options: []string{"-3", "aabb"}, servers: []string{b}}, lacking("NSEC3", ""))),
-		bogus("RFC 4035 §5.3.3", "signature of the challenge record lost", changed(signedZone{name: "$DOMAIN", text: owned + delegated + flat, keys: oneKey}, lacking("RRSIG", "CNAME 13 4"))).only(dns01),
+		bogus(
+			"RFC 4035 §5.4: that there is no CAA record must be proven", "hashed denial lost",
+			changed(
+				signedZone{name: "$DOMAIN", text: text, keys: oneKey, options: []string{"-3", "aabb"}, servers: []string{b}},
+				lacking("NSEC3", ""),
+			),
+		),
+		bogus(
+			"RFC 4035 §5.3.3", "signature of the challenge record lost",
+			changed(signedZone{name: "$DOMAIN", text: owned + delegated + flat, keys: oneKey}, lacking("RRSIG", "CNAME 13 4")),
+		).only(dns01),
 	}
 }
 
@@ -241,7 +284,10 @@ func inventedSignedZones() []invention {
 	}
 	bogus := codes(cert.DNSSECBogus)
 	behind := func(name string, signing dnslab.Signing) dnslab.Zone {
-		return dnslab.Zone{Name: name, Delegation: dnslab.NS(c), Signing: signing, On: dnslab.Zones{c: dnslab.NS(c) + "shop CNAME $DELEGATION(shop).\nwww A $EDGE4\n"}}
+		return dnslab.Zone{
+			Name: name, Delegation: dnslab.NS(c), Signing: signing,
+			On: dnslab.Zones{c: dnslab.NS(c) + "shop CNAME $DELEGATION(shop).\nwww A $EDGE4\n"},
+		}
 	}
 	onBoth := func(name, text string, signing dnslab.Signing) []dnslab.Zone {
 		return []dnslab.Zone{{Name: name, Delegation: dnslab.NS(a, b), Signing: signing, On: dnslab.OnEach(dnslab.NS(a, b)+text, a, b)}}
@@ -255,46 +301,151 @@ func inventedSignedZones() []invention {
 	}
 	return []invention{
 		ready(island, row{name: "unsigned host zone below a signed domain", signing: dnslab.Signed, extra: child(dnslab.Unsigned)}),
-		ready(island, row{name: "unsigned host zone below a domain with hashed denial", signing: dnslab.SignedHash, extra: child(dnslab.Unsigned)}),
-		ready("RFC 5155 §8.9: opt-out proves that the child may be unsigned", row{name: "unsigned host zone below a domain with opt-out", absent: true, extra: []dnslab.Zone{{Name: "shop.$DOMAIN", On: dnslab.Zones{c: dnslab.NS(c) + inChild}}}}).
+		ready(
+			island,
+			row{
+				name: "unsigned host zone below a domain with hashed denial", signing: dnslab.SignedHash,
+				extra: child(dnslab.Unsigned),
+			},
+		),
+		ready("RFC 5155 §8.9: opt-out proves that the child may be unsigned", row{
+			name: "unsigned host zone below a domain with opt-out", absent: true,
+			extra: []dnslab.Zone{{Name: "shop.$DOMAIN", On: dnslab.Zones{c: dnslab.NS(c) + inChild}}},
+		}).
 			with(signedZone{name: "$DOMAIN", text: "shop NS ns-c.dnshost.net.\n", keys: oneKey, options: []string{"-3", "aabb", "-A"}}),
 		ready(every, row{name: "signed host zone below a signed domain", signing: dnslab.Signed, extra: child(dnslab.Signed)}),
 		ready(island, row{name: "signed host zone below an unsigned domain", extra: child(dnslab.Island)}),
-		ready(island+"; an island's signatures are not looked at", row{name: "host zone that lost its signatures and has no DS record", signing: dnslab.Signed, extra: func() []dnslab.Zone {
-			zones := child(dnslab.Island)
-			zones[0].Tamper = lacking("RRSIG", "")
-			return zones
-		}()}),
-		fault(every, row{name: "host zone with ended signatures below a signed domain", signing: dnslab.Signed, extra: child(dnslab.Expired)}, "shop.$DOMAIN"),
-		fault(every, row{name: "unsigned host zone with a DS record in the domain", signing: dnslab.Signed, extra: child(dnslab.DSOnly)}, "shop.$DOMAIN"),
-		ready(every, row{name: "challenge through an alias in a signed domain", text: owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Signed)}}),
-		fault(every, row{name: "challenge through an alias in a domain with ended signatures", methods: dns01, text: owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Expired)}}, "z-$SECOND"),
-		ready("RFC 8555 §8.3: http-01 does not ask for the challenge name", row{name: "pointed, and the challenge leads into a bogus domain", chosen: http01, text: owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Expired)}}).may(cert.DNSSECBogus),
-		fault(every, row{name: "address through an alias in a domain with a foreign DS record", methods: http01, text: owned + "shop CNAME www.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.ForeignDS)}}, "z-$SECOND"),
-		fault(every+"; RFC 8659 §3: the CAA look-up of the host goes through its alias", row{name: "challenge fine and the host an alias into a bogus domain", text: owned + delegated + "shop CNAME www.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Expired)}}, "z-$SECOND"),
-		fault(every+"; a DNAME is an alias", row{name: "DNAME into a bogus domain", hosts: []string{"shop.eu"}, text: "_evercert TXT $OWNERSHIP(@)\neu DNAME eu.z-$SECOND.\n", extra: []dnslab.Zone{{Name: "z-$SECOND", Delegation: dnslab.NS(c), Signing: dnslab.ForeignDS, On: dnslab.Zones{c: dnslab.NS(c) + "_acme-challenge.shop.eu CNAME $DELEGATION(shop.eu).\nshop.eu A $EDGE4\n"}}}}, "z-$SECOND"),
-		ready("RFC 6672 §5.3.1: the CNAME that a DNAME makes has no signature of its own", row{name: "DNAME in a signed domain", hosts: []string{"shop.eu"}, signing: dnslab.Signed, text: "_evercert TXT $OWNERSHIP(@)\neu DNAME eu.$SECOND.\n", second: "_acme-challenge.shop.eu CNAME $DELEGATION(shop.eu).\nshop.eu A $EDGE4\nshop.eu AAAA $EDGE6\n"}),
-		ready(wildcard, row{name: "wildcard in a signed domain", hosts: []string{"blog"}, signing: dnslab.Signed, chosen: http01, text: "_evercert TXT $OWNERSHIP(@)\n* CNAME $TARGET.\n"}),
-		ready(wildcard+"; RFC 5155 §8.8", row{name: "wildcard in a domain with hashed denial", hosts: []string{"blog"}, signing: dnslab.SignedHash, chosen: http01, text: "_evercert TXT $OWNERSHIP(@)\n* CNAME $TARGET.\n"}),
-		fault(wildcard+": without the proof that the name itself doesn't exist the answer is bogus", row{name: "wildcard in a signed domain without the proof", hosts: []string{"blog"}, servers: []string{b}, signing: dnslab.Signed, methods: http01, text: "_evercert TXT $OWNERSHIP(@)\n* CNAME $TARGET.\n", tamper: lacking("NSEC", "")}, "$DOMAIN"),
-		fault(every+"; that the alias's name has no CAA record must be proven", row{name: "host an alias into a domain that lost its denials", text: owned + delegated + "shop CNAME www.z-$SECOND.\n", extra: func() []dnslab.Zone {
-			z := behind("z-$SECOND", dnslab.Signed)
-			z.Delegation, z.On, z.Tamper = dnslab.NS(b), dnslab.Zones{b: dnslab.NS(b) + "www A $EDGE4\n"}, lacking("NSEC", "")
-			return []dnslab.Zone{z}
-		}()}, "z-$SECOND"),
-		fault("RFC 4035 §3.1.1: signatures belong into answers to those who ask for them", odd("signed, and a box in front drops the signatures", dropSignatures), "$DOMAIN"),
-		ready("Unbound validator/validator.c validate_nameerror_response: where the NSEC record proves that the type isn't there, the code is taken to be wrong", odd("signed, and the server denies names for CAA", answersCodeSigned(dns.RcodeNameError, dns.TypeCAA))),
+		ready(island+"; an island's signatures are not looked at", row{
+			name: "host zone that lost its signatures and has no DS record", signing: dnslab.Signed,
+			extra: func() []dnslab.Zone {
+				zones := child(dnslab.Island)
+				zones[0].Tamper = lacking("RRSIG", "")
+				return zones
+			}(),
+		}),
+		fault(
+			every,
+			row{
+				name: "host zone with ended signatures below a signed domain", signing: dnslab.Signed, extra: child(dnslab.Expired),
+			},
+			"shop.$DOMAIN",
+		),
+		fault(
+			every,
+			row{name: "unsigned host zone with a DS record in the domain", signing: dnslab.Signed, extra: child(dnslab.DSOnly)},
+			"shop.$DOMAIN",
+		),
+		ready(every, row{
+			name:  "challenge through an alias in a signed domain",
+			text:  owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n",
+			extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Signed)},
+		}),
+		fault(
+			every,
+			row{
+				name: "challenge through an alias in a domain with ended signatures", methods: dns01,
+				text:  owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n",
+				extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Expired)},
+			},
+			"z-$SECOND",
+		),
+		ready("RFC 8555 §8.3: http-01 does not ask for the challenge name", row{
+			name: "pointed, and the challenge leads into a bogus domain", chosen: http01,
+			text:  owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n",
+			extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Expired)},
+		}).may(cert.DNSSECBogus),
+		fault(
+			every,
+			row{
+				name: "address through an alias in a domain with a foreign DS record", methods: http01,
+				text: owned + "shop CNAME www.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.ForeignDS)},
+			},
+			"z-$SECOND",
+		),
+		fault(
+			every+"; RFC 8659 §3: the CAA look-up of the host goes through its alias",
+			row{
+				name: "challenge fine and the host an alias into a bogus domain",
+				text: owned + delegated + "shop CNAME www.z-$SECOND.\n", extra: []dnslab.Zone{behind("z-$SECOND", dnslab.Expired)},
+			},
+			"z-$SECOND",
+		),
+		fault(
+			every+"; a DNAME is an alias",
+			row{
+				name: "DNAME into a bogus domain", hosts: []string{"shop.eu"},
+				text: "_evercert TXT $OWNERSHIP(@)\neu DNAME eu.z-$SECOND.\n",
+				extra: []dnslab.Zone{{
+					Name: "z-$SECOND", Delegation: dnslab.NS(c), Signing: dnslab.ForeignDS,
+					On: dnslab.Zones{c: dnslab.NS(c) + "_acme-challenge.shop.eu CNAME $DELEGATION(shop.eu).\nshop.eu A $EDGE4\n"},
+				}},
+			},
+			"z-$SECOND",
+		),
+		ready("RFC 6672 §5.3.1: the CNAME that a DNAME makes has no signature of its own", row{
+			name: "DNAME in a signed domain", hosts: []string{"shop.eu"}, signing: dnslab.Signed,
+			text:   "_evercert TXT $OWNERSHIP(@)\neu DNAME eu.$SECOND.\n",
+			second: "_acme-challenge.shop.eu CNAME $DELEGATION(shop.eu).\nshop.eu A $EDGE4\nshop.eu AAAA $EDGE6\n",
+		}),
+		ready(wildcard, row{
+			name: "wildcard in a signed domain", hosts: []string{"blog"}, signing: dnslab.Signed, chosen: http01,
+			text: "_evercert TXT $OWNERSHIP(@)\n* CNAME $TARGET.\n",
+		}),
+		ready(wildcard+"; RFC 5155 §8.8", row{
+			name: "wildcard in a domain with hashed denial", hosts: []string{"blog"}, signing: dnslab.SignedHash, chosen: http01,
+			text: "_evercert TXT $OWNERSHIP(@)\n* CNAME $TARGET.\n",
+		}),
+		fault(
+			wildcard+": without the proof that the name itself doesn't exist the answer is bogus",
+			row{
+				name: "wildcard in a signed domain without the proof", hosts: []string{"blog"}, servers: []string{b},
+				signing: dnslab.Signed, methods: http01, text: "_evercert TXT $OWNERSHIP(@)\n* CNAME $TARGET.\n",
+				tamper: lacking("NSEC", ""),
+			},
+			"$DOMAIN",
+		),
+		fault(every+"; that the alias's name has no CAA record must be proven", row{
+			name: "host an alias into a domain that lost its denials", text: owned + delegated + "shop CNAME www.z-$SECOND.\n",
+			extra: func() []dnslab.Zone {
+				z := behind("z-$SECOND", dnslab.Signed)
+				z.Delegation, z.On, z.Tamper = dnslab.NS(b), dnslab.Zones{b: dnslab.NS(b) + "www A $EDGE4\n"}, lacking("NSEC", "")
+				return []dnslab.Zone{z}
+			}(),
+		}, "z-$SECOND"),
+		fault(
+			"RFC 4035 §3.1.1: signatures belong into answers to those who ask for them",
+			odd("signed, and a box in front drops the signatures", dropSignatures), "$DOMAIN",
+		),
+		ready(
+			"Unbound validator/validator.c validate_nameerror_response: where the NSEC record proves that "+
+				"the type isn't there, the code is taken to be wrong",
+			odd("signed, and the server denies names for CAA", answersCodeSigned(dns.RcodeNameError, dns.TypeCAA)),
+		),
 		fault("RFC 4035 §5.4", odd("signed, and the server leaves out why there is no CAA", withoutProof(dns.TypeCAA)), "$DOMAIN"),
-		ready(island, row{name: "unsigned host zone on the servers of its signed domain", signing: dnslab.Signed, extra: onBoth("shop.$DOMAIN", inChild, dnslab.Unsigned)}),
-		ready(every, row{name: "signed host zone on the servers of its signed domain", signing: dnslab.Signed, extra: onBoth("shop.$DOMAIN", inChild, dnslab.Signed)}),
+		ready(island, row{
+			name: "unsigned host zone on the servers of its signed domain", signing: dnslab.Signed,
+			extra: onBoth("shop.$DOMAIN", inChild, dnslab.Unsigned),
+		}),
+		ready(every, row{
+			name: "signed host zone on the servers of its signed domain", signing: dnslab.Signed,
+			extra: onBoth("shop.$DOMAIN", inChild, dnslab.Signed),
+		}),
 		ready("RFC 4035 §5.2: a DS record in a zone that is unsigned itself can't be validated, and binds nobody", row{
 			name: "DS record in an unsigned zone below a signed domain", hosts: []string{"shop.eu"}, signing: dnslab.Signed,
 			extra: append(onBoth("eu.$DOMAIN", "shop DS 4711 13 2 "+strings.Repeat("0f", 32)+"\n", dnslab.Unsigned), dnslab.Zone{
-				Name: "shop.eu.$DOMAIN", Delegation: dnslab.NS(c), On: dnslab.Zones{c: dnslab.NS(c) + "_evercert TXT \"$OWNERSHIP\"\n_acme-challenge CNAME $DELEGATION(shop.eu).\n@ A $EDGE4\n@ AAAA $EDGE6\n"},
+				Name: "shop.eu.$DOMAIN", Delegation: dnslab.NS(c), On: dnslab.Zones{c: dnslab.NS(c) +
+					"_evercert TXT \"$OWNERSHIP\"\n_acme-challenge CNAME $DELEGATION(shop.eu).\n@ A $EDGE4\n" +
+					"@ AAAA $EDGE6\n"},
 			}),
 		}),
-		ready("RFC 4035 §5.4; RFC 4592: an empty non-terminal is denied by an NSEC record that covers it", row{name: "host that exists by its records only, in a signed domain", signing: dnslab.Signed, text: owned + delegated, warns: codes(cert.DNSNoRecords)}),
-		ready("RFC 5155 §7.1: empty non-terminals have hashes of their own", row{name: "host that exists by its records only, with hashed denial", signing: dnslab.SignedHash, text: owned + delegated, warns: codes(cert.DNSNoRecords)}),
+		ready("RFC 4035 §5.4; RFC 4592: an empty non-terminal is denied by an NSEC record that covers it", row{
+			name: "host that exists by its records only, in a signed domain", signing: dnslab.Signed, text: owned + delegated,
+			warns: codes(cert.DNSNoRecords),
+		}),
+		ready("RFC 5155 §7.1: empty non-terminals have hashes of their own", row{
+			name: "host that exists by its records only, with hashed denial", signing: dnslab.SignedHash, text: owned + delegated,
+			warns: codes(cert.DNSNoRecords),
+		}),
 	}
 }
 

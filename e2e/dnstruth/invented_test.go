@@ -16,7 +16,7 @@ import (
 // invention is a set-up that was written down together with the source of its right answer before evercert was asked about it.
 type invention struct {
 	row
-	source  string       // what makes the answer right: an RFC, Boulder (va/caa.go, va/http.go, bdns/dns.go, iana/ip.go), Unbound, a provider
+	source  string       // what makes the answer right: an RFC, the source of Boulder or Unbound, a provider's documentation
 	either  []cert.Code  // one of these has to block
 	allowed []cert.Code  // true beside the answer, and not needed
 	signed  []signedZone // further zones, with keys of their own
@@ -65,7 +65,10 @@ func (i invention) with(zones ...signedZone) invention {
 
 // inventions are all of them.
 func inventions() []invention {
-	return slices.Concat(inventedTyping(), inventedAliases(), inventedZones(), inventedCAA(), inventedDNSSEC(), inventedServers(), inventedAddresses(), inventedWeb())
+	return slices.Concat(
+		inventedTyping(), inventedAliases(), inventedZones(), inventedCAA(), inventedDNSSEC(), inventedServers(),
+		inventedAddresses(), inventedWeb(),
+	)
 }
 
 // TestD5_Inventions diagnoses all inventions on one lab.
@@ -105,7 +108,10 @@ func (i invention) run(t *testing.T, lab *dnslab.Lab) {
 	q := i.question()
 	d := diagnose(t, config, q)
 	told := tell(d.Problems)
-	t.Logf("right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods, told, resolved(t, lab, q.Names))
+	t.Logf(
+		"right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods, told,
+		resolved(t, lab, q.Names),
+	)
 	if (!i.orUnknown || d.Verdict != cert.Unknown) && (!i.orWrong || d.Verdict != cert.Wrong) {
 		require.Equal(t, i.verdict, d.Verdict, "verdict")
 	}
@@ -149,7 +155,10 @@ func (i invention) requireCodes(t *testing.T, d cert.Diagnosis) {
 		if d.Verdict == cert.Unknown { // nothing blocks but that it isn't known
 			said = slices.Concat(said, by[cert.Warns])
 		}
-		require.True(t, slices.ContainsFunc(i.either, func(c cert.Code) bool { return slices.Contains(said, c) }), "one of %v must be said, not %v", i.either, said)
+		require.True(
+			t, slices.ContainsFunc(i.either, func(c cert.Code) bool { return slices.Contains(said, c) }),
+			"one of %v must be said, not %v", i.either, said,
+		)
 	}
 	for _, code := range by[cert.Blocks] {
 		require.Contains(t, slices.Concat(i.codes, i.either, i.allowed), code, "blocks without need")

@@ -110,7 +110,9 @@ func startInventedWeb(t *testing.T) {
 	answerRaw(t, hostMute, "")
 	answerRaw(t, hostOldHTTP, "HTTP/1.0 404 Not Found\r\nContent-Type: text/plain\r\n\r\nnot here\n")
 	offer := func(most uint16) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}, MinVersion: tls.VersionTLS10, MaxVersion: most} //nolint:gosec // old on purpose
+		return &tls.Config{ //nolint:gosec // old on purpose
+			Certificates: []tls.Certificate{selfSigned(t)}, MinVersion: tls.VersionTLS10, MaxVersion: most,
+		}
 	}
 	serve(t, tls.NewListener(listen(t, hostToTLS, "443"), offer(tls.VersionTLS13)), edge)
 	serve(t, tls.NewListener(listen(t, hostExplicitPort, "443"), offer(tls.VersionTLS12)), edge)
@@ -143,8 +145,9 @@ func answerRaw(t *testing.T, address, text string) {
 			}
 			go func(conn net.Conn) {
 				defer conn.Close() //nolint:errcheck // who asked has seen it
-				reader := bufio.NewReader(conn)
-				for line, err := reader.ReadString('\n'); err == nil && line != "\r\n"; line, err = reader.ReadString('\n') { //nolint:staticcheck // the head is read to its end
+				head := bufio.NewScanner(conn)
+				for head.Scan() && head.Text() != "" { // an empty line ends the head of a request
+					continue
 				}
 				fmt.Fprint(conn, text)
 			}(conn)
@@ -160,9 +163,10 @@ func answerRaw(t *testing.T, address, text string) {
 func inventedWeb() []invention {
 	const (
 		methods = "BR 3.2.2.4.19: 301, 302, 307 and 308 are followed, 303 is not; Boulder va/http.go acceptableRedirects"
-		follow  = "letsencrypt.org/docs/challenge-types: up to 10 redirects, to http and https on ports 80 and 443; certificates are not looked at"
-		target  = "Boulder va/http.go extractRequestTarget"
-		falls   = "Boulder va/http.go fallbackErr: IPv4 is tried where IPv6 can't be connected to, and nowhere else"
+		follow  = "letsencrypt.org/docs/challenge-types: up to 10 redirects, to http and https on ports 80 and " +
+			"443; certificates are not looked at"
+		target = "Boulder va/http.go extractRequestTarget"
+		falls  = "Boulder va/http.go fallbackErr: IPv4 is tried where IPv6 can't be connected to, and nowhere else"
 	)
 	asked := func(name, host string, texts ...string) row {
 		return row{name: name, bare: true, methods: http01, chosen: http01, text: "shop A " + host + "\n" + strings.Join(texts, "")}
@@ -181,7 +185,9 @@ func inventedWeb() []invention {
 	lost.tells = []string{"web.$SECOND"}
 	return []invention{
 		yes(follow, "redirects to https with a certificate of its own", hostToTLS),
-		no("Boulder va/http.go: a redirect to TLS below 1.2 fails", "redirects to https with old TLS", hostToOldTLS).oneOf(cert.HTTPBadRedirect, cert.HTTPSUnreachable, cert.HTTPUnexpectedResponse, cert.HTTPUnreachable),
+		no(
+			"Boulder va/http.go: a redirect to TLS below 1.2 fails", "redirects to https with old TLS", hostToOldTLS,
+		).oneOf(cert.HTTPBadRedirect, cert.HTTPSUnreachable, cert.HTTPUnexpectedResponse, cert.HTTPUnreachable),
 		yes(follow, "redirects ten times", hostTen),
 		no(follow, "redirects thirteen times", hostThirteen).oneOf(cert.HTTPBadRedirect),
 		no(methods, "redirects with 303", hostSeeOther).oneOf(cert.HTTPBadRedirect, cert.HTTPUnexpectedResponse),
@@ -191,23 +197,50 @@ func inventedWeb() []invention {
 		yes("Boulder va/http.go lowers the host's letters", "redirects to its name in capitals", hostShouts),
 		yes(follow, "redirects with a query", hostQuery),
 		no(target, "redirects to an address", hostToIP).oneOf(cert.HTTPBadRedirect),
-		no("net/http Client.do: a 301 without Location is an error; Boulder uses it", "redirects to nowhere", hostNowhere).oneOf(cert.HTTPBadRedirect, cert.HTTPUnexpectedResponse),
-		no("Boulder va/http.go newHTTPValidationTarget looks the redirect's host up", "redirects to www that isn't there", hostToGone).oneOf(cert.HTTPBadRedirect),
+		no(
+			"net/http Client.do: a 301 without Location is an error; Boulder uses it", "redirects to nowhere", hostNowhere,
+		).oneOf(cert.HTTPBadRedirect, cert.HTTPUnexpectedResponse),
+		no(
+			"Boulder va/http.go newHTTPValidationTarget looks the redirect's host up", "redirects to www that isn't there",
+			hostToGone,
+		).oneOf(cert.HTTPBadRedirect),
 		yes("Boulder va/http.go newHTTPValidationTarget", "redirects to www that is there", hostToGone, "www.shop A $EDGE4\n"),
 		ready(follow, elsewhere),
 		doomed("Boulder va/http.go newHTTPValidationTarget looks the redirect's host up", lost).oneOf(cert.HTTPBadRedirect),
-		unsure("Boulder va/http.go: the look-up of the redirect's host fails while that domain's servers do", asked("redirects to a domain whose servers fail", hostToOutage)).oneOf(cert.HTTPBadRedirect, cert.DNSLookupFailed, cert.HTTPUnreachable).orNo(),
-		no("Boulder va/http.go: an answer that isn't HTTP", "SSH on port 80", hostSSH).oneOf(cert.HTTPUnexpectedResponse, cert.HTTPUnreachable),
-		no("Boulder va/http.go: no answer", "port 80 takes the question and closes", hostMute).oneOf(cert.HTTPUnexpectedResponse, cert.HTTPUnreachable),
+		unsure(
+			"Boulder va/http.go: the look-up of the redirect's host fails while that domain's servers do",
+			asked("redirects to a domain whose servers fail", hostToOutage),
+		).oneOf(cert.HTTPBadRedirect, cert.DNSLookupFailed, cert.HTTPUnreachable).orNo(),
+		no(
+			"Boulder va/http.go: an answer that isn't HTTP", "SSH on port 80", hostSSH,
+		).oneOf(cert.HTTPUnexpectedResponse, cert.HTTPUnreachable),
+		no(
+			"Boulder va/http.go: no answer", "port 80 takes the question and closes", hostMute,
+		).oneOf(cert.HTTPUnexpectedResponse, cert.HTTPUnreachable),
 		yes("RFC 9112 §6.3: without a length the answer ends with the connection", "web server of HTTP 1 0", hostOldHTTP),
-		no("Boulder va/http.go: the token must come with 200", "web server is closed for repairs", hostUnavailable).oneOf(cert.HTTPUnexpectedResponse),
-		no("Boulder va/http.go: the token must come with 200", "web server counts questions", hostTeapot).oneOf(cert.HTTPUnexpectedResponse),
-		no(falls, "IPv6 answers with an error", edgeIPv4, "shop AAAA "+ipv6Broken+"\n").oneOf(cert.HTTPUnexpectedResponse, cert.IPv6Unreachable),
+		no(
+			"Boulder va/http.go: the token must come with 200", "web server is closed for repairs", hostUnavailable,
+		).oneOf(cert.HTTPUnexpectedResponse),
+		no(
+			"Boulder va/http.go: the token must come with 200", "web server counts questions", hostTeapot,
+		).oneOf(cert.HTTPUnexpectedResponse),
+		no(
+			falls, "IPv6 answers with an error", edgeIPv4, "shop AAAA "+ipv6Broken+"\n",
+		).oneOf(cert.HTTPUnexpectedResponse, cert.IPv6Unreachable),
 		yes(falls, "IPv6 refuses and IPv4 answers", edgeIPv4, "shop AAAA "+ipv6Refuses+"\n").warned(cert.IPv6Unreachable),
 		yes(falls, "IPv6 answers and IPv4 does too", edgeIPv4, "shop AAAA "+ipv6Fine+"\n"),
-		ready("docs/diagnosis.md: a CDN that leads to the platform passes the token on", row{name: "behind CloudFront that leads to us", text: owned + "shop A " + hostCloudFront + "\n", methods: http01, probe: true, chosen: http01}).may(cert.ProxiedByCDN),
-		doomed("Boulder va/http.go: the token must come from the CDN", row{name: "behind CloudFront that leads elsewhere", text: owned + "shop A " + hostCloudAstray + "\n", methods: http01, probe: true}).oneOf(cert.HTTPUnexpectedResponse).may(cert.ProxiedByCDN, cert.DNSWrongTarget),
-		ready("RFC 8555 §8.4: dns-01 asks no web server", row{name: "delegated behind a web server that is closed", text: owned + delegated + "shop A " + hostUnavailable + "\n", warns: codes(cert.DNSWrongTarget)}),
+		ready("docs/diagnosis.md: a CDN that leads to the platform passes the token on", row{
+			name: "behind CloudFront that leads to us", text: owned + "shop A " + hostCloudFront + "\n", methods: http01,
+			probe: true, chosen: http01,
+		}).may(cert.ProxiedByCDN),
+		doomed("Boulder va/http.go: the token must come from the CDN", row{
+			name: "behind CloudFront that leads elsewhere", text: owned + "shop A " + hostCloudAstray + "\n", methods: http01,
+			probe: true,
+		}).oneOf(cert.HTTPUnexpectedResponse).may(cert.ProxiedByCDN, cert.DNSWrongTarget),
+		ready("RFC 8555 §8.4: dns-01 asks no web server", row{
+			name: "delegated behind a web server that is closed", text: owned + delegated + "shop A " + hostUnavailable + "\n",
+			warns: codes(cert.DNSWrongTarget),
+		}),
 	}
 }
 
