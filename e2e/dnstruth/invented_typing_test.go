@@ -108,9 +108,9 @@ func inventedTypos() []invention {
 			text: "_evercert.3d TXT \"$OWNERSHIP\"\n_acme-challenge.3d CNAME $DELEGATION(3d).\n3d CNAME $TARGET.\n",
 		}),
 		ready("RFC 1035 §2.3.4: a label has up to 63 octets, a name up to 255", row{
-			name: "a name too long for the challenge label", hosts: []string{longHost}, chosen: http01,
+			name: "a name too long for the challenge label", hosts: []string{longestHost}, chosen: http01,
 			text: "_evercert TXT $OWNERSHIP(@)\n" +
-				longHost + " CNAME $TARGET.\n",
+				longestHost + " CNAME $TARGET.\n",
 		}),
 		ready(
 			"RFC 8555 §7.4: an order has many names",
@@ -124,8 +124,8 @@ func inventedTypos() []invention {
 	}
 }
 
-// longHost leaves no room for _acme-challenge in front: with the domain it has 241 octets.
-const longHost = "" +
+// longestHost leaves no room for _acme-challenge in front: with the domain it has 241 octets.
+const longestHost = "" +
 	"a23456789012345678901234567890123456789012345678901234567890." +
 	"b23456789012345678901234567890123456789012345678901234567890." +
 	"c23456789012345678901234567890123456789012345678901234567890." +
