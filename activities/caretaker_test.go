@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// pages answers each hostname with the next page.
+// pages returns the next page for each hostname.
 type pages struct{ err error }
 
 func (p pages) Page(_ context.Context, after string) (next string, sum cert.Audit, err error) {

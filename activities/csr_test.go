@@ -47,7 +47,7 @@ func TestASecondRunReturnsTheCSRThatIsStored(t *testing.T) {
 	second, err := o.createCSR()
 	require.NoError(t, err)
 	require.Equal(t, first, second)
-	require.Len(t, o.sealed, 1) // the key of the second run was dropped
+	require.Len(t, o.sealed, 1) // the key of the second run was discarded
 	requireKeyOfCSR(t, o)
 }
 
@@ -97,7 +97,7 @@ func TestTwoWorkersAtOnceMakeOneCSR(t *testing.T) {
 	requireKeyOfCSR(t, o)
 }
 
-// requireKeyOfCSR demands that the key that was kept is the one of the CSR that was kept, not one of a run that lost.
+// requireKeyOfCSR requires that the stored key belongs to the stored CSR, and not to one of a run that stored nothing.
 func requireKeyOfCSR(t *testing.T, o *outside) {
 	t.Helper()
 	csr, err := x509.ParseCertificateRequest(o.issuances[issuanceID].CSR)
@@ -114,7 +114,11 @@ func requireKeyOfCSR(t *testing.T, o *outside) {
 func TestB6_NamesThatFitNoCSRAreRefused(t *testing.T) {
 	t.Parallel()
 	o := newOutside()
-	_, err := run[activities.CSRResult](o, "CreateCSR", activities.CSRRequest{IssuanceID: issuanceID, DomainID: domainID, Names: []string{"bücher.example.com"}})
+	_, err := run[activities.CSRResult](
+		o,
+		"CreateCSR",
+		activities.CSRRequest{IssuanceID: issuanceID, DomainID: domainID, Names: []string{"bücher.example.com"}},
+	)
 	v := activities.ReadVerdict(err)
 	require.Equal(t, cert.Refused, v.Outcome)
 	require.Equal(t, cert.CSRRejected, v.Problem.Code)

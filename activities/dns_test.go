@@ -18,16 +18,19 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// zone is the outside of a look at DNS: a resolver that says what it is told to, a store, and edges. It asks nobody anything.
+// zone stands for everything outside of a check: a resolver with fixed answers, a store, and edges.
 type zone struct {
 	answers   []cert.Diagnosis // of each Diagnose in turn; the last one repeats
 	fails     map[string]error // by the name of the call
 	questions []cert.Question
 	kept      []cert.Diagnosis
-	tokens    map[string]string // that edges answer now
-	served    []string          // what they answered while the resolver looked
+	before    []cert.LastAnswer
+	tokens    map[string]string // tokens that edges answer now
+	served    []string          // what the edges answered during the resolver's check
 	ttl       time.Duration
 	text      bytes.Buffer // what was logged
+
+	candidatesOf string // domain and issuance that the CAs were asked about
 }
 
 func (z *zone) Diagnose(_ context.Context, q cert.Question) (cert.Diagnosis, error) {
@@ -42,8 +45,9 @@ func (z *zone) TenantSecret(context.Context, string) ([]byte, error) {
 	return []byte("secret"), z.fails["TenantSecret"]
 }
 
-func (z *zone) Identity(context.Context) (cert.CAIdentity, error) {
-	return cert.CAIdentity{Name: "test-ca", Directory: "https://ca.example/directory"}, z.fails["Identity"]
+func (z *zone) Candidates(_ context.Context, domain, issuance string) ([]cert.CAIdentity, error) {
+	z.candidatesOf = domain + " " + issuance
+	return []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}, {Name: "second"}}, z.fails["Candidates"]
 }
 
 func (z *zone) KeepCheck(_ context.Context, id string, d cert.Diagnosis) (cert.Diagnosis, error) {
@@ -52,6 +56,13 @@ func (z *zone) KeepCheck(_ context.Context, id string, d cert.Diagnosis) (cert.D
 	}
 	z.kept = append(z.kept, d)
 	return d, z.fails["KeepCheck"]
+}
+
+func (z *zone) LastAnswers(_ context.Context, id string) ([]cert.LastAnswer, error) {
+	if id != domainID {
+		return nil, errors.New("another domain")
+	}
+	return z.before, z.fails["LastAnswers"]
 }
 
 func (z *zone) PutHTTPToken(_ context.Context, token, keyAuthorization string, ttl time.Duration) error {
@@ -70,15 +81,21 @@ func (z *zone) DeleteHTTPToken(_ context.Context, token string) error {
 	return nil
 }
 
-// check runs the activity through Temporal's own conversion.
+// check runs the activity through Temporal's conversion of values.
 func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
 	activities.Set{DNS: &activities.DNS{
-		Resolver: z, Tenants: z, CA: z, Checks: z, Probes: z, Platform: cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"},
-		Methods: []cert.Method{cert.HTTP01}, Log: slog.New(slog.NewTextHandler(&z.text, nil)),
+		Resolver: z,
+		Tenants:  z,
+		CAs:      z,
+		Checks:   z,
+		Probes:   z,
+		Platform: cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net"},
+		Methods:  []cert.Method{cert.HTTP01},
+		Log:      slog.New(slog.NewTextHandler(&z.text, nil)),
 	}}.Register(env)
 	var d cert.Diagnosis
 	value, err := env.ExecuteActivity(activities.CheckDNSName, r)
@@ -89,11 +106,11 @@ func (z *zone) check(t *testing.T, r activities.CheckRequest) (cert.Diagnosis, e
 }
 
 var (
-	shop  = activities.CheckRequest{Domain: cert.Domain{ID: domainID, Hostname: names[0], Names: names, Tenant: "acme"}}
+	shop  = activities.CheckRequest{Domain: cert.Domain{ID: domainID, Hostname: names[0], Names: names, Tenant: "acme"}, Issuance: "the issuance"}
 	noon  = time.Date(2026, 3, 2, 12, 0, 0, 999, time.UTC)
 	whole = cert.Diagnosis{
-		CheckedAt: noon, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Wrong,
-		Reasons:  map[string]string{names[0]: "its records are missing"},
+		CheckedAt: noon, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Wrong,
+		Names:    []cert.NameResult{{Name: names[0], Reason: "its records are missing"}},
 		Problems: []cert.Problem{{Code: cert.DelegationMissing, Message: "m", WhoActs: cert.TenantActs}},
 		Records: []cert.RecordState{{
 			Record: cert.Record{Name: "a.example.com", Type: "CNAME"}, Verdict: cert.Wrong, Found: []string{"CNAME b.example.com"},
@@ -112,7 +129,6 @@ func TestTheWholeCheckIsKeptAndTheWorkflowGetsWhatItDecidesBy(t *testing.T) {
 	require.NoError(t, err)
 
 	want := whole
-	want.Directory = "https://ca.example/directory"
 	want.CheckedAt = noon.Truncate(time.Microsecond)
 	require.Equal(t, []cert.Diagnosis{want}, z.kept, "the sightings are still there: what was returned is a copy")
 	want.CAA, want.Servers = nil, nil
@@ -131,7 +147,8 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 	q := z.questions[0]
 	require.Equal(t, names, q.Names)
 	require.Len(t, q.Expected, 5)
-	require.Equal(t, []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}}, q.CAs)
+	require.Equal(t, []cert.CAIdentity{{Name: "test-ca", Directory: "https://ca.example/directory"}, {Name: "second"}}, q.CAs)
+	require.Equal(t, domainID+" the issuance", z.candidatesOf)
 	require.Equal(t, []cert.Method{cert.HTTP01}, q.Methods)
 	require.False(t, q.Registration)
 
@@ -140,6 +157,20 @@ func TestTheQuestionNamesWhatThePlatformAllows(t *testing.T) {
 	_, err = z.check(t, renewal)
 	require.NoError(t, err)
 	require.True(t, z.questions[1].Registration)
+}
+
+func TestD4_ACheckKnowsWhatServersShowedBefore(t *testing.T) {
+	t.Parallel()
+	z := &zone{answers: []cert.Diagnosis{whole}, before: []cert.LastAnswer{{Sighting: cert.Sighting{Server: "ns1", Verdict: cert.Wrong}, At: noon}}}
+	_, err := z.check(t, shop)
+	require.NoError(t, err)
+	require.Equal(t, z.before, z.questions[0].Before)
+
+	unread := &zone{answers: []cert.Diagnosis{whole}, fails: map[string]error{"LastAnswers": errLost}}
+	_, err = unread.check(t, shop)
+	require.NoError(t, err, "a store that doesn't answer keeps nobody from a check")
+	require.Empty(t, unread.questions[0].Before)
+	require.Contains(t, unread.text.String(), "could not be read")
 }
 
 func TestACheckThatCannotBeKeptIsACheckAllTheSame(t *testing.T) {
@@ -154,7 +185,7 @@ func TestACheckThatCannotBeKeptIsACheckAllTheSame(t *testing.T) {
 
 func TestWithoutTenantOrCAThereIsNoVerdict(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{"TenantSecret", "Identity", "Diagnose"} {
+	for _, call := range []string{"TenantSecret", "Candidates", "Diagnose"} {
 		z := &zone{answers: []cert.Diagnosis{whole}, fails: map[string]error{call: errLost}}
 		_, err := z.check(t, shop)
 		require.ErrorContains(t, err, errLost.Error(), call)
@@ -165,7 +196,7 @@ func TestWithoutTenantOrCAThereIsNoVerdict(t *testing.T) {
 
 func TestD4_BehindACDNTheEdgesShowThatTheNameLeadsHere(t *testing.T) {
 	t.Parallel()
-	through := cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK, Methods: map[string]cert.Method{names[0]: cert.HTTP01}}
+	through := cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK, Names: []cert.NameResult{{Name: names[0], Method: cert.HTTP01}}}
 	z := &zone{answers: []cert.Diagnosis{behindCDN, through}}
 	got, err := z.check(t, shop)
 	require.NoError(t, err)
@@ -173,7 +204,7 @@ func TestD4_BehindACDNTheEdgesShowThatTheNameLeadsHere(t *testing.T) {
 	require.Len(t, z.questions, 2)
 	require.Nil(t, z.questions[0].Probe)
 	probe := z.questions[1].Probe
-	require.Equal(t, []string{probe.KeyAuthorization}, z.served, "edges answer it while the resolver looks")
+	require.Equal(t, []string{probe.KeyAuthorization}, z.served, "edges answer it during the resolver's check")
 	require.GreaterOrEqual(t, len(probe.Token), 22, "128 bits (RFC 8555 §8.3)")
 	require.True(t, strings.HasPrefix(probe.KeyAuthorization, probe.Token+"."))
 	require.Equal(t, 2*time.Minute, z.ttl)

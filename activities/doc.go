@@ -1,4 +1,4 @@
-// Package activities holds what the workflows do in the outside world, one struct for each world: DNS, Issuance, Installation,
-// Records. Each struct names the ports that it needs; worker/main.go plugs the adapters in. Every activity may run twice:
-// its comment says why that is safe. Errors change shape here, in one place (door.go).
+// Package activities holds what the workflows do outside of Temporal, one struct for each part of the outside: DNS, Issuance, Installation,
+// Records, Caretaker. Each struct declares the ports that it needs, and worker/main.go connects them with the adapters. Every activity may
+// run twice; its comment says why that is safe. All errors are converted for Temporal in one place (door.go).
 package activities

@@ -10,18 +10,19 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// FaultType is the type of an activity error that is nobody's verdict: a network, a fault of ours or of another machine. Temporal retries it.
+// FaultType is the type of an activity error that says nothing about the domain: a network error, or a fault of evercert or of another
+// system. Temporal retries it.
 const FaultType = "fault"
 
-// Verdict is what a workflow reads from an activity that failed for good.
+// Verdict is what a workflow reads from an activity that failed finally.
 type Verdict struct {
 	Outcome    cert.Outcome
 	Problem    cert.Problem
 	RetryAfter time.Duration
 }
 
-// leave turns an error into what Temporal acts on, at the end of every activity: a *cert.Failure is a verdict for the
-// workflow to decide on and is not retried here; anything else is a fault and is. Messages reach the Temporal Web UI.
+// leave converts an error at the end of every activity. A *cert.Failure is a verdict that the workflow decides by, and is not retried here.
+// Every other error is a fault, which Temporal retries. The messages are visible in the Temporal Web UI.
 func leave(err error) error {
 	var f *cert.Failure
 	switch {
@@ -37,11 +38,11 @@ func leave(err error) error {
 	return temporal.NewApplicationErrorWithOptions(plain(err).Error(), FaultType, options)
 }
 
-// plainError is an error and its causes as Temporal can keep them. Errors quote other people's texts, and one byte that is not UTF-8 keeps an
-// activity's failure from ever arriving: gRPC refuses the message, again at every retry.
+// plainError is an error, with its causes, that Temporal can store. Errors quote text from outside, and a byte that is not UTF-8 would keep
+// an activity's failure from ever being reported: gRPC refuses the message at every retry.
 type plainError struct{ error }
 
-// plain returns err in plain text, and nil of nil.
+// plain returns err as plain text; nil for nil.
 func plain(err error) error {
 	if err == nil {
 		return nil
@@ -49,7 +50,7 @@ func plain(err error) error {
 	return plainError{err}
 }
 
-// maxFault bounds an error in a history.
+// maxFault limits the length of an error in a history.
 const maxFault = 2000
 
 func (p plainError) Error() string { return cert.Line(p.error.Error(), maxFault) }
@@ -61,7 +62,7 @@ const (
 	retryable = false
 )
 
-// verdict carries a failure to the workflow, at once or after Temporal's retries.
+// verdict reports a failure to the workflow, either at once or after Temporal's retries.
 func verdict(f *cert.Failure, nonRetryable bool) error {
 	p := f.Problem.Clean()
 	return temporal.NewApplicationErrorWithOptions(p.Message, string(f.Outcome), temporal.ApplicationErrorOptions{
@@ -69,8 +70,8 @@ func verdict(f *cert.Failure, nonRetryable bool) error {
 	})
 }
 
-// ReadVerdict is the other side of the door: what a failed activity means to the workflow. Faults that outlasted
-// their retries are a wait, never a failure of the tenant's.
+// ReadVerdict returns what a failed activity means to the workflow. A fault that lasted longer than its retries is a wait, never a failure
+// of the tenant.
 func ReadVerdict(err error) Verdict {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		var v Verdict
@@ -79,7 +80,9 @@ func ReadVerdict(err error) Verdict {
 		}
 	}
 	return Verdict{Outcome: cert.Wait, Problem: cert.Problem{
-		Code: cert.InternalError, WhoActs: cert.PlatformActs, Message: "a step failed on evercert's side and was retried without success: " + cert.Line(cause(err), cert.MaxDetail),
+		Code:        cert.InternalError,
+		WhoActs:     cert.PlatformActs,
+		Message:     "a step failed on evercert's side and was retried without success: " + cert.Line(cause(err), cert.MaxDetail),
 		Remediation: "evercert tries again by itself",
 	}}
 }

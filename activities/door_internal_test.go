@@ -16,7 +16,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// arrive is what a workflow gets of an activity's error: it has been a protocol buffer meanwhile.
+// arrive returns the error that a workflow gets for an activity's error, after the conversion to a protocol buffer and back.
 func arrive(err error) error {
 	converter := temporal.GetDefaultFailureConverter()
 	return converter.FailureToError(converter.ErrorToFailure(err))
@@ -35,7 +35,7 @@ func TestAVerdictArrivesWhole(t *testing.T) {
 			"a plain cause":          io.ErrUnexpectedEOF,
 			"a wrapped cause":        fmt.Errorf("finalize: %w", fmt.Errorf("post: %w", io.ErrUnexpectedEOF)),
 			"several causes":         errors.Join(io.EOF, io.ErrUnexpectedEOF),
-			"another problem":        fmt.Errorf("look: %w", cert.Problem{Code: cert.DNSNoRecords, Message: "none"}),
+			"another problem":        fmt.Errorf("check: %w", cert.Problem{Code: cert.DNSNoRecords, Message: "none"}),
 			"another failure":        fmt.Errorf("order: %w", &cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.RateLimited}}),
 			"an error of Temporal's": temporal.NewApplicationError("inner", FaultType),
 			"a deadline":             fmt.Errorf("post: %w", context.DeadlineExceeded),
@@ -51,7 +51,7 @@ func TestAVerdictArrivesWhole(t *testing.T) {
 					require.True(t, app.NonRetryable(), "the workflow decides on it, at once")
 					require.Equal(t, caa.Message, app.Message(), "what the Temporal Web UI shows")
 					if cause != nil {
-						require.Error(t, app.Unwrap(), "the cause is kept for those who look into it")
+						require.Error(t, app.Unwrap(), "the cause is kept")
 					}
 				}
 			})
@@ -59,8 +59,8 @@ func TestAVerdictArrivesWhole(t *testing.T) {
 	}
 }
 
-// TestAVerdictOutlivesACancelledCall: what some call met on the way (of several at once, the first that fails cancels the others) doesn't
-// undo what the CA has said.
+// TestAVerdictOutlivesACancelledCall: when several calls run at once, the first that fails cancels the others. Their errors must not hide
+// the verdict of the CA.
 func TestAVerdictOutlivesACancelledCall(t *testing.T) {
 	t.Parallel()
 	arrived := arrive(leave(&cert.Failure{Outcome: cert.Parked, Problem: caa, Err: fmt.Errorf("post: %w", context.Canceled)}))
@@ -73,7 +73,8 @@ func TestAFaultIsRetriedAndThenAWait(t *testing.T) {
 		io.ErrUnexpectedEOF,
 		fmt.Errorf("store certificate 01: %w", fmt.Errorf("commit: %w", io.ErrUnexpectedEOF)),
 		errors.Join(io.EOF, fmt.Errorf("commit: %w", io.ErrUnexpectedEOF)),
-		fmt.Errorf("read tenant acme: %w", cert.Problem{Code: cert.DomainUnknown, Message: io.ErrUnexpectedEOF.Error()}), // no verdict: a Failure would be one
+		// not a verdict: a Failure would be one
+		fmt.Errorf("read tenant acme: %w", cert.Problem{Code: cert.DomainUnknown, Message: io.ErrUnexpectedEOF.Error()}),
 	} {
 		arrived := arrive(leave(err))
 		var app *temporal.ApplicationError
@@ -91,7 +92,7 @@ func TestAFaultIsRetriedAndThenAWait(t *testing.T) {
 	}
 }
 
-// TestF21_AFaultOfAnotherMachineIsRetriedAndThenToldAsItsOwn, not as one of evercert's.
+// TestF21_AFaultOfAnotherMachineIsRetriedAndThenToldAsItsOwn: it is not reported as a fault of evercert.
 func TestF21_AFaultOfAnotherMachineIsRetriedAndThenToldAsItsOwn(t *testing.T) {
 	t.Parallel()
 	unreadable := cert.Problem{Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: "the CA answers a web page\x1b[31m"}
@@ -103,7 +104,7 @@ func TestF21_AFaultOfAnotherMachineIsRetriedAndThenToldAsItsOwn(t *testing.T) {
 	require.Equal(t, Verdict{Outcome: cert.Wait, Problem: unreadable.Clean()}, ReadVerdict(arrived))
 }
 
-// TestF24_AFaultWithBytesThatAreNoTextArrives: gRPC refuses a message with a byte that isn't UTF-8, and the activity would never end.
+// TestF24_AFaultWithBytesThatAreNoTextArrives: gRPC refuses a message with a byte that is not UTF-8, so the activity would never end.
 func TestF24_AFaultWithBytesThatAreNoTextArrives(t *testing.T) {
 	t.Parallel()
 	bad := errors.New("x\x00\x1b[31m\u202e\xff\n" + strings.Repeat("y", 1<<20))

@@ -19,12 +19,12 @@ import (
 
 // orderCalls are the calls that OrderCertificate makes in any of its runs. KeepOrder is the commit inside PlaceOrder.
 var orderCalls = []string{
-	"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "FindOrder", "KnownOrders", "NewOrder", "KeepOrder", "Complete", "SaveCertificate",
-	"Certificate", "Settle",
+	"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "FindOrder", "KnownOrders", "NewOrder", "KeepOrder",
+	"Complete", "SaveCertificate", "Certificate", "Settle",
 }
 
-// TestE1_AnyTwoFaultsInARowLeadToOneOrderAndOneCertificate breaks each call of the first run, done and not done, and each of the
-// second; the third is left alone.
+// TestE1_AnyTwoFaultsInARowLeadToOneOrderAndOneCertificate fails each call of the first run, before and after its effect, and each call of
+// the second run. The third run has no faults.
 func TestE1_AnyTwoFaultsInARowLeadToOneOrderAndOneCertificate(t *testing.T) {
 	t.Parallel()
 	var faults []fault
@@ -44,7 +44,7 @@ func TestE1_AnyTwoFaultsInARowLeadToOneOrderAndOneCertificate(t *testing.T) {
 				if len(o.fault) == 0 {
 					met[f.call] = true
 				}
-				o.fault = nil // it did not come to this call
+				o.fault = nil // the run did not make this call
 			}
 			c, err := o.orderCertificate()
 			require.NoError(t, err, what)
@@ -55,7 +55,7 @@ func TestE1_AnyTwoFaultsInARowLeadToOneOrderAndOneCertificate(t *testing.T) {
 	require.Len(t, met, len(orderCalls), "each call was broken at least once: %v", met)
 }
 
-// TestPrivateKeysStayInside looks for the key in all that Temporal, people and logs get to see, whatever goes wrong.
+// TestPrivateKeysStayInside searches for the key in everything that Temporal, people and logs can see, for every fault.
 func TestPrivateKeysStayInside(t *testing.T) {
 	t.Parallel()
 	for _, call := range append([]string{"", "Seal", "CreateIssuance"}, orderCalls...) {
@@ -65,7 +65,7 @@ func TestPrivateKeysStayInside(t *testing.T) {
 				o.breaks(fault{call: call, done: done})
 			}
 			var seen bytes.Buffer
-			for range 2 { // the second run meets what the first has left
+			for range 2 { // the second run continues from what the first has stored
 				csr, err := o.createCSR()
 				show(t, &seen, csr, err)
 				c, err := o.orderCertificate()
@@ -92,7 +92,7 @@ func TestPrivateKeysStayInside(t *testing.T) {
 	}
 }
 
-// show adds what a caller gets, in the form in which it stands in a Temporal history.
+// show adds what a caller gets, in the form in which it is stored in a Temporal history.
 func show(t *testing.T, seen *bytes.Buffer, result any, err error) {
 	t.Helper()
 	text, marshalErr := json.Marshal(result)
@@ -110,7 +110,8 @@ func show(t *testing.T, seen *bytes.Buffer, result any, err error) {
 func requireAbsent(t *testing.T, seen, key []byte) {
 	t.Helper()
 	for form, text := range map[string]string{
-		"as it is": string(key), "hexadecimal": hex.EncodeToString(key), "base64": base64.RawStdEncoding.EncodeToString(key), "base64url": base64.RawURLEncoding.EncodeToString(key),
+		"as it is": string(key), "hexadecimal": hex.EncodeToString(key), "base64": base64.RawStdEncoding.EncodeToString(key),
+		"base64url":       base64.RawURLEncoding.EncodeToString(key),
 		"as Go prints it": fmt.Sprintf("%d", key),
 	} {
 		require.False(t, bytes.Contains(seen, []byte(text)), "a private key got out, %s", form)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOnlyAnOrderThatTakesLongSaysThatItLives: each heartbeat is a billed action.
+// TestOnlyAnOrderThatTakesLongSaysThatItLives: only slow orders send heartbeats, because each is a billed action.
 func TestOnlyAnOrderThatTakesLongSaysThatItLives(t *testing.T) {
 	t.Parallel()
 	beats := func(takes time.Duration) (n int) {

@@ -7,15 +7,19 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Installation puts certificates on the edges and proves that they are served.
+// Installation installs certificates on the edges and verifies that they are served.
 type Installation struct {
 	Edge interface {
+		// Install serves the names with the certificate of this serial from now on. The same serial again changes nothing. An error means that
+		// the database did not answer.
 		Install(ctx context.Context, names []string, serial string) error
 	}
 	Prober interface {
-		// Edges are the addresses of all edges, in a fixed order.
+		// Edges returns the addresses of all edges, in a fixed order.
 		Edges() []string
-		// Verify reports by a cert.Problem what one edge does not serve as it should.
+		// Verify returns nil when the edge serves all names with the certificate of this serial. Otherwise it returns a cert.Problem:
+		// served_certificate_mismatch when the edge serves something else, https_unreachable or install_failed when it can't be decided now; or
+		// the error of ctx.
 		Verify(ctx context.Context, edge string, names []string, serial string) error
 	}
 }
@@ -26,13 +30,13 @@ type InstallRequest struct {
 	Serial string   `json:"serial"`
 }
 
-// Installed names the edges that have to serve the certificate.
+// Installed lists the edges that have to serve the certificate.
 type Installed struct {
 	Edges []string `json:"edges"`
 }
 
-// InstallCertificate tells the edges to serve the names with the certificate from now on. The same serial again
-// changes nothing, so it may run twice.
+// InstallCertificate makes the edges serve the names with the certificate from now on. It may run twice: the same serial again changes
+// nothing.
 func (a *Installation) InstallCertificate(ctx context.Context, r InstallRequest) (Installed, error) {
 	return Installed{Edges: a.Prober.Edges()}, leave(a.Edge.Install(ctx, r.Names, r.Serial))
 }
@@ -44,9 +48,9 @@ type EdgeRequest struct {
 	Edge   string   `json:"edge"` // host:port
 }
 
-// VerifyEdge makes a TLS handshake for each name with one edge and compares what is served.
-// It only looks, so it may run twice. The edge may need a moment, so an error is tried again before it is
-// believed: then a wrong certificate counts as a failed installation; an edge that can't be reached, or can't reach its database, is a wait.
+// VerifyEdge makes a TLS handshake for each name with one edge and compares what is served. It may run twice, because it only reads. The
+// edge may need a moment, so an error is retried first. Afterwards a wrong certificate counts as a failed installation; an edge that can't
+// be reached, or can't read its database, is a wait.
 func (a *Installation) VerifyEdge(ctx context.Context, r EdgeRequest) error {
 	err := a.Prober.Verify(ctx, r.Edge, r.Names, r.Serial)
 	if err == nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// edge answers with the error that it holds, and remembers what it was asked for.
+// edge returns the error that it holds, and records the calls.
 type edge struct {
 	err   error
 	asked activities.InstallRequest
 
-	address string // that was verified
+	address string // the one that was verified
 }
 
 func (e *edge) Install(_ context.Context, names []string, serial string) error {
@@ -48,7 +48,12 @@ func TestF21_VerifyEdgeDistinguishesAWrongEdgeFromAnAbsentOne(t *testing.T) {
 		code    cert.Code
 		after   time.Duration
 	}{
-		{"another certificate", cert.Problem{Code: cert.ServedCertificateWrong, Message: "serves 02", Found: "02"}, cert.Refused, cert.ServedCertificateWrong, 0},
+		{
+			"another certificate",
+			cert.Problem{Code: cert.ServedCertificateWrong, Message: "serves 02", Found: "02"},
+			cert.Refused,
+			cert.ServedCertificateWrong, 0,
+		},
 		{"wrapped", fmt.Errorf("verify: %w", cert.Problem{Code: cert.ServedCertificateWrong}), cert.Refused, cert.ServedCertificateWrong, 0},
 		{"no answer", cert.Problem{Code: cert.HTTPSUnreachable, Message: "refused"}, cert.Wait, cert.HTTPSUnreachable, time.Minute},
 		{"without its database", cert.Problem{Code: cert.InstallFailed, Message: "cannot load it"}, cert.Wait, cert.InstallFailed, time.Minute},

@@ -18,44 +18,66 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Issuance makes keys and CSRs and obtains certificates for them. Private keys leave it sealed only.
+// Issuance makes keys and CSRs and obtains certificates for them. Private keys leave it only in sealed form.
 type Issuance struct {
 	Store   IssuanceStore
-	CA      CertificateAuthority
+	CAs     *CAs
 	Budgets Budgets
 	Keys    interface {
+		// Seal encrypts a key and binds the result to id.
 		Seal(plaintext []byte, id string) ([]byte, error)
 	}
 	Log *slog.Logger
 }
 
-// IssuanceStore keeps each step of an issuance before the next one is taken.
+// IssuanceStore stores each step of an issuance before the next one begins. Its errors are faults, which Temporal retries: the database did
+// not answer, or an issuance or certificate that must exist was not found.
 type IssuanceStore interface {
+	// CreateIssuance stores an issuance with its sealed key. The first call for an id decides; every call returns what is stored.
 	CreateIssuance(ctx context.Context, i cert.Issuance, sealedKey []byte) (cert.Issuance, error)
+	// Issuance returns a stored issuance.
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
+	// MarkOrderTried stores that a newOrder is about to be sent by this account. It is committed when the call returns.
 	MarkOrderTried(ctx context.Context, id string, by cert.CAIdentity) error
+	// PlaceOrder calls place while it holds the lock of the issuance, and stores the URL that place returns. When a URL is stored already, it
+	// returns that one and does not call place. It returns the error of place.
 	PlaceOrder(ctx context.Context, id string, place func(context.Context, cert.Issuance) (string, error)) (string, error)
+	// KnownOrders returns those of the URLs that belong to an issuance, in any order.
 	KnownOrders(ctx context.Context, orderURLs []string) ([]string, error)
+	// SaveCertificate stores the certificate of an issuance. To store it again changes nothing; a second certificate for it is an error.
 	SaveCertificate(ctx context.Context, c cert.Certificate) error
+	// Certificate returns a stored certificate.
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
 }
 
-// CertificateAuthority is one account at one CA, step by step.
+// CertificateAuthority is one account at one CA. Its errors are a *cert.Failure, which is a verdict; or a cert.Fault of the CA or any other
+// error, after which the step can be tried again.
 type CertificateAuthority interface {
+	// Directory is the URL of the CA's ACME directory.
+	Directory() string
+	// Identity returns the CA and the account. It registers the account if there is none.
 	Identity(ctx context.Context) (cert.CAIdentity, error)
-	// Admit returns a cert.Failure while the CA refuses the account, without asking it.
+	// Admit returns a *cert.Failure while the CA refuses the account. It does not ask the CA.
 	Admit(ctx context.Context) error
+	// NewOrder places an order for the names. replaces identifies the certificate that is renewed (RFC 9773); empty for none. After an error
+	// that is not a *cert.Failure an order may exist: call FindOrder before NewOrder again.
 	NewOrder(ctx context.Context, names []string, replaces string) (orderURL string, err error)
+	// FindOrder returns the order for exactly these names whose answer was lost; empty when there is none. known returns those of the orders
+	// that belong to other issuances.
 	FindOrder(ctx context.Context, names []string, known func(context.Context, []string) ([]string, error)) (orderURL string, err error)
+	// Complete takes an order from any state to its certificate. It may run again after any error that is not a *cert.Failure, and at the same
+	// time as another run; all of them return the same certificate. It calls progress with each step.
 	Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error)
+	// RenewalInfo returns what the CA suggests for the first certificate of a chain; the zero value if it suggests nothing.
+	RenewalInfo(ctx context.Context, chainPEM []byte) (cert.Suggestion, error)
 }
 
-// Budgets hold back what a CA's rate limits would refuse.
+// Budgets delays orders that a CA's rate limits would refuse. An error means that the database did not answer.
 type Budgets interface {
-	// Reserve gives the issuance its place in line for what one order costs of the budgets of the CA's account. A repeated call takes
-	// nothing twice.
+	// Reserve reserves what one order costs of the budgets of the CA's account, or a place in the queue for it. A second call for the same
+	// issuance takes nothing again.
 	Reserve(ctx context.Context, r cert.Reservation) (cert.Place, error)
-	// Settle ends the reservation and gives back what the order turned out not to cost. A second call changes nothing.
+	// Settle ends the reservation and gives back what the order did not cost. A second call changes nothing.
 	Settle(ctx context.Context, issuanceID string, issued bool) error
 }
 
@@ -66,13 +88,13 @@ type CSRRequest struct {
 	Names      []string `json:"names"`
 }
 
-// CSRResult names the CSR; the CSR itself stands in the store, where it can be downloaded.
+// CSRResult identifies the CSR, which is in the store and can be downloaded from there.
 type CSRResult struct {
 	SHA256 string `json:"sha256"` // of the CSR in DER, hexadecimal
 }
 
-// CreateCSR makes a P-256 key and a CSR for the names (row B1) and stores both, the key sealed. A second run returns what the first one
-// stored: the key of a run that lost is dropped before anybody saw it.
+// CreateCSR makes a P-256 key and a CSR for the names (row B1) and stores both, with the key sealed. It may run twice: the second run
+// returns what the first one stored, and discards its own key.
 func (a *Issuance) CreateCSR(ctx context.Context, r CSRRequest) (CSRResult, error) {
 	stored, err := a.createIssuance(ctx, r)
 	if err != nil {
@@ -87,12 +109,14 @@ func (a *Issuance) createIssuance(ctx context.Context, r CSRRequest) (cert.Issua
 	if err != nil {
 		return cert.Issuance{}, fmt.Errorf("make key: %w", err)
 	}
-	// The names stand in the SAN only: CAs ignore or refuse a CN longer than 64 characters (RFC 5280 appendix A), and no browser reads it.
+	// The names are only in the SAN: CAs ignore or refuse a CN longer than 64 characters (RFC 5280 appendix A), and no browser reads it.
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: r.Names}, key)
 	if err != nil {
 		return cert.Issuance{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
-			Code: cert.CSRRejected, WhoActs: cert.PlatformActs,
-			Message: "no certificate signing request could be made for the names", Remediation: "contact support: a name can't stand in a certificate",
+			Code:        cert.CSRRejected,
+			WhoActs:     cert.PlatformActs,
+			Message:     "no certificate signing request could be made for the names",
+			Remediation: "contact support: a name can't stand in a certificate",
 		}}
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -112,69 +136,104 @@ func (a *Issuance) createIssuance(ctx context.Context, r CSRRequest) (cert.Issua
 // OrderRequest asks for the certificate of one issuance.
 type OrderRequest struct {
 	IssuanceID string                 `json:"issuance_id"`
+	Directory  string                 `json:"directory,omitempty"` // of the CA that the check of DNS was made for; empty: the platform's first
 	Methods    map[string]cert.Method `json:"methods"`
 	Renewal    bool                   `json:"renewal,omitempty"`
-	Tenant     string                 `json:"tenant,omitempty"`   // whose share of the CA's limits the order is
-	NotAfter   time.Time              `json:"not_after,omitzero"` // end of the live certificate; zero without one
+	Tenant     string                 `json:"tenant,omitempty"`   // the tenant whose share of the CA's limits the order uses
+	NotAfter   time.Time              `json:"not_after,omitzero"` // the end of the certificate in use; zero when there is none
 }
 
-// OrderCertificate takes an issuance from its CSR to a stored certificate. Each step is stored before the next, and a second run
-// goes on from there: one order per issuance, one CSR per order, for ever, so that even two runs at once lead
-// to one certificate.
-func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (cert.Certificate, error) {
+// Issued is a certificate that was obtained, and when its CA suggests to renew it.
+type Issued struct {
+	cert.Certificate
+
+	Window cert.Window `json:"window,omitzero"` // the zero value is no suggestion that can be followed
+}
+
+// OrderCertificate takes an issuance from its CSR to a stored certificate. It may run twice, even at the same time: each step is stored
+// before the next, and a later run continues from there. An issuance has one order, and an order one CSR, so all runs lead to one
+// certificate.
+func (a *Issuance) OrderCertificate(ctx context.Context, r OrderRequest) (Issued, error) {
 	defer beat(ctx)()
 	issuance, err := a.Store.Issuance(ctx, r.IssuanceID)
 	if err != nil {
-		return cert.Certificate{}, leave(fmt.Errorf("read issuance: %w", err))
+		return Issued{}, leave(fmt.Errorf("read issuance: %w", err))
 	}
-	if issuance.Serial != "" { // an earlier run came to the end and could not say so
+	if issuance.Serial != "" { // an earlier run finished but could not report it
 		c, err := a.Store.Certificate(ctx, issuance.Serial)
-		return c, leave(err)
+		return Issued{Certificate: c}, leave(err)
 	}
-	c, err := a.order(ctx, issuance, r)
+	authority, ok := a.CAs.at(r.Directory)
+	if !ok {
+		return Issued{}, leave(notUsed(r.Directory))
+	}
+	c, err := a.order(ctx, authority, issuance, r)
 	if err != nil {
-		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone) {
-			a.settle(ctx, issuance, false) // this order ends without a certificate
+		err = a.CAs.move(ctx, issuance, authority, err)
+		if f := (*cert.Failure)(nil); errors.As(err, &f) && (f.Outcome == cert.Refused || f.Outcome == cert.OrderGone || f.Outcome == cert.NextCA) {
+			a.settle(ctx, issuance, false) // this order has ended without a certificate
 		}
-		return cert.Certificate{}, leave(err)
+		return Issued{}, leave(err)
 	}
-	// From here the CA has counted this certificate against our limits, installed or not. If we die before the next line is done, the next run downloads the same one.
+	// From here the CA has counted this certificate against our limits, installed or not. If the process dies before the next line is done,
+	// the next run downloads the same certificate.
 	c.IssuanceID, c.DomainID = issuance.ID, issuance.DomainID
 	if err := a.Store.SaveCertificate(ctx, c); err != nil {
-		return cert.Certificate{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
+		return Issued{}, leave(fmt.Errorf("store certificate %s: %w", c.Serial, err))
 	}
 	a.settle(ctx, issuance, true)
-	return c, nil
+	return Issued{c, a.window(ctx, authority, c)}, nil
 }
 
-// order places the order of an issuance, unless it is placed, and takes it to its certificate.
-func (a *Issuance) order(ctx context.Context, i cert.Issuance, r OrderRequest) (cert.Certificate, error) {
-	authority, err := a.CA.Identity(ctx)
+// window asks the CA when it suggests to renew a certificate. Without a suggestion that can be followed the rule of thirds holds
+// (cert.RenewAt). One that says "renew now" of a certificate that was issued a moment ago is not followed: it would lead to one order after
+// the other.
+func (a *Issuance) window(ctx context.Context, at CertificateAuthority, c cert.Certificate) cert.Window {
+	s, err := at.RenewalInfo(ctx, c.ChainPEM)
+	if err != nil {
+		a.Log.Info("the CA suggests no time of renewal that can be followed; the rule of thirds holds", "serial", c.Serial, "reason", err)
+		return cert.Window{}
+	}
+	soonest := c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) / 10)
+	if s.Window.Start.Before(soonest) || !s.Window.Start.After(time.Now()) {
+		return cert.Window{}
+	}
+	a.Log.Debug(
+		"the CA suggests a time of renewal",
+		"serial", c.Serial, "start", s.Window.Start, "end", s.Window.End, "explanation", s.Explanation, "ask_again", s.AskAgain,
+	)
+	return s.Window
+}
+
+// order places the order of an issuance, unless that is done, and completes it.
+func (a *Issuance) order(ctx context.Context, at CertificateAuthority, i cert.Issuance, r OrderRequest) (cert.Certificate, error) {
+	identity, err := at.Identity(ctx)
 	if err != nil {
 		return cert.Certificate{}, fmt.Errorf("ask the CA who it is: %w", err)
 	}
-	if err := placedElsewhere(i, authority); err != nil {
+	if err := placedElsewhere(i, identity); err != nil {
 		return cert.Certificate{}, err
 	}
-	if err := a.CA.Admit(ctx); err != nil {
+	if err := at.Admit(ctx); err != nil {
 		return cert.Certificate{}, fmt.Errorf("ask whether the CA accepts the account: %w", err)
 	}
 	if i.OrderURL == "" {
-		if i.OrderURL, err = a.placeOrder(ctx, i, r, authority); err != nil {
+		if i.OrderURL, err = a.placeOrder(ctx, at, i, r, identity); err != nil {
 			return cert.Certificate{}, err
 		}
 	}
 	progress := func(step string) { a.Log.Debug("order", "issuance", i.ID, "order", i.OrderURL, "step", step) }
-	c, err := a.CA.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
-	c.Directory = authority.Directory
+	c, err := at.Complete(ctx, i.OrderURL, i.CSR, r.Methods, progress)
+	c.Directory = identity.Directory
 	return c, givenUp(i, err)
 }
 
-// longestOrder is how long an order may take. Domain validation takes minutes. Let's Encrypt's orders live for a week at most (RFC 8555 §7.1.3
-// expires); a CA that names no end, or gives odd answers about one order for ever, is not asked until the live certificate has ended.
+// longestOrder limits how long an order may take. Domain validation takes minutes, and Let's Encrypt's orders live for a week at most (RFC
+// 8555 §7.1.3, expires). The limit is for a CA that sends no expiry, or answers wrongly about one order for ever: it must not be asked
+// until the certificate in use has expired.
 const longestOrder = 24 * time.Hour
 
-// givenUp returns err, or that the order is gone if its CA has had it for too long and is still no further.
+// givenUp returns err, or that the order is gone when the CA has not finished it within longestOrder.
 func givenUp(i cert.Issuance, err error) error {
 	var problem cert.Problem
 	if f, ok := errors.AsType[*cert.Failure](err); ok && f.Outcome == cert.Wait {
@@ -191,9 +250,9 @@ func givenUp(i cert.Issuance, err error) error {
 	return &cert.Failure{Outcome: cert.OrderGone, Problem: problem, Err: err}
 }
 
-// placedElsewhere returns a failure when an order was placed, or may have been, at another CA, or was placed by another account. It can be
-// continued only there: this CA must not be asked for it, because what it answers says nothing about this account. An issuance without a
-// directory was stored before directories were; its account tells then.
+// placedElsewhere returns a failure when an order was placed, or may have been, at another CA or by another account. It can be continued
+// only there: the answers of this CA about it mean nothing. An issuance without a directory was stored by an older version; its account URL
+// decides then.
 func placedElsewhere(i cert.Issuance, now cert.CAIdentity) error {
 	otherCA := i.OrderTries > 0 && i.Directory != "" && i.Directory != now.Directory
 	otherAccount := i.OrderURL != "" && i.AccountURL != now.AccountURI
@@ -209,19 +268,21 @@ func placedElsewhere(i cert.Issuance, now cert.CAIdentity) error {
 	}}
 }
 
-// settle balances the budgets. What a crash leaves unbalanced grows back with time, so an error here is only logged.
+// settle settles the reservation. When a crash prevents that, the budget grows back with time, so an error here is only logged.
 func (a *Issuance) settle(ctx context.Context, i cert.Issuance, issued bool) {
 	if err := a.Budgets.Settle(ctx, i.ID, issued); err != nil {
 		a.Log.Warn("budgets were not settled", "issuance", i.ID, "error", err)
 	}
 }
 
-// placeOrder makes the one order of an issuance. "Tried" is stored before the CA is asked: whoever comes after a crash
-// then looks for an order whose answer was lost before making another.
-func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, r OrderRequest, by cert.CAIdentity) (string, error) {
-	if i.OrderTries == 0 { // a retry has paid already
+// placeOrder places the one order of an issuance. It stores "tried" before it asks the CA: after a crash, the next run then searches for an
+// order whose answer was lost before it places another.
+func (a *Issuance) placeOrder(
+	ctx context.Context, at CertificateAuthority, i cert.Issuance, r OrderRequest, by cert.CAIdentity,
+) (string, error) {
+	if i.OrderTries == 0 { // a retry has reserved already
 		place, err := a.Budgets.Reserve(ctx, cert.Reservation{
-			IssuanceID: i.ID, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter,
+			IssuanceID: i.ID, Directory: by.Directory, Tenant: r.Tenant, Names: i.Names, Renewal: r.Renewal, NotAfter: r.NotAfter,
 		})
 		if err != nil {
 			return "", fmt.Errorf("reserve budget: %w", err)
@@ -234,30 +295,33 @@ func (a *Issuance) placeOrder(ctx context.Context, i cert.Issuance, r OrderReque
 		return "", fmt.Errorf("note the order: %w", err)
 	}
 	return a.Store.PlaceOrder(ctx, i.ID, func(ctx context.Context, locked cert.Issuance) (string, error) {
-		if locked.OrderTries > 1 { // another run, before or beside this one, may have made the order
-			found, err := a.CA.FindOrder(ctx, i.Names, a.Store.KnownOrders)
+		if locked.OrderTries > 1 { // another run, earlier or at the same time, may have placed the order
+			found, err := at.FindOrder(ctx, i.Names, a.Store.KnownOrders)
 			if err != nil || found != "" {
 				return found, err
 			}
 		}
-		return a.CA.NewOrder(ctx, i.Names, i.Replaces)
+		return at.NewOrder(ctx, i.Names, i.Replaces)
 	})
 }
 
-// waitFor is the wait for a place in line. It is nobody's failure.
+// waitFor returns the wait for a place in the queue. It does not count as a failure.
 func waitFor(p cert.Place) error {
 	return &cert.Failure{Outcome: cert.Wait, RetryAfter: p.Wait, Problem: cert.Problem{
-		Code: cert.WaitingForBudget, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("the CA's limits leave no room for another order now; place %d in line, at %s", p.N, p.At.UTC().Format("2006-01-02T15:04Z")),
+		Code:    cert.WaitingForBudget,
+		WhoActs: cert.PlatformActs,
+		Message: fmt.Sprintf(
+			"the CA's limits leave no room for another order now; place %d in line, at %s", p.N, p.At.UTC().Format("2006-01-02T15:04Z"),
+		),
 		Remediation: "evercert orders by itself at that time",
 	}}
 }
 
-// quietFor is how long an order may take before the activity says that it lives. Most orders take less, and each heartbeat is a billed action.
+// quietFor is how long an order runs without a heartbeat. Most orders take less time, and each heartbeat is a billed action.
 const quietFor = 4 * time.Second
 
-// beat tells Temporal from time to time that the activity lives, so that a killed worker's order is taken up by
-// another after HeartbeatTimeout and not only after the whole time limit.
+// beat sends heartbeats to Temporal. So when a worker is killed, another one takes over its order after HeartbeatTimeout, instead of after
+// the whole time-out.
 func beat(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {

@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// withCSR is an outside where the issuance has its CSR.
+// withCSR returns an outside whose issuance has its CSR.
 func withCSR(t *testing.T) *outside {
 	t.Helper()
 	o := newOutside()
@@ -23,7 +23,7 @@ func withCSR(t *testing.T) *outside {
 	return o
 }
 
-// lost demands that a run broke off with a fault, which Temporal retries.
+// lost requires that a run failed with a fault, which Temporal retries.
 func lost(t *testing.T, err error) {
 	t.Helper()
 	var app *temporal.ApplicationError
@@ -33,7 +33,10 @@ func lost(t *testing.T, err error) {
 }
 
 func refusal(o cert.Outcome, code cert.Code) error {
-	return fmt.Errorf("order: %w", &cert.Failure{Outcome: o, Problem: cert.Problem{Code: code, Message: "no", Remediation: "ask", WhoActs: cert.CAActs}, Err: errLost})
+	return fmt.Errorf(
+		"order: %w",
+		&cert.Failure{Outcome: o, Problem: cert.Problem{Code: code, Message: "no", Remediation: "ask", WhoActs: cert.CAActs}, Err: errLost},
+	)
 }
 
 func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
@@ -41,26 +44,46 @@ func TestAnOrderBecomesAStoredCertificate(t *testing.T) {
 	o := withCSR(t)
 	c, err := o.orderCertificate()
 	require.NoError(t, err)
-	require.Equal(t, []string{"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate", "Settle"}, o.calls,
-		"each step is stored before the next, and the CA isn't asked for a lost order where none can be")
-	require.Equal(t, cert.Certificate{Serial: "01", IssuanceID: issuanceID, DomainID: domainID, Names: names, Issuer: "Test CA", NotAfter: c.NotAfter, Directory: "https://ca.example/directory"}, c)
+	require.Equal(
+		t,
+		[]string{
+			"Issuance", "Identity", "Admit", "Reserve", "MarkOrderTried", "PlaceOrder", "NewOrder", "KeepOrder", "Complete", "SaveCertificate",
+			"Settle",
+			"RenewalInfo",
+		},
+		o.calls,
+		"each step is stored before the next, and the CA isn't asked for a lost order where none can be",
+	)
+	require.Equal(
+		t,
+		cert.Certificate{
+			Serial:     "01",
+			IssuanceID: issuanceID,
+			DomainID:   domainID,
+			Names:      names,
+			Issuer:     "Test CA",
+			NotAfter:   c.NotAfter,
+			Directory:  "https://ca.example/directory",
+		},
+		c,
+	)
 	require.Equal(t, c, o.certificates["01"])
 	require.Equal(t, "https://ca.example/account/1", o.issuances[issuanceID].AccountURL)
 	require.Equal(t, "https://ca.example/directory", o.issuances[issuanceID].Directory)
 	require.Equal(t, []settled{{issuanceID, true}}, o.settled)
-	require.Equal(t, cert.Reservation{IssuanceID: issuanceID, Tenant: "acme", Names: names, Renewal: true, NotAfter: liveUntil}, o.reserved)
+	require.Equal(t, cert.Reservation{IssuanceID: issuanceID, Directory: "https://ca.example/directory", Tenant: "acme", Names: names, Renewal: true, NotAfter: liveUntil}, o.reserved)
 }
 
 func TestFailedBeforeTheOrderWasSentTheNextRunLooksThenOrdersOnce(t *testing.T) {
 	t.Parallel()
 	o := withCSR(t)
-	o.breaks(fault{call: "PlaceOrder"}) // died after MarkOrderTried
+	o.breaks(fault{call: "PlaceOrder"}) // the process died after MarkOrderTried
 	_, err := o.orderCertificate()
 	lost(t, err)
 	require.Zero(t, o.count("NewOrder"))
 	_, err = o.orderCertificate()
 	require.NoError(t, err)
-	require.Equal(t, []string{"PlaceOrder", "FindOrder", "NewOrder", "KeepOrder"}, o.calls[len(o.calls)-7:len(o.calls)-3])
+	require.Equal(t, []string{"PlaceOrder", "FindOrder", "NewOrder", "KeepOrder"}, o.calls[len(o.calls)-8:len(o.calls)-4])
 	require.Len(t, o.orders, 1)
 	require.Equal(t, 1, o.count("Reserve"), "a retry has paid already")
 	require.Equal(t, 2, o.count("MarkOrderTried"), "each run marks its own try")
@@ -70,7 +93,7 @@ func TestAnOrderWhoseAnswerWasLostIsFoundNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, call := range []string{"NewOrder", "KeepOrder"} {
 		o := withCSR(t)
-		o.breaks(fault{call: call, done: call == "NewOrder"}) // made at the CA; its URL never reached the store
+		o.breaks(fault{call: call, done: call == "NewOrder"}) // placed at the CA, but its URL was not stored
 		_, err := o.orderCertificate()
 		lost(t, err)
 		require.Len(t, o.orders, 1)
@@ -85,7 +108,7 @@ func TestAnOrderWhoseAnswerWasLostIsFoundNotRepeated(t *testing.T) {
 func TestAnOrderOfAnotherIssuanceIsNotTaken(t *testing.T) {
 	t.Parallel()
 	o := withCSR(t)
-	o.orders = []order{{url: "https://ca.example/order/1", names: names}} // same names, but spoken for
+	o.orders = []order{{url: "https://ca.example/order/1", names: names}} // the same names, but of another issuance
 	o.issuances["other"] = cert.Issuance{ID: "other", OrderURL: "https://ca.example/order/1"}
 	o.breaks(fault{call: "PlaceOrder"})
 	_, err := o.orderCertificate()
@@ -106,7 +129,7 @@ func TestAPlacedOrderIsCompletedFromItsStoredURL(t *testing.T) {
 		o.calls = nil
 		_, err = o.orderCertificate()
 		require.NoError(t, err)
-		require.Equal(t, []string{"Issuance", "Identity", "Admit", "Complete", "SaveCertificate", "Settle"}, o.calls, "%+v", f)
+		require.Equal(t, []string{"Issuance", "Identity", "Admit", "Complete", "SaveCertificate", "Settle", "RenewalInfo"}, o.calls, "%+v", f)
 		require.Len(t, o.orders, 1)
 	}
 }
@@ -130,7 +153,7 @@ func TestACertificateThatWasNotStoredIsDownloadedAgain(t *testing.T) {
 func TestAStoredCertificateIsReturnedWithoutTheCA(t *testing.T) {
 	t.Parallel()
 	o := withCSR(t)
-	o.breaks(fault{call: "SaveCertificate", done: true}) // stored, and the worker died before it could say so
+	o.breaks(fault{call: "SaveCertificate", done: true}) // stored, and the worker died before it could report it
 	_, err := o.orderCertificate()
 	lost(t, err)
 	o.calls = nil
@@ -161,10 +184,14 @@ func TestWithoutBudgetNothingIsOrderedOrMarked(t *testing.T) {
 	require.Zero(t, o.count("FindOrder"))
 }
 
-// TestF3_WhileTheCARefusesTheAccountNothingIsReservedOrAskedFor: neither for a new order nor for one that is placed.
+// TestF3_WhileTheCARefusesTheAccountNothingIsReservedOrAskedFor: neither for a new order nor for one that exists.
 func TestF3_WhileTheCARefusesTheAccountNothingIsReservedOrAskedFor(t *testing.T) {
 	t.Parallel()
-	blocked := &cert.Failure{Outcome: cert.Wait, RetryAfter: 5 * time.Minute, Problem: cert.Problem{Code: cert.AccountProblem, Message: "new terms", WhoActs: cert.PlatformActs}}
+	blocked := &cert.Failure{
+		Outcome:    cert.Wait,
+		RetryAfter: 5 * time.Minute,
+		Problem:    cert.Problem{Code: cert.AccountProblem, Message: "new terms", WhoActs: cert.PlatformActs},
+	}
 	for _, placed := range []string{"", "https://ca.example/order/1"} {
 		o := withCSR(t)
 		i := o.issuances[issuanceID]
@@ -181,7 +208,7 @@ func TestF3_WhileTheCARefusesTheAccountNothingIsReservedOrAskedFor(t *testing.T)
 	}
 }
 
-// TestAnOrderIsContinuedOnlyWhereItWasPlaced: the CA that is configured now is asked for nothing.
+// TestAnOrderIsContinuedOnlyWhereItWasPlaced: the CA that is configured now gets no request.
 func TestAnOrderIsContinuedOnlyWhereItWasPlaced(t *testing.T) {
 	t.Parallel()
 	const here, staging, account = "https://ca.example/directory", "https://staging.example/directory", "https://ca.example/account/1"
@@ -199,11 +226,15 @@ func TestAnOrderIsContinuedOnlyWhereItWasPlaced(t *testing.T) {
 		"another CA": {func(i *cert.Issuance) {
 			i.OrderURL, i.Directory, i.AccountURL = "https://staging.example/order/1", staging, "https://staging.example/account/1"
 		}, "at another CA"},
-		"another CA, and its answer was lost": {func(i *cert.Issuance) { i.Directory, i.AccountURL = staging, "https://staging.example/account/1" }, "at another CA"},
+		"another CA, and its answer was lost": {
+			func(i *cert.Issuance) { i.Directory, i.AccountURL = staging, "https://staging.example/account/1" }, "at another CA",
+		},
 		"an account that was replaced": {func(i *cert.Issuance) {
 			i.OrderURL, i.Directory, i.AccountURL = "https://ca.example/order/1", here, "https://ca.example/account/0"
 		}, "not used any more"},
-		"an account that was replaced, not yet placed": {func(i *cert.Issuance) { i.Directory, i.AccountURL = here, "https://ca.example/account/0" }, ""},
+		"an account that was replaced, not yet placed": {
+			func(i *cert.Issuance) { i.Directory, i.AccountURL = here, "https://ca.example/account/0" }, "",
+		},
 	} {
 		o := withCSR(t)
 		i := o.issuances[issuanceID]
@@ -223,7 +254,7 @@ func TestAnOrderIsContinuedOnlyWhereItWasPlaced(t *testing.T) {
 	}
 }
 
-// TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack: what the CA counts per certificate was not used up.
+// TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack: the limits that count certificates were not used.
 func TestAnOrderThatEndsWithoutACertificateGivesItsBudgetBack(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -257,7 +288,8 @@ func TestAnOrderThatIsNotAtItsEndKeepsItsBudget(t *testing.T) {
 	}
 }
 
-// TestF21_AnOrderThatNeverEndsIsGivenUpAfterADay: one in processing without an expiry, or one about which the CA gives odd answers for ever.
+// TestF21_AnOrderThatNeverEndsIsGivenUpAfterADay: an order that stays in processing without an expiry, or about which the CA answers
+// wrongly for ever.
 func TestF21_AnOrderThatNeverEndsIsGivenUpAfterADay(t *testing.T) {
 	t.Parallel()
 	unavailable := cert.Problem{Code: cert.CAUnavailable, WhoActs: cert.CAActs, Message: "not finished"}
@@ -266,12 +298,14 @@ func TestF21_AnOrderThatNeverEndsIsGivenUpAfterADay(t *testing.T) {
 		age  time.Duration
 		want cert.Outcome
 	}{
-		"processing, young":          {&cert.Failure{Outcome: cert.Wait, Problem: unavailable}, 23 * time.Hour, cert.Wait},
-		"processing, old":            {&cert.Failure{Outcome: cert.Wait, Problem: unavailable}, 25 * time.Hour, cert.OrderGone},
-		"odd answers, young":         {&cert.Fault{Problem: unavailable, Err: errLost}, 23 * time.Hour, cert.Wait},
-		"odd answers, old":           {&cert.Fault{Problem: unavailable, Err: errLost}, 25 * time.Hour, cert.OrderGone},
-		"the CA is away, old":        {errLost, 25 * time.Hour, cert.Wait},
-		"the account is wrong, old":  {&cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.AccountProblem}}, 25 * time.Hour, cert.Wait},
+		"processing, young":   {&cert.Failure{Outcome: cert.Wait, Problem: unavailable}, 23 * time.Hour, cert.Wait},
+		"processing, old":     {&cert.Failure{Outcome: cert.Wait, Problem: unavailable}, 25 * time.Hour, cert.OrderGone},
+		"odd answers, young":  {&cert.Fault{Problem: unavailable, Err: errLost}, 23 * time.Hour, cert.Wait},
+		"odd answers, old":    {&cert.Fault{Problem: unavailable, Err: errLost}, 25 * time.Hour, cert.OrderGone},
+		"the CA is away, old": {errLost, 25 * time.Hour, cert.Wait},
+		"the account is wrong, old": {
+			&cert.Failure{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.AccountProblem}}, 25 * time.Hour, cert.Wait,
+		},
 		"refused, old":               {&cert.Failure{Outcome: cert.Refused, Problem: unavailable}, 25 * time.Hour, cert.Refused},
 		"placed before it was noted": {&cert.Fault{Problem: unavailable, Err: errLost}, 0, cert.Wait},
 	} {
@@ -320,7 +354,7 @@ func TestTwoWorkersAtOncePlaceOneOrder(t *testing.T) {
 func TestOfTwoWorkersAtOnceTheSecondLooksForTheOrderThatTheFirstLost(t *testing.T) {
 	t.Parallel()
 	o := withCSR(t)
-	o.breaks(fault{call: "NewOrder", done: true}) // one of them, whichever comes first
+	o.breaks(fault{call: "NewOrder", done: true}) // of the run that comes first
 	var both sync.WaitGroup
 	both.Add(2)
 	o.read = func() { both.Done(); both.Wait() }

@@ -28,18 +28,18 @@ var liveUntil = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 
 var names = []string{"shop.example.com", "www.shop.example.com"}
 
-// errLost is what a caller sees of a call that broke off, whether its effect came about or not.
+// errLost is the error of a call that broke off, whether or not it had its effect.
 var errLost = errors.New("the connection was lost")
 
-// fault breaks the next call of a name: with its effect done, or before it. err is errLost unless something else is said.
+// fault fails the next call of a name: after its effect when done is set, else before it. err is errLost unless it is set.
 type fault struct {
 	call string
 	done bool
 	err  error
 }
 
-// outside is a store, a CA, budgets and a keyring in memory. It outlives workers: each run of an activity is another worker's.
-// It does not simulate validation, limits of the CA, or a database that loses a lock.
+// outside is a store, a CA, budgets and a keyring in memory. It outlives workers: each run of an activity acts as another worker. It does
+// not simulate validation, limits of the CA, or a database that loses a lock.
 type outside struct {
 	mu    sync.Mutex
 	calls []string
@@ -51,13 +51,16 @@ type outside struct {
 	row          sync.Mutex // the lock that PlaceOrder holds
 	read         func()     // if set: called when an issuance was read
 
-	identity cert.CAIdentity // of the CA that is configured
+	identity cert.CAIdentity // of the configured CA
 	orders   []order
 	takes    time.Duration // how long Complete takes
 	beats    int           // heartbeats that reached Temporal
 	place    cert.Place    // what Reserve answers
 	reserved cert.Reservation
 	settled  []settled
+
+	begins     time.Time       // of certificates, which live for 90 days; zero: they have an end only
+	suggestion cert.Suggestion // what RenewalInfo answers
 
 	keys [][]byte     // every private key that was given to Seal
 	log  *slog.Logger // writes to text
@@ -93,7 +96,7 @@ func (o *outside) breaks(f fault) {
 	o.fault = append(o.fault, f)
 }
 
-// fails notes a call, and tells whether it breaks here.
+// fails records a call, and reports whether it fails here.
 func (o *outside) fails(call string, done bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -109,7 +112,7 @@ func (o *outside) fails(call string, done bool) error {
 	return err
 }
 
-// do is one call: it fails before its effect, or after it, or not.
+// do is one call: it fails before its effect, after it, or not.
 func (o *outside) do(ctx context.Context, call string, effect func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -126,12 +129,12 @@ func (o *outside) do(ctx context.Context, call string, effect func() error) erro
 	return o.fails(call, true)
 }
 
-// run executes an activity as one worker does, through Temporal's own conversion of results and errors.
+// run executes an activity as one worker does, through Temporal's conversion of results and errors.
 func run[R any](o *outside, name string, request any) (R, error) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestActivityEnvironment()
-	activities.Set{Issuance: &activities.Issuance{Store: o, CA: o, Budgets: o, Keys: o, Log: o.log}}.Register(env)
+	activities.Set{Issuance: &activities.Issuance{Store: o, CAs: &activities.CAs{List: []activities.CertificateAuthority{o}}, Budgets: o, Keys: o, Log: o.log}}.Register(env)
 	env.SetOnActivityHeartbeatListener(func(*activity.Info, converter.EncodedValues) { o.beats++ })
 	var result R
 	value, err := env.ExecuteActivity(name, request)
@@ -146,13 +149,16 @@ func (o *outside) createCSR() (activities.CSRResult, error) {
 }
 
 func (o *outside) orderCertificate() (cert.Certificate, error) {
-	return run[cert.Certificate](o, "OrderCertificate", activities.OrderRequest{
-		IssuanceID: issuanceID, Methods: map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01},
-		Renewal: true, Tenant: "acme", NotAfter: liveUntil,
-	})
+	return run[cert.Certificate](o, "OrderCertificate", renewalRequest)
 }
 
-// count is how often a call was made.
+// renewalRequest renews the certificate that ends at liveUntil.
+var renewalRequest = activities.OrderRequest{
+	IssuanceID: issuanceID, Methods: map[string]cert.Method{names[0]: cert.DNS01, names[1]: cert.HTTP01},
+	Renewal: true, Tenant: "acme", NotAfter: liveUntil,
+}
+
+// count returns how often a call was made.
 func (o *outside) count(call string) (n int) {
 	for _, c := range o.calls {
 		if c == call {

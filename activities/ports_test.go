@@ -105,7 +105,9 @@ func (o *outside) Certificate(ctx context.Context, serial string) (c cert.Certif
 	return c, err
 }
 
-// The CA: it keeps a list of orders, and a second newOrder is a second order (as at Pebble, not as at Boulder).
+// The CA: it has a list of orders, and a second newOrder makes a second order (as Pebble does, and Boulder does not).
+
+func (o *outside) Directory() string { return "https://ca.example/directory" }
 
 func (o *outside) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	return o.identity, o.do(ctx, "Identity", func() error { return nil })
@@ -127,7 +129,11 @@ func (o *outside) NewOrder(ctx context.Context, names []string, _ string) (url s
 	return url, nil
 }
 
-func (o *outside) FindOrder(ctx context.Context, names []string, known func(context.Context, []string) ([]string, error)) (url string, err error) {
+func (o *outside) FindOrder(
+	ctx context.Context,
+	names []string,
+	known func(context.Context, []string) ([]string, error),
+) (url string, err error) {
 	var urls []string
 	err = o.do(ctx, "FindOrder", func() error {
 		for _, order := range o.orders {
@@ -149,9 +155,15 @@ func (o *outside) FindOrder(ctx context.Context, names []string, known func(cont
 	return url, err
 }
 
-func (o *outside) Complete(ctx context.Context, url string, csr []byte, methods map[string]cert.Method, progress func(string)) (c cert.Certificate, err error) {
+func (o *outside) Complete(
+	ctx context.Context,
+	url string,
+	csr []byte,
+	methods map[string]cert.Method,
+	progress func(string),
+) (c cert.Certificate, err error) {
 	progress("order is pending")
-	time.Sleep(o.takes) // set only in a synctest bubble, where nobody waits
+	time.Sleep(o.takes) // set only in a synctest bubble, whose clock does not wait
 	err = o.do(ctx, "Complete", func() error {
 		i := slices.IndexFunc(o.orders, func(order order) bool { return order.url == url })
 		request, err := x509.ParseCertificateRequest(csr)
@@ -166,10 +178,22 @@ func (o *outside) Complete(ctx context.Context, url string, csr []byte, methods 
 			return errors.New("the order was finalized with another CSR")
 		}
 		o.orders[i].csr, o.orders[i].serial = csr, fmt.Sprintf("0%d", i+1)
-		c = cert.Certificate{Serial: o.orders[i].serial, Names: request.DNSNames, Issuer: "Test CA", NotAfter: time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC)}
+		c = cert.Certificate{
+			Serial:   o.orders[i].serial,
+			Names:    request.DNSNames,
+			Issuer:   "Test CA",
+			NotAfter: time.Date(2026, 4, 5, 0, 0, 0, 0, time.UTC),
+		}
+		if !o.begins.IsZero() {
+			c.NotBefore, c.NotAfter = o.begins, o.begins.AddDate(0, 0, 90)
+		}
 		return nil
 	})
 	return c, err
+}
+
+func (o *outside) RenewalInfo(ctx context.Context, _ []byte) (cert.Suggestion, error) {
+	return o.suggestion, o.do(ctx, "RenewalInfo", func() error { return nil })
 }
 
 // The budgets.
@@ -188,7 +212,7 @@ func (o *outside) Settle(ctx context.Context, id string, issued bool) error {
 	})
 }
 
-// Seal is no encryption, but what comes out has nothing of the key in it.
+// Seal does not encrypt, but its result does not contain the key.
 func (o *outside) Seal(plaintext []byte, _ string) (sealed []byte, err error) {
 	err = o.do(context.Background(), "Seal", func() error {
 		o.keys = append(o.keys, bytes.Clone(plaintext))

@@ -2,8 +2,8 @@ package activities
 
 import "go.temporal.io/sdk/activity"
 
-// The names under which workflows call the activities. They stand in the histories of running workflows: a method may be renamed, its name here
-// may not.
+// The names by which workflows call the activities. Histories of running workflows contain them: a method may be renamed, its name here may
+// not.
 const (
 	CheckDNSName           = "CheckDNS"
 	CreateCSRName          = "CreateCSR"
@@ -16,7 +16,7 @@ const (
 	InspectDomainsName     = "InspectDomains"
 )
 
-// Set is what a worker offers to the workflows. A test may leave out what its workflows do not call.
+// Set holds the activities that a worker registers. A test may omit those that its workflows do not call.
 type Set struct {
 	DNS          *DNS
 	Issuance     *Issuance
@@ -25,13 +25,13 @@ type Set struct {
 	Caretaker    *Caretaker
 }
 
-// named is an activity and the name that workflows call it by.
+// named is an activity and its name in workflows.
 type named struct {
 	name string
 	do   any
 }
 
-// list is every activity; a new one is one more line. A method value of a nil pointer is fine until it is called.
+// list returns every activity; a new activity needs one more line. A method value of a nil pointer is valid until it is called.
 func (s Set) list() []named {
 	return []named{
 		{CheckDNSName, s.DNS.CheckDNS},
@@ -46,7 +46,7 @@ func (s Set) list() []named {
 	}
 }
 
-// Registry takes activities; every Temporal worker and test environment is one.
+// Registry registers activities; Temporal workers and test environments implement it.
 type Registry interface {
 	RegisterActivityWithOptions(do any, o activity.RegisterOptions)
 }

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// registered is what a Set registers: the method by the name that workflows call.
+// registered maps the registered names to methods.
 type registered map[string]string
 
 func (r registered) RegisterActivityWithOptions(do any, o activity.RegisterOptions) {
@@ -19,8 +19,8 @@ func (r registered) RegisterActivityWithOptions(do any, o activity.RegisterOptio
 	r[o.Name] = strings.TrimSuffix(full[strings.LastIndex(full, "/")+1:], "-fm")
 }
 
-// TestE1_ActivityNamesArePinned fails when a name changes that may stand in a live history. Add lines here, and change none: an activity that
-// nothing calls any more keeps its name until no history of a running workflow holds it.
+// TestE1_ActivityNamesArePinned fails when a name changes that histories may contain. Add lines here, and change none: an activity that is
+// not called any more keeps its name until no history of a running workflow contains it.
 func TestE1_ActivityNamesArePinned(t *testing.T) {
 	t.Parallel()
 	have := registered{}
@@ -38,7 +38,7 @@ func TestE1_ActivityNamesArePinned(t *testing.T) {
 	}, have)
 }
 
-// TestE1_EveryActivityIsRegistered walks over the structs, so that a method that was written and not registered is found here and not by a
+// TestE1_EveryActivityIsRegistered checks all methods of the structs, so that a method that is not registered is found here, and not by a
 // workflow that waits for it.
 func TestE1_EveryActivityIsRegistered(t *testing.T) {
 	t.Parallel()

@@ -253,7 +253,7 @@ func TestReadinessTellsWhichPartDoesNotAnswer(t *testing.T) {
 		t.Errorf("ready: %d", w.Code)
 	}
 	b.workflows.SetDown(true)
-	if p := b.problem(b.send("GET", "/readyz", "", ""), http.StatusServiceUnavailable, control.Unavailable); !strings.Contains(p.Detail, "Temporal") {
+	if p := b.problem(b.send("GET", "/readyz", "", ""), http.StatusServiceUnavailable, cert.Unavailable); !strings.Contains(p.Detail, "Temporal") {
 		t.Errorf("got %+v", p)
 	}
 	if w := b.send("GET", "/healthz", "", ""); w.Code != http.StatusOK {

@@ -341,33 +341,32 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 			OpenedAt: time.Unix(int64(9-i), 0), Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty, At: noon}},
 		})
 	}
-	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, _ any) (cert.Answer, error) {
 		if verb == workflows.Contest { // answered as if it had looked before: a look would be waited for
-			return control.Answer{MovesAt: noon}, nil
+			return cert.Answer{MovesAt: noon}, nil
 		}
 		switch g.IntN(20) {
 		case 0:
-			return control.Answer{}, cert.Problem{Code: control.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
+			return cert.Answer{}, cert.Problem{Code: cert.NoAnswer, Message: nasty, WhoActs: cert.PlatformActs}
 		case 1:
-			return control.Answer{}, cert.Problem{Code: control.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
+			return cert.Answer{}, cert.Problem{Code: cert.Unavailable, Message: nasty, WhoActs: cert.PlatformActs}
 		case 2:
-			return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: nasty, WhoActs: cert.TenantActs, Record: &seen.Records[0].Record, Found: nasty}
+			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: nasty, WhoActs: cert.TenantActs, Record: &seen.Records[0].Record, Found: nasty}
 		case 3, 4, 5:
 			b.store.Checked(hostname, seen)
-			return control.Answer{Headline: cert.Pending, Message: nasty, Checking: true, LastCheck: noon.Add(-time.Second)}, nil
+			return cert.Answer{Headline: cert.Pending, Message: nasty, Checking: true, LastCheck: noon.Add(-time.Second)}, nil
 		}
-		return control.Answer{Headline: cert.Pending, Message: nasty, NextAction: nasty, NextActionAt: noon}, nil
+		return cert.Answer{Headline: cert.Pending, Message: nasty, NextAction: nasty, NextActionAt: noon}, nil
 	}
 	return b
 }
 
 // checkedWith is a diagnosis with everything in it that one can have, and a text of others in every place for one.
 func checkedWith(text string, at time.Time) cert.Diagnosis {
-	record := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation}
+	record := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"}
 	return cert.Diagnosis{
 		CheckedAt: at, Directory: "https://ca.example/directory", Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
-		Methods:  map[string]cert.Method{"shop.example.com": cert.DNS01},
-		Reasons:  map[string]string{"shop.example.com": text},
+		Names:    []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: text}},
 		Problems: []cert.Problem{{Code: cert.CAAForbids, Message: text, Remediation: text, WhoActs: cert.TenantActs, Severity: cert.Warns, Record: &record, Found: text}},
 		Records: []cert.RecordState{{Record: record, Verdict: cert.Wrong, Found: []string{text}, Seen: []cert.Sighting{
 			{Server: text, Role: cert.Authoritative, Verdict: cert.Unknown, Error: text, FirstSeen: at, LastSeen: at, ChangedAt: at},

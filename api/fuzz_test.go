@@ -66,7 +66,7 @@ func hostileWorld(t *testing.T) *bundle {
 	b := setup(t)
 	b.connected("shop.example.com")
 	b.store.Checked("shop.example.com", cert.Diagnosis{
-		Problems: []cert.Problem{{Message: nasty, Remediation: nasty, Found: nasty}}, Reasons: map[string]string{"shop.example.com": nasty},
+		Problems: []cert.Problem{{Message: nasty, Remediation: nasty, Found: nasty}}, Names: []cert.NameResult{{Name: "shop.example.com", Reason: nasty}},
 		Records: []cert.RecordState{{Found: []string{nasty}, Seen: []cert.Sighting{{Server: nasty, Error: nasty}}}}, Servers: []cert.Nameserver{{Detail: nasty}},
 	})
 	b.store.Events = []store.TimelineEntry{{Event: cert.Event{Detail: nasty}}}

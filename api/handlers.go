@@ -91,7 +91,7 @@ func (s *server) remove(r *http.Request) (reply, error) {
 }
 
 // verb serves a request that needs nothing but its author and a reason.
-func verb(ask func(*control.Control, context.Context, control.Request) (control.Answer, error)) handler {
+func verb(ask func(*control.Control, context.Context, control.Request) (cert.Answer, error)) handler {
 	return func(s *server, r *http.Request) (reply, error) {
 		var body struct {
 			By     string `json:"by"`
@@ -110,7 +110,7 @@ var checkNow = verb((*control.Control).Check)
 // check answers 202 while the check is still to be made.
 func (s *server) check(r *http.Request) (reply, error) {
 	checked, err := checkNow(s, r)
-	if answer, is := checked.body.(control.Answer); is && err == nil && answer.Diagnosis == nil {
+	if answer, is := checked.body.(cert.Answer); is && err == nil && answer.Diagnosis == nil {
 		checked.status = http.StatusAccepted
 	}
 	return checked, err
@@ -152,8 +152,8 @@ func request(r *http.Request, by, reason string) control.Request {
 }
 
 func (s *server) records(r *http.Request) (reply, error) {
-	panel, err := s.control.Panel(r.Context(), r.PathValue("name"))
-	return ok(panel), err
+	diagnosis, err := s.control.Diagnosis(r.Context(), r.PathValue("name"))
+	return ok(diagnosis), err
 }
 
 func (s *server) changes(r *http.Request) (reply, error) {
@@ -188,6 +188,16 @@ func (s *server) cases(r *http.Request) (reply, error) {
 		Closed: is && all[0] == "true", Name: query.Get("domain"), After: query.Get("after"), Limit: limit,
 	})
 	return ok(page), err
+}
+
+func (s *server) rules(r *http.Request) (reply, error) {
+	rules, err := s.control.Rules(r.Context())
+	return ok(map[string]any{"rules": rules}), err
+}
+
+func (s *server) cas(r *http.Request) (reply, error) {
+	cas, err := s.control.CAs(r.Context())
+	return ok(map[string]any{"cas": append([]cert.ConfiguredCA{}, cas...)}), err
 }
 
 // unknown answers requests that no route serves: with the methods that the path knows, if it is one.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
+	"github.com/evercert/evercert/e2e/drawn"
 )
 
 type document struct {
@@ -96,11 +97,12 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 	d, _ := readDocument(t)
 	for name, sent := range map[string]reflect.Type{
 		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](), "Status": reflect.TypeFor[cert.Status](),
-		"DNSRecord": reflect.TypeFor[cert.Record](), "Record": reflect.TypeFor[control.Record](), "Problem": reflect.TypeFor[cert.Problem](),
-		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[control.Answer](), "Event": reflect.TypeFor[control.Event](),
-		"Case": reflect.TypeFor[cert.Case](), "Panel": reflect.TypeFor[control.Panel](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
+		"DNSRecord": reflect.TypeFor[cert.Record](), "Problem": reflect.TypeFor[cert.Problem](),
+		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[cert.Answer](), "Event": reflect.TypeFor[control.Event](),
+		"Case": reflect.TypeFor[cert.Case](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
 		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
 		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
+		"NameResult": reflect.TypeFor[cert.NameResult](),
 	} {
 		var schema struct{ Properties map[string]any }
 		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
@@ -122,6 +124,63 @@ func TestOpenAPIKnowsEveryHeadline(t *testing.T) {
 	}
 	if !slices.Equal(schema.Enum, control.Headlines) {
 		t.Errorf("described %q, known %q", schema.Enum, control.Headlines)
+	}
+}
+
+// TestF2_OpenAPIHasEveryWordThatIsSent: the values that the document allows are those that package cert declares.
+func TestF2_OpenAPIHasEveryWordThatIsSent(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	for place, typeName := range map[string]string{
+		"Headline": "Headline", "Status.domain": "DomainStatus", "Status.certificate": "CertificateStatus", "Status.renewal": "RenewalStatus",
+		"Domain.next_actor": "Actor", "Problem.who_acts": "Actor", "ProblemDocument.who_acts": "Actor", "Problem.severity": "Severity", "Verb": "Verb",
+		"Verdict": "Verdict", "ServerRole": "ServerRole", "RecordState.state": "RecordWord", "DNSRecord.purpose": "Purpose", "NameResult.method": "Method",
+		"Nameserver.state": "ServerState", "Case.kind": "CaseKind",
+	} {
+		name, field, inside := strings.Cut(place, ".")
+		var schema struct {
+			Enum       []string
+			Properties map[string]struct{ Enum []string }
+		}
+		if err := json.Unmarshal(d.Components["schemas"][name], &schema); err != nil {
+			t.Fatal(place, err)
+		}
+		described := schema.Enum
+		if inside {
+			described = schema.Properties[field].Enum
+		}
+		described = slices.DeleteFunc(described, func(s string) bool { return s == "" }) // where a value may be absent
+		declared := drawn.Constants(t, "../cert", typeName)
+		slices.Sort(described)
+		slices.Sort(declared)
+		if !slices.Equal(described, declared) {
+			t.Errorf("%s: described %q, declared as %s %q", place, described, typeName, declared)
+		}
+	}
+}
+
+func TestF2_OpenAPIListsEveryProblemCode(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t)
+	var schema struct{ Examples []string }
+	if err := json.Unmarshal(d.Components["schemas"]["Code"], &schema); err != nil {
+		t.Fatal(err)
+	}
+	if declared := drawn.Constants(t, "../cert", "Code"); !slices.Equal(schema.Examples, declared) {
+		t.Errorf("described %q, declared %q", schema.Examples, declared)
+	}
+}
+
+// TestF2_EachVerbHasARoute: what a problem leads to can be done over the API.
+func TestF2_EachVerbHasARoute(t *testing.T) {
+	t.Parallel()
+	for _, v := range cert.Verbs {
+		if v == cert.Repeat {
+			continue
+		}
+		if !slices.ContainsFunc(routes, func(r route) bool { return r.method+" "+r.path == v.Route() }) {
+			t.Errorf("%s: there is no route %s", v, v.Route())
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/control"
 )
 
 // problemType is the start of the URI that names a kind of problem (RFC 9457 §3.1.1).
@@ -23,6 +22,7 @@ type problemDocument struct {
 	Remediation string       `json:"remediation,omitempty"`
 	Record      *cert.Record `json:"record,omitempty"`
 	Found       string       `json:"found,omitempty"`
+	Then        cert.Verb    `json:"then,omitempty"`
 	RequestID   string       `json:"request_id,omitempty"` // names the line in the server's log
 }
 
@@ -48,9 +48,9 @@ func statusOf(code cert.Code) int {
 		return http.StatusNotFound
 	case cert.NameInvalid, cert.NameReserved, cert.NameSpecialUse, cert.NameTooDeep, cert.DomainNotAllowed:
 		return http.StatusUnprocessableEntity
-	case control.Unavailable:
+	case cert.Unavailable:
 		return http.StatusServiceUnavailable
-	case control.NoAnswer:
+	case cert.NoAnswer:
 		return http.StatusGatewayTimeout
 	case cert.InternalError:
 		return http.StatusInternalServerError
@@ -76,6 +76,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	document := problemDocument{
 		Type: problemType + string(p.Code), Title: strings.ToUpper(title[:1]) + title[1:], Status: status, Detail: p.Message,
 		Code: p.Code, WhoActs: p.WhoActs, Remediation: p.Remediation, Record: p.Record, Found: p.Found,
+		Then: p.Code.Verb(cert.Status{}, false),
 	}
 	if e := exchangeOf(r); e != nil {
 		document.RequestID = e.id

@@ -72,6 +72,8 @@ var routes = []route{
 	{"GET", "/v1/domains/{name}/certificate", false, download((*control.Control).Chain, "application/pem-certificate-chain"), nil}, // RFC 8555 §9.1
 	{"GET", "/v1/domains/{name}/csr", false, download((*control.Control).CSR, "application/x-pem-file"), nil},
 	{"GET", "/v1/cases", false, (*server).cases, []string{"all", "domain", "after", "limit"}},
+	{"GET", "/v1/cas", false, (*server).cas, nil},
+	{"GET", "/v1/rules", false, (*server).rules, nil},
 }
 
 // newHandler returns the whole API.

@@ -27,7 +27,7 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:}"},
 		{"DELETE", base + "?by=ann&reason=shop+closed", "", "remove shop.example.com {ID: By:ann Reason:shop closed}"},
 	} {
-		answer := read[control.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)
+		answer := read[cert.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)
 		asked := b.workflows.Asked()
 		if answer.Hostname != "shop.example.com" || answer.Message == "" || asked[len(asked)-1] != c.asked {
 			t.Errorf("%s %s: answered %+v, asked %q", c.method, c.path, answer, asked[len(asked)-1])
@@ -42,31 +42,31 @@ func TestD5_CheckNowOverTheAPI(t *testing.T) {
 	b := setup(t)
 	b.connected("shop.example.com")
 	const path = "/v1/domains/shop.example.com/check"
-	later := read[control.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
+	later := read[cert.Answer](t, b.do("POST", path, ""), http.StatusAccepted)
 	if asked := b.workflows.Asked(); later.Diagnosis != nil || later.Hostname != "shop.example.com" || asked[0] != "check-now shop.example.com {ID: By:the API Reason:}" {
 		t.Errorf("not made now: %+v, asked %q", later, asked)
 	}
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Servers: []cert.Nameserver{{Name: "ns1", State: "lame"}}})
-		return control.Answer{Message: "the records are checked now", Checking: true}, nil
+		return cert.Answer{Message: "the records are checked now", Checking: true}, nil
 	}
-	now := read[control.Answer](t, b.do("POST", path, `{"by":"ann"}`), http.StatusOK)
+	now := read[cert.Answer](t, b.do("POST", path, `{"by":"ann"}`), http.StatusOK)
 	if now.Diagnosis == nil || now.Diagnosis.Verdict != cert.Wrong || len(now.Diagnosis.Servers) != 1 || now.Headline != cert.Pending {
 		t.Errorf("made now: %+v", now)
 	}
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-		return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "it was removed", WhoActs: cert.TenantActs}
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+		return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "it was removed", WhoActs: cert.TenantActs}
 	}
 	b.problem(b.do("POST", path, ""), http.StatusConflict, cert.RequestRefused)
 }
 
 func TestRefusalsAndSilenceOfAWorkflowHaveTheirStatus(t *testing.T) {
 	t.Parallel()
-	for code, status := range map[cert.Code]int{cert.RequestRefused: 409, control.NoAnswer: 504, control.Unavailable: 503, cert.CAAForbids: 409} {
+	for code, status := range map[cert.Code]int{cert.RequestRefused: 409, cert.NoAnswer: 504, cert.Unavailable: 503, cert.CAAForbids: 409} {
 		b := setup(t)
 		b.connected("shop.example.com")
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{}, cert.Problem{Code: code, Message: "no", WhoActs: cert.PlatformActs, Record: &cert.Record{Name: "example.com", Type: "CAA"}, Found: "0 issue \"other\""}
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{}, cert.Problem{Code: code, Message: "no", WhoActs: cert.PlatformActs, Record: &cert.Record{Name: "example.com", Type: "CAA"}, Found: "0 issue \"other\""}
 		}
 		p := b.problem(b.do("POST", "/v1/domains/shop.example.com/request", ""), status, code)
 		if p.Record == nil || p.Record.Name != "example.com" || p.Found == "" {
@@ -99,17 +99,17 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com")
-	panel := read[control.Panel](t, b.do("GET", "/v1/domains/SHOP.example.com/records", ""), http.StatusOK)
-	if len(panel.Records) != 3 || panel.Records[1].Name != "_acme-challenge.shop.example.com" || panel.Verdict != "" {
-		t.Errorf("before a check %+v", panel)
+	diagnosis := read[cert.Diagnosis](t, b.do("GET", "/v1/domains/SHOP.example.com/records", ""), http.StatusOK)
+	if len(diagnosis.Records) != 3 || diagnosis.Records[1].Name != "_acme-challenge.shop.example.com" || diagnosis.Verdict != "" {
+		t.Errorf("before a check %+v", diagnosis)
 	}
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: noon, Verdict: cert.Wrong, Records: []cert.RecordState{
-		{Record: panel.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
+		{Record: diagnosis.Records[1].Record, Verdict: cert.Wrong, Seen: []cert.Sighting{{Server: "ns1", Verdict: cert.OK}, {Server: "ns2", Verdict: cert.Wrong}}},
 	}})
-	panel = read[control.Panel](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
-	if r := panel.Records[1]; !panel.CheckedAt.Equal(noon) || r.State != cert.RecordNotYetPropagated || len(r.Seen) != 2 {
-		t.Errorf("after a check %+v", panel)
+	diagnosis = read[cert.Diagnosis](t, b.do("GET", "/v1/domains/shop.example.com/records", ""), http.StatusOK)
+	if r := diagnosis.Records[1]; !diagnosis.CheckedAt.Equal(noon) || r.State != cert.RecordNotYetPropagated || len(r.Seen) != 2 {
+		t.Errorf("after a check %+v", diagnosis)
 	}
 	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[]}` {
 		t.Errorf("no changes: %s", got)

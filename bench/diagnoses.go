@@ -75,7 +75,9 @@ func diagnoses(ctx context.Context, n int) (err error) {
 }
 
 func printCrowds(n int, none, some []crowd) {
-	fmt.Printf("\n%d diagnoses at once, medians of %d runs\n%-44s %14s %14s\n", n, rounds, "", "no dead zone", fmt.Sprintf("1 in %d dead", deadOneIn))
+	fmt.Printf(
+		"\n%d diagnoses at once, medians of %d runs\n%-44s %14s %14s\n", n, rounds, "", "no dead zone", fmt.Sprintf("1 in %d dead", deadOneIn),
+	)
 	line := func(label, format string, value func(crowd) float64) (ratio float64) {
 		a, b := median(none, value), median(some, value)
 		fmt.Printf("%-44s %14s %14s\n", label, fmt.Sprintf(format, a), fmt.Sprintf(format, b))
@@ -131,7 +133,9 @@ func measure(ctx context.Context, servers *nameservers, n int, dead bool) (crowd
 		return crowd{}, err
 	}
 	c.asked, c.theirs = after.Asked-before.Asked, after.CPU-before.CPU
-	fmt.Printf("%d diagnoses, dead zones: %-5t all done after %.2f s, the living after %.2f s\n", n, dead, c.all.Seconds(), c.healthy.Seconds())
+	fmt.Printf(
+		"%d diagnoses, dead zones: %-5t all done after %.2f s, the living after %.2f s\n", n, dead, c.all.Seconds(), c.healthy.Seconds(),
+	)
 	return c, wrong
 }
 
@@ -179,11 +183,16 @@ func diagnoseAll(ctx context.Context, dns *resolver.Resolver, n int, dead bool) 
 	return c, wrong
 }
 
-// watchMemory begins to look at this process's memory; what it returns ends that, and tells the peak over what was in use before.
+// watchMemory begins to measure this process's memory. The function that it returns ends that, and returns the peak above what was in use
+// before.
 func watchMemory() func() (heap, stacks uint64) {
 	runtime.GC()
 	read := func() (heap, stacks uint64) {
-		samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+		samples := []metrics.Sample{
+			{Name: "/memory/classes/heap/objects:bytes"},
+			{Name: "/memory/classes/heap/unused:bytes"},
+			{Name: "/memory/classes/heap/stacks:bytes"},
+		}
 		metrics.Read(samples)
 		return samples[0].Value.Uint64() + samples[1].Value.Uint64(), samples[2].Value.Uint64()
 	}

@@ -115,7 +115,8 @@ func (t *tree) authoritative(q *dns.Msg, address string) *dns.Msg {
 		m.SetEdns0(1232, q.IsEdns0().Do())
 	}
 	name, qtype := dns.CanonicalName(q.Question[0].Name), q.Question[0].Qtype
-	above := func(zone string) bool { return qtype == dns.TypeDS && zone == name && zone != "." } // DS stands with the parent (RFC 4035 §3.1.4.1)
+	// DS stands with the parent (RFC 4035 §3.1.4.1)
+	above := func(zone string) bool { return qtype == dns.TypeDS && zone == name && zone != "." }
 	mine := t.find(name, func(zone string, z *zone) bool { return slices.Contains(z.servers, address) && !above(zone) })
 	deepest := t.find(name, func(zone string, _ *zone) bool { return !above(zone) })
 	switch {

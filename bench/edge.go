@@ -50,8 +50,8 @@ type edgeBench struct {
 	db       *store.Store
 }
 
-// edge measures an edge process that serves many names: processor time of a handshake beside plain crypto/tls, memory, what a flood of unknown names
-// does to others, and a start without a database.
+// edge measures an edge process that serves many names: processor time of a handshake beside plain crypto/tls, memory, what a flood of
+// unknown names does to others, and a start without a database.
 func edge(ctx context.Context, names int) (err error) {
 	fmt.Printf("an edge with %d names, each with a certificate of its own\n", names)
 	b := &edgeBench{names: names}
@@ -90,8 +90,11 @@ func (b *edgeBench) prepare(ctx context.Context) (err error) {
 	}
 	fmt.Printf("%-52s %8s\n", "names made and stored", time.Since(begin).Round(time.Second))
 	b.settings = map[string]string{
-		"DATABASE_URL": url, "KEYRING_FILE": file, "EDGE_COPY_DIR": filepath.Join(b.postgres.Dir, "edge-copy"), "EDGE_CACHE_SIZE": strconv.Itoa(cachedNames),
-		"DCV_RATE_LIMIT": "0",
+		"DATABASE_URL":    url,
+		"KEYRING_FILE":    file,
+		"EDGE_COPY_DIR":   filepath.Join(b.postgres.Dir, "edge-copy"),
+		"EDGE_CACHE_SIZE": strconv.Itoa(cachedNames),
+		"DCV_RATE_LIMIT":  "0",
 	}
 	begin = time.Now()
 	if b.edge, err = edgefleet.StartEdge(ctx, b.settings); err != nil {
@@ -130,11 +133,11 @@ func (b *edgeBench) handshakes(ctx context.Context) error {
 		return err
 	}
 	for i := range min(cachedNames, b.names) {
-		if err := edgefleet.Visit(ctx, b.edge.HTTPS, edgefleet.Name(i), b.ca.Roots); err != nil {
+		if err := edgefleet.Handshake(ctx, b.edge.HTTPS, edgefleet.Name(i), b.ca.Roots); err != nil {
 			return err
 		}
 	}
-	known, err := b.beside(func(address string) error { return edgefleet.VisitUnchecked(ctx, address, b.cached()) })
+	known, err := b.beside(func(address string) error { return edgefleet.HandshakeUnchecked(ctx, address, b.cached()) })
 	if err != nil {
 		return err
 	}
@@ -178,7 +181,10 @@ func (b *edgeBench) beside(do func(address string) error) (spent besides, err er
 
 func (s besides) print(what string) {
 	const n = cpuRounds * cpuHandshakes
-	fmt.Printf("%-52s %8.2f   (%.0f µs, %.0f µs)\n", what+", edge / plain", float64(s.edge)/float64(s.plain), float64(s.edge/n)/1e3, float64(s.plain/n)/1e3)
+	fmt.Printf(
+		"%-52s %8.2f   (%.0f µs, %.0f µs)\n", what+", edge / plain", float64(s.edge)/float64(s.plain), float64(s.edge/n)/1e3,
+		float64(s.plain/n)/1e3,
+	)
 }
 
 // cpuOf is the processor time that a process has used: of each of its threads, in nanoseconds.
@@ -265,8 +271,16 @@ func (b *edgeBench) flood(ctx context.Context) error {
 		return err
 	}
 	asks := []asking{
-		{what: "plain crypto/tls, a known name", flooded: b.plainAt, ask: func() error { return edgefleet.VisitUnchecked(ctx, b.plainAt, b.cached()) }},
-		{what: "edge, a known name", flooded: b.edge.HTTPS, ask: func() error { return edgefleet.VisitUnchecked(ctx, b.edge.HTTPS, b.cached()) }},
+		{
+			what:    "plain crypto/tls, a known name",
+			flooded: b.plainAt,
+			ask:     func() error { return edgefleet.HandshakeUnchecked(ctx, b.plainAt, b.cached()) },
+		},
+		{
+			what:    "edge, a known name",
+			flooded: b.edge.HTTPS,
+			ask:     func() error { return edgefleet.HandshakeUnchecked(ctx, b.edge.HTTPS, b.cached()) },
+		},
 		{what: "edge, http-01", flooded: b.edge.HTTPS, ask: func() error { return b.askHTTP(ctx) }},
 		{what: "edge, dns-01", flooded: b.edge.HTTPS, ask: func() error { return askDNS(b.edge.DNS, value) }},
 	}
@@ -283,7 +297,10 @@ func (b *edgeBench) flood(ctx context.Context) error {
 	fmt.Printf("%-52s %8d\n", "scans of the table of served names meanwhile", after-before)
 	for i, a := range asks {
 		quiet, flooded := results[i].quiet.p99(), results[i].flooded.p99()
-		fmt.Printf("%-52s %8.2f   (%s, %s)\n", "p99 in the flood / before, "+a.what, float64(flooded)/float64(quiet), quiet.Round(10*time.Microsecond), flooded.Round(10*time.Microsecond))
+		fmt.Printf(
+			"%-52s %8.2f   (%s, %s)\n", "p99 in the flood / before, "+a.what, float64(flooded)/float64(quiet), quiet.Round(10*time.Microsecond),
+			flooded.Round(10*time.Microsecond),
+		)
 	}
 	return nil
 }
@@ -343,7 +360,7 @@ func (b *edgeBench) restart(ctx context.Context) error {
 		if b.edge, err = edgefleet.StartEdge(ctx, b.settings); err != nil {
 			return err
 		}
-		if err := edgefleet.Visit(ctx, b.edge.HTTPS, b.cached(), b.ca.Roots); err != nil {
+		if err := edgefleet.Handshake(ctx, b.edge.HTTPS, b.cached(), b.ca.Roots); err != nil {
 			return err
 		}
 		best = min(best, time.Since(begin))
@@ -354,7 +371,7 @@ func (b *edgeBench) restart(ctx context.Context) error {
 	const sample = 2000
 	for range sample {
 		group.Go(func() error {
-			return edgefleet.Visit(ctx, b.edge.HTTPS, edgefleet.Name(rand.IntN(b.names)), b.ca.Roots) //nolint:gosec // any will do
+			return edgefleet.Handshake(ctx, b.edge.HTTPS, edgefleet.Name(rand.IntN(b.names)), b.ca.Roots) //nolint:gosec // any will do
 		})
 	}
 	if err := group.Wait(); err != nil {

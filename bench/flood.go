@@ -35,8 +35,8 @@ type asking struct {
 // floodResult is how long answers took without and with a flood.
 type floodResult struct{ quiet, flooded timings }
 
-// floods times each question without and with handshakes for unknown names, in turns, so that all meet the same load of the machine. It returns how
-// many such handshakes were refused, too.
+// floods times each question without and with handshakes for unknown names, in turns, so that all meet the same load of the machine. It
+// returns how many such handshakes were refused, too.
 func floods(ctx context.Context, asks []asking) (results []floodResult, refused int) {
 	const turns = 10
 	results = make([]floodResult, len(asks))
@@ -82,8 +82,8 @@ func (a asking) times(ctx context.Context, length time.Duration) (took timings) 
 	return took
 }
 
-// unknownNames asks for names that nobody has, floodPerS a second, until ctx ends, and returns how many were refused. A client costs next to nothing: it
-// sends one ClientHello that was made before, with the name changed, and reads the alert.
+// unknownNames asks for names that are not connected, floodPerS a second, until ctx ends, and returns how many were refused. A client costs
+// next to nothing: it sends one ClientHello that was made before, with the name changed, and reads the alert.
 func unknownNames(ctx context.Context, address string) int {
 	hello := newHello(ctx)
 	var refused atomic.Int64
@@ -121,7 +121,8 @@ func newHello(ctx context.Context) hello {
 	return hello{message, bytes.Index(message, []byte(unknownName(0)))}
 }
 
-// isRefused asks for the n-th unknown name, and reports whether the answer was the alert unrecognized_name. A request that ends with ctx is none.
+// isRefused asks for the n-th unknown name, and reports whether the answer was the alert unrecognized_name. A request that ends with ctx is
+// none.
 func (h hello) isRefused(ctx context.Context, address string, n int) bool {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -147,7 +148,8 @@ func (h hello) isRefused(ctx context.Context, address string, n int) bool {
 func clientHello(ctx context.Context, name string) []byte {
 	client, server := net.Pipe()
 	go func() {
-		tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true}).HandshakeContext(ctx) //nolint:errcheck,gosec // nobody answers
+		//nolint:errcheck,gosec // there is no answer
+		tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true}).HandshakeContext(ctx)
 	}()
 	defer client.Close() //nolint:errcheck // as is server
 	header := make([]byte, 5)

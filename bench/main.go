@@ -43,7 +43,9 @@ func main() {
 	domains := flag.Int("domains", 500, "domains to connect, and certificates to obtain by raw calls")
 	atOnce := flag.Int("diagnoses", 1000, "domains to diagnose at once")
 	names := flag.Int("names", 100_000, "names of the edge that is measured")
-	only := flag.String("only", "", "measure only this: issuance, diagnoses or edge, all when empty; or fleet, what -domains at rest cost in memory and disk")
+	only := flag.String(
+		"only", "", "measure only this: issuance, diagnoses or edge, all when empty; or fleet, what -domains at rest cost in memory and disk",
+	)
 	flag.Parse()
 	legolog.Logger = log.New(io.Discard, "", 0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -123,7 +125,10 @@ func connect(ctx context.Context, s *stack.Stack, n int) (perSecond float64, err
 	defer db.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read only
 	before := cpuOfParts(s)
 	begin := time.Now()
-	enrol := exec.CommandContext(ctx, stack.Bin("evercert"), "connect", "--file", path, "--tenant", "bench", "--workers", "32", "--stack", filepath.Join(s.Dir, "stack.json"))
+	enrol := exec.CommandContext(
+		ctx, stack.Bin("evercert"), "connect", "--file", path, "--tenant", "bench", "--workers", "32", "--stack",
+		filepath.Join(s.Dir, "stack.json"),
+	)
 	var output strings.Builder
 	enrol.Stdout, enrol.Stderr = &output, &output
 	if err := enrol.Start(); err != nil {

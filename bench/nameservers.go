@@ -18,8 +18,8 @@ import (
 	"github.com/miekg/dns" //nolint:depguard // the name servers that the bench asks are its own
 )
 
-// nameserversRole as the first argument, before the number of domains, makes this program the name servers of the other one, so that their processor time and memory
-// are not taken for those of the diagnoses. It ends when its input ends.
+// nameserversRole as the first argument, before the number of domains, makes this program the name servers of the other one, so that their
+// processor time and memory are not taken for those of the diagnoses. It ends when its input ends.
 const nameserversRole = "nameservers"
 
 // nameserverUse is what the name servers answer to each line of their input.

@@ -76,7 +76,10 @@ func newRaw(s *stack.Stack) (*raw, error) {
 		return nil, err
 	}
 	httpClient := func() *http.Client {
-		return &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 256}}
+		return &http.Client{
+			Timeout:   time.Minute,
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 256},
+		}
 	}
 	registering, err := api.New(httpClient(), "evercert-bench", info.ACMEDirectory, "", key)
 	if err != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// openWithin bounds loading or registering the account: two requests, and the wait for a slow CA.
+// openWithin limits loading or registering the account: two requests, and the wait for a slow CA.
 const openWithin = 2 * time.Minute
 
-// Account is the URL of the account at the CA. The account is loaded, or registered if there is none; callers at the
-// same time share one registration.
+// Account returns the URL of the account at the CA. It loads the account, or registers it if there is none; callers at the same time share
+// one registration.
 func (a *Authority) Account(ctx context.Context) (accountURL string, err error) {
 	s, err := a.session(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (a *Authority) Account(ctx context.Context) (accountURL string, err error) 
 	return s.accountURL, nil
 }
 
-// session is the account, ready to sign.
+// session returns the account, ready to sign.
 func (a *Authority) session(ctx context.Context) (*session, error) {
 	if s := a.opened(); s != nil {
 		return s, nil
@@ -38,12 +38,12 @@ func (a *Authority) session(ctx context.Context) (*session, error) {
 		if s := a.opened(); s != nil {
 			return s, nil
 		}
-		// Others wait for this too, so it doesn't end with the caller that came first.
+		// Other callers wait for this too, so it must not end with the first caller's context.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), openWithin)
 		defer cancel()
 		s, err := a.open(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.name(), err)
+			return nil, fmt.Errorf("open the account at %s: %w", a.cfg.DisplayName(), err)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -67,7 +67,7 @@ func (a *Authority) opened() *session {
 	return a.current
 }
 
-// open loads the account, after registering it if need be.
+// open loads the account. If there is none, it registers one.
 func (a *Authority) open(ctx context.Context) (*session, error) {
 	account, found, err := a.accounts.Account(ctx, a.cfg.Directory)
 	if err != nil {
@@ -93,24 +93,24 @@ func (a *Authority) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// CheckKey returns an error if the key of the account that is kept can't be opened: this process has another keyring than the one that
-// sealed it, and what it seals would be closed to the others. It asks nobody but the store. Without an account there is nothing to check.
+// CheckKey returns an error when the key of the stored account can't be unsealed: this process then has another keyring than the one that
+// sealed the key, and the others could not unseal what it seals. It reads only the store. Without an account it returns nil.
 func (a *Authority) CheckKey(ctx context.Context) error {
 	account, found, err := a.accounts.Account(ctx, a.cfg.Directory)
 	if err != nil {
-		return fmt.Errorf("load the account at %s: %w", a.cfg.name(), err)
+		return fmt.Errorf("load the account at %s: %w", a.cfg.DisplayName(), err)
 	}
 	if !found {
 		return nil
 	}
 	if _, err := a.unseal(account); err != nil {
-		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.name(), err)
+		return fmt.Errorf("KEYRING_FILE is not the one with which the account at %s was registered: %w", a.cfg.DisplayName(), err)
 	}
 	return nil
 }
 
 // unseal returns the account's private key.
-func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
+func (a *Authority) unseal(account cert.Account) (*ecdsa.PrivateKey, error) {
 	der, err := a.sealer.Unseal(account.SealedKey, a.keyID())
 	if err != nil {
 		return nil, fmt.Errorf("unseal its key: %w", err)
@@ -126,42 +126,45 @@ func (a *Authority) unseal(account Account) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// register makes an account at the CA and keeps it. When two processes do so at once, both go on with the one that was
-// kept first; the other stays at the CA unused.
-func (a *Authority) register(ctx context.Context) (Account, error) {
+// register makes an account at the CA and stores it. When two processes do so at once, both use the account that was stored first; the
+// other account stays unused at the CA.
+func (a *Authority) register(ctx context.Context) (cert.Account, error) {
 	if err := a.admit(ctx); err != nil {
-		return Account{}, err
+		return cert.Account{}, err
 	}
 	if a.unregistered == nil {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
-			return Account{}, fmt.Errorf("make its key: %w", err)
+			return cert.Account{}, fmt.Errorf("make its key: %w", err)
 		}
 		a.unregistered = key
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(a.unregistered)
 	if err != nil {
-		return Account{}, fmt.Errorf("encode its key: %w", err)
+		return cert.Account{}, fmt.Errorf("encode its key: %w", err)
 	}
 	sealed, err := a.sealer.Seal(der, a.keyID())
 	if err != nil {
-		return Account{}, fmt.Errorf("seal its key: %w", err)
+		return cert.Account{}, fmt.Errorf("seal its key: %w", err)
 	}
 	url, err := a.newAccount(ctx)
 	if err = a.heard(ctx, nil, err); err != nil {
-		return Account{}, err
+		return cert.Account{}, err
 	}
-	// If we die here, the account is lost and the next process registers another. LE allows 10 registrations in 3 hours for an IP address.
-	account, err := a.accounts.SaveAccount(ctx, Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed})
+	// If the process dies here, the account is lost and the next process registers another one. Let's Encrypt allows 10 registrations in 3
+	// hours for an IP address.
+	account, err := a.accounts.SaveAccount(
+		ctx, cert.Account{Directory: a.cfg.Directory, URL: url, Contact: a.cfg.Contact, KeyID: a.keyID(), SealedKey: sealed},
+	)
 	if err != nil {
-		return Account{}, fmt.Errorf("keep it: %w", err)
+		return cert.Account{}, fmt.Errorf("keep it: %w", err)
 	}
 	a.unregistered = nil
 	a.log.Info("ACME account registered", "account", account.URL)
 	return account, nil
 }
 
-// newAccount registers the key at the CA. Registering a key again gives the account that it has already (RFC 8555 §7.3.1).
+// newAccount registers the key at the CA. To register a key again returns its account (RFC 8555 §7.3.1).
 func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 	s := a.newSession(a.unregistered, "")
 	directory, err := s.directory(ctx)
@@ -188,7 +191,7 @@ func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 		return err
 	})
 	switch location := header.Get("Location"); {
-	case accepted(err) && usableURL(location): // the URL stands in the header: a body that was cut off takes nothing from us
+	case accepted(err) && usableURL(location): // the URL is in the header, so a truncated body does not matter
 		return location, nil
 	case err == nil:
 		return "", s.fault("register", errors.New("the answer names no account"))
@@ -197,7 +200,7 @@ func (a *Authority) newAccount(ctx context.Context) (url string, err error) {
 	}
 }
 
-// forget retires an account that the CA doesn't know any more, so that the next call registers anew.
+// forget retires an account that the CA does not know any more, so that the next call registers a new one.
 func (a *Authority) forget(ctx context.Context, s *session) error {
 	a.mu.Lock()
 	if a.current == s {
@@ -205,25 +208,27 @@ func (a *Authority) forget(ctx context.Context, s *session) error {
 	}
 	a.mu.Unlock()
 	a.log.Warn("the CA has forgotten the account; the next call registers a new one", "account", s.accountURL)
-	if err := a.accounts.RetireAccount(context.WithoutCancel(ctx), a.cfg.Directory, s.accountURL, "the CA does not know it any more"); err != nil {
+	if err := a.accounts.RetireAccount(
+		context.WithoutCancel(ctx), a.cfg.Directory, s.accountURL, "the CA does not know it any more",
+	); err != nil {
 		return fmt.Errorf("retire the account that the CA has forgotten: %w", err)
 	}
 	return nil
 }
 
-// usableURL reports whether a URL that the CA gave can be kept: the database and Temporal refuse some characters.
+// usableURL reports whether a URL from the CA can be stored: the database and Temporal refuse some characters.
 func usableURL(url string) bool {
 	return url != "" && len(url) <= maxURL && cert.IsLine(url)
 }
 
-// maxURL is far above what CAs use; it bounds a history and an index.
+// maxURL is far above what CAs use; it limits the size of histories and of an index.
 const maxURL = 1000
 
 func (a *Authority) keyID() string { return "account:" + a.cfg.Directory }
 
 func (a *Authority) newSession(key *ecdsa.PrivateKey, accountURL string) *session {
 	return &session{
-		name: a.cfg.name(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
+		name: a.cfg.DisplayName(), issuers: a.cfg.CAAIdentities, directoryURL: a.cfg.Directory, accountURL: accountURL,
 		key: key, timeout: a.cfg.Timeout, transport: a.transport,
 	}
 }

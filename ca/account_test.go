@@ -77,18 +77,18 @@ func TestAccountKeyIsKeptSealedOnly(t *testing.T) {
 	}
 }
 
-// TestF24_AnotherKeyringIsNoticedAtTheStart: such a worker would seal keys that no edge can open.
+// TestF24_AnotherKeyringIsNoticedAtTheStart: a worker with another keyring would seal keys that no edge can unseal.
 func TestF24_AnotherKeyringIsNoticedAtTheStart(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
-	stranger := newAuthority(t, s.config, s.accounts, newSealer(t), s.solver)
-	if err := stranger.CheckKey(t.Context()); err != nil {
+	foreign := newAuthority(t, s.config, s.accounts, newSealer(t), s.solver)
+	if err := foreign.CheckKey(t.Context()); err != nil {
 		t.Errorf("without an account any keyring will do: %v", err)
 	}
 	if _, err := s.Account(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := stranger.CheckKey(t.Context()); err == nil || !strings.Contains(err.Error(), "KEYRING_FILE") {
+	if err := foreign.CheckKey(t.Context()); err == nil || !strings.Contains(err.Error(), "KEYRING_FILE") {
 		t.Errorf("with another keyring: %v", err)
 	}
 	if err := newAuthority(t, s.config, s.accounts, s.sealer, s.solver).CheckKey(t.Context()); err != nil {
@@ -115,7 +115,7 @@ func TestProcessesThatRegisterAtOnceEndWithOneAccount(t *testing.T) {
 	s := newSetup(t)
 	other := newAuthority(t, s.config, s.accounts, s.sealer, s.solver)
 	var theirs string
-	s.server.Before("/new-account", func() { // while ours is on its way
+	s.server.Before("/new-account", func() { // while our request is on its way
 		var err error
 		if theirs, err = other.Account(t.Context()); err != nil {
 			t.Error(err)
@@ -139,7 +139,9 @@ func TestAccountIsBoundWhenTheCADemandsIt(t *testing.T) {
 	_, err := s.Account(t.Context())
 	want(t, err, cert.Wait, cert.AccountProblem)
 
-	s.config.EABKeyID, s.config.EABKey = "customer-1", config.Secret(base64.RawURLEncoding.EncodeToString([]byte("fedcba9876543210fedcba9876543210")))
+	s.config.EABKeyID, s.config.EABKey = "customer-1", config.Secret(
+		base64.RawURLEncoding.EncodeToString([]byte("fedcba9876543210fedcba9876543210")),
+	)
 	s.restart(t)
 	_, err = s.Account(t.Context())
 	want(t, err, cert.Wait, cert.AccountProblem)
@@ -207,7 +209,7 @@ func TestForgottenAccountIsReplacedBeforeAnOrder(t *testing.T) {
 	}
 	s.server.Forget()
 	_, err = s.NewOrder(t.Context(), []string{"shop.example.com"}, "")
-	wantPlain(t, err) // so that the next run notes the order under the new account
+	wantPlain(t, err) // so that the next run stores the order under the new account
 	if _, err := s.NewOrder(t.Context(), []string{"shop.example.com"}, ""); err != nil {
 		t.Fatal(err)
 	}

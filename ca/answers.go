@@ -16,30 +16,30 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Every answer of a CA is read here before lego sees it. lego v4 takes more on trust than a CA, or what stands in between, may be trusted with:
-// it dereferences the nil that it reads from a problem document "null", takes any status below 400 for success, follows a redirected POST by a
-// GET, and takes an order without a status for an order. What passes is what evercert needs of an answer, checked, with absolute URLs.
+// Every answer of a CA is checked here before lego reads it. lego v4 trusts answers too much: it dereferences the nil that it reads from a
+// problem document "null", accepts any status below 400 as success, follows a redirected POST with a GET, and accepts an order without a
+// status. Only what evercert needs of an answer is passed on, checked, with absolute URLs.
 
-// maxAnswer bounds an answer of a CA, in bytes. The longest chains have some ten thousand.
+// maxAnswer limits an answer of a CA, in bytes. The longest chains have some ten thousand.
 const maxAnswer = 1 << 20
 
-// reader checks the body of a successful answer and returns what lego is to see of it. base is the address that was asked.
+// reader checks the body of a successful answer and returns what lego gets of it. base is the address of the request.
 type reader func(base *url.URL, body []byte) ([]byte, error)
 
-// The kinds of answers. A reader returns an error for what is not such a resource.
+// The kinds of answers. A reader returns an error for a body that is not such a resource.
 var (
 	directoryAnswer     reader = read[directoryResource]
 	accountAnswer       reader = read[accountResource]
 	orderAnswer         reader = read[orderResource]
 	authorizationAnswer reader = read[authorizationResource]
 	orderListAnswer     reader = read[orderList]
-	// chainAnswer is checked where the CSR is at hand.
+	// chainAnswer is checked later, together with the CSR.
 	chainAnswer reader = func(_ *url.URL, body []byte) ([]byte, error) { return body, nil }
-	// anyAnswer is for requests after which the resource is read anew: that the CA took them is all there is to know.
+	// anyAnswer is for requests after which the resource is read again: only the status matters.
 	anyAnswer reader = func(*url.URL, []byte) ([]byte, error) { return []byte("{}"), nil }
 )
 
-// settler makes a resource's URLs absolute (RFC 9110 §10.2.2, RFC 3986 §5) and returns an error if something is missing without which it is of no use.
+// settler makes a resource's URLs absolute (RFC 9110 §10.2.2, RFC 3986 §5), and returns an error when a required field is missing.
 type settler[T any] interface {
 	*T
 	settle(base *url.URL) error
@@ -65,10 +65,28 @@ type directoryResource struct {
 	NewOrder    string `json:"newOrder"`
 	RenewalInfo string `json:"renewalInfo,omitempty"`
 	Meta        struct {
-		TermsOfService          string   `json:"termsOfService,omitempty"`
-		CAAIdentities           []string `json:"caaIdentities,omitempty"`
-		ExternalAccountRequired bool     `json:"externalAccountRequired,omitempty"`
+		TermsOfService          string       `json:"termsOfService,omitempty"`
+		CAAIdentities           []string     `json:"caaIdentities,omitempty"`
+		ExternalAccountRequired bool         `json:"externalAccountRequired,omitempty"`
+		Profiles                profileNames `json:"profiles,omitempty"`
 	} `json:"meta,omitzero"`
+}
+
+// profileNames are the names of the profiles that a CA offers (draft-ietf-acme-profiles §3). They are advice: whatever else stands in
+// their place makes no directory unusable.
+type profileNames map[string]string
+
+// UnmarshalJSON reads the names only.
+func (p *profileNames) UnmarshalJSON(text []byte) error {
+	var described map[string]json.RawMessage
+	if json.Unmarshal(text, &described) != nil {
+		return nil //nolint:nilerr // as a CA without profiles
+	}
+	*p = profileNames{}
+	for name := range described {
+		(*p)[name] = ""
+	}
+	return nil
 }
 
 func (d *directoryResource) settle(base *url.URL) error {
@@ -78,7 +96,7 @@ func (d *directoryResource) settle(base *url.URL) error {
 	return settleURLs(base, &d.NewNonce, &d.NewAccount, &d.NewOrder, &d.RenewalInfo)
 }
 
-// has reports whether an address is one of the directory's that requests are sent to.
+// has reports whether address is one of the directory's to which requests are sent.
 func (d *directoryResource) has(address string) bool {
 	return slices.Contains([]string{d.NewNonce, d.NewAccount, d.NewOrder}, address)
 }
@@ -155,7 +173,7 @@ var authorizationStatuses = []string{
 
 func (a *authorizationResource) settle(base *url.URL) error {
 	a.Challenges = slices.DeleteFunc(a.Challenges, func(c challengeResource) bool { return c.Type == "" })
-	// Names are compared with those of the order, letter by letter.
+	// Names are compared with those of the order byte by byte.
 	a.Identifier.Value = strings.ToLower(strings.TrimPrefix(a.Identifier.Value, "*."))
 	switch {
 	case !slices.Contains(authorizationStatuses, a.Status):
@@ -188,7 +206,7 @@ func (l *orderList) settle(base *url.URL) error {
 	return nil
 }
 
-// settleURLs makes addresses absolute; what is absolute stays as it is, letter by letter, and what is empty stays empty.
+// settleURLs makes addresses absolute. An absolute address stays unchanged, and an empty one stays empty.
 func settleURLs(base *url.URL, addresses ...*string) error {
 	for _, address := range addresses {
 		if *address == "" {
@@ -219,13 +237,13 @@ func resolve(base *url.URL, reference string) (string, error) {
 	return reference, nil
 }
 
-// problemDocument is a problem document (RFC 9457) as a CA sends it: as an answer, or within an order or a challenge.
+// problemDocument is a problem document (RFC 9457) of a CA: as an answer, or within an order or a challenge.
 type problemDocument struct {
 	acme.ProblemDetails
 }
 
-// UnmarshalJSON ignores members of a wrong type (RFC 9457 §3.1) and takes text in place of a document for its detail, so that what a CA says beside
-// the rules costs the reason only. It returns no error.
+// UnmarshalJSON ignores members of a wrong type (RFC 9457 §3.1), and uses a string in place of a document as its detail. So a document that
+// breaks the rules costs only the reason. It returns no error.
 func (p *problemDocument) UnmarshalJSON(raw []byte) error {
 	*p = problemDocument{}
 	var members struct {
@@ -252,7 +270,7 @@ func (p *problemDocument) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// orNone returns nil for a document that says nothing: an "error": {} is as good as none.
+// orNone returns nil for a document without content, such as "error": {}.
 func (p *problemDocument) orNone() *problemDocument {
 	if p == nil || (p.Type == "" || p.Type == blankType) && p.Detail == "" && len(p.SubProblems) == 0 {
 		return nil
@@ -260,10 +278,10 @@ func (p *problemDocument) orNone() *problemDocument {
 	return p
 }
 
-// blankType says that a problem has no more meaning than its status code (RFC 9457 §4.2.1).
+// blankType means that a problem is described only by its status code (RFC 9457 §4.2.1).
 const blankType = "about:blank"
 
-// acmeType returns an error type with the prefix of RFC 8555. Its drafts had another one, which is still met.
+// acmeType returns an error type with the prefix of RFC 8555. Some CAs still use the prefix of its drafts.
 func acmeType(t string) string {
 	if kind, ok := strings.CutPrefix(t, "urn:acme:error:"); ok {
 		return typePrefix + kind
@@ -271,7 +289,7 @@ func acmeType(t string) string {
 	return t
 }
 
-// lenient is a JSON value that is left out when it is of another type.
+// lenient is a JSON value that is ignored when it has another type.
 type lenient[T any] struct{ value T }
 
 // UnmarshalJSON returns no error.
@@ -288,7 +306,7 @@ func (l *lenient[T]) of(raw []byte) *lenient[T] {
 	return l
 }
 
-// readProblem returns the problem document of an answer, nil if it is none or says nothing.
+// readProblem returns the problem document of an answer; nil when it is none or has no content.
 func readProblem(body []byte) *acme.ProblemDetails {
 	if trimmed := bytes.TrimSpace(body); !json.Valid(body) || trimmed[0] != '{' {
 		return nil
@@ -301,7 +319,7 @@ func readProblem(body []byte) *acme.ProblemDetails {
 	return &document.ProblemDetails
 }
 
-// unreadable is the error of an answer that is not what was asked for.
+// unreadable is the error for an answer that is not the requested resource.
 type unreadable struct {
 	status int
 	quote  string
@@ -317,10 +335,10 @@ func (u *unreadable) Error() string {
 
 func (u *unreadable) Unwrap() error { return u.why }
 
-// maxQuote is how much of an answer that can't be read is shown.
+// maxQuote limits how much is shown of an answer that can't be parsed.
 const maxQuote = 120
 
-// quote says in one line what a body is.
+// quote describes a body in one line.
 func quote(header http.Header, body []byte) string {
 	start := cert.Line(string(body[:min(len(body), 4*maxQuote)]), maxQuote)
 	switch {
@@ -333,7 +351,7 @@ func quote(header http.Header, body []byte) string {
 	}
 }
 
-// take reads an answer to its end and closes it. What it returns is fit for lego; an error says what is wrong with the answer.
+// take reads an answer to its end and closes it. The answer that it leaves is safe for lego; an error says what is wrong with it.
 func take(response *http.Response, as reader) error {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if closeErr := response.Body.Close(); err == nil {
@@ -360,7 +378,8 @@ func take(response *http.Response, as reader) error {
 	return err
 }
 
-// takeProblem returns the problem document of a refusal, with the status of the answer: the document's own is only advice (RFC 9457 §3.1.2).
+// takeProblem returns the problem document of a refusal, with the status of the answer: the status in the document is only advisory (RFC
+// 9457 §3.1.2).
 func takeProblem(response *http.Response, body []byte) ([]byte, error) {
 	problem := readProblem(body)
 	if problem == nil {
@@ -368,7 +387,7 @@ func takeProblem(response *http.Response, body []byte) ([]byte, error) {
 	}
 	problem.HTTPStatus, problem.Method, problem.URL = response.StatusCode, "", ""
 	if kindOf(problem.Type) == badNonce {
-		problem.HTTPStatus = http.StatusBadRequest // with which lego tries again by itself
+		problem.HTTPStatus = http.StatusBadRequest // for which lego retries by itself
 	}
 	if link, err := response.Request.URL.Parse(problem.Instance); err == nil && problem.Instance != "" {
 		problem.Instance = link.String() // for people

@@ -13,13 +13,15 @@ import (
 	"github.com/go-acme/lego/v4/acme/api"
 )
 
-// FuzzF21_WhatPassesIsFitForLego gives lego any answer with any status: nothing panics, and what an order or an authorization names is an https address.
+// FuzzF21_WhatPassesIsFitForLego gives lego any answer with any status: nothing may panic, and the addresses in an order or an
+// authorization must be https.
 func FuzzF21_WhatPassesIsFitForLego(f *testing.F) {
 	for _, body := range []string{
 		``, `null`, `[]`, `{}`, `7`, `"text"`, `<html>`, `{"status":"pen`,
 		`{"status":"pending","identifiers":[{"type":"dns","value":"a.test"}],"authorizations":["/1"],"finalize":"/2","error":null}`,
 		`{"status":"invalid","identifiers":[null],"error":{"type":7,"subproblems":[null,7,{"identifier":null}]}}`,
-		`{"status":"pending","identifier":{"value":"*.A.test"},"challenges":[null,{},{"type":"dns-01","url":"//b.test/c","token":"","error":"x"}]}`,
+		`{"status":"pending","identifier":{"value":"*.A.test"},"challenges":[null,{},{"type":"dns-01","url":"//b.test/c","token":"",` +
+			`"error":"x"}]}`,
 		`{"type":"urn:ietf:params:acme:error:badNonce","detail":null,"status":"400","instance":"//[::1"}`,
 		`{"newNonce":"n","newAccount":"https://ca.test/a","newOrder":"?o","meta":null}`,
 		`{"status":"valid","orders":"%zz"}`, `{"orders":[null,""]}`,
@@ -40,7 +42,14 @@ func FuzzF21_WhatPassesIsFitForLego(f *testing.F) {
 			}
 			return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
 		})
-		s := &session{name: "CA", directoryURL: "https://ca.test/directory", accountURL: "https://ca.test/a", key: key, timeout: time.Minute, transport: answer}
+		s := &session{
+			name:         "CA",
+			directoryURL: "https://ca.test/directory",
+			accountURL:   "https://ca.test/a",
+			key:          key,
+			timeout:      time.Minute,
+			transport:    answer,
+		}
 		for _, as := range []reader{directoryAnswer, accountAnswer, orderAnswer, authorizationAnswer, orderListAnswer, chainAnswer, anyAnswer} {
 			base, _ := url.Parse("https://ca.test/x/y") // it is one
 			if fit, err := as(base, body); err == nil && !json.Valid(fit) && !bytes.Equal(fit, body) {

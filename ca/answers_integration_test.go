@@ -11,7 +11,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// oddAnswers are what the fault proxy does to an answer. After "garble" the CA has acted; "refuse" and "redirect" answer in its place.
+// oddAnswers are the ways in which the fault proxy changes an answer. With "garble" the CA has acted; "refuse" and "redirect" answer
+// instead of the CA.
 var oddAnswers = []string{
 	"garble:empty", "garble:null", "garble:list", "garble:object", "garble:text", "garble:html", "garble:cut", "garble:long", "garble:numbers",
 	"garble:retyped", "garble:relative", "truncate",
@@ -19,7 +20,7 @@ var oddAnswers = []string{
 	"redirect:302", "redirect:307", "rate-limit:0", "html-503:0",
 }
 
-// steps are all requests that an order leads to; the list of orders is asked for when the answer to a newOrder was lost.
+// steps are all requests of an order. The list of orders is requested when the answer to a newOrder was lost.
 var steps = []struct{ name, path string }{
 	{"directory", "directory"},
 	{"newNonce", "newNonce"},
@@ -34,10 +35,11 @@ var steps = []struct{ name, path string }{
 	{"certificate", "certificate"},
 }
 
-// takenFor is what an odd answer to a step is taken for. A fault is tried again; "issued" means that nobody noticed.
+// takenFor returns how an odd answer to a step must be treated. A fault is retried; "issued" means that the order completed without an
+// error.
 func takenFor(step, odd string) string {
 	kind, _, _ := strings.Cut(odd, ":")
-	// What counts of these answers stands in a header, or is read anew.
+	// What matters of these answers is in a header, or is read again.
 	bodyIsIdle := slices.Contains([]string{"newNonce", "newAccount", "newOrder", "challenge", "finalize"}, step)
 	switch {
 	case kind == "rate-limit", kind == "html-503":
@@ -46,14 +48,14 @@ func takenFor(step, odd string) string {
 		return "issued"
 	case bodyIsIdle && (kind == "garble" || kind == "truncate"):
 		return "issued"
-	case step == "orders" && (kind == "garble" || strings.HasPrefix(odd, "refuse:403")): // few CAs keep such a list
+	case step == "orders" && (kind == "garble" || strings.HasPrefix(odd, "refuse:403")): // few CAs have such a list
 		return "issued"
 	}
 	return "fault"
 }
 
-// TestF21_NoAnswerOfACAEndsAProcessOrCountsAsAFailure gives every request of an order every odd answer, twice in a row, and then lets the CA be.
-// What each answer was taken for is printed as a table.
+// TestF21_NoAnswerOfACAEndsAProcessOrCountsAsAFailure gives every odd answer to every request of an order, twice in a row, and then lets
+// the CA answer. It prints how each answer was treated, as a table.
 func TestF21_NoAnswerOfACAEndsAProcessOrCountsAsAFailure(t *testing.T) {
 	t.Parallel()
 	p := newPebble(t, "retry-after=0")
@@ -82,7 +84,7 @@ type oddIssuance struct {
 	path, odd, name string
 }
 
-// run returns what the odd answer was taken for. When the CA is well again, the issuance must end with the one certificate of its one order.
+// run returns how the odd answer was treated. Afterwards the issuance must end with the one certificate of its one order.
 func (i *oddIssuance) run(t *testing.T) (class string) {
 	t.Helper()
 	p := &pebble{t, i.stack, i.config, i.accounts, i.sealer}
@@ -116,7 +118,7 @@ func (i *oddIssuance) fault(p *pebble, action string) {
 	p.atCA(http.MethodPost, "faults", map[string]any{"path": i.path, "action": action, "times": 0}, nil)
 }
 
-// atCA asks the control endpoint of the CA.
+// atCA calls the control endpoint of the CA.
 func (p *pebble) atCA(method, what string, order, answer any) {
 	p.t.Helper()
 	if err := control(p.t.Context(), method, p.stack.Info().CAControl+"/"+what, order, answer); err != nil {
@@ -124,7 +126,7 @@ func (p *pebble) atCA(method, what string, order, answer any) {
 	}
 }
 
-// classOf is what an error means to the workflow: an outcome, or a fault, which Temporal tries again.
+// classOf returns what an error means to the workflow: an outcome, or a fault, which Temporal retries.
 func classOf(err error) string {
 	if f := (*cert.Failure)(nil); errors.As(err, &f) {
 		return string(f.Outcome)
@@ -132,7 +134,7 @@ func classOf(err error) string {
 	return "fault"
 }
 
-// show lays the table out: a row for each odd answer, a column for each step.
+// show formats the table: a row for each odd answer, a column for each step.
 func show(table map[string][]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-20s", "")

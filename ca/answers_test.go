@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// TestF21_AnOrderThatExpiredWhileTheCAWasProcessingItIsGivenUp (RFC 8555 §7.1.3), and a valid one is not: its certificate is there.
+// TestF21_AnOrderThatExpiredWhileTheCAWasProcessingItIsGivenUp (RFC 8555 §7.1.3). A valid order is not given up: it has a certificate.
 func TestF21_AnOrderThatExpiredWhileTheCAWasProcessingItIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, status := range []string{acme.StatusPending, acme.StatusReady, acme.StatusProcessing} {
@@ -39,7 +39,7 @@ func TestF21_AnOrderThatExpiredWhileTheCAWasProcessingItIsGivenUp(t *testing.T) 
 	}
 }
 
-// TestA7_RelativeAddressesAreResolved (RFC 9110 §10.2.2): a Location is kept, so it must be whole.
+// TestA7_RelativeAddressesAreResolved (RFC 9110 §10.2.2): a Location is stored, so it must be absolute.
 func TestA7_RelativeAddressesAreResolved(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -48,7 +48,7 @@ func TestA7_RelativeAddressesAreResolved(t *testing.T) {
 		"/order/1":                    origin + "/order/1",
 		"order/2":                     origin + "/order/2",
 		"https://ca.test/order/%2F":   "https://ca.test/order/%2F",
-		"HTTPS://CA.test/order/../3":  "HTTPS://CA.test/order/../3", // as the CA wrote it: it compares letter by letter
+		"HTTPS://CA.test/order/../3":  "HTTPS://CA.test/order/../3", // as the CA wrote it: it compares addresses byte by byte
 		"//ca.test/order/4":           "https://ca.test/order/4",
 		"http://ca.test/order/5":      "",
 		"ftp://ca.test/order/6":       "",
@@ -64,7 +64,7 @@ func TestA7_RelativeAddressesAreResolved(t *testing.T) {
 	}
 }
 
-// TestF21_ARefusalWithoutAReasonSaysWhatCame: lego dereferences the nil that "null" is, in a goroutine of ours.
+// TestF21_ARefusalWithoutAReasonSaysWhatCame: lego dereferences the nil of "null", in a goroutine of ours.
 func TestF21_ARefusalWithoutAReasonSaysWhatCame(t *testing.T) {
 	t.Parallel()
 	for body, says := range map[string]string{
@@ -94,16 +94,21 @@ func TestF21_ARefusalWithoutAReasonSaysWhatCame(t *testing.T) {
 	}
 }
 
-// TestF21_ARedirectedOrderIsNoOrder: lego would follow the redirection, and take the directory that it finds for an order.
+// TestF21_ARedirectedOrderIsNoOrder: lego would follow the redirect, and parse the directory that it gets as an order.
 func TestF21_ARedirectedOrderIsNoOrder(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
 	if _, err := s.Account(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, status := range []int{http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusNotModified, http.StatusTemporaryRedirect} {
+	for _, status := range []int{
+		http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusNotModified, http.StatusTemporaryRedirect,
+	} {
 		before := s.server.Requests("/directory")
-		s.server.Answer("/new-order", 1, status, http.Header{"Location": {"/directory"}}, `{"status":"pending","identifiers":[{"type":"dns","value":"`+name+`"}],"authorizations":["/1"],"finalize":"/1"}`)
+		s.server.Answer(
+			"/new-order", 1, status, http.Header{"Location": {"/directory"}},
+			`{"status":"pending","identifiers":[{"type":"dns","value":"`+name+`"}],"authorizations":["/1"],"finalize":"/1"}`,
+		)
 		got, err := s.NewOrder(t.Context(), []string{name}, "")
 		if n := s.server.Requests("/directory") - before; got != "" || n != 0 {
 			t.Errorf("%d: the order %q, and %d requests to where it was redirected", status, got, n)
@@ -112,7 +117,8 @@ func TestF21_ARedirectedOrderIsNoOrder(t *testing.T) {
 	}
 }
 
-// TestF19_AnAuthorizationThatHadFailedBeforeIsNobodysFailure: a CA that gives it to each new order would have the tenant blamed three times.
+// TestF19_AnAuthorizationThatHadFailedBeforeIsNobodysFailure: some CAs give a failed authorization to each new order, which would count
+// three failures of the tenant.
 func TestF19_AnAuthorizationThatHadFailedBeforeIsNobodysFailure(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -126,7 +132,7 @@ func TestF19_AnAuthorizationThatHadFailedBeforeIsNobodysFailure(t *testing.T) {
 	if _, err := again.place(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.server.Answer("/order/", 1, http.StatusInternalServerError, nil, "") // what was placed is not forgotten by a fault, nor by another process
+	s.server.Answer("/order/", 1, http.StatusInternalServerError, nil, "") // a fault does not lose the placed order, nor does another process
 	_, err = again.attempt(t.Context())
 	wantPlain(t, err)
 	s.restart(t)
@@ -141,7 +147,7 @@ func TestF19_AnAuthorizationThatHadFailedBeforeIsNobodysFailure(t *testing.T) {
 	}
 }
 
-// TestF19_AFailureThatAnotherRunWasTooLateToTellIsStillOne: the run that answered the challenge died before the CA looked.
+// TestF19_AFailureThatAnotherRunWasTooLateToTellIsStillOne: the run that answered the challenge died before the CA validated.
 func TestF19_AFailureThatAnotherRunWasTooLateToTellIsStillOne(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -161,7 +167,7 @@ func TestF19_AFailureThatAnotherRunWasTooLateToTellIsStillOne(t *testing.T) {
 	}
 }
 
-// TestF19_PendingAuthorizationsOfAnAbandonedOrderAreGivenBack (RFC 8555 §7.5.2).
+// TestF19_PendingAuthorizationsOfAnAbandonedOrderAreGivenBack (RFC 8555 §7.5.2): they are deactivated.
 func TestF19_PendingAuthorizationsOfAnAbandonedOrderAreGivenBack(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -172,7 +178,12 @@ func TestF19_PendingAuthorizationsOfAnAbandonedOrderAreGivenBack(t *testing.T) {
 	s.server.Change(func(o *acme.Order) { o.Expires = time.Now().Add(-time.Minute).Format(time.RFC3339) })
 	_, err := i.attempt(t.Context())
 	want(t, err, cert.OrderGone, cert.CAUnavailable)
-	if pending, given := s.server.Authorizations(acme.StatusPending), s.server.Authorizations(acme.StatusDeactivated); pending != 0 || given != 3 {
+	if pending, given := s.server.Authorizations(
+		acme.StatusPending,
+	), s.server.Authorizations(
+		acme.StatusDeactivated,
+	); pending != 0 ||
+		given != 3 {
 		t.Errorf("%d authorizations are pending, %d given back", pending, given)
 	}
 
@@ -186,7 +197,7 @@ func TestF19_PendingAuthorizationsOfAnAbandonedOrderAreGivenBack(t *testing.T) {
 	}
 }
 
-// TestF19_ValidAuthorizationsAreKept: the next order needs no validation for them where the CA gives them again.
+// TestF19_ValidAuthorizationsAreKept: the next order needs no validation for them when the CA reuses them.
 func TestF19_ValidAuthorizationsAreKept(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -198,7 +209,7 @@ func TestF19_ValidAuthorizationsAreKept(t *testing.T) {
 	}
 }
 
-// TestF21_WhatIsNoCertificateIsAskedForAgain at the same order; only a certificate for another key or name is a refusal.
+// TestF21_WhatIsNoCertificateIsAskedForAgain: the same order is asked again. Only a certificate for another key or name is a refusal.
 func TestF21_WhatIsNoCertificateIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	other := newSetup(t)
@@ -236,7 +247,7 @@ func TestF21_WhatIsNoCertificateIsAskedForAgain(t *testing.T) {
 	}
 }
 
-// TestF21_AnOrderThatFailedTellsItsReason though its own error is null: the authorization's, or the challenge's.
+// TestF21_AnOrderThatFailedTellsItsReason: when the order's own error is null, the reason is that of the authorization or the challenge.
 func TestF21_AnOrderThatFailedTellsItsReason(t *testing.T) {
 	t.Parallel()
 	for _, errorMember := range []string{`null`, `{}`, `7`} {
@@ -248,10 +259,15 @@ func TestF21_AnOrderThatFailedTellsItsReason(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.server.Change(func(o *acme.Order) { o.Status = acme.StatusReady })
-		s.server.Before("/finalize/", func() { s.server.Change(func(o *acme.Order) { o.Status = acme.StatusPending }) }) // as its validation fails just now
+		s.server.Before(
+			"/finalize/", func() { s.server.Change(func(o *acme.Order) { o.Status = acme.StatusPending }) },
+		) // its validation fails at this moment
 		s.server.Answer("/finalize/", 1, http.StatusOK, nil, body)
 		_, err := i.attempt(t.Context())
-		if f := want(t, err, cert.Refused, cert.CAAForbids); strings.Contains(err.Error(), "%!") || !strings.Contains(f.Problem.Message, "prevents issuance") {
+		if f := want(
+			t, err, cert.Refused, cert.CAAForbids,
+		); strings.Contains(err.Error(), "%!") ||
+			!strings.Contains(f.Problem.Message, "prevents issuance") {
 			t.Errorf("%s: %v", errorMember, err)
 		}
 	}
@@ -267,7 +283,7 @@ func TestF21_AnOrderThatFailedTellsItsReason(t *testing.T) {
 	}
 }
 
-// TestF19_AFailureAtAPublicSuffixIsNotTheTenants: nobody who connects a name can repair the name servers of com.
+// TestF19_AFailureAtAPublicSuffixIsNotTheTenants: a tenant can't repair the name servers of com.
 func TestF19_AFailureAtAPublicSuffixIsNotTheTenants(t *testing.T) {
 	t.Parallel()
 	const boulder = "DNS problem: SERVFAIL looking up CAA for "
@@ -284,7 +300,8 @@ func TestF19_AFailureAtAPublicSuffixIsNotTheTenants(t *testing.T) {
 		{"dns", boulder + "example.com", cert.Refused, cert.DNSLookupFailed},
 		{"dns", boulder + "com; " + boulder + "example.com", cert.Refused, cert.DNSLookupFailed},
 		{"dns", "DNS problem: NXDOMAIN looking up TXT for _acme-challenge.shop.example.com", cert.Refused, cert.DNSLookupFailed},
-		{"caa", "CAA record for com prevents issuance", cert.Refused, cert.CAAForbids}, // a record of the tenant's own would overrule it (RFC 8659 §3)
+		// a CAA record of the tenant would override it (RFC 8659 §3)
+		{"caa", "CAA record for com prevents issuance", cert.Refused, cert.CAAForbids},
 	} {
 		s := newSetup(t)
 		s.server.Reject(name, test.kind, test.detail)
@@ -303,7 +320,7 @@ func TestF19_AFailureAtAPublicSuffixIsNotTheTenants(t *testing.T) {
 	want(t, err, cert.Refused, cert.DNSLookupFailed)
 }
 
-// TestF21_AChallengeThatIsPostedTwiceIsReadAgain: CAs refuse the second post in their own ways.
+// TestF21_AChallengeThatIsPostedTwiceIsReadAgain: CAs refuse the second post in different ways.
 func TestF21_AChallengeThatIsPostedTwiceIsReadAgain(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "<html>", catest.Problem("conflict", "it is being validated")} {
@@ -324,7 +341,7 @@ func TestF21_AChallengeThatIsPostedTwiceIsReadAgain(t *testing.T) {
 			t.Errorf("first run: %v", err)
 		}
 	}
-	s := newSetup(t) // it is refused, and nobody has posted it
+	s := newSetup(t) // it is refused, and no run has posted it
 	s.server.Answer("/challenge/", 1, http.StatusConflict, nil, "")
 	i := newIssuance(t, s.Authority, name)
 	_, err := i.attempt(t.Context())
@@ -334,7 +351,7 @@ func TestF21_AChallengeThatIsPostedTwiceIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestF21_AFinalizeThatIsRefusedForAConflictIsReadAgain, and an order that reads as ready is not asked without end.
+// TestF21_AFinalizeThatIsRefusedForAConflictIsReadAgain: and when the order stays ready, finalize is not repeated without end.
 func TestF21_AFinalizeThatIsRefusedForAConflictIsReadAgain(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -351,7 +368,7 @@ func TestF21_AFinalizeThatIsRefusedForAConflictIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestF21_AChallengeThatFailedEndsTheOrder though the CA leaves its authorization pending (RFC 8555 §7.1.6).
+// TestF21_AChallengeThatFailedEndsTheOrder: also when the CA leaves its authorization pending (RFC 8555 §7.1.6).
 func TestF21_AChallengeThatFailedEndsTheOrder(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -367,11 +384,14 @@ func TestF21_AChallengeThatFailedEndsTheOrder(t *testing.T) {
 	}
 }
 
-// TestF21_ADirectoryThatIsNoneIsNotKept, and one whose addresses nobody answers at any more is read anew.
+// TestF21_ADirectoryThatIsNoneIsNotKept: and a directory whose addresses stopped answering is read again.
 func TestF21_ADirectoryThatIsNoneIsNotKept(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
-	for _, body := range []string{"null", "<html>", "{}", "[]", `{"newNonce":7}`, `{"newNonce":"/n","newAccount":"/a"}`, `{"newNonce":"/n","newAccount":"/a","newOrder":"http://ca.test/o"}`} {
+	for _, body := range []string{
+		"null", "<html>", "{}", "[]", `{"newNonce":7}`, `{"newNonce":"/n","newAccount":"/a"}`,
+		`{"newNonce":"/n","newAccount":"/a","newOrder":"http://ca.test/o"}`,
+	} {
 		s.server.Answer("/directory", 1, http.StatusOK, nil, body)
 		_, err := s.NewOrder(t.Context(), []string{name}, "")
 		wantPlain(t, err)
@@ -386,7 +406,7 @@ func TestF21_ADirectoryThatIsNoneIsNotKept(t *testing.T) {
 	}
 }
 
-// TestA5_ARemedyNamesAStepThatWorks: a request for a certificate waits for the account, too, and is refused after the last failure.
+// TestA5_ARemedyNamesAStepThatWorks: a request for a certificate also waits for the account, and is refused after the last failure.
 func TestA5_ARemedyNamesAStepThatWorks(t *testing.T) {
 	t.Parallel()
 	terms := func(instance string) string {
@@ -402,11 +422,25 @@ func TestA5_ARemedyNamesAStepThatWorks(t *testing.T) {
 	}{
 		{"new terms", 403, nil, terms("https://ca.test/terms"), []string{"accept the CA's new terms", ": https://ca.test/terms"}},
 		{"new terms at a relative address", 403, nil, terms("/terms/v2"), []string{": %s/terms/v2"}},
-		{"new terms in a header", 403, http.Header{"Link": {`<https://ca.test/tos>;rel="terms-of-service"`}}, terms(""), []string{": https://ca.test/tos"}},
+		{
+			"new terms in a header", 403,
+			http.Header{"Link": {`<https://ca.test/tos>;rel="terms-of-service"`}},
+			terms(""),
+			[]string{": https://ca.test/tos"},
+		},
 		{"new terms at no web address", 403, nil, terms("data:text/plain,terms"), []string{"accept the CA's new terms"}},
-		{"a wrong profile", 400, nil, catest.Problem("invalidProfile", "see https://ca.test/profiles."), []string{"ACME_PROFILE", ": https://ca.test/profiles"}},
-		{"a pause", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+"."), []string{"(evercert hand-back)", "daily attempt", ": " + long}},
-		{"a pause whose address is too long to be shown", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+strings.Repeat("y", 300)), []string{"lift the pause with the CA"}},
+		{
+			"a wrong profile", 400, nil, catest.Problem("invalidProfile", "see https://ca.test/profiles."),
+			[]string{"ACME_PROFILE", ": https://ca.test/profiles"},
+		},
+		{
+			"a pause", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+"."),
+			[]string{"(evercert hand-back)", "daily attempt", ": " + long},
+		},
+		{
+			"a pause whose address is too long to be shown", 429, nil, catest.Problem("rateLimited", "paused, visit "+long+strings.Repeat("y", 300)),
+			[]string{"end the pause with the CA"},
+		},
 		{"a bad CSR", 400, nil, catest.Problem("badCSR", "weak"), []string{"the next attempt makes a new key and CSR", "contact support"}},
 	} {
 		s := newSetup(t)

@@ -19,37 +19,32 @@ import (
 	"github.com/evercert/evercert/config"
 )
 
-// Account is an account at a CA as it is kept. The key is P-256, in PKCS#8, and leaves this package sealed only.
-type Account struct {
-	Directory string // of the CA
-	URL       string // the account's name at the CA
-	Contact   string
-	KeyID     string // that the key is sealed under
-	SealedKey []byte
-}
-
-// Accounts keeps one active account for each CA, and what the CA has against it.
+// Accounts stores one active account for each CA, and its block (Blocks). Its errors are those of the database.
 type Accounts interface {
 	Blocks
-	Account(ctx context.Context, directory string) (account Account, found bool, err error)
-	// SaveAccount keeps the first account that is saved for a directory and returns the one kept: two processes may register at once.
-	SaveAccount(ctx context.Context, a Account) (Account, error)
-	// RetireAccount takes an account that the CA has forgotten out of use, if it is still the active one. Its key is kept.
+	Account(ctx context.Context, directory string) (account cert.Account, found bool, err error)
+	// SaveAccount stores the first account for a directory, and returns the one that is stored: two processes may register at once.
+	SaveAccount(ctx context.Context, a cert.Account) (cert.Account, error)
+	// RetireAccount marks an account that the CA has forgotten as unused, if it is still the active one. Its key is kept.
 	RetireAccount(ctx context.Context, directory, url, because string) error
 }
 
-// Sealer encrypts keys at rest. The id is bound to what is sealed under it.
+// Sealer encrypts keys for storage. The id is bound to what is sealed under it.
 type Sealer interface {
+	// Seal encrypts a key.
 	Seal(plaintext []byte, id string) ([]byte, error)
+	// Unseal fails when the sealed bytes were changed, belong to another id, or were sealed by an unknown key.
 	Unseal(sealed []byte, id string) ([]byte, error)
 }
 
-// Solver shows the CA what its challenges ask for. Present and CleanUp may be called again for the same challenge, and
-// CleanUp for one that is not there.
+// Solver answers the CA's challenges. Present and CleanUp may be called again for the same challenge, and CleanUp for one that is not
+// presented.
 type Solver interface {
+	// Present makes the answer visible to the CA before it returns. When it can't in time, the error is a *cert.Failure with Outcome Wait.
 	Present(ctx context.Context, c cert.Challenge) error
+	// CleanUp removes the answer. Its errors are those of the store.
 	CleanUp(ctx context.Context, c cert.Challenge) error
-	// Shown reports whether a challenge is presented, by whichever process, and was not taken back.
+	// Shown reports whether a challenge is presented, by any process, and not removed.
 	Shown(ctx context.Context, c cert.Challenge) (bool, error)
 }
 
@@ -71,10 +66,10 @@ type Authority struct {
 	breaker breaker
 }
 
-// lego writes to a logger of its whole process, by default to standard error.
+// lego has one logger for the whole process, by default on standard error.
 var routeLegoLog sync.Once
 
-// New checks the configuration and reads ACME_ROOT_PEM. It asks the CA for nothing: a worker can start while the CA is down.
+// New checks the configuration and reads ACME_ROOT_PEM. It sends no request to the CA: a worker can start while the CA is down.
 func New(cfg Config, accounts Accounts, sealer Sealer, solver Solver, log *slog.Logger) (*Authority, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -83,12 +78,12 @@ func New(cfg Config, accounts Accounts, sealer Sealer, solver Solver, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	log = log.With("ca", cfg.name())
+	log = log.With("ca", cfg.DisplayName())
 	routeLegoLog.Do(func() { legolog.Logger = slog.NewLogLogger(log.Handler(), slog.LevelDebug) })
 	return &Authority{cfg: cfg, accounts: accounts, sealer: sealer, solver: solver, log: log, transport: newTransport(roots)}, nil
 }
 
-// Identity is what CAA records are compared with before an order is placed. It registers the account if there is none.
+// Identity returns what CAA records are compared with before an order is placed. It registers the account if there is none.
 func (a *Authority) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	s, err := a.session(ctx)
 	if err != nil {
@@ -97,7 +92,10 @@ func (a *Authority) Identity(ctx context.Context) (cert.CAIdentity, error) {
 	return cert.CAIdentity{Name: s.name, Domains: s.issuers, AccountURI: s.accountURL, Directory: a.cfg.Directory}, nil
 }
 
-// newTransport carries all requests to the CA. HTTP/2 and idle connections save a TLS handshake for each request.
+// Directory is the URL of the CA's ACME directory.
+func (a *Authority) Directory() string { return a.cfg.Directory }
+
+// newTransport returns the transport of all requests to the CA. HTTP/2 and idle connections save a TLS handshake for each request.
 func newTransport(roots *x509.CertPool) *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	return &http.Transport{
@@ -108,7 +106,7 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 64,
 		IdleConnTimeout:     90 * time.Second,
-		// All requests share one HTTP/2 connection. If it dies in silence, a ping notices before every one of them has timed out.
+		// All requests share one HTTP/2 connection. When it dies silently, a ping notices it before all requests have timed out.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
 }

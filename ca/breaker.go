@@ -16,39 +16,40 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Blocks keeps what a CA has against the account, for all processes together.
+// Blocks stores why a CA refuses the account, for all processes together. Its errors are those of the database.
 type Blocks interface {
 	AccountBlock(ctx context.Context, directory string) (block cert.AccountBlock, blocked bool, err error)
-	// BlockAccount keeps a block and opens the account's case; it returns the block with the wait until the next probe.
+	// BlockAccount stores a block and opens the account's case. It returns the block with the wait until the next probe.
 	BlockAccount(ctx context.Context, b cert.AccountBlock) (cert.AccountBlock, error)
-	// LeaseProbe reports whether the caller may try what the CA refused: one at a time, when it is time or the settings are others.
+	// LeaseProbe reports whether the caller may try a request that the CA refused. One process may at a time, when the wait is over or the
+	// settings have changed.
 	LeaseProbe(ctx context.Context, directory, settings string) (bool, error)
-	// UnblockAccount ends the block and closes its case. It reports whether there was one.
+	// UnblockAccount ends the block and closes its case. It reports whether there was a block.
 	UnblockAccount(ctx context.Context, directory, resolution string) (bool, error)
 }
 
-// breaker is what this process knows of the account's block. What is wrong with the account (new terms, a deactivated account, a wrong
-// profile or external account binding) is one fault of the platform and not one of each domain. So the first refusal blocks the
-// account, and nothing more is ordered until a probe succeeds: one request of one domain, which would have been made anyway.
+// breaker is what this process knows of the account's block. A fault of the account (new terms, a deactivated account, a wrong profile or
+// external account binding) is one fault of the platform, not one of each domain. So the first refusal blocks the account, and nothing is
+// ordered until a probe succeeds. A probe is one request of one domain that would have been made anyway.
 type breaker struct {
 	mu      sync.Mutex
 	block   cert.AccountBlock
 	blocked bool
-	read    time.Time // when the store was asked last
+	read    time.Time // when the store was last read
 	trial   bool      // this process makes the probe
 }
 
 const (
-	// blockKnownFor is how long a process orders on by what it knows of the block.
+	// blockKnownFor is how long a process uses what it knows of the block before it reads the store again.
 	blockKnownFor = 5 * time.Second
-	// leastSpread is over how long domains come back, at least, when the account may work again. It keeps them from coming all at once.
+	// leastSpread is the shortest time over which domains retry when the account works again. It prevents all of them from ordering at once.
 	leastSpread = time.Minute
-	// probeInterval is between two questions whether a probe is due.
+	// probeInterval is the pause between two checks whether a probe is due.
 	probeInterval = time.Minute
 )
 
-// Admit returns nil when the account is open and the CA has nothing against it, or when it is time for a probe, which the next NewOrder or
-// Complete will be. Otherwise it returns a cert.Failure with the wait. The CA is asked for nothing but a registration.
+// Admit returns nil when the account is open and not blocked, or when a probe is due; the next NewOrder or Complete is then the probe.
+// Otherwise it returns a cert.Failure with the wait. It sends no request to the CA except a registration.
 func (a *Authority) Admit(ctx context.Context) error {
 	if _, err := a.session(ctx); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (a *Authority) probeIsDue(b cert.AccountBlock) bool {
 	return b.Wait <= 0 || b.Settings != a.settings()
 }
 
-// admit lets a request through that may place or continue an order. While the account is blocked that is one request at a time, the probe.
+// admit allows a request that may place or continue an order. While the account is blocked, one request at a time is allowed: the probe.
 func (a *Authority) admit(ctx context.Context) error {
 	block, blocked, err := a.knownBlock(ctx)
 	if err != nil || !blocked {
@@ -79,7 +80,7 @@ func (a *Authority) admit(ctx context.Context) error {
 	}
 	a.breaker.mu.Lock()
 	defer a.breaker.mu.Unlock()
-	a.breaker.read = time.Time{} // the time of the next probe has moved
+	a.breaker.read = time.Time{} // the time of the next probe has changed
 	if !leased {
 		return waitForAccount(block)
 	}
@@ -88,7 +89,7 @@ func (a *Authority) admit(ctx context.Context) error {
 	return nil
 }
 
-// knownBlock returns the block with what is left of its wait. The store is asked now and then only.
+// knownBlock returns the block with the rest of its wait. It reads the store once per blockKnownFor.
 func (a *Authority) knownBlock(ctx context.Context) (block cert.AccountBlock, blocked bool, err error) {
 	b := &a.breaker
 	b.mu.Lock()
@@ -104,16 +105,17 @@ func (a *Authority) knownBlock(ctx context.Context) (block cert.AccountBlock, bl
 	return block, b.blocked, nil
 }
 
-// waitForAccount is the wait of a domain for a blocked account.
+// waitForAccount returns the failure of a domain that waits for a blocked account.
 func waitForAccount(b cert.AccountBlock) error {
 	return &cert.Failure{Outcome: cert.Wait, RetryAfter: b.Wait + rand.N(max(leastSpread, b.Wait/4)), Problem: b.Problem}
 }
 
-// heard looks at how a request ended, for what it says about the account. s is nil while registering. It returns err, or what err means.
+// heard evaluates what the end of a request says about the account. s is nil during registration. It returns err, or what err means for the
+// account.
 func (a *Authority) heard(ctx context.Context, s *session, err error) error {
 	var f *cert.Failure
 	switch {
-	case err == nil, errors.As(err, &f) && f.Outcome == cert.Refused: // a verdict on the names: the account was good enough for it
+	case err == nil, errors.As(err, &f) && f.Outcome == cert.Refused: // a verdict on the names: the account was accepted
 		a.accepted(ctx)
 		return err
 	case f == nil || f.Problem.Code != cert.AccountProblem:
@@ -124,7 +126,7 @@ func (a *Authority) heard(ctx context.Context, s *session, err error) error {
 		kind = kindOf(problem.Type)
 	}
 	if s != nil && kind == unauthorized {
-		// Some CAs say so of a name that the account may not order. Then the account itself still answers.
+		// Some CAs use this error for a name that the account may not order. The account itself then still works.
 		switch works, askErr := a.accountWorks(ctx, s); {
 		case askErr != nil:
 			return fmt.Errorf("ask whether the account works, after %s: %w", err.Error(), askErr)
@@ -138,7 +140,7 @@ func (a *Authority) heard(ctx context.Context, s *session, err error) error {
 	return a.block(ctx, s, kind, f)
 }
 
-// block opens the breaker for all processes.
+// block blocks the account for all processes.
 func (a *Authority) block(ctx context.Context, s *session, kind string, f *cert.Failure) error {
 	block := cert.AccountBlock{Directory: a.cfg.Directory, Kind: kind, Problem: f.Problem, Settings: a.settings()}
 	if s != nil {
@@ -158,7 +160,7 @@ func (a *Authority) block(ctx context.Context, s *session, kind string, f *cert.
 	return waits
 }
 
-// accepted closes the breaker when this process was probing. If that can't be noted, the next probe finds the same.
+// accepted ends the block when this process was probing. If the store can't be written, the next probe repeats it.
 func (a *Authority) accepted(ctx context.Context) {
 	if !a.endTrial() {
 		return
@@ -176,7 +178,7 @@ func (a *Authority) accepted(ctx context.Context) {
 	}
 }
 
-// endTrial reports whether this process was probing, which it is no more.
+// endTrial ends the probe of this process, and reports whether there was one.
 func (a *Authority) endTrial() (was bool) {
 	a.breaker.mu.Lock()
 	defer a.breaker.mu.Unlock()
@@ -184,7 +186,7 @@ func (a *Authority) endTrial() (was bool) {
 	return was
 }
 
-// accountWorks asks the CA for the account (RFC 8555 §7.3.6: whatever a deactivated account asks for is answered unauthorized).
+// accountWorks reads the account at the CA. Every request of a deactivated account is answered with unauthorized (RFC 8555 §7.3.6).
 func (a *Authority) accountWorks(ctx context.Context, s *session) (bool, error) {
 	account, err := s.account(ctx)
 	switch {
@@ -196,8 +198,8 @@ func (a *Authority) accountWorks(ctx context.Context, s *session) (bool, error) 
 	return account.Status == acme.StatusValid, nil
 }
 
-// Watch probes a blocked account by itself, where that needs no order, until ctx ends. It looks at once, so that changed settings are tried
-// when a worker starts.
+// Watch probes a blocked account while that needs no order, until ctx ends. It probes at once, so that changed settings are tried when a
+// worker starts.
 func (a *Authority) Watch(ctx context.Context) {
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
@@ -213,15 +215,15 @@ func (a *Authority) Watch(ctx context.Context) {
 	}
 }
 
-// Probe makes the probe of a blocked account if it is due and needs no order: a refused registration is tried again, and a
-// refused account asked for. New terms and profiles show at an order only, so that the next domain makes that probe.
+// Probe probes a blocked account if the probe is due and needs no order: it repeats a refused registration, or reads a refused account. New
+// terms and profiles show only at an order, so the next domain's order is then the probe.
 func (a *Authority) Probe(ctx context.Context) error {
 	block, blocked, err := a.accounts.AccountBlock(ctx, a.cfg.Directory)
 	if err != nil || !blocked {
 		return err
 	}
 	if block.AccountURL == "" {
-		if _, err = a.session(ctx); errors.As(err, new(*cert.Failure)) { // still refused, or not yet due
+		if _, err = a.session(ctx); errors.As(err, new(*cert.Failure)) { // still refused, or not due yet
 			return nil
 		}
 		return err
@@ -230,7 +232,7 @@ func (a *Authority) Probe(ctx context.Context) error {
 		return nil
 	}
 	if err := a.admit(ctx); err != nil {
-		if errors.As(err, new(*cert.Failure)) { // not yet due
+		if errors.As(err, new(*cert.Failure)) { // not due yet
 			return nil
 		}
 		return err
@@ -248,7 +250,7 @@ func (a *Authority) Probe(ctx context.Context) error {
 	return nil
 }
 
-// settings is a hash of what a CA may refuse of the configuration.
+// settings returns a hash of the settings that a CA may refuse.
 func (a *Authority) settings() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{a.cfg.Profile, a.cfg.Contact, a.cfg.EABKeyID, string(a.cfg.EABKey)}, "\x00")))
 	return hex.EncodeToString(sum[:])

@@ -15,7 +15,7 @@ import (
 
 const newTerms = `{"type":"urn:ietf:params:acme:error:userActionRequired","detail":"terms have changed","instance":"https://ca.test/terms"}`
 
-// waits checks that a domain waits for the account, and that the CA was not asked for anything.
+// waits checks that a domain waits for the account, and that the CA got no request.
 func (s *setup) waits(t *testing.T, do func() error) {
 	t.Helper()
 	before := s.server.Requests("/")
@@ -38,7 +38,9 @@ func (s *setup) order(t *testing.T, name string) func() error {
 // TestF3_OneFaultOfTheAccountIsOneBlock: faults that show at an order.
 func TestF3_OneFaultOfTheAccountIsOneBlock(t *testing.T) {
 	t.Parallel()
-	for kind, body := range map[string]string{"userActionRequired": newTerms, "invalidProfile": catest.Problem("invalidProfile", "no such profile")} {
+	for kind, body := range map[string]string{
+		"userActionRequired": newTerms, "invalidProfile": catest.Problem("invalidProfile", "no such profile"),
+	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s := newSetup(t)
@@ -52,7 +54,7 @@ func TestF3_OneFaultOfTheAccountIsOneBlock(t *testing.T) {
 			s.waits(t, s.order(t, "other.example.com"))
 			s.waits(t, func() error { _, err := placed.attempt(t.Context()); return err })
 			s.waits(t, func() error { return s.Admit(t.Context()) })
-			s.restart(t) // and other processes
+			s.restart(t) // as in other processes
 			if _, err := s.Account(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +62,7 @@ func TestF3_OneFaultOfTheAccountIsOneBlock(t *testing.T) {
 			if s.accounts.cases != 1 {
 				t.Errorf("%d cases", s.accounts.cases)
 			}
-			if err := s.Probe(t.Context()); err != nil { // only an order shows it
+			if err := s.Probe(t.Context()); err != nil { // it shows only at an order
 				t.Error(err)
 			}
 			s.waits(t, s.order(t, name))
@@ -143,7 +145,7 @@ func TestF3_AnOutageSaysNothingOfTheAccount(t *testing.T) {
 	s.waits(t, s.order(t, "other.example.com"))
 }
 
-// TestF3_ADeactivatedAccountIsProbedWithoutAnOrder: everything is refused, the account itself included (RFC 8555 §7.3.6).
+// TestF3_ADeactivatedAccountIsProbedWithoutAnOrder: the CA refuses every request, also one for the account itself (RFC 8555 §7.3.6).
 func TestF3_ADeactivatedAccountIsProbedWithoutAnOrder(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -173,13 +175,15 @@ func TestF3_ADeactivatedAccountIsProbedWithoutAnOrder(t *testing.T) {
 	}
 }
 
-// TestF3_ARefusedRegistrationIsTriedAgainWithOtherSettings: looks at DNS ask for the account all the time, and must not register each time.
+// TestF3_ARefusedRegistrationIsTriedAgainWithOtherSettings: every check of DNS needs the account, and must not register each time.
 func TestF3_ARefusedRegistrationIsTriedAgainWithOtherSettings(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
 	key := []byte("0123456789abcdef0123456789abcdef")
 	s.server.DemandBinding("customer-1", key)
-	s.config.EABKeyID, s.config.EABKey = "customer-1", config.Secret(base64.RawURLEncoding.EncodeToString([]byte("fedcba9876543210fedcba9876543210")))
+	s.config.EABKeyID, s.config.EABKey = "customer-1", config.Secret(
+		base64.RawURLEncoding.EncodeToString([]byte("fedcba9876543210fedcba9876543210")),
+	)
 	s.restart(t)
 	identity := func() error { _, err := s.Identity(t.Context()); return err }
 	want(t, identity(), cert.Wait, cert.AccountProblem)

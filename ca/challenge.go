@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// maxAuthorizations is how many of an order are worked on at the same time.
+	// maxAuthorizations limits how many authorizations of an order are processed at once.
 	maxAuthorizations = 8
-	// cleanUpWithin bounds taking back the challenges of an order.
+	// cleanUpWithin limits the time to remove the challenges of an order.
 	cleanUpWithin = 30 * time.Second
 )
 
@@ -38,7 +38,7 @@ func (c *completion) authorize(ctx context.Context, urls []string) error {
 	return nil
 }
 
-// validate stays with one authorization until it is valid (RFC 8555 §7.5.1).
+// validate processes one authorization until it is valid (RFC 8555 §7.5.1).
 func (c *completion) validate(ctx context.Context, url string) error {
 	var pace pacer
 	for answered := false; ; {
@@ -49,7 +49,7 @@ func (c *completion) validate(ctx context.Context, url string) error {
 		c.noteStatus(url, authorization.Status)
 		switch authorization.Status {
 		case acme.StatusValid:
-			c.tell(name(authorization) + " is validated")
+			c.report(name(authorization) + " is validated")
 			return nil
 		case acme.StatusInvalid:
 			return c.validationFailure(ctx, url, authorization)
@@ -61,7 +61,7 @@ func (c *completion) validate(ctx context.Context, url string) error {
 		if err != nil {
 			return err
 		}
-		if challenge.Status == acme.StatusInvalid { // for good, whatever the CA says of its authorization (RFC 8555 §7.1.6)
+		if challenge.Status == acme.StatusInvalid { // final, whatever the status of its authorization (RFC 8555 §7.1.6)
 			return c.validationFailure(ctx, url, authorization)
 		}
 		wait, _ := retryAfter(header)
@@ -69,7 +69,7 @@ func (c *completion) validate(ctx context.Context, url string) error {
 			if err := c.answer(ctx, authorization, challenge, url); err != nil {
 				return err
 			}
-			answered, wait = true, 0 // the CA was asked to wait for us, not we for it
+			answered, wait = true, 0 // the wait that the CA asked for is over
 		}
 		if err := pace.wait(ctx, wait); err != nil {
 			return fmt.Errorf("wait for the validation of %s: %w", name(authorization), err)
@@ -77,36 +77,36 @@ func (c *completion) validate(ctx context.Context, url string) error {
 	}
 }
 
-// answer shows what a challenge asks for and tells the CA to look, if it hasn't been told. Presenting again does
-// no harm, and after a crash it may be needed again: the CA looks more than once and from several places.
+// answer presents a challenge, and asks the CA to validate unless that was done. Presenting it again does no harm, and after a crash it may
+// be needed: the CA validates more than once and from several places.
 func (c *completion) answer(ctx context.Context, authorization acme.Authorization, challenge acme.Challenge, url string) error {
 	wanted, err := c.wanted(ctx, authorization, challenge)
 	if err != nil {
 		return err
 	}
-	c.noteShown(wanted) // before it is: a presentation that fails half-way is taken back as well
+	c.noteShown(wanted) // before it is presented: a presentation that fails half-way must be removed too
 	if err := c.authority.solver.Present(ctx, wanted); err != nil {
 		return fmt.Errorf("present the %s challenge for %s: %w", wanted.Method, wanted.Name, err)
 	}
 	if challenge.Status != acme.StatusPending {
 		return nil
 	}
-	c.tell(fmt.Sprintf("challenge %s of %s is ready", challenge.Type, name(authorization)))
+	c.report(fmt.Sprintf("challenge %s of %s is ready", challenge.Type, name(authorization)))
 	_, err = c.session.call(ctx, anyAnswer, func(core *api.Core) error {
 		_, err := core.Challenges.New(challenge.URL)
 		return err
 	})
 	switch status, _ := refusal(err); {
-	case accepted(err): // what the answer says is read from the authorization
+	case accepted(err): // the result is read from the authorization
 		return nil
-	case refusedAs(err, malformed), status == http.StatusConflict: // as Boulder and Pebble, and others, refuse a challenge that is posted a second time
+	case refusedAs(err, malformed), status == http.StatusConflict: // Boulder, Pebble and others refuse a second post so
 		return c.answeredMeanwhile(ctx, err, url, challenge.URL)
 	default:
 		return c.orderFailure(ctx, "answer the challenge for "+wanted.Name, err)
 	}
 }
 
-// wanted is what a challenge asks to be shown.
+// wanted returns what a challenge asks to be presented.
 func (c *completion) wanted(ctx context.Context, authorization acme.Authorization, challenge acme.Challenge) (cert.Challenge, error) {
 	wanted := cert.Challenge{Name: authorization.Identifier.Value, Method: cert.Method(challenge.Type), Token: challenge.Token}
 	_, err := c.session.call(ctx, anyAnswer, func(core *api.Core) (err error) {
@@ -131,8 +131,8 @@ func (c *completion) noteStatus(authorization, status string) {
 	c.decided[authorization] = status != acme.StatusPending
 }
 
-// answeredMeanwhile returns nil if a challenge was refused because another run of this order posted it just before, which
-// the authorization tells.
+// answeredMeanwhile returns nil if a challenge was refused because another run of this order has just posted it. The authorization shows
+// that.
 func (c *completion) answeredMeanwhile(ctx context.Context, refused error, authorizationURL, challengeURL string) error {
 	now, _, err := c.session.authorization(ctx, authorizationURL)
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *completion) answeredMeanwhile(ctx context.Context, refused error, autho
 	return nil
 }
 
-// choose picks the challenge of the method that was found to work for the name.
+// choose returns the challenge of the method that the check of DNS found to work for the name.
 func (c *completion) choose(authorization acme.Authorization) (acme.Challenge, error) {
 	method, ok := c.methods[name(authorization)]
 	if !ok {
@@ -159,17 +159,24 @@ func (c *completion) choose(authorization acme.Authorization) (acme.Challenge, e
 		offered = append(offered, challenge.Type)
 	}
 	return acme.Challenge{}, &cert.Failure{Outcome: cert.Refused, Problem: cert.Problem{
-		Code: cert.CARejected, WhoActs: cert.PlatformActs,
-		Message:     fmt.Sprintf("%s offers no %s validation for %s, only %s", c.session.name, method, cert.Unicode(name(authorization)), cert.Line(strings.Join(offered, ", "), cert.MaxDetail)),
+		Code:    cert.CARejected,
+		WhoActs: cert.PlatformActs,
+		Message: fmt.Sprintf(
+			"%s offers no %s validation for %s, only %s", c.session.name, method, cert.Unicode(name(authorization)),
+			cert.Line(strings.Join(offered, ", "), cert.MaxDetail),
+		),
 		Remediation: "contact support: another validation method or another CA is needed",
 	}}
 }
 
-// usable returns an error for a challenge that can't be answered. A token becomes a part of a path and is kept: it must be base64url (RFC 8555 §8.1).
+// usable returns an error for a challenge that can't be answered. A token becomes part of a path and is stored, so it must be base64url
+// (RFC 8555 §8.1).
 func (c *completion) usable(challenge acme.Challenge) error {
 	const longest = 500
 	if challenge.URL == "" || len(challenge.Token) > longest || !tokens.MatchString(challenge.Token) {
-		why := fmt.Errorf("its %s challenge has no address, or a token that is no base64url: %q", challenge.Type, cert.Line(challenge.Token, maxQuote))
+		why := fmt.Errorf(
+			"its %s challenge has no address, or a token that is no base64url: %q", challenge.Type, cert.Line(challenge.Token, maxQuote),
+		)
 		return c.session.fault("read an authorization", why)
 	}
 	return nil
@@ -177,7 +184,7 @@ func (c *completion) usable(challenge acme.Challenge) error {
 
 var tokens = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// cleanUp takes back what was presented for an order that has no more use for it.
+// cleanUp removes what was presented for an order that does not need it any more.
 func (c *completion) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpWithin)
 	defer cancel()
@@ -186,14 +193,14 @@ func (c *completion) cleanUp(ctx context.Context) {
 	c.presented = nil
 	c.mu.Unlock()
 	for _, challenge := range challenges {
-		if err := c.authority.solver.CleanUp(ctx, challenge); err != nil { // a leftover is harmless and has an end of its own
+		if err := c.authority.solver.CleanUp(ctx, challenge); err != nil { // a leftover does no harm, and expires
 			c.authority.log.Warn("a challenge could not be taken back", "name", challenge.Name, "method", challenge.Method, "error", err)
 		}
 	}
 }
 
-// giveBack deactivates the authorizations that an order leaves pending when it ends without a certificate (RFC 8555 §7.5.2). CAs limit how many
-// of them an account may have. What can't be given back expires.
+// giveBack deactivates the pending authorizations of an order that ends without a certificate (RFC 8555 §7.5.2). CAs limit how many of them
+// an account may have. When that fails, they expire.
 func (c *completion) giveBack(ctx context.Context, because error) {
 	if refusedAs(because, accountDoesNotExist) {
 		return
@@ -214,16 +221,16 @@ func (c *completion) giveBack(ctx context.Context, because error) {
 			return nil
 		})
 	}
-	_ = group.Wait() // there are no errors
+	_ = group.Wait() // no function returns an error
 }
 
-// deactivate gives an authorization back. CAs refuse that for one that has come to its end: then there is nothing to give back.
+// deactivate deactivates an authorization. CAs refuse that for one that is not pending any more, which is fine.
 func (c *completion) deactivate(ctx context.Context, url string) {
 	_, err := c.session.call(ctx, anyAnswer, func(core *api.Core) error { return core.Authorizations.Deactivate(url) })
 	c.authority.log.Debug("an authorization is given back", "authorization", url, "error", err)
 }
 
-// name is the order's name that an authorization is for.
+// name returns the order's name that an authorization is for.
 func name(authorization acme.Authorization) string {
 	if authorization.Wildcard {
 		return "*." + authorization.Identifier.Value
@@ -231,9 +238,9 @@ func name(authorization acme.Authorization) string {
 	return authorization.Identifier.Value
 }
 
-// validationFailure says why a validation failed, by the challenge that failed. It is a verdict on the name only if evercert has answered a
-// challenge of the authorization. Some CAs give an authorization that has failed to each new order: it is deactivated (RFC 8555 §7.5.2), and the
-// order given up.
+// validationFailure returns why a validation failed, from the challenge that failed. It is a verdict on the name only if evercert had
+// answered a challenge of the authorization. Some CAs give an authorization that failed earlier to each new order: it is deactivated (RFC
+// 8555 §7.5.2), and the order is given up.
 func (c *completion) validationFailure(ctx context.Context, url string, authorization acme.Authorization) error {
 	shown, err := c.wasShown(ctx, authorization)
 	if err != nil {
@@ -254,8 +261,8 @@ func (c *completion) validationFailure(ctx context.Context, url string, authoriz
 	return c.session.refused(name(authorization), c.csr.DNSNames, problem)
 }
 
-// wasShown reports whether the answer to a challenge of the authorization is shown: by this run, or by an earlier one that did not come to the
-// end. What is shown for an authorization that has failed is noted, to be taken back.
+// wasShown reports whether the answer to a challenge of the authorization is presented: by this run, or by an earlier one that did not
+// finish. It notes what is presented for a failed authorization, so that it is removed.
 func (c *completion) wasShown(ctx context.Context, authorization acme.Authorization) (shown bool, err error) {
 	for _, challenge := range authorization.Challenges {
 		if !slices.Contains(methods, cert.Method(challenge.Type)) || c.usable(challenge) != nil {
@@ -283,10 +290,10 @@ func (c *completion) wasShown(ctx context.Context, authorization acme.Authorizat
 	return false, nil
 }
 
-// methods are those of challenges that can be answered.
+// methods are those whose challenges can be answered.
 var methods = []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}
 
-// reasonOf is why a validation failed, nil if the CA doesn't say.
+// reasonOf returns why a validation failed; nil if the CA gives no reason.
 func reasonOf(authorization acme.Authorization) *acme.ProblemDetails {
 	for _, challenge := range authorization.Challenges {
 		if challenge.Error != nil {
@@ -296,8 +303,8 @@ func reasonOf(authorization acme.Authorization) *acme.ProblemDetails {
 	return nil
 }
 
-// refused is the verdict on a name, or on an order for these names. A fault of the CA's own, a failure at the registry, and an order that failed for
-// a reason that evercert doesn't know, are nobody's failure.
+// refused returns the verdict on a name, or on an order for these names. A fault of the CA, a failure at the registry, and an order that
+// failed for an unknown reason do not count as a failure of the tenant.
 func (s *session) refused(name string, names []string, problem *acme.ProblemDetails) error {
 	if p, elsewhere := s.registryProblem(names, problem); elsewhere {
 		return &cert.Failure{Outcome: cert.OrderGone, RetryAfter: registryRetry, Problem: p, Err: problem}

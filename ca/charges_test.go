@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/evercert/evercert/ca"
+	"github.com/evercert/evercert/cert/budget"
+	"github.com/evercert/evercert/cert/fleet"
+	"github.com/evercert/evercert/config"
 )
 
 func TestChargesFollowTheCAsLimits(t *testing.T) {
@@ -21,19 +24,13 @@ func TestChargesFollowTheCAsLimits(t *testing.T) {
 		want    []string
 	}{
 		{false, []string{
-			"orders  300 36s",
-			"domain example.co.uk 50 3h21m36s",
-			"domain example.com 50 3h21m36s",
-			"set d7e1a1a85355cf58230f8f7f46779ad32a50501b9237b0c809a3451ef2e7cb42 5 33h36m0s",
-			"failures example.co.uk 5 12m0s",
-			"failures shop.example.com 5 12m0s",
-			"failures www.example.co.uk 5 12m0s",
+			"orders  300 36s", "domain example.co.uk 50 3h21m36s", "domain example.com 50 3h21m36s",
+			"set d7e1a1a85355cf58230f8f7f46779ad32a50501b9237b0c809a3451ef2e7cb42 5 33h36m0s", "failures example.co.uk 5 12m0s",
+			"failures shop.example.com 5 12m0s", "failures www.example.co.uk 5 12m0s",
 		}},
 		{true, []string{
-			"set d7e1a1a85355cf58230f8f7f46779ad32a50501b9237b0c809a3451ef2e7cb42 5 33h36m0s",
-			"failures example.co.uk 5 12m0s",
-			"failures shop.example.com 5 12m0s",
-			"failures www.example.co.uk 5 12m0s",
+			"set d7e1a1a85355cf58230f8f7f46779ad32a50501b9237b0c809a3451ef2e7cb42 5 33h36m0s", "failures example.co.uk 5 12m0s",
+			"failures shop.example.com 5 12m0s", "failures www.example.co.uk 5 12m0s",
 		}},
 	} {
 		charges, err := s.Charges(t.Context(), names, test.renewal)
@@ -73,14 +70,16 @@ func TestOrdersGiveBackWhatTheyDidNotCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range charges {
-		want := map[string][3]bool{"orders": {true, false, false}, "domain": {false, false, true}, "set": {false, false, true}, "failures": {false, true, false}}[c.Bucket]
+		want := map[string][3]bool{
+			"orders": {true, false, false}, "domain": {false, false, true}, "set": {false, false, true}, "failures": {false, true, false},
+		}[c.Bucket]
 		if got := [3]bool{c.Shared, c.BackIfIssued, c.BackIfFailed}; got != want {
 			t.Errorf("%s: shared, back if issued, back if failed: %t; want %t", c.Bucket, got, want)
 		}
 	}
 }
 
-// TestRegisteredDomainsAreCountedAsLetsEncryptCountsThem: by the whole list, its private section included.
+// TestRegisteredDomainsAreCountedAsLetsEncryptCountsThem: by the whole list, with its private section.
 func TestRegisteredDomainsAreCountedAsLetsEncryptCountsThem(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -107,7 +106,7 @@ func TestRegisteredDomainsAreCountedAsLetsEncryptCountsThem(t *testing.T) {
 	}
 }
 
-// TestTheKeyOfASetIsShort: 100 names, the most that Let's Encrypt takes, are longer than an index of PostgreSQL allows (2,704 bytes).
+// TestTheKeyOfASetIsShort: 100 names, the most that Let's Encrypt accepts, are longer than an index entry of PostgreSQL (2,704 bytes).
 func TestTheKeyOfASetIsShort(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -128,10 +127,28 @@ func TestTheKeyOfASetIsShort(t *testing.T) {
 	}
 }
 
-func describe(charges []ca.Charge) []string {
-	var told []string
+func describe(charges []budget.Charge) []string {
+	var lines []string
 	for _, c := range charges {
-		told = append(told, fmt.Sprintf("%s %s %d %s", c.Bucket, c.Key, c.Capacity, c.Refill))
+		lines = append(lines, fmt.Sprintf("%s %s %d %s", c.Bucket, c.Key, c.Capacity, c.Refill))
 	}
-	return told
+	return lines
+}
+
+// TestF20_TheDefaultBudgetsAreThoseThatASimulationGoesBy: what evercert simulate answers holds for an installation that sets nothing.
+func TestF20_TheDefaultBudgetsAreThoseThatASimulationGoesBy(t *testing.T) {
+	t.Parallel()
+	c, err := config.LoadFrom[ca.Config](map[string]string{"ACME_DIRECTORY": "https://acme-v02.api.letsencrypt.org/directory"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := budget.Limits{
+		OrdersPer3Hours:     c.OrdersPer3Hours,
+		OrdersPerDomainWeek: c.OrdersPerDomainWeek,
+		OrdersPerSetWeek:    c.OrdersPerSetWeek,
+		FailuresPerNameHour: c.FailuresPerNameHour,
+	}
+	if set != fleet.LetsEncrypt.Limits {
+		t.Errorf("the defaults are %+v, those of the simulation %+v", set, fleet.LetsEncrypt.Limits)
+	}
 }

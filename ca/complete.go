@@ -15,7 +15,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// completeWithin is how long Complete stays with an order. Most take seconds; a slow CA is a wait for the workflow.
+// completeWithin limits one run of Complete. Most orders take seconds; for a slow CA the workflow waits and repeats.
 const completeWithin = 2 * time.Minute
 
 // completion is one run of Complete.
@@ -26,7 +26,7 @@ type completion struct {
 	csr       *x509.CertificateRequest
 	methods   map[string]cert.Method
 
-	authorizations []string // of the order, once it was read
+	authorizations []string // of the order, after it was read
 	unready        int      // how often a finalize was refused though the order was ready
 
 	mu        sync.Mutex // authorizations run at the same time
@@ -35,14 +35,20 @@ type completion struct {
 	decided   map[string]bool // authorizations that are not pending any more, by URL
 }
 
-// Complete takes an order, however far it is, to its certificate: it answers the challenges by the methods given for the
-// names, finalizes with the CSR and downloads. It can run again after any error without a cert.Failure, and at the same time
-// as another run of the same order; both return the same certificate. progress is told each step, one at a time; nil is allowed.
+// Complete takes an order from any state to its certificate: it answers the challenges with the methods given for the names, finalizes with
+// the CSR and downloads. It may run again after any error that is not a cert.Failure, and at the same time as another run of the same
+// order; both return the same certificate. It calls progress with each step, one at a time; progress may be nil.
 //
-// The certificate is checked against the CSR; its issuance and domain are left empty. Challenges are taken back when the
-// order is done with them, not when this run breaks off: the CA may be looking at them just then, and the next run needs them. A
-// run that dies can leave some behind for good, so a Solver keeps them for a limited time.
-func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte, methods map[string]cert.Method, progress func(step string)) (cert.Certificate, error) {
+//	The certificate is checked against the CSR; its issuance and domain are left empty. Challenges are removed when the order does not need
+//	them any more, and not when this run breaks off: the CA may be validating, and the next run needs them. A run that dies can leave some
+//	behind, so a Solver keeps them for a limited time.
+func (a *Authority) Complete(
+	ctx context.Context,
+	orderURL string,
+	csrDER []byte,
+	methods map[string]cert.Method,
+	progress func(step string),
+) (cert.Certificate, error) {
 	csr, err := x509.ParseCertificateRequest(csrDER)
 	if err != nil {
 		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
@@ -77,7 +83,7 @@ func (a *Authority) Complete(ctx context.Context, orderURL string, csrDER []byte
 	return done, a.heard(ctx, s, err)
 }
 
-// run does what the order's state asks for, until it is valid (RFC 8555 §7.1.6).
+// run does what the order's status requires, until the order is valid (RFC 8555 §7.1.6).
 func (c *completion) run(ctx context.Context) (cert.Certificate, error) {
 	var pace pacer
 	for {
@@ -91,10 +97,10 @@ func (c *completion) run(ctx context.Context) (cert.Certificate, error) {
 		if err := c.check(order); err != nil {
 			return cert.Certificate{}, err
 		}
-		c.tell("order is " + order.Status)
+		c.report("order is " + order.Status)
 		switch order.Status {
 		case acme.StatusPending:
-			if err = c.authorize(ctx, order.Authorizations); err == nil { // which makes it ready
+			if err = c.authorize(ctx, order.Authorizations); err == nil { // then the order becomes ready
 				wait, err = c.finalize(ctx, order.Finalize)
 			}
 		case acme.StatusReady:
@@ -116,27 +122,31 @@ func (c *completion) run(ctx context.Context) (cert.Certificate, error) {
 	}
 }
 
-// check refuses an order that can't become the certificate for the CSR.
+// check refuses an order that can't lead to the certificate for the CSR.
 func (c *completion) check(order acme.Order) error {
 	if !sameNames(identifiers(order), c.csr.DNSNames) {
 		return &cert.Failure{Outcome: cert.Refused, Problem: cert.Problem{
-			Code: cert.CARejected, WhoActs: cert.PlatformActs,
-			Message:     fmt.Sprintf("the order at %s is for %s, the CSR for %v", c.session.name, cert.Line(fmt.Sprint(identifiers(order)), cert.MaxDetail), c.csr.DNSNames),
+			Code:    cert.CARejected,
+			WhoActs: cert.PlatformActs,
+			Message: fmt.Sprintf(
+				"the order at %s is for %s, the CSR for %v", c.session.name, cert.Line(fmt.Sprint(identifiers(order)), cert.MaxDetail), c.csr.DNSNames,
+			),
 			Remediation: newOrderRemedy,
 		}}
 	}
-	// After that time the server considers it invalid (RFC 8555 §7.1.3), whatever status it shows. A certificate that was issued stays.
+	// After its expiry the server considers the order invalid (RFC 8555 §7.1.3), whatever status it shows. A certificate that was issued stays
+	// valid.
 	if open := order.Status != acme.StatusValid && order.Status != acme.StatusInvalid; open && expired(order.Expires) {
 		return c.session.orderGone("it expired at "+cert.Line(order.Expires, cert.MaxBy), nil)
 	}
 	return nil
 }
 
-// maxUnready is how often a finalize is sent again within a run when the CA says that the order is not ready, though it reads as ready.
+// maxUnready limits how often a run repeats finalize when the CA says that the order is not ready, though the order's status is ready.
 const maxUnready = 3
 
-// finalize sends the CSR (RFC 8555 §7.4) and returns how long the CA wants to be left alone then. Whatever the CA says about the order's
-// state is not believed but read anew: another run may have finalized it just now.
+// finalize sends the CSR (RFC 8555 §7.4) and returns how long the CA asks to wait. The order's state is always read again, whatever the
+// answer says: another run may just have finalized the order.
 func (c *completion) finalize(ctx context.Context, url string) (time.Duration, error) {
 	var order acme.ExtendedOrder
 	header, err := c.session.call(ctx, orderAnswer, func(core *api.Core) (err error) {
@@ -149,19 +159,19 @@ func (c *completion) finalize(ctx context.Context, url string) (time.Duration, e
 		c.unready++
 		wait, _ := retryAfter(header)
 		return wait, nil
-	case err != nil && accepted(err): // the CA has the CSR, and its answer is lost or odd, or the order has failed, which lego takes for an error
+	case err != nil && accepted(err): // the CA has the CSR; the order's state is read again
 		return 0, nil
 	case err != nil:
 		return 0, c.orderFailure(ctx, "finalize the order", err)
 	case order.Status == acme.StatusValid:
 		return 0, nil
 	}
-	c.tell("finalized")
+	c.report("finalized")
 	wait, _ := retryAfter(header)
 	return wait, nil
 }
 
-// whyInvalid finds out what made an order fail: a validation, or else what the order itself says.
+// whyInvalid returns why an order failed: a failed validation, or else the order's own error.
 func (c *completion) whyInvalid(ctx context.Context, order acme.Order) error {
 	var unread error
 	for _, url := range order.Authorizations {
@@ -192,23 +202,23 @@ func (c *completion) orderFailure(ctx context.Context, step string, err error) e
 	return c.authority.orderFailure(ctx, c.session, step, err)
 }
 
-func (c *completion) tell(step string) {
+func (c *completion) report(step string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.progress(step)
 }
 
-// pacer spaces the questions about something that the CA is working on: 20 ms at first, half as much again each time, to 2 s.
+// pacer spaces requests about something that the CA is processing: 20 ms at first, then each pause is 1.5 times as long, up to 2 s.
 type pacer struct{ next time.Duration }
 
 const (
 	firstPause   = 20 * time.Millisecond
 	longestPause = 2 * time.Second
-	// A CA that asks for more is asked all the same: ZeroSSL has sent a day while an authorization took seconds (acme.sh #6221).
+	// A longer Retry-After is not obeyed: ZeroSSL has sent a day while an authorization took seconds (acme.sh #6221).
 	longestObeyed = 10 * time.Second
 )
 
-// wait pauses for as long as the CA asked, or for the next step of the pacer.
+// wait pauses for as long as the CA asked, or for the pacer's next pause.
 func (p *pacer) wait(ctx context.Context, asked time.Duration) error {
 	pause := max(p.next, firstPause)
 	p.next = min(pause*3/2, longestPause)

@@ -31,7 +31,8 @@ func TestOrderBecomesTheCertificateForItsCSR(t *testing.T) {
 		t.Errorf("%d challenges were presented for 3 names", len(s.solver.ever))
 	}
 	for _, challenge := range s.solver.ever {
-		if strings.HasPrefix(challenge.Name, "*.") || challenge.Method != cert.DNS01 || !strings.HasPrefix(challenge.KeyAuthorization, challenge.Token+".") {
+		if strings.HasPrefix(challenge.Name, "*.") || challenge.Method != cert.DNS01 ||
+			!strings.HasPrefix(challenge.KeyAuthorization, challenge.Token+".") {
 			t.Errorf("challenge %+v", challenge)
 		}
 	}
@@ -108,7 +109,7 @@ func TestFailedValidationTellsTheCAsReason(t *testing.T) {
 			if left := s.solver.now(); len(left) != 0 {
 				t.Errorf("challenges left behind: %+v", left)
 			}
-			_, err = i.run(t) // whoever comes later, because that was not heard of, orders anew and knows the reason
+			_, err = i.run(t) // a later run, after this error was lost, places another order and knows the reason
 			if f := want(t, err, cert.OrderGone, cert.CAUnavailable); !strings.Contains(f.Problem.Message, test.detail) {
 				t.Errorf("problem %+v", f.Problem)
 			}
@@ -124,7 +125,7 @@ func TestChallengesStayWhileAnotherRunMayNeedThem(t *testing.T) {
 	_, err := i.attempt(t.Context())
 	want(t, err, cert.Wait, cert.CAUnavailable)
 	if left := s.solver.now(); len(left) != 1 {
-		t.Fatalf("%d challenges are presented while the CA may look", len(left))
+		t.Fatalf("%d challenges are presented while the CA may validate", len(left))
 	}
 	if _, err := i.attempt(t.Context()); err != nil {
 		t.Fatal(err)
@@ -190,7 +191,7 @@ func TestMethodThatTheCADoesNotOfferIsRefused(t *testing.T) {
 	if f := want(t, err, cert.Refused, cert.CARejected); !strings.Contains(f.Problem.Message, "only dns-01") {
 		t.Errorf("message %q", f.Problem.Message)
 	}
-	if url, err = s.NewOrder(t.Context(), []string{name}, ""); err != nil { // the first was given back
+	if url, err = s.NewOrder(t.Context(), []string{name}, ""); err != nil { // the first one was given up
 		t.Fatal(err)
 	}
 	_, err = s.Complete(t.Context(), url, newCSR(t, name), nil, nil)
@@ -215,7 +216,7 @@ func TestChallengeThatAnotherRunPostedIsNoFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := &issuance{authority: s.Authority, names: first.names, csr: first.csr, orderURL: url}
-	s.server.Before("/challenge/", func() { // while the first run's post is on its way, the second does it all
+	s.server.Before("/challenge/", func() { // while the first run's post is on its way, the second run does everything
 		if _, err := second.attempt(t.Context()); err != nil {
 			t.Errorf("second run: %v", err)
 		}

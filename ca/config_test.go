@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func TestConfigNamesTheVariableThatIsWrong(t *testing.T) {
 
 func TestConfigNamesTheCAByItsHost(t *testing.T) {
 	t.Parallel()
-	if got := (Config{Directory: "https://ca.test:14000/dir"}).name(); got != "ca.test" {
+	if got := (Config{Directory: "https://ca.test:14000/dir"}).DisplayName(); got != "ca.test" {
 		t.Errorf("named %q", got)
 	}
 }
@@ -51,5 +52,25 @@ func TestMissingRootFileStopsTheStart(t *testing.T) {
 	c := Config{Directory: "https://ca.test/directory", Timeout: time.Minute, RootPEM: t.TempDir() + "/none.pem"}
 	if _, err := New(c, nil, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "ACME_ROOT_PEM") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestF12_TwoCAsWithOneNameOrOneDirectoryAreRefused(t *testing.T) {
+	t.Parallel()
+	list := []Config{
+		{Directory: "https://one.example/dir", Name: "one"},
+		{Directory: "https://two.example/dir"},
+		{Directory: "https://three.example/dir", Name: "ONE"},
+		{Directory: "https://two.example/dir", Name: "four"},
+		{Directory: "https://two.example/other"},
+	}
+	want := `ACME_3_NAME is "ONE", as that of CA 1; it expects a name of its own
+ACME_4_DIRECTORY is the directory of CA 2; it expects another CA's
+ACME_5_NAME is "two.example", as that of CA 2; it expects a name of its own`
+	if got := fmt.Sprint(CheckList(list)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if err := CheckList(list[:2]); err != nil {
+		t.Errorf("two CAs: %v", err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,24 +21,26 @@ func (c *completion) download(ctx context.Context, url string) (cert.Certificate
 		return cert.Certificate{}, c.session.failure("download the certificate", err)
 	}
 	certificates, err := parseChain(chain)
-	if err != nil { // the order is valid, and its certificate can be asked for again
+	if err != nil { // the order is valid, and its certificate can be requested again
 		return cert.Certificate{}, c.session.fault("download the certificate", err)
 	}
 	certificate, err := checkCertificate(certificates, c.csr)
 	if err != nil {
 		return cert.Certificate{}, &cert.Failure{Outcome: cert.Refused, Err: err, Problem: cert.Problem{
-			Code: cert.CARejected, WhoActs: cert.CAActs, Message: fmt.Sprintf("%s issued a certificate that can't be used: %s", c.session.name, cert.Line(err.Error(), cert.MaxDetail)),
+			Code:        cert.CARejected,
+			WhoActs:     cert.CAActs,
+			Message:     fmt.Sprintf("%s issued a certificate that can't be used: %s", c.session.name, cert.Line(err.Error(), cert.MaxDetail)),
 			Remediation: newOrderRemedy,
 		}}
 	}
-	if !time.Now().Before(certificate.NotAfter) { // an order that was left alone for as long as its certificate lived
+	if !time.Now().Before(certificate.NotAfter) { // an order that was continued only after its certificate had expired
 		return cert.Certificate{}, c.session.orderGone("its certificate expired at "+certificate.NotAfter.Format(time.RFC3339), nil)
 	}
-	c.tell("certificate is downloaded")
+	c.report("certificate is downloaded")
 	return certificate, nil
 }
 
-// checkCertificate refuses a chain whose first certificate is not what the CSR asked for.
+// checkCertificate refuses a chain whose first certificate does not match the CSR.
 func checkCertificate(certificates []*x509.Certificate, csr *x509.CertificateRequest) (cert.Certificate, error) {
 	leaf := certificates[0]
 	key, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
@@ -49,18 +50,14 @@ func checkCertificate(certificates []*x509.Certificate, csr *x509.CertificateReq
 	case !sameNames(leaf.DNSNames, csr.DNSNames):
 		return cert.Certificate{}, fmt.Errorf("it is for %v; the CSR is for %v", leaf.DNSNames, csr.DNSNames)
 	}
-	issuer := leaf.Issuer.CommonName
-	if issuer == "" && len(leaf.Issuer.Organization) > 0 {
-		issuer = leaf.Issuer.Organization[0]
-	}
 	return cert.Certificate{
-		Serial: hex.EncodeToString(leaf.SerialNumber.Bytes()), Names: leaf.DNSNames, Issuer: cert.Line(issuer, cert.MaxIssuer),
+		Serial: cert.SerialOf(leaf), Names: leaf.DNSNames, Issuer: cert.IssuerOf(leaf),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: encodeChain(certificates),
 	}, nil
 }
 
-// encodeChain writes a chain in PEM without what stood around its certificates: explanatory text and PEM headers are not allowed
-// (RFC 8555 §9.1), and would go on to people's terminals.
+// encodeChain writes a chain in PEM without the text around its certificates: explanatory text and PEM headers are not allowed (RFC 8555
+// §9.1), and would be shown in people's terminals.
 func encodeChain(certificates []*x509.Certificate) []byte {
 	var chain []byte
 	for _, c := range certificates {
@@ -69,7 +66,7 @@ func encodeChain(certificates []*x509.Certificate) []byte {
 	return chain
 }
 
-// parseChain reads a certificate and its issuers (RFC 8555 §9.1), the certificate first.
+// parseChain parses a certificate and its issuers (RFC 8555 §9.1), the certificate first.
 func parseChain(chain []byte) ([]*x509.Certificate, error) {
 	var certificates []*x509.Certificate
 	rest := chain
@@ -91,7 +88,7 @@ func parseChain(chain []byte) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// CertificateID identifies the first certificate of a PEM chain to its CA, as NewOrder's replaces (RFC 9773 §4.1).
+// CertificateID returns the identifier of the first certificate of a PEM chain, for NewOrder's replaces (RFC 9773 §4.1).
 func CertificateID(chainPEM []byte) (string, error) {
 	certificates, err := parseChain(chainPEM)
 	if err != nil {
@@ -102,7 +99,7 @@ func CertificateID(chainPEM []byte) (string, error) {
 		return "", errors.New("the certificate has no authority key identifier")
 	}
 	serial := leaf.SerialNumber.Bytes()
-	if len(serial) == 0 || serial[0]&0x80 != 0 { // as in DER, where a leading one would make it negative
+	if len(serial) == 0 || serial[0]&0x80 != 0 { // as in DER, where a leading 1 bit makes the number negative
 		serial = append([]byte{0}, serial...)
 	}
 	return base64.RawURLEncoding.EncodeToString(leaf.AuthorityKeyId) + "." + base64.RawURLEncoding.EncodeToString(serial), nil

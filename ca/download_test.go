@@ -83,12 +83,37 @@ func readCertificate(chain []byte, csr *x509.CertificateRequest) (cert.Certifica
 	return checkCertificate(certificates, csr)
 }
 
-// The example is RFC 9773's, §4.1 and appendix A: authority key identifier 69:88:5B:6B:87:46:40:41:E1:B3:7B:84:7B:A0:AE:2C:DE:01:C8:D4, serial 00:87:65:43:21.
+// The example of RFC 9773, §4.1 and appendix A: authority key identifier 69:88:5B:6B:87:46:40:41:E1:B3:7B:84:7B:A0:AE:2C:DE:01:C8:D4,
+// serial 00:87:65:43:21.
 func TestCertificateIDIsRFC9773s(t *testing.T) {
 	t.Parallel()
 	chain := issued(t, x509.Certificate{
-		SerialNumber: big.NewInt(0x87654321), NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"a.test"},
-		AuthorityKeyId: []byte{0x69, 0x88, 0x5B, 0x6B, 0x87, 0x46, 0x40, 0x41, 0xE1, 0xB3, 0x7B, 0x84, 0x7B, 0xA0, 0xAE, 0x2C, 0xDE, 0x01, 0xC8, 0xD4},
+		SerialNumber: big.NewInt(0x87654321),
+		NotBefore:    time.Now(),
+		NotAfter:     time.Now().Add(time.Hour),
+		DNSNames:     []string{"a.test"},
+		AuthorityKeyId: []byte{
+			0x69,
+			0x88,
+			0x5B,
+			0x6B,
+			0x87,
+			0x46,
+			0x40,
+			0x41,
+			0xE1,
+			0xB3,
+			0x7B,
+			0x84,
+			0x7B,
+			0xA0,
+			0xAE,
+			0x2C,
+			0xDE,
+			0x01,
+			0xC8,
+			0xD4,
+		},
 	}, newKey(t))
 	id, err := CertificateID(chain)
 	if want := "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"; err != nil || id != want || !certificateID.MatchString(id) {
@@ -105,7 +130,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// issued is a certificate for the key as PEM. Its issuer is named in the template and signs with a key that nobody has.
+// issued returns a certificate for the key as PEM. Its issuer is named in the template, and its signing key is discarded.
 func issued(t *testing.T, template x509.Certificate, key *ecdsa.PrivateKey) []byte {
 	t.Helper()
 	issuer := &x509.Certificate{Subject: template.Issuer, SubjectKeyId: template.AuthorityKeyId}

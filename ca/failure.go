@@ -16,7 +16,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// answerError is the error of a call, with what the CA's last answer said beside its body.
+// answerError is the error of a call, with the status and header of the CA's last answer.
 type answerError struct {
 	status int         // 0 if there was no answer
 	header http.Header // of it
@@ -55,7 +55,7 @@ const (
 	userActionRequired      = "userActionRequired"
 )
 
-// refusal is what the CA answered: the status, and the problem document, nil if it sent none.
+// refusal returns what the CA answered: the status, and the problem document, nil if it sent none.
 func refusal(err error) (status int, problem *acme.ProblemDetails) {
 	var answer *answerError
 	if !errors.As(err, &answer) || answer.status < http.StatusBadRequest {
@@ -67,18 +67,18 @@ func refusal(err error) (status int, problem *acme.ProblemDetails) {
 	return answer.status, problem
 }
 
-// accepted reports whether the CA did what it was asked for, even if the rest of its answer is lost or can't be read.
+// accepted reports whether the CA did what was requested, even if the rest of its answer is lost or can't be parsed.
 func accepted(err error) bool {
 	var answer *answerError
 	return err == nil || errors.As(err, &answer) && answer.status >= http.StatusOK && answer.status < http.StatusMultipleChoices
 }
 
-// misread reports whether the CA did what it was asked for, and answered something that is no such resource.
+// misread reports whether the CA did what was requested, but its answer is not the expected resource.
 func misread(err error) bool {
 	return accepted(err) && errors.As(err, new(*unreadable))
 }
 
-// refusedAs tells whether the CA answered with a problem of this type.
+// refusedAs reports whether the CA answered with a problem of this type.
 func refusedAs(err error, kind string) bool {
 	_, problem := refusal(err)
 	return problem != nil && kindOf(problem.Type) == kind
@@ -86,8 +86,8 @@ func refusedAs(err error, kind string) bool {
 
 func kindOf(problemType string) string { return strings.TrimPrefix(problemType, typePrefix) }
 
-// failure says what an error of a call means for the issuance. Errors of the network, and faults of the CA that it
-// gives no time for, are no cert.Failure: the step can be tried again at once.
+// failure returns what an error of a call means for the issuance. Errors of the network, and faults of the CA without a time to wait, are
+// not a cert.Failure: the step can be tried again at once.
 func (s *session) failure(step string, err error) error {
 	var answer *answerError
 	if !errors.As(err, &answer) {
@@ -109,7 +109,7 @@ func (s *session) failure(step string, err error) error {
 		return wrapped
 	}
 	switch kindOf(problem.Type) {
-	case badNonce, orderNotReady, serverInternal: // the next run reads the order anew and sees how it stands
+	case badNonce, orderNotReady, serverInternal: // the next run reads the order's state again
 		return wrapped
 	case unauthorized, userActionRequired, externalAccountRequired, invalidContact, unsupportedContact, invalidProfile:
 		return s.accountFailure(problem, answer.header, wrapped)
@@ -118,18 +118,23 @@ func (s *session) failure(step string, err error) error {
 		return &cert.Failure{Outcome: cert.Wait, RetryAfter: registryRetry, Problem: p, Err: wrapped}
 	}
 	f := &cert.Failure{Outcome: cert.Refused, Problem: s.problem("", problem), Err: wrapped}
-	if !isRefusal(decidingKind(problem)) { // not counted against the tenant: people have to find out what it means
+	if !isRefusal(decidingKind(problem)) { // not counted as the tenant's failure: people have to find out what it means
 		f.Outcome, f.RetryAfter = cert.Wait, unknownRetry
 	}
 	return f
 }
 
-// fault returns the error of a step, which can be tried again. If the CA answered, it carries the problem that people read when no try helps.
+// fault returns the error of a step that can be tried again. If the CA answered, it carries the problem that people read when all tries
+// fail.
 func (s *session) fault(step string, err error) error {
 	wrapped := fmt.Errorf("%s at %s: %w", step, s.name, err)
 	var answer *answerError
 	if errors.As(err, &answer) && answer.status == 0 {
-		return wrapped
+		return &cert.Fault{Err: wrapped, Problem: cert.Problem{
+			Code: cert.CAUnavailable, WhoActs: cert.CAActs,
+			Message:     s.name + " cannot be reached, or does not answer in time",
+			Remediation: "evercert tries again by itself; if other sites can be reached from the workers, the CA is down",
+		}}
 	}
 	return &cert.Fault{Err: wrapped, Problem: cert.Problem{
 		Code: cert.CAUnavailable, WhoActs: cert.CAActs,
@@ -138,7 +143,7 @@ func (s *session) fault(step string, err error) error {
 	}}
 }
 
-// summary says what was wrong with an answer, without the addresses that were asked.
+// summary returns what was wrong with an answer, without the requested addresses.
 func summary(err error) string {
 	if odd, ok := errors.AsType[*unreadable](err); ok {
 		return odd.Error()
@@ -149,10 +154,10 @@ func summary(err error) string {
 	return err.Error()
 }
 
-// leastWait is the shortest wait after a refusal: "Retry-After: 0", or a clock that is behind, must not make a domain ask without end.
+// leastWait is the shortest wait after a refusal: "Retry-After: 0", or a slow clock, must not make a domain ask without end.
 const leastWait = time.Minute
 
-// unknownRetry is when something is tried again that a CA refused for a reason that evercert doesn't know.
+// unknownRetry is the wait after the CA refused for a reason that evercert does not know.
 const unknownRetry = time.Hour
 
 // isRefusal reports whether an error type is a verdict on the names or the CSR, and so counts as a failure.
@@ -167,7 +172,8 @@ func isRefusal(kind string) bool {
 	return known
 }
 
-// orderFailure is failure for a request about an order that exists. An order that the CA doesn't know, or that is not this account's, is gone.
+// orderFailure is failure for a request about an existing order. An order that the CA does not know, or that belongs to another account, is
+// gone.
 func (a *Authority) orderFailure(ctx context.Context, s *session, step string, err error) error {
 	status, _ := refusal(err)
 	switch {
@@ -183,7 +189,7 @@ func (a *Authority) orderFailure(ctx context.Context, s *session, step string, e
 	}
 }
 
-// registrationFailure is failure for newAccount: whatever is wrong with an account, people must mend it.
+// registrationFailure is failure for newAccount: people have to fix whatever is wrong with an account.
 func (s *session) registrationFailure(err error) error {
 	status, problem := refusal(err)
 	if problem != nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests &&
@@ -202,9 +208,10 @@ func (s *session) orderGone(why string, err error) error {
 	}}
 }
 
-// accountFailure is what is wrong with the account. Nobody has to ask for a certificate afterwards: a request waits for the account as well.
+// accountFailure returns what is wrong with the account. Nobody has to request a certificate after it is fixed: the domains wait for the
+// account and continue by themselves.
 func (s *session) accountFailure(problem *acme.ProblemDetails, header http.Header, err error) error {
-	remedy := "mend the account with the CA"
+	remedy := "fix the account with the CA"
 	then := "; evercert tries the account by itself, within the hour, and all domains go on"
 	switch kindOf(problem.Type) {
 	case userActionRequired:
@@ -226,15 +233,15 @@ func (s *session) accountFailure(problem *acme.ProblemDetails, header http.Heade
 }
 
 var (
-	// Boulder pauses an identifier after very many failed validations. It says so by a rate limit without Retry-After and
-	// with an address where people lift the pause (boulder probs.Paused).
+	// Boulder pauses an identifier after very many failed validations. It reports this as a rate limit without Retry-After, with an address
+	// where people end the pause (boulder probs.Paused).
 	pausedText = regexp.MustCompile(`(?i)\bpaused\b|temporarily prevented from requesting`)
 	address    = regexp.MustCompile(`https?://[^\s"'<>]+`)
 	termsLink  = regexp.MustCompile(`<(https?://[^>]+)>\s*;[^,]*\brel="?terms-of-service\b`)
 )
 
-// linkOf is where the CA sends people: the instance of the problem (RFC 8555 §7.3.3), the terms of service, or an address in its words; "" if it
-// names none, or one that is too long to be shown.
+// linkOf returns the address that the CA gives to people: the instance of the problem (RFC 8555 §7.3.3), the terms of service, or an
+// address in its text; "" if there is none, or if it is too long to be shown.
 func linkOf(problem *acme.ProblemDetails, header http.Header) string {
 	link := strings.TrimRight(address.FindString(problem.Detail), ".,;)")
 	for _, value := range header.Values("Link") {
@@ -258,7 +265,8 @@ func (s *session) limited(problem *acme.ProblemDetails, header http.Header, err 
 	}
 	wait, asked := retryAfter(header)
 	if problem != nil && wait == 0 && pausedText.MatchString(problem.Detail) {
-		remedy := "mend what made the validations fail, and lift the pause with the CA; then hand the case back (evercert hand-back), or wait for the daily attempt"
+		remedy := "fix what made the validations fail, and end the pause with the CA; " +
+			"then hand the case back (evercert hand-back), or wait for the daily attempt"
 		if link := linkOf(problem, header); link != "" {
 			remedy += "; the CA's page: " + link
 		}
@@ -276,7 +284,7 @@ func (s *session) limited(problem *acme.ProblemDetails, header http.Header, err 
 	}}
 }
 
-// final tells whether an order has come to an end with this error, so that nothing of it needs to be kept in place.
+// final reports whether an order has ended with this error, so that its challenges can be removed.
 func final(err error) bool {
 	var f *cert.Failure
 	return errors.As(err, &f) && slices.Contains([]cert.Outcome{cert.Refused, cert.OrderGone}, f.Outcome)

@@ -15,25 +15,29 @@ import (
 	"github.com/go-acme/lego/v4/acme"
 )
 
-// Bounds of the search in an account's list of orders.
+// Limits of the search in an account's list of orders.
 const (
 	maxPages = 200
 	maxReads = 500
 )
 
-// FindOrder looks for an order that was made for exactly these names by a newOrder whose answer was lost, and returns "" if there is
-// none. known tells which orders belong to other issuances.
+// FindOrder searches for an order that was placed for exactly these names by a newOrder whose answer was lost, and returns "" if there is
+// none. known returns those of the orders that belong to other issuances.
 //
-// It needs the account's list of orders (RFC 8555 §7.1.2.1). Let's Encrypt and Google have none, so the answer there is "";
-// repeating newOrder is what finds the order: Boulder returns the same one while it is pending or ready (boulder
-// sa.GetOrderForNames). A CA that has neither makes a second order, which expires unused.
-func (a *Authority) FindOrder(ctx context.Context, names []string, known func(ctx context.Context, urls []string) ([]string, error)) (orderURL string, err error) {
+//	It needs the account's list of orders (RFC 8555 §7.1.2.1). Let's Encrypt and Google have none, so the result there is "", and repeating
+//	newOrder finds the order: Boulder returns the same order while it is pending or ready (boulder sa.GetOrderForNames). A CA without either
+//	makes a second order, which expires unused.
+func (a *Authority) FindOrder(
+	ctx context.Context,
+	names []string,
+	known func(ctx context.Context, urls []string) ([]string, error),
+) (orderURL string, err error) {
 	s, err := a.session(ctx)
 	if err != nil {
 		return "", err
 	}
 	urls, err := a.listOrders(ctx, s)
-	if refusedAs(err, accountDoesNotExist) { // its orders are gone with it; the next run registers
+	if refusedAs(err, accountDoesNotExist) { // its orders are gone too; the next run registers an account
 		return "", errors.Join(fmt.Errorf("list orders: %w", err), a.forget(ctx, s))
 	}
 	if err != nil {
@@ -47,7 +51,7 @@ func (a *Authority) FindOrder(ctx context.Context, names []string, known func(ct
 		return "", fmt.Errorf("ask which orders are known: %w", err)
 	}
 	urls = slices.DeleteFunc(urls, func(url string) bool { return slices.Contains(taken, url) })
-	slices.Reverse(urls) // lists that are in any order at all have the newest last
+	slices.Reverse(urls) // lists that are sorted have the newest order last
 	for _, url := range urls[:min(len(urls), maxReads)] {
 		order, _, err := s.order(ctx, url)
 		if status, _ := refusal(err); status == http.StatusNotFound || status == http.StatusGone || misread(err) {
@@ -64,14 +68,14 @@ func (a *Authority) FindOrder(ctx context.Context, names []string, known func(ct
 	return "", nil
 }
 
-// isFor tells whether an order can still become the certificate for the names.
+// isFor reports whether an order can still lead to the certificate for the names.
 func (a *Authority) isFor(order acme.Order, names []string) bool {
 	return (order.Status == acme.StatusPending || order.Status == acme.StatusReady) && !expired(order.Expires) &&
 		(order.Profile == "" || a.cfg.Profile == "" || order.Profile == a.cfg.Profile) &&
 		sameNames(identifiers(order), names)
 }
 
-// listOrders is the addresses of the account's orders, none if the CA keeps no list.
+// listOrders returns the addresses of the account's orders; none if the CA has no list.
 func (a *Authority) listOrders(ctx context.Context, s *session) ([]string, error) {
 	account, err := s.account(ctx)
 	if err != nil {
@@ -101,12 +105,14 @@ func (a *Authority) listOrders(ctx context.Context, s *session) ([]string, error
 	return urls, nil
 }
 
-// noListStatuses say that there is an address, but no list behind it. Few CAs keep one.
-var noListStatuses = []int{http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented}
+// noListStatuses mean that there is an address, but no list. Few CAs have one.
+var noListStatuses = []int{
+	http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented,
+}
 
 var nextLink = regexp.MustCompile(`<([^>]+)>\s*;[^,]*\brel="?next\b`)
 
-// nextPage is where a list goes on (RFC 8288, RFC 8555 §7.1.2.1).
+// nextPage returns the address of a list's next page (RFC 8288, RFC 8555 §7.1.2.1).
 func nextPage(page string, header http.Header) string {
 	base, err := url.Parse(page)
 	if err != nil {
@@ -144,7 +150,7 @@ func nameSet(names []string) []string {
 	return slices.Compact(set)
 }
 
-// expired reads the time after which the CA drops an order. Not every CA sends one.
+// expired reports whether the time after which the CA drops an order has passed. Not every CA sends one.
 func expired(expires string) bool {
 	at, err := time.Parse(time.RFC3339, expires)
 	return err == nil && time.Now().After(at)

@@ -12,15 +12,18 @@ import (
 	"github.com/go-acme/lego/v4/acme/api"
 )
 
-// NewOrder places an order for the names, which are A-labels in lower case: lego compares them with the CA's answer
-// letter by letter, after the order is made. replaces identifies the certificate that this one renews (RFC 9773 §4.1, see
-// CertificateID); it exempts from rate limits and is left out when empty, or when the CA won't have it.
+// NewOrder places an order for the names. They must be A-labels in lower case: lego compares them with the CA's answer byte by byte, after
+// the order is placed. replaces identifies the certificate that this one renews (RFC 9773 §4.1, see CertificateID). It exempts from rate
+// limits, and is omitted when it is empty or when the CA refuses it.
 //
-// If the answer is lost there may be an order that nobody knows the address of: call FindOrder before trying again.
-// The request is sent to its end even if ctx ends, because to cut it off is to lose the answer.
+//	If the answer is lost, there may be an order with an unknown address: call FindOrder before trying again. The request is completed even
+//	if ctx ends, because otherwise its answer would be lost.
 //
-// When the CA doesn't know the account any more, nothing was ordered, and the account is retired: the error has no cert.Failure, and the
-// next try registers anew. The caller tries again from Identity, so that the order is noted under the account that places it.
+//	When the CA does not know the account any more, nothing was ordered, and the account is retired: the error is not a cert.Failure, and
+//
+// the
+//
+//	next try registers a new account. The caller tries again from Identity, so that the order is stored under the account that places it.
 func (a *Authority) NewOrder(ctx context.Context, names []string, replaces string) (orderURL string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -64,9 +67,9 @@ func (a *Authority) postOrder(ctx context.Context, s *session, names []string, r
 		return "", err
 	case !usableURL(location):
 		return "", s.fault("place order", errors.New("the answer names no order"))
-	case err != nil: // the order is made, and its address came through, though nothing else of the answer can be used; Complete reads the rest
+	case err != nil: // the order is placed and has an address; Complete reads the rest
 		a.log.Warn("the answer to a new order can't be read beyond its address", "order", location, "error", err)
-	case order.Replaces != replaces: // lego repeats an order without it when the certificate is replaced already (409)
+	case order.Replaces != replaces: // lego repeats an order without replaces when the certificate is replaced already (409)
 		a.log.Warn("the order does not replace the certificate, so rate limits apply to it", "order", location, "replaces", replaces)
 	}
 	return location, nil
@@ -74,8 +77,8 @@ func (a *Authority) postOrder(ctx context.Context, s *session, names []string, r
 
 var certificateID = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
 
-// replacementRefused tells whether an order was refused for what may be its "replaces" only: a certificate that the CA doesn't know or
-// that another account ordered. CAs use many types for it, Pebble serverInternal. An order without it is as good.
+// replacementRefused reports whether an order may have been refused only for its "replaces": a certificate that the CA does not know or
+// that another account ordered. CAs use many types for it, Pebble serverInternal. The order is then placed without it.
 func replacementRefused(err error) bool {
 	status, problem := refusal(err)
 	if problem == nil || status > http.StatusInternalServerError || status == http.StatusTooManyRequests {

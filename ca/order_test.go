@@ -53,17 +53,38 @@ func TestRefusedOrders(t *testing.T) {
 		atMost  time.Duration
 		says    string // in the message or the remedy
 	}{
-		{"rate limit in seconds", 429, after("120"), catest.Problem("rateLimited", "too many new orders"), cert.Wait, cert.RateLimited, 2 * time.Minute, 2 * time.Minute, "too many new orders"},
-		{"rate limit until a date", 429, after(inAnHour), catest.Problem("rateLimited", "too many"), cert.Wait, cert.RateLimited, 50 * time.Minute, time.Hour, ""},
-		{"rate limit until a date that has passed", 429, after("Mon, 02 Jan 2006 15:04:05 GMT"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, time.Minute, time.Minute, ""},
+		{
+			"rate limit in seconds", 429, after("120"), catest.Problem("rateLimited", "too many new orders"), cert.Wait, cert.RateLimited,
+			2 * time.Minute, 2 * time.Minute, "too many new orders",
+		},
+		{
+			"rate limit until a date", 429, after(inAnHour), catest.Problem("rateLimited", "too many"), cert.Wait, cert.RateLimited,
+			50 * time.Minute, time.Hour, "",
+		},
+		{
+			"rate limit until a date that has passed", 429, after("Mon, 02 Jan 2006 15:04:05 GMT"), catest.Problem("rateLimited", "x"), cert.Wait,
+			cert.RateLimited, time.Minute, time.Minute, "",
+		},
 		{"rate limit until now", 429, after("0"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, time.Minute, time.Minute, ""},
-		{"rate limit with another status", 403, after("0"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, time.Minute, time.Minute, ""},
-		{"rate limit for a year", 429, after("31536000"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, 7 * 24 * time.Hour, 7 * 24 * time.Hour, ""},
+		{
+			"rate limit with another status", 403, after("0"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, time.Minute,
+			time.Minute, "",
+		},
+		{
+			"rate limit for a year", 429, after("31536000"), catest.Problem("rateLimited", "x"), cert.Wait, cert.RateLimited, 7 * 24 * time.Hour,
+			7 * 24 * time.Hour, "",
+		},
 		{"rate limit without a time", 429, nil, catest.Problem("rateLimited", "slow down"), cert.Wait, cert.RateLimited, 0, 0, "slow down"},
 		{"rate limit of a load balancer", 429, after("5"), "<html>", cert.Wait, cert.RateLimited, time.Minute, time.Minute, ""},
 		{"paused name", 429, nil, catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "evercert hand-back"},
-		{"paused name, and an address", 429, nil, catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "https://portal.test/unpause?jwt=abc"},
-		{"paused name, retry at once", 429, after("0"), catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0, "daily attempt"},
+		{
+			"paused name, and an address", 429, nil, catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0,
+			"https://portal.test/unpause?jwt=abc",
+		},
+		{
+			"paused name, retry at once", 429, after("0"), catest.Problem("rateLimited", paused), cert.Parked, cert.IdentifierPaused, 0, 0,
+			"daily attempt",
+		},
 		{"load balancer busy", 503, after("30"), "<html>busy</html>", cert.Wait, cert.CAUnavailable, time.Minute, time.Minute, "503"},
 		{"maintenance", 503, after("3600"), catest.Problem("serverInternal", "down"), cert.Wait, cert.CAUnavailable, time.Hour, time.Hour, ""},
 		{"a firewall that says when", 403, after("600"), "<html>", cert.Wait, cert.CAUnavailable, 10 * time.Minute, 10 * time.Minute, "403"},
@@ -71,15 +92,37 @@ func TestRefusedOrders(t *testing.T) {
 		{"fault without a body", 500, nil, "", "", "", 0, 0, ""},
 		{"fault", 500, nil, catest.Problem("serverInternal", "oops"), "", "", 0, 0, ""},
 		{"forbidden by something in between", 403, nil, "<html>", "", "", 0, 0, ""},
-		{"name refused", 400, nil, catest.Problem("rejectedIdentifier", "forbidden by policy"), cert.Refused, cert.DomainNotAllowed, 0, 0, "forbidden by policy"},
+		{
+			"name refused", 400, nil, catest.Problem("rejectedIdentifier", "forbidden by policy"), cert.Refused, cert.DomainNotAllowed, 0, 0,
+			"forbidden by policy",
+		},
 		{"CAA", 403, nil, catest.Problem("caa", "CAA record for example.com prevents issuance"), cert.Refused, cert.CAAForbids, 0, 0, "ca.test"},
-		{"malformed", 400, nil, catest.Problem("malformed", "redundant with a wildcard"), cert.Wait, cert.CARejected, time.Hour, time.Hour, "redundant with a wildcard"},
+		{
+			"malformed", 400, nil, catest.Problem("malformed", "redundant with a wildcard"), cert.Wait, cert.CARejected, time.Hour, time.Hour,
+			"redundant with a wildcard",
+		},
 		{"unknown type", 403, nil, catest.Problem("tooFullMoon", "not tonight"), cert.Wait, cert.CARejected, time.Hour, time.Hour, "not tonight"},
-		{"unknown type of one name", 400, nil, `{"type":"urn:ietf:params:acme:error:compound","subproblems":[{"type":"urn:ietf:params:acme:error:tooFullMoon","detail":"not tonight"}]}`, cert.Wait, cert.CARejected, time.Hour, time.Hour, "not tonight"},
-		{"one name refused", 400, nil, `{"type":"urn:ietf:params:acme:error:malformed","subproblems":[{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"never"}]}`, cert.Refused, cert.DomainNotAllowed, 0, 0, "never"},
+		{
+			"unknown type of one name", 400, nil,
+			`{"type":"urn:ietf:params:acme:error:compound","subproblems":[` +
+				`{"type":"urn:ietf:params:acme:error:tooFullMoon","detail":"not tonight"}]}`,
+			cert.Wait, cert.CARejected, time.Hour, time.Hour, "not tonight",
+		},
+		{
+			"one name refused", 400, nil,
+			`{"type":"urn:ietf:params:acme:error:malformed","subproblems":[{"type":"urn:ietf:params:acme:error:rejectedIdentifier",` +
+				`"detail":"never"}]}`, cert.Refused, cert.DomainNotAllowed, 0, 0, "never",
+		},
 		{"CSR refused", 400, nil, catest.Problem("badCSR", "weak key"), cert.Refused, cert.CSRRejected, 0, 0, "weak key"},
-		{"unauthorized for this name", 403, nil, catest.Problem("unauthorized", "not your domain"), cert.Wait, cert.CARejected, time.Hour, time.Hour, "not your domain"}, // the account itself answers
-		{"unknown profile", 400, nil, catest.Problem("invalidProfile", "no such profile"), cert.Wait, cert.AccountProblem, 5 * time.Minute, 7 * time.Minute, "ACME_PROFILE"},
+		// the account itself answers
+		{
+			"unauthorized for this name", 403, nil, catest.Problem("unauthorized", "not your domain"), cert.Wait, cert.CARejected, time.Hour,
+			time.Hour, "not your domain",
+		},
+		{
+			"unknown profile", 400, nil, catest.Problem("invalidProfile", "no such profile"), cert.Wait, cert.AccountProblem, 5 * time.Minute,
+			7 * time.Minute, "ACME_PROFILE",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,8 +137,8 @@ func TestRefusedOrders(t *testing.T) {
 			if f.RetryAfter < test.atLeast || f.RetryAfter > test.atMost {
 				t.Errorf("retry after %s; want %s to %s", f.RetryAfter, test.atLeast, test.atMost)
 			}
-			if told := f.Problem.Message + f.Problem.Remediation; !strings.Contains(told, test.says) {
-				t.Errorf("%q does not say %q", told, test.says)
+			if shown := f.Problem.Message + f.Problem.Remediation; !strings.Contains(shown, test.says) {
+				t.Errorf("%q does not say %q", shown, test.says)
 			}
 		})
 	}
@@ -110,7 +153,10 @@ func TestOrderIsPlacedWithoutReplacesThatTheCAWontHave(t *testing.T) {
 		posts          int
 	}{
 		{"unknown certificate", "AAAA.BBBB", 500, catest.Problem("serverInternal", "could not find an order for the given certificate"), 2},
-		{"certificate of another account", "AAAA.BBBB", 403, catest.Problem("unauthorized", "requester account did not request the certificate"), 2},
+		{
+			"certificate of another account", "AAAA.BBBB", 403, catest.Problem("unauthorized", "requester account did not request the certificate"),
+			2,
+		},
 		{"replaced already", "AAAA.BBBB", 409, catest.Problem("alreadyReplaced", "replaced"), 2},
 		{"no identifier of a certificate", "0a1b2c", 0, "", 1},
 	} {

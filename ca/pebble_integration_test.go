@@ -21,7 +21,7 @@ import (
 	"github.com/evercert/evercert/e2e/stack"
 )
 
-// pebble is a real ACME CA that validates over a real DNS server, with faults in front of it.
+// pebble is Pebble, a real ACME CA, which validates with a real DNS server, behind a proxy that injects faults.
 type pebble struct {
 	t        *testing.T
 	stack    *stack.Stack
@@ -36,12 +36,21 @@ func newPebble(t *testing.T, options ...string) *pebble {
 	s := stack.New(t, stack.Options{Parts: []string{"dns", "ca"}, CA: options})
 	info := s.Info()
 	return &pebble{
-		t: t, stack: s, accounts: newAccounts(), sealer: newSealer(t),
-		config: ca.Config{Directory: info.ACMEDirectory, RootPEM: info.ACMERootPEM, Contact: "ops@example.com", Profile: "default", Timeout: 10 * time.Second},
+		t:        t,
+		stack:    s,
+		accounts: newAccounts(),
+		sealer:   newSealer(t),
+		config: ca.Config{
+			Directory: info.ACMEDirectory,
+			RootPEM:   info.ACMERootPEM,
+			Contact:   "ops@example.com",
+			Profile:   "default",
+			Timeout:   10 * time.Second,
+		},
 	}
 }
 
-// process is an authority as a process of its own would have: it shares with others what the database holds.
+// process returns an authority as a new process would have it: it shares only the database with the others.
 func (p *pebble) process() *ca.Authority {
 	p.t.Helper()
 	return newAuthority(p.t, p.config, p.accounts, p.sealer, txtRecords{p.stack})
@@ -56,7 +65,7 @@ func (p *pebble) devstack(args ...string) string {
 	return out
 }
 
-// caStats is what has come through to the CA.
+// caStats counts what has arrived at the CA.
 type caStats struct {
 	Orders       int `json:"orders"`
 	Finalizes    int `json:"finalizes"`
@@ -98,7 +107,7 @@ func record(c cert.Challenge) map[string]string {
 	return map[string]string{"name": cert.DelegationName(c.Name), "type": "TXT", "value": base64.RawURLEncoding.EncodeToString(digest[:])}
 }
 
-// control asks a part's control endpoint, as devstack's commands do.
+// control calls a part's control endpoint, as devstack's commands do.
 func control(ctx context.Context, method, url string, body, answer any) error {
 	sent, err := json.Marshal(body)
 	if err != nil {
@@ -148,7 +157,7 @@ func TestLostAnswersLeadToOneOrderAndOneCertificate(t *testing.T) {
 	}
 }
 
-// A process that dies at any step leaves nothing in memory. The next one goes on by what the database holds.
+// A process that dies at any step leaves nothing in memory. The next one continues from what is in the database.
 func TestAnotherProcessGoesOnWithTheOrder(t *testing.T) {
 	t.Parallel()
 	p := newPebble(t)
@@ -207,7 +216,7 @@ func TestLostOrderIsFoundInTheListAmongOthers(t *testing.T) {
 	p := newPebble(t)
 	a := p.process()
 	var others []string
-	for n := range 7 { // pages hold three
+	for n := range 7 { // a page has three
 		url, err := a.NewOrder(t.Context(), []string{fmt.Sprintf("other%d.empty.test", n)}, "")
 		if err != nil {
 			t.Fatal(err)
@@ -282,7 +291,7 @@ func TestRestartedCAThatForgetsAllIsNoFailure(t *testing.T) {
 	}
 }
 
-// untilFailure repeats an attempt while the CA is away, and returns its verdict.
+// untilFailure repeats an attempt while the CA does not answer, and returns its verdict.
 func (p *pebble) untilFailure(i *issuance) error {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
@@ -324,7 +333,7 @@ func TestRefusalsOfTheCAAreSorted(t *testing.T) {
 		}
 	}
 	p.devstack("ca", "fault", "newOrder", "problem:userActionRequired")
-	for range 2 { // the CA is asked the first time only
+	for range 2 { // only the first run asks the CA
 		_, err := a.NewOrder(t.Context(), []string{"refused.empty.test"}, "")
 		want(t, err, cert.Wait, cert.AccountProblem)
 	}
@@ -361,7 +370,7 @@ func TestRenewalReplacesTheCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time it is replaced already, and the order is placed without
+	for range 2 { // the second time it is replaced already, and the order is placed without replaces
 		renewal := newIssuance(t, a, name)
 		if renewal.orderURL, err = a.NewOrder(t.Context(), renewal.names, id); err != nil {
 			t.Fatal(err)
@@ -370,5 +379,23 @@ func TestRenewalReplacesTheCertificate(t *testing.T) {
 		if err != nil || second.Serial == first.Serial {
 			t.Errorf("renewed %s by %s, %v", first.Serial, second.Serial, err)
 		}
+	}
+}
+
+// TestF12_AProfileThatTheCADoesNotOfferIsReportedAtTheStart, with those that it offers; a CA that does not answer is no error.
+func TestF12_AProfileThatTheCADoesNotOfferIsReportedAtTheStart(t *testing.T) {
+	t.Parallel()
+	p := newPebble(t)
+	if err := p.process().CheckProfile(t.Context()); err != nil {
+		t.Errorf("a profile that is offered: %v", err)
+	}
+	p.config.Profile = "classical"
+	err := p.process().CheckProfile(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `is "classical"; it expects one of`) || !strings.Contains(err.Error(), "default") {
+		t.Errorf("got %v", err)
+	}
+	p.config.Directory = "https://127.0.0.1:1/dir"
+	if err := p.process().CheckProfile(t.Context()); err != nil {
+		t.Errorf("a CA that does not answer: %v", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// meaning is what an ACME error type says to people.
+// meaning is what an ACME error type means for people.
 type meaning struct {
 	code   cert.Code
 	acts   cert.Actor
@@ -22,11 +22,27 @@ type meaning struct {
 
 // meanings of the error types that refuse a name, a CSR or a validation (RFC 8555 §6.7).
 var meanings = map[string]meaning{
-	dnsFailed:             {cert.DNSLookupFailed, cert.TenantActs, "check that every name server of the domain answers, with the records shown for it"},
-	connectionFailed:      {cert.HTTPUnreachable, cert.TenantActs, "check that the name's address records lead here and that no firewall is between"},
-	tlsFailed:             {cert.HTTPSUnreachable, cert.TenantActs, "check that the name's address records lead here and nowhere else"},
-	unauthorized:          {cert.CARejected, cert.TenantActs, "check that the records shown for the domain are in place on all of its name servers, and no older ones beside them"},
-	incorrectResponse:     {cert.CARejected, cert.TenantActs, "check that the records shown for the domain are in place on all of its name servers, and no older ones beside them"},
+	dnsFailed: {
+		cert.DNSLookupFailed,
+		cert.TenantActs,
+		"check that every name server of the domain answers, with the records shown for it",
+	},
+	connectionFailed: {
+		cert.HTTPUnreachable,
+		cert.TenantActs,
+		"check that the name's address records lead here and that no firewall is between",
+	},
+	tlsFailed: {cert.HTTPSUnreachable, cert.TenantActs, "check that the name's address records lead here and nowhere else"},
+	unauthorized: {
+		cert.CARejected,
+		cert.TenantActs,
+		"check that the records shown for the domain are in place on all of its name servers, and no older ones beside them",
+	},
+	incorrectResponse: {
+		cert.CARejected,
+		cert.TenantActs,
+		"check that the records shown for the domain are in place on all of its name servers, and no older ones beside them",
+	},
 	rejectedIdentifier:    {cert.DomainNotAllowed, cert.TenantActs, "connect another name: the CA issues no certificate for this one"},
 	unsupportedIdentifier: {cert.DomainNotAllowed, cert.TenantActs, "connect another name: the CA issues no certificate for this one"},
 	badCSR:                {cert.CSRRejected, cert.PlatformActs, newCSRRemedy},
@@ -35,13 +51,13 @@ var meanings = map[string]meaning{
 	serverInternal:        {cert.CAUnavailable, cert.CAActs, "evercert tries again by itself"},
 }
 
-// What the next attempt does by itself. None of these names the verb "request a certificate": after the last attempt it is refused.
+// What the next attempt does by itself. None of these texts says "request a certificate": after the last attempt that is refused.
 const (
 	newCSRRemedy   = "the next attempt makes a new key and CSR; if it is refused again, contact support"
 	newOrderRemedy = "the next attempt places a new order; if it happens again, contact support"
 )
 
-// problem tells people what the CA refused, in its own words. name is the one concerned, if it is only one.
+// problem describes what the CA refused, with the CA's own text. name is the name concerned, if it is only one.
 func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
 	if name == "" && len(p.SubProblems) == 1 {
 		name = cert.Line(p.SubProblems[0].Identifier.Value, cert.MaxHostname)
@@ -54,14 +70,17 @@ func (s *session) problem(name string, p *acme.ProblemDetails) cert.Problem {
 	return cert.Problem{Code: m.code, WhoActs: m.acts, Message: message, Remediation: m.remedy}
 }
 
-// registryRetry is when an order is placed again that failed at a public suffix: registries repair their name servers in minutes.
+// registryRetry is the wait before an order is repeated that failed at a public suffix: registries repair their name servers in minutes.
 const registryRetry = 10 * time.Minute
 
-// lookedUp finds the name that a CA could not look something up at (boulder bdns.Error: "DNS problem: SERVFAIL looking up CAA for net").
-var lookedUp = regexp.MustCompile(`(?i)\b(?:looking up|look up|lookup|query|querying|resolving)\b[^;]*?\b(?:for|of|at) ["'“]?([a-z0-9-]+(?:\.[a-z0-9-]+)*)`)
+// lookedUp finds the name whose records a CA could not look up (boulder bdns.Error: "DNS problem: SERVFAIL looking up CAA for net").
+var lookedUp = regexp.MustCompile(
+	`(?i)\b(?:looking up|look up|lookup|query|querying|resolving)\b[^;]*?\b(?:for|of|at) ["'“]?([a-z0-9-]+(?:\.[a-z0-9-]+)*)`,
+)
 
-// registryProblem reports whether the CA could not look something up at a public suffix only, and tells people so. A CA looks for CAA records at
-// each parent of a name (RFC 8659 §3); what fails at net or co.uk is not the tenant's to repair, unless that is the very name of the order.
+// registryProblem reports whether the CA failed only to look up records of a public suffix, and returns the problem for people. A CA looks
+// up CAA records of each parent of a name (RFC 8659 §3). The tenant can't repair what fails at net or co.uk, unless it is the very name of
+// the order.
 func (s *session) registryProblem(names []string, p *acme.ProblemDetails) (problem cert.Problem, elsewhere bool) {
 	kind, said := decidingKind(p), p.Detail
 	if kind != kindOf(p.Type) {
@@ -88,7 +107,7 @@ func (s *session) registryProblem(names []string, p *acme.ProblemDetails) (probl
 	}, true
 }
 
-// decidingKind is the error type that says what to do: of many names, the first that failed decides (RFC 8555 §6.7.1).
+// decidingKind returns the error type that decides: with several names, that of the first that failed (RFC 8555 §6.7.1).
 func decidingKind(p *acme.ProblemDetails) string {
 	kind := kindOf(p.Type)
 	if len(p.SubProblems) > 0 && (kind == compound || kind == malformed) {
@@ -101,7 +120,8 @@ func (s *session) meaningOf(kind, said string) meaning {
 	if strings.Contains(strings.ToLower(said), "during secondary validation") { // boulder va: a remote perspective disagreed
 		return meaning{
 			cert.MultiPerspectiveFailed, cert.TenantActs,
-			"make the domain's name servers and addresses answer the same from everywhere: the CA asks from several places in the world (Baseline Requirements §3.2.2.9)",
+			"make the domain's name servers and addresses answer the same from everywhere: the CA asks from several places in the world " +
+				"(Baseline Requirements §3.2.2.9)",
 		}
 	}
 	if kind == caaForbids {
@@ -120,8 +140,8 @@ func (s *session) caaRemedy() string {
 	return fmt.Sprintf("add a CAA record that allows this CA (0 issue %q), or remove those that forbid it", s.issuers[0])
 }
 
-// detail is what the CA said, of each name if it said that, in one line. It is shortened, since it ends up in pages
-// and logs: a CA may quote a whole web page that it found in place of its token.
+// detail returns what the CA said, for each name if it did so, in one line. It is shortened, since pages and logs show it: a CA may quote a
+// whole web page that it found instead of its token.
 func detail(p *acme.ProblemDetails) string {
 	said := []string{p.Detail}
 	for _, sub := range p.SubProblems {
@@ -134,5 +154,5 @@ func detail(p *acme.ProblemDetails) string {
 	return cert.Line(text, maxDetail)
 }
 
-// maxDetail is shorter than cert.MaxDetail, since a sentence stands around it.
+// maxDetail is shorter than cert.MaxDetail, since it is part of a sentence.
 const maxDetail = 300

@@ -46,20 +46,26 @@ func TestF24_WhatACASaysIsFitToBeShown(t *testing.T) {
 	const nasty = "x\x00\x1b[31m\u009b\x7f\u202e\u2066\u2028\xff\nhttps://portal.test/\x1b[31m\u202e"
 	s := &session{name: "the CA"}
 	for _, kind := range []string{
-		unauthorized, caaForbids, compound, malformed, rateLimited, badCSR, userActionRequired, externalAccountRequired, invalidContact, "odd\x00",
+		unauthorized, caaForbids, compound, malformed, rateLimited, badCSR, userActionRequired, externalAccountRequired, invalidContact,
+		"odd\x00",
 	} {
-		p := &acme.ProblemDetails{Type: typePrefix + kind, Detail: nasty + " paused", Instance: nasty + strings.Repeat("y", 5000), SubProblems: []acme.SubProblem{
-			{Type: kind, Detail: nasty, Identifier: acme.Identifier{Value: nasty}},
-		}}
+		p := &acme.ProblemDetails{
+			Type:     typePrefix + kind,
+			Detail:   nasty + " paused",
+			Instance: nasty + strings.Repeat("y", 5000),
+			SubProblems: []acme.SubProblem{
+				{Type: kind, Detail: nasty, Identifier: acme.Identifier{Value: nasty}},
+			},
+		}
 		for _, status := range []int{http.StatusForbidden, http.StatusTooManyRequests} {
 			err := s.failure("order", &answerError{status: status, header: http.Header{}, err: p})
 			problems := []cert.Problem{s.problem("", p)}
 			if f := (*cert.Failure)(nil); errors.As(err, &f) {
 				problems = append(problems, f.Problem)
 			}
-			for _, told := range problems {
-				if told != told.Clean() {
-					t.Errorf("%q: %q", kind, told)
+			for _, p := range problems {
+				if p != p.Clean() {
+					t.Errorf("%q: %q", kind, p)
 				}
 			}
 		}

@@ -21,12 +21,13 @@ import (
 // userAgent is sent with every request (RFC 8555 §6.1).
 const userAgent = "evercert"
 
-// nonceLifetime is how long an unused nonce is kept. CAs drop old ones, and each refused one costs an answer and 200 ms of lego's patience.
+// nonceLifetime is how long an unused nonce is kept. CAs drop old ones, and each refused nonce costs a request and 200 ms of waiting in
+// lego.
 const nonceLifetime = time.Minute
 
-// session is an account, ready to sign requests, and what all its requests share.
+// session is an account that is ready to sign requests, and what its requests share.
 type session struct {
-	name         string   // what people call the CA
+	name         string   // the CA's name for people
 	issuers      []string // its names in CAA records
 	directoryURL string
 	accountURL   string // empty while registering
@@ -36,7 +37,7 @@ type session struct {
 
 	mu            sync.Mutex
 	directoryBody []byte
-	nonces        []nonce // newest last
+	nonces        []nonce // the newest is last
 }
 
 type nonce struct {
@@ -44,18 +45,18 @@ type nonce struct {
 	at    time.Time
 }
 
-// call makes one ACME request, whose successful answer must be what as reads, and returns the headers of the CA's last answer, nil if there was
-// none. An address in its Location is absolute.
+// call makes one ACME request. as checks a successful answer. It returns the headers of the CA's last answer, nil if there was none; an
+// address in its Location is absolute.
 //
-// lego's v4 calls take no context, and drop the headers of most answers. So each call gets a Core of its own, whose transport
-// belongs to the call: it carries the context, checks the answers and keeps the headers. That costs next to nothing, because directory, nonces
-// and connections are the session's.
+//	lego's v4 calls take no context and drop the headers of most answers. So each call gets its own Core with its own transport, which adds
+//	the context, checks the answers and keeps the headers. That costs little, because the directory, nonces and connections are shared by
+//	the session.
 func (s *session) call(ctx context.Context, as reader, do func(*api.Core) error) (header http.Header, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	e := &exchange{ctx: ctx, session: s, as: as}
 	defer func() {
-		if fault := recover(); fault != nil { // the answers are checked, and lego is not ours: what it still stumbles over ends this call only
+		if fault := recover(); fault != nil { // lego may still panic, though the answers are checked: only this call fails then
 			err = fmt.Errorf("a fault of the ACME library: %v", fault)
 		}
 		header = e.header
@@ -79,8 +80,8 @@ func (s *session) directory(ctx context.Context) (acme.Directory, error) {
 	return directory, err
 }
 
-// get reads any resource of the account by POST-as-GET (RFC 8555 §6.3) and returns its body. lego has no call for that; its
-// download of a certificate is one: it fetches an address and returns up to 1 MB.
+// get reads a resource of the account by POST-as-GET (RFC 8555 §6.3) and returns its body. lego has no call for that, but its download of a
+// certificate works: it reads an address and returns up to 1 MB.
 func (s *session) get(ctx context.Context, url string, as reader) (body []byte, header http.Header, err error) {
 	header, err = s.call(ctx, as, func(core *api.Core) (err error) {
 		const whole = true
@@ -123,7 +124,7 @@ type exchange struct {
 	header  http.Header
 }
 
-// RoundTrip implements http.RoundTripper. lego GETs the directory only, and HEADs newNonce only.
+// RoundTrip implements http.RoundTripper. lego sends GET only for the directory, and HEAD only for newNonce.
 func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.Method {
 	case http.MethodGet:
@@ -149,16 +150,16 @@ func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// read checks an answer. The directory may stand elsewhere; nothing else is asked for at another address than the CA named.
+// read checks an answer. The directory may redirect; every other address must answer itself.
 func (e *exchange) read(response *http.Response) (*http.Response, error) {
 	as, status := e.as, response.StatusCode
 	switch method := response.Request.Method; {
 	case method == http.MethodPost:
-		// lego would put the nonce into this Core, which is thrown away after the call.
+		// lego would keep the nonce in this Core, which is discarded after the call.
 		e.session.keepNonce(response.Header.Get("Replay-Nonce"))
 		response.Header.Del("Replay-Nonce")
 	case method == http.MethodGet && redirects(response):
-		return response, nil // which lego's client follows
+		return response, nil // lego's client follows it
 	case method == http.MethodGet:
 		as = directoryAnswer
 	default:
@@ -176,7 +177,7 @@ func (e *exchange) read(response *http.Response) (*http.Response, error) {
 	return response, nil
 }
 
-// settleLocation makes the address that stands in the header absolute (RFC 9110 §10.2.2), and drops one that can't be used.
+// settleLocation makes the address in the Location header absolute (RFC 9110 §10.2.2), and removes one that can't be used.
 func (e *exchange) settleLocation(base *url.URL) {
 	if address := e.header.Get("Location"); address != "" {
 		e.header.Del("Location")
@@ -186,7 +187,7 @@ func (e *exchange) settleLocation(base *url.URL) {
 	}
 }
 
-// redirects reports whether a client that follows redirections goes on elsewhere.
+// redirects reports whether a client that follows redirects would request another address.
 func redirects(response *http.Response) bool {
 	switch response.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -208,7 +209,7 @@ func (s *session) keptDirectory() []byte {
 	return s.directoryBody
 }
 
-// keepDirectory keeps a directory that was checked.
+// keepDirectory stores a directory that was checked.
 func (s *session) keepDirectory(response *http.Response) error {
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -221,7 +222,7 @@ func (s *session) keepDirectory(response *http.Response) error {
 	return nil
 }
 
-// distrustDirectory lets the next call read the directory anew if nothing answers at one of its addresses any more.
+// distrustDirectory makes the next call read the directory again when one of its addresses stops answering.
 func (s *session) distrustDirectory(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,14 +249,15 @@ func (s *session) takeNonce() (string, bool) {
 	}
 	newest := s.nonces[len(s.nonces)-1]
 	if time.Since(newest.at) > nonceLifetime {
-		s.nonces = nil // the others are older still
+		s.nonces = nil // the others are older
 		return "", false
 	}
 	s.nonces = s.nonces[:len(s.nonces)-1]
 	return newest.value, true
 }
 
-// retryAfter is how long the CA asks to wait (RFC 9110 §10.2.3); said is false if it doesn't say. Zero and a date that has passed mean "now".
+// retryAfter returns how long the CA asks to wait (RFC 9110 §10.2.3); said is false if it does not ask. Zero and a date in the past mean
+// "now".
 func retryAfter(header http.Header) (wait time.Duration, said bool) {
 	value := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
@@ -267,5 +269,5 @@ func retryAfter(header http.Header) (wait time.Duration, said bool) {
 	return 0, false
 }
 
-// longestWait is the longest window of a rate limit. A CA that asks for more is asked again then.
+// longestWait is the longest window of a rate limit. After a longer Retry-After the CA is asked again at this time.
 const longestWait = 7 * 24 * time.Hour

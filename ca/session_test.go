@@ -79,12 +79,12 @@ func TestOldNoncesAreDropped(t *testing.T) {
 			t.Error("an answer without a nonce gave one")
 		}
 		s.keepNonce("old")
-		time.Sleep(nonceLifetime / 2) // of the bubble's own time
+		time.Sleep(nonceLifetime / 2) // the bubble's clock
 		s.keepNonce("new")
 		if value, ok := s.takeNonce(); !ok || value != "new" {
 			t.Errorf("took %q first", value)
 		}
-		time.Sleep(nonceLifetime) // of the bubble's own time
+		time.Sleep(nonceLifetime) // the bubble's clock
 		if value, ok := s.takeNonce(); ok {
 			t.Errorf("took %q after its time", value)
 		}
@@ -139,7 +139,7 @@ func TestNextPageIsReadFromLinks(t *testing.T) {
 	}
 }
 
-// TestF21_AFaultOfTheLibraryEndsOneCallOnly: lego dereferences what it reads; whatever gets past the checks of the answers must not end the process.
+// TestF21_AFaultOfTheLibraryEndsOneCallOnly: lego panics on some answers; one that passes the checks must not end the process.
 func TestF21_AFaultOfTheLibraryEndsOneCallOnly(t *testing.T) {
 	t.Parallel()
 	s := &session{directoryURL: "https://ca.test/directory", key: newKey(t), timeout: time.Minute, transport: transportFunc(neverDone)}

@@ -15,7 +15,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// neverDone is a CA whose orders stay processing for ever. It asks to be left alone for a day.
+// neverDone is a CA whose orders stay in processing for ever, with a Retry-After of a day.
 func neverDone(r *http.Request) (*http.Response, error) {
 	body := ""
 	switch r.URL.Path {
@@ -25,10 +25,16 @@ func neverDone(r *http.Request) (*http.Response, error) {
 		body = `{"status":"processing","identifiers":[{"type":"dns","value":"a.test"}]}`
 	}
 	header := http.Header{"Replay-Nonce": {"nonce"}, "Retry-After": {"86400"}}
-	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, r.Context().Err()
+	return &http.Response{
+		StatusCode: http.StatusOK,
+		Header:     header,
+		Body:       io.NopCloser(strings.NewReader(body)),
+		Request:    r,
+	}, r.Context().
+		Err()
 }
 
-// noBlock keeps no account, and knows of nothing against it.
+// noBlock stores no account, and has no block.
 type noBlock struct{ Accounts }
 
 func (noBlock) AccountBlock(context.Context, string) (cert.AccountBlock, bool, error) {
@@ -43,7 +49,13 @@ func TestSlowCAIsAWaitNotAFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := &session{name: "Slow CA", directoryURL: "https://ca.test/directory", key: newKey(t), timeout: time.Minute, transport: transportFunc(neverDone)}
+		s := &session{
+			name:         "Slow CA",
+			directoryURL: "https://ca.test/directory",
+			key:          newKey(t),
+			timeout:      time.Minute,
+			transport:    transportFunc(neverDone),
+		}
 		a := &Authority{current: s, accounts: noBlock{}}
 		start := time.Now()
 		_, err := a.Complete(t.Context(), "https://ca.test/order/1", csr, nil, nil)
@@ -54,7 +66,7 @@ func TestSlowCAIsAWaitNotAFailure(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := a.Complete(ctx, "https://ca.test/order/1", csr, nil, nil); err == nil || errors.As(err, &f) {
-			t.Errorf("got %v; want that the caller's time was up, which says nothing about the CA", err)
+			t.Errorf("got %v; want the caller's deadline, which is not a verdict of the CA", err)
 		}
 	})
 }

@@ -20,29 +20,29 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// memoryAccounts keeps accounts in memory. It does not simulate a database that fails or is slow.
+// memoryAccounts stores accounts in memory. It does not simulate a database that fails or is slow.
 type memoryAccounts struct {
 	mu      sync.Mutex
-	kept    map[string]ca.Account // the active ones
-	retired []string              // URLs
+	kept    map[string]cert.Account // the active ones
+	retired []string                // URLs
 	blocks  map[string]cert.AccountBlock
 	due     bool // the time of the next probe has come
-	leased  bool // another process was faster to take that probe
+	leased  bool // another process took that probe first
 	cases   int  // that were opened
 }
 
 func newAccounts() *memoryAccounts {
-	return &memoryAccounts{kept: map[string]ca.Account{}, blocks: map[string]cert.AccountBlock{}}
+	return &memoryAccounts{kept: map[string]cert.Account{}, blocks: map[string]cert.AccountBlock{}}
 }
 
-func (m *memoryAccounts) Account(_ context.Context, directory string) (ca.Account, bool, error) {
+func (m *memoryAccounts) Account(_ context.Context, directory string) (cert.Account, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, ok := m.kept[directory]
 	return a, ok, nil
 }
 
-func (m *memoryAccounts) SaveAccount(_ context.Context, a ca.Account) (ca.Account, error) {
+func (m *memoryAccounts) SaveAccount(_ context.Context, a cert.Account) (cert.Account, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if first, ok := m.kept[a.Directory]; ok {
@@ -104,14 +104,14 @@ func (m *memoryAccounts) UnblockAccount(_ context.Context, directory, _ string) 
 	return was, nil
 }
 
-// probeIsDue lets the next probe through.
+// probeIsDue allows the next probe.
 func (m *memoryAccounts) probeIsDue() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.due = true
 }
 
-// sealer is real encryption with a key of its own; it does not simulate rotation of that key.
+// sealer encrypts with its own key; it does not simulate the rotation of that key.
 type sealer struct{ aead cipher.AEAD }
 
 func newSealer(t testing.TB) sealer {
@@ -135,7 +135,7 @@ func (s sealer) Unseal(sealed []byte, id string) ([]byte, error) {
 	return s.aead.Open(nil, nil, sealed, []byte(id))
 }
 
-// notes is a Solver that notes what is presented. It shows nothing to anybody.
+// notes is a Solver that records what is presented. No server shows it.
 type notes struct {
 	mu        sync.Mutex
 	presented []cert.Challenge // now
@@ -171,7 +171,7 @@ func (n *notes) now() []cert.Challenge {
 	return slices.Clone(n.presented)
 }
 
-// setup is a fresh account at a fresh CA of package catest.
+// setup is a new account at a new CA of package catest.
 type setup struct {
 	*ca.Authority
 	server   *catest.Server
@@ -198,7 +198,7 @@ func (s *setup) restart(t *testing.T) {
 	s.Authority = newAuthority(t, s.config, s.accounts, s.sealer, s.solver)
 }
 
-// restartForProbe lets the next probe of the account through, and makes the authority anew: this process knows of the time.
+// restartForProbe allows the next probe of the account, and makes the authority anew, so that it reads that.
 func (s *setup) restartForProbe(t *testing.T) {
 	t.Helper()
 	s.accounts.probeIsDue()
@@ -214,13 +214,13 @@ func newAuthority(t *testing.T, config ca.Config, accounts ca.Accounts, sealer c
 	return a
 }
 
-// issuance is what the activity OrderCertificate keeps, and does, for one issuance.
+// issuance does for one issuance what the activity OrderCertificate does and stores.
 type issuance struct {
 	authority *ca.Authority
 	names     []string
 	csr       []byte
 
-	mu       sync.Mutex // as the row of an issuance is locked for the length of one newOrder
+	mu       sync.Mutex // as the row of an issuance is locked during one newOrder
 	tried    bool
 	orderURL string
 }
@@ -243,7 +243,7 @@ func newCSR(t *testing.T, names ...string) []byte {
 	return der
 }
 
-// place makes the one order of the issuance.
+// place places the one order of the issuance.
 func (i *issuance) place(ctx context.Context) (string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -276,7 +276,7 @@ func (i *issuance) attempt(ctx context.Context) (cert.Certificate, error) {
 	return i.authority.Complete(ctx, url, i.csr, methods, nil)
 }
 
-// run repeats attempts as Temporal does, as long as they end in a plain error.
+// run repeats attempts as Temporal does, while they end in a plain error.
 func (i *issuance) run(t *testing.T) (cert.Certificate, error) {
 	t.Helper()
 	const enough = 10
@@ -308,7 +308,7 @@ func want(t *testing.T, err error, outcome cert.Outcome, code cert.Code) cert.Fa
 	return *f
 }
 
-// wantPlain checks that an error says nothing about the issuance, so that the step is tried again.
+// wantPlain checks that an error is not a verdict on the issuance, so that the step is tried again.
 func wantPlain(t *testing.T, err error) {
 	t.Helper()
 	if err == nil || errors.As(err, new(*cert.Failure)) {

@@ -5,6 +5,7 @@ import "time"
 // Reservation asks for a place in line for what one order costs of a CA's rate limits (row F3).
 type Reservation struct {
 	IssuanceID string
+	Directory  string // URL of the ACME directory of the CA
 	Tenant     string
 	Names      []string
 	Renewal    bool      // the names have had a certificate from this account

@@ -1,42 +1,25 @@
 package cert
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"cmp"
+	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/evercert/evercert/e2e/drawn"
 )
 
-// codesInSource are the values of the constants of type Code in problem.go, in its order.
+var update = flag.Bool("update", false, "write the table of codes into docs/diagnosis.md")
+
 func codesInSource(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "problem.go", nil, parser.SkipObjectResolution)
-	require.NoError(t, err)
-	var codes []string
-	for node := range ast.Preorder(file) {
-		spec, ok := node.(*ast.ValueSpec)
-		if !ok {
-			continue
-		}
-		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != "Code" {
-			continue
-		}
-		for _, value := range spec.Values {
-			literal, ok := value.(*ast.BasicLit)
-			require.True(t, ok, "a code is not spelled out")
-			code, err := strconv.Unquote(literal.Value)
-			require.NoError(t, err)
-			codes = append(codes, code)
-		}
-	}
-	return codes
+	return drawn.Constants(t, ".", "Code")
 }
 
 func readDiagnosis(t *testing.T) string {
@@ -46,24 +29,37 @@ func readDiagnosis(t *testing.T) string {
 	return string(document)
 }
 
-// A code that nobody explains helps nobody; one that is explained and gone misleads.
-func TestEveryProblemCodeIsExplained(t *testing.T) {
+const (
+	codesBegin = "<!-- The table of codes begins: `go test ./cert -run TestF2_EveryCodeIsExplained -update` writes it. -->"
+	codesEnd   = "<!-- The table of codes ends. -->"
+)
+
+// TestF2_EveryCodeIsExplained: each code has a meaning, somebody who acts, a remedy and a verb; people read the same in docs/diagnosis.md.
+func TestF2_EveryCodeIsExplained(t *testing.T) {
 	t.Parallel()
-	_, section, found := strings.Cut(readDiagnosis(t), "\n## Every problem code\n")
-	require.True(t, found, "docs/diagnosis.md has no section of that name")
-	section, _, _ = strings.Cut(section, "\n## ")
 	var explained []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| (.+) \\| (.+) \\| (.+) \\| (.+) \\|$").FindAllStringSubmatch(section, -1) {
-		explained = append(explained, row[1])
-		require.Regexp(t, "^(tenant|platform|CA|registrar)(, (tenant|platform|CA|registrar))*$", row[3], "who acts on %s", row[1])
-		require.Regexp(t, "^(blocks|warns|blocks, warns|–)$", row[4], "the severity of %s", row[1])
+	var table strings.Builder
+	table.WriteString("\n| code | meaning | who acts | blocks or warns | what fixes it | then |\n|---|---|---|---|---|---|\n")
+	for _, e := range Explanations {
+		explained = append(explained, string(e.Code))
+		require.NotEmpty(t, e.WhoActs, e.Code)
+		require.Contains(t, Verbs, e.Verb, e.Code)
+		for _, sentence := range []string{e.Meaning, e.Remedy} {
+			require.Regexp(t, `^[A-Z].*[^ ]\.$`, sentence, e.Code)
+			require.NotRegexp(t, codeWord, sentence, e.Code)
+		}
+		who, severities := make([]string, len(e.WhoActs)), make([]string, len(e.Severities))
+		for i, a := range e.WhoActs {
+			who[i] = strings.TrimPrefix(a.noun(), "the ")
+		}
+		for i, s := range e.Severities {
+			severities[i] = string(s)
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s | %s |\n",
+			e.Code, e.Meaning, strings.Join(who, ", "), cmp.Or(strings.Join(severities, ", "), "–"), e.Remedy, e.Verb)
 	}
-	require.Equal(t, strings.Count(section, "\n| `"), len(explained), "a row of the table is not of five cells")
-	inSource := codesInSource(t)
-	require.Greater(t, len(inSource), 40)
-	slices.Sort(inSource)
-	slices.Sort(explained)
-	require.Equal(t, inSource, explained, "the codes of package cert, and those that docs/diagnosis.md explains")
+	require.Equal(t, codesInSource(t), explained, "the codes that are declared, and those that are explained")
+	drawn.Section(t, "../docs/diagnosis.md", codesBegin, codesEnd, table.String(), *update)
 }
 
 // letsdebugChecks are the names of all the problems that letsdebug reports, by method.
@@ -106,4 +102,15 @@ func TestTheDiagnosisNamesNoCodeThatIsNone(t *testing.T) {
 	for _, match := range regexp.MustCompile("`([a-z0-9]+(?:_[a-z0-9]+)+)`").FindAllStringSubmatch(readDiagnosis(t), -1) {
 		require.Contains(t, known, match[1])
 	}
+}
+
+// What the resolver's walk finds is sent as it is.
+func TestB3_EveryStateOfANameServerThatTheResolverFindsIsKnown(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for _, state := range ServerStates {
+		known = append(known, string(state))
+	}
+	require.Equal(t, drawn.Constants(t, ".", "ServerState"), known)
+	require.Equal(t, drawn.Constants(t, "../resolver/authority", "State"), known)
 }

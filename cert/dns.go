@@ -53,15 +53,24 @@ const (
 // Record is one DNS record that a tenant is asked to add.
 type Record struct {
 	Name    string  `json:"name"` // fully qualified, no trailing dot
-	Type    string  `json:"type"` // TXT, CNAME, A or AAAA
+	Type    string  `json:"type"` // TXT, CNAME, A or AAAA; CAA in problems
 	Value   string  `json:"value"`
 	Purpose Purpose `json:"purpose"`
+	// Hostname is the name that the record is for: shop.example.com of _acme-challenge.shop.example.com. The TXT and CNAME records that a wildcard
+	// shares with its base name carry the base name. Empty in records that were stored before there was this field.
+	Hostname string `json:"hostname,omitempty"`
 }
 
-// RecordState is what a check saw in place of an expected record.
+// Same reports whether both are one record in DNS: the same name, type and value.
+func (r Record) Same(other Record) bool {
+	return r.Name == other.Name && r.Type == other.Type && r.Value == other.Value
+}
+
+// RecordState is a record that a tenant adds, and what the newest check saw in its place. Before the first check there is the record only.
 type RecordState struct {
 	Record
-	Verdict Verdict    `json:"verdict"`
+	State   RecordWord `json:"state,omitempty"` // Verdict, Found and Seen in one word; Diagnosis.Clean fills it in
+	Verdict Verdict    `json:"verdict,omitempty"`
 	Found   []string   `json:"found,omitempty"` // as in a zone file: "CNAME other.example"
 	Seen    []Sighting `json:"seen,omitempty"`  // server by server
 }
@@ -69,7 +78,7 @@ type RecordState struct {
 // RecordWord is a record's state in a word that a tenant understands (row D4).
 type RecordWord string
 
-// The words.
+// The states of a record.
 const (
 	RecordFound            RecordWord = "found"
 	RecordMissing          RecordWord = "missing"
@@ -78,21 +87,29 @@ const (
 	RecordUnknown          RecordWord = "unknown"
 )
 
-// Word is the record's state in a word; empty where nothing was judged yet.
-func (r RecordState) Word() RecordWord {
+// word returns the state of the record over all servers; empty where nothing was checked yet.
+func (r RecordState) word() RecordWord {
 	shown := func(v Verdict) bool {
 		return slices.ContainsFunc(r.Seen, func(s Sighting) bool { return s.Verdict == v })
 	}
-	switch {
-	case r.Verdict == "":
-		return ""
-	case shown(OK) && shown(Wrong):
+	if shown(OK) && shown(Wrong) {
 		return RecordNotYetPropagated
-	case r.Verdict == OK:
+	}
+	return wordOf(r.Verdict, r.Found)
+}
+
+// State returns the state of the record at this server.
+func (s Sighting) State() RecordWord { return wordOf(s.Verdict, s.Found) }
+
+func wordOf(v Verdict, found []string) RecordWord {
+	switch {
+	case v == "":
+		return ""
+	case v == OK:
 		return RecordFound
-	case r.Verdict == Unknown:
+	case v == Unknown:
 		return RecordUnknown
-	case len(r.Found) == 0:
+	case len(found) == 0:
 		return RecordMissing
 	default:
 		return RecordWrong
@@ -131,11 +148,19 @@ type RecordChange struct {
 	Found  []string   `json:"found,omitempty"` // what it shows now
 }
 
+// LastAnswer is what a server showed in the place of an expected record when it last gave an answer.
+type LastAnswer struct {
+	Record   Record    `json:"record"`
+	Sighting Sighting  `json:"sighting"`
+	At       time.Time `json:"at"`
+}
+
 // Question is what a diagnosis is asked about.
 type Question struct {
-	Names        []string // A-labels
-	Expected     []Record // for all the names
-	Above        []Record // ownership records above those expected, each of which shows as much for the names below it
+	Names        []string     // A-labels
+	Expected     []Record     // for all the names
+	Above        []Record     // ownership records above those expected, each of which shows as much for the names below it
+	Before       []LastAnswer // of the checks before, for servers that are silent now
 	CAs          []CAIdentity
 	Methods      []Method // that may be chosen, best first; DNS01 and HTTP01 when empty
 	Probe        *Probe   // what the platform's edges answer now; without one any plausible answer over HTTP will do
@@ -155,19 +180,59 @@ type CAIdentity struct {
 	Directory  string `json:"directory,omitempty"` // URL of its ACME directory
 }
 
-// Diagnosis is what a CA would see now, and what is wrong with it.
+// Diagnosis is the result of a check: what a CA would see, and what is wrong with it. The API, the CLI and the pages show it as it is.
+// Of a domain that was never checked it has the records to add, without a time and without verdicts.
 type Diagnosis struct {
-	CheckedAt time.Time         `json:"checked_at"`
-	Directory string            `json:"directory,omitempty"` // of the CA that an order would be placed at now
-	Verdict   Verdict           `json:"verdict"`             // ok: an order placed now is expected to succeed
-	Ownership Verdict           `json:"ownership"`           // of the ownership records
-	Pointed   Verdict           `json:"pointed"`             // do the names lead visitors to the platform
-	Methods   map[string]Method `json:"methods,omitempty"`   // by name, when Verdict is ok
-	Reasons   map[string]string `json:"reasons,omitempty"`   // by name: why this method, or what is waited for, in words
-	Problems  []Problem         `json:"problems,omitempty"`
-	Records   []RecordState     `json:"records,omitempty"`
-	CAA       []CAAState        `json:"caa,omitempty"`     // of every CA asked about
-	Servers   []Nameserver      `json:"servers,omitempty"` // of the zones that the names are in
+	CheckedAt time.Time     `json:"checked_at,omitzero"`
+	Directory string        `json:"directory,omitempty"` // of the CA that an order would be placed at now
+	Verdict   Verdict       `json:"verdict,omitempty"`   // ok: an order placed now is expected to succeed
+	Ownership Verdict       `json:"ownership,omitempty"` // of the ownership records
+	Pointed   Verdict       `json:"pointed,omitempty"`   // do the names lead visitors to the platform
+	Names     []NameResult  `json:"names,omitempty"`     // in the order of the question
+	Problems  []Problem     `json:"problems,omitzero"`   // those that only warn too
+	Records   []RecordState `json:"records,omitzero"`    // that the domain needs
+	CAA       []CAAState    `json:"caa,omitempty"`       // of every CA asked about
+	Servers   []Nameserver  `json:"servers,omitempty"`   // of the zones that the names are in
+}
+
+// WithRecords returns the diagnosis as it is shown: with exactly these records, each in the state that was seen. A record that is no longer expected, because the
+// platform moved, is left out; one that the check did not ask for has no state. There are lists where there would be none: in JSON [], not null.
+func (d Diagnosis) WithRecords(expected []Record) Diagnosis {
+	d = d.Clean()
+	states := make([]RecordState, len(expected))
+	for i, r := range expected {
+		if at := slices.IndexFunc(d.Records, func(s RecordState) bool { return s.Same(r) }); at >= 0 {
+			states[i] = d.Records[at]
+		}
+		states[i].Record = r
+	}
+	d.Records = states
+	if d.Problems == nil {
+		d.Problems = []Problem{}
+	}
+	return d
+}
+
+// NameResult is the result of a check for one name.
+type NameResult struct {
+	Name   string `json:"name"`
+	Method Method `json:"method,omitempty"` // by which an order placed now validates it; empty unless Diagnosis.Verdict is ok
+	Reason string `json:"reason,omitempty"` // why this method, or what is waited for, in words
+}
+
+// Methods returns the validation method of each name that has one; nil if none has.
+func (d Diagnosis) Methods() map[string]Method {
+	var methods map[string]Method
+	for _, n := range d.Names {
+		if n.Method == "" {
+			continue
+		}
+		if methods == nil {
+			methods = map[string]Method{}
+		}
+		methods[n.Name] = n.Method
+	}
+	return methods
 }
 
 // CAAState says whether CAA records let a CA issue for every name.
@@ -179,12 +244,29 @@ type CAAState struct {
 
 // Nameserver is an authoritative server of a tenant's zone.
 type Nameserver struct {
-	Zone    string `json:"zone"`
-	Name    string `json:"name"`
-	Address string `json:"address,omitempty"`
-	State   string `json:"state"` // "answers", "lame", "unreachable" or "has no address"
-	Detail  string `json:"detail,omitempty"`
+	Zone    string      `json:"zone"`
+	Name    string      `json:"name"`
+	Address string      `json:"address,omitempty"`
+	State   ServerState `json:"state"`
+	Detail  string      `json:"detail,omitempty"` // why it is in this state, in words
 }
+
+// ServerState is how a name server answered when it was asked for its zone's SOA record.
+type ServerState string
+
+// The states of a name server.
+const (
+	ServerAnswers     ServerState = "answers"
+	ServerLame        ServerState = "lame"           // it answers, but not for this zone: REFUSED, no authority, or a referral to other servers
+	ServerFails       ServerState = "fails"          // it answers SERVFAIL
+	ServerUnreachable ServerState = "unreachable"    // no answer in time, or the look-up of its address failed
+	ServerNoAddress   ServerState = "has no address" // its name has none, doesn't exist, or needs glue that is missing
+	ServerForbidden   ServerState = "forbidden"      // its address is not one of the public internet, and no query was sent
+	ServerNotAsked    ServerState = "not asked"      // enough other servers were asked, or this machine has no route to it; no fault
+)
+
+// ServerStates lists every state of a name server.
+var ServerStates = []ServerState{ServerAnswers, ServerLame, ServerFails, ServerUnreachable, ServerNoAddress, ServerForbidden, ServerNotAsked}
 
 // OwnershipName is where the ownership TXT record of a name stands. A wildcard shares its base name's.
 func OwnershipName(name string) string { return ownershipPrefix + strings.TrimPrefix(name, "*.") }
@@ -223,7 +305,7 @@ func ownershipPlaces(names []string) []string {
 }
 
 func ownershipRecord(place, tenant string, secret []byte) Record {
-	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership}
+	return Record{Name: OwnershipName(place), Type: "TXT", Value: OwnershipValue(place, tenant, secret), Purpose: ForOwnership, Hostname: place}
 }
 
 // OwnershipRecords are the ownership records that are asked for, and those above them, each of which shows as much for the names below it.
@@ -271,25 +353,34 @@ func (p Platform) ExpectedRecords(d Domain, secret []byte) []Record {
 		if !CanDelegate(name) {
 			continue
 		}
-		records = append(records, Record{
-			Name: DelegationName(name), Type: "CNAME",
-			Value: p.DelegationTarget(name, secret), Purpose: ForDelegation,
-		})
+		records = append(records, DelegationRecord(name, p.DelegationTarget(name, secret)))
 	}
 	for _, name := range d.Names {
-		if IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)
-			for _, a := range p.Addresses {
-				kind := "A"
-				if strings.Contains(a, ":") {
-					kind = "AAAA"
-				}
-				records = append(records, Record{Name: name, Type: kind, Value: a, Purpose: ForAddress})
-			}
-			continue
-		}
-		records = append(records, Record{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress})
+		records = append(records, p.AddressRecords(name)...)
 	}
 	return records
+}
+
+// AddressRecords lists the records that lead a name's visitors to the platform: a CNAME; at an apex, which can't hold a CNAME beside its SOA and NS
+// (RFC 1034 §3.6.2), and where the platform has no target, one record for each address.
+func (p Platform) AddressRecords(name string) []Record {
+	if p.Target != "" && !IsApex(name) {
+		return []Record{{Name: name, Type: "CNAME", Value: p.Target, Purpose: ForAddress, Hostname: name}}
+	}
+	var records []Record
+	for _, address := range p.Addresses {
+		kind := "A"
+		if strings.Contains(address, ":") {
+			kind = "AAAA"
+		}
+		records = append(records, Record{Name: name, Type: kind, Value: address, Purpose: ForAddress, Hostname: name})
+	}
+	return records
+}
+
+// DelegationRecord is the record that delegates dns-01 for a name to a target. A wildcard shares its base name's.
+func DelegationRecord(name, target string) Record {
+	return Record{Name: DelegationName(name), Type: "CNAME", Value: target, Purpose: ForDelegation, Hostname: strings.TrimPrefix(name, "*.")}
 }
 
 // DelegationTarget is the name under the validation zone that _acme-challenge.NAME is delegated to.

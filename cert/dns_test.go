@@ -1,6 +1,8 @@
 package cert_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,9 +26,9 @@ func TestD1_ASubdomainNeedsThreeRecords(t *testing.T) {
 	t.Parallel()
 	delegated, owned := cert.DelegationLabel("shop.example.com", secret), cert.OwnershipValue("shop.example.com", "acme", secret)
 	require.Equal(t, []cert.Record{
-		{Name: "_evercert.shop.example.com", Type: "TXT", Value: owned, Purpose: cert.ForOwnership},
-		{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: delegated + ".dcv.example.net", Purpose: cert.ForDelegation},
-		{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
+		{Name: "_evercert.shop.example.com", Type: "TXT", Value: owned, Purpose: cert.ForOwnership, Hostname: "shop.example.com"},
+		{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: delegated + ".dcv.example.net", Purpose: cert.ForDelegation, Hostname: "shop.example.com"},
+		{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"},
 	}, platform.ExpectedRecords(connected("shop.example.com"), secret))
 }
 
@@ -39,9 +41,9 @@ func TestD1_AnApexGetsAddressesInPlaceOfACNAME(t *testing.T) {
 		}
 	}
 	require.Equal(t, []cert.Record{
-		{Name: "example.com", Type: "A", Value: "192.0.2.10", Purpose: cert.ForAddress},
-		{Name: "example.com", Type: "AAAA", Value: "2001:db8::10", Purpose: cert.ForAddress},
-		{Name: "www.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
+		{Name: "example.com", Type: "A", Value: "192.0.2.10", Purpose: cert.ForAddress, Hostname: "example.com"},
+		{Name: "example.com", Type: "AAAA", Value: "2001:db8::10", Purpose: cert.ForAddress, Hostname: "example.com"},
+		{Name: "www.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "www.example.com"},
 	}, addresses)
 }
 
@@ -145,4 +147,61 @@ func TestVerdictsTogetherAreAsBadAsTheWorst(t *testing.T) {
 		require.Equal(t, c.want, c.a.Worse(c.b), "%s and %s", c.a, c.b)
 		require.Equal(t, c.want, c.b.Worse(c.a), "%s and %s", c.b, c.a)
 	}
+}
+
+// Nothing but these records knows which name a record is for: no code strips labels to find out.
+func TestD1_EachRecordKnowsTheNameThatItIsFor(t *testing.T) {
+	t.Parallel()
+	p := cert.Platform{ValidationZone: "dcv.example.net", Target: "edge.example.net", Addresses: []string{"192.0.2.10"}}
+	d := cert.Domain{Hostname: "example.com", Names: []string{"example.com", "_evercert.www.example.com", "*.example.com"}, Tenant: "acme"}
+	var got []string
+	for _, r := range p.ExpectedRecords(d, secret) {
+		got = append(got, fmt.Sprintf("%s %s: %s", r.Purpose, r.Name, r.Hostname))
+	}
+	require.Equal(t, []string{
+		"ownership _evercert.example.com: example.com",
+		"delegation _acme-challenge.example.com: example.com",
+		"delegation _acme-challenge._evercert.www.example.com: _evercert.www.example.com",
+		"delegation _acme-challenge.example.com: example.com", // of the wildcard
+		"address example.com: example.com",
+		"address _evercert.www.example.com: _evercert.www.example.com",
+		"address *.example.com: *.example.com",
+	}, got)
+}
+
+func TestRecordsAreTheSameWhateverIsKnownOfThem(t *testing.T) {
+	t.Parallel()
+	stored := cert.Record{Name: "_acme-challenge.example.com", Type: "CNAME", Value: "x.dcv.example.net", Purpose: cert.ForDelegation}
+	expected := stored
+	expected.Hostname = "example.com" // not stored before there was this field
+	require.True(t, expected.Same(stored))
+	for _, other := range []cert.Record{
+		{Name: "_acme-challenge.example.org", Type: stored.Type, Value: stored.Value},
+		{Name: stored.Name, Type: "TXT", Value: stored.Value},
+		{Name: stored.Name, Type: stored.Type, Value: "y.dcv.example.net"},
+	} {
+		require.False(t, stored.Same(other))
+	}
+}
+
+// TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow: nothing that was asked for earlier is shown, nothing that is asked for is missing.
+func TestD4_ADiagnosisIsShownWithTheRecordsThatAreExpectedNow(t *testing.T) {
+	t.Parallel()
+	expected := platform.ExpectedRecords(connected("shop.example.com"), secret)
+	before, gone := expected[1], expected[2]
+	before.Hostname = "" // as it was stored before there was this field
+	gone.Value = "old.example.net"
+	d := cert.Diagnosis{Verdict: cert.Wrong, Records: []cert.RecordState{
+		{Record: gone, Verdict: cert.OK},
+		{Record: before, Verdict: cert.Wrong, Found: []string{"CNAME a\x00.example"}},
+	}}
+	shown := d.WithRecords(expected)
+	require.Equal(t, []cert.RecordState{
+		{Record: expected[0]},
+		{Record: expected[1], State: cert.RecordWrong, Verdict: cert.Wrong, Found: []string{"CNAME a.example"}},
+		{Record: expected[2]},
+	}, shown.Records)
+	encoded, err := json.Marshal(cert.Diagnosis{}.WithRecords(nil))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"problems": [], "records": []}`, string(encoded), "before the first check there is no time and no verdict")
 }

@@ -125,7 +125,7 @@ func refuseSpecialUse(name string) *Problem {
 	for _, s := range specialUse {
 		if within(name, []string{s.zone}) && name != s.zone {
 			return &Problem{
-				Code: NameSpecialUse, WhoActs: TenantActs, Message: fmt.Sprintf("%s can't be connected: it is %s", Unicode(shorten(name)), s.is),
+				Code: NameSpecialUse, WhoActs: TenantActs, Message: fmt.Sprintf("%s can't be connected: it is %s", Unicode(Line(name, MaxInput)), s.is),
 				Remediation: "connect a name that is registered on the public internet",
 			}
 		}
@@ -188,7 +188,7 @@ func Unicode(name string) string {
 }
 
 func invalid(input, why, remedy string) Problem {
-	return Problem{Code: NameInvalid, WhoActs: TenantActs, Message: fmt.Sprintf("%q can't be connected: %s", shorten(input), why), Remediation: remedy}
+	return Problem{Code: NameInvalid, WhoActs: TenantActs, Message: fmt.Sprintf("%q can't be connected: %s", Line(input, MaxInput), why), Remediation: remedy}
 }
 
 func reserved(name, why string) *Problem {
@@ -206,11 +206,11 @@ func describeIDNA(name string, err error) string {
 		case len(label) > 63 && isASCII(label):
 			return fmt.Sprintf("the part %q… is %d characters long", label[:10], len(label))
 		case strings.Contains(label, "_"):
-			return fmt.Sprintf("the part %q has an underscore, which certificates can't hold", shorten(label))
+			return fmt.Sprintf("the part %q has an underscore, which certificates can't hold", Line(label, MaxInput))
 		case reservedHyphens(label):
-			return fmt.Sprintf("the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)", shorten(label))
+			return fmt.Sprintf("the part %q has hyphens in places 3 and 4, which are reserved for encoded names (RFC 5891 §4.2.3.1)", Line(label, MaxInput))
 		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
-			return fmt.Sprintf("the part %q begins or ends with a hyphen", shorten(label))
+			return fmt.Sprintf("the part %q begins or ends with a hyphen", Line(label, MaxInput))
 		}
 	}
 	return strings.TrimPrefix(err.Error(), "idna: ")
@@ -243,12 +243,4 @@ func within(name string, zones []string) bool {
 		}
 	}
 	return false
-}
-
-// shorten keeps a hostile input from filling a log or a page.
-func shorten(s string) string {
-	if r := []rune(s); len(r) > 80 {
-		return string(r[:80]) + "…"
-	}
-	return s
 }

@@ -24,11 +24,14 @@ const (
 	CAAForbids             Code = "caa_forbids"
 	CAALookupFailed        Code = "caa_lookup_failed"
 	CAAAccountBound        Code = "caa_account_bound"
+	CAAOneCAOnly           Code = "caa_one_ca_only" // the domain can't get its certificate elsewhere while that CA is down
 	OwnershipMissing       Code = "ownership_missing"
 	OwnershipMismatch      Code = "ownership_mismatch"
 	DelegationMissing      Code = "delegation_missing"
 	DelegationWrongTarget  Code = "delegation_wrong_target"
 	DelegationDoubledName  Code = "delegation_doubled_name"
+	RivalDelegation        Code = "rival_delegation" // another service gets certificates by the record that we ask for
+	SiteWouldBreak         Code = "site_would_break" // a record that we ask for takes the site down, unless another is added first
 	ProxiedByCDN           Code = "proxied_by_cdn"
 	ReservedAddress        Code = "reserved_address"
 	IPv6Unreachable        Code = "ipv6_unreachable"
@@ -52,11 +55,10 @@ const (
 	CAUnavailable          Code = "ca_unavailable"
 	CARejected             Code = "ca_rejected"
 	AccountProblem         Code = "account_problem"
-	InstallFailed          Code = "install_failed"
+	InstallFailed          Code = "install_failed" // an edge can't load the certificate now
 	ServedCertificateWrong Code = "served_certificate_mismatch"
 	TenantInactive         Code = "tenant_inactive"
 	TenantDeleted          Code = "tenant_deleted"
-	RenewalPaused          Code = "renewal_paused"    // a person paused it
 	NameTaken              Code = "name_taken"        // connected by another tenant, or in quarantine after its removal
 	DomainUnknown          Code = "domain_unknown"    // nobody connected this name here
 	RequestRefused         Code = "request_refused"   // the verb does not fit the state; the message says why
@@ -64,6 +66,8 @@ const (
 	Unauthorized           Code = "unauthorized"      // no bearer token, or a wrong one
 	WorkflowMissing        Code = "workflow_missing"  // no workflow runs for a connected domain, until the caretaker has started it again
 	InternalError          Code = "internal_error"
+	Unavailable            Code = "unavailable" // PostgreSQL or Temporal can't be reached; nothing was changed
+	NoAnswer               Code = "no_answer"   // the request was sent, and its answer was not seen in time
 )
 
 // Actor is who must do something about a problem.
@@ -96,7 +100,11 @@ type Problem struct {
 	Severity    Severity `json:"severity,omitempty"`
 	Record      *Record  `json:"record,omitempty"` // the DNS record expected, if one is
 	Found       string   `json:"found,omitempty"`  // what was seen in its place
+	Then        Verb     `json:"then,omitempty"`   // the request that goes on once it is fixed; set where it is shown (Code.Verb)
 }
+
+// NothingToDo is the remediation of a problem that passes by itself.
+const NothingToDo = "There is nothing for you to do: we check again by ourselves."
 
 func (p Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Message) }
 
@@ -119,6 +127,7 @@ const (
 	Refused   Outcome = "refused"    // the CA or a policy said no: counts as a failure, needs a new attempt
 	Wait      Outcome = "wait"       // rate limit, outage, no budget: the same step again after RetryAfter
 	OrderGone Outcome = "order-gone" // the order expired or the CA forgot it: a new order is needed, nobody's fault
+	NextCA    Outcome = "next-ca"    // this CA cannot issue now: a new order is placed at the next one, nobody's fault
 	Parked    Outcome = "parked"     // people must act first (identifier paused, account refused)
 )
 

@@ -114,6 +114,7 @@ const (
 	DomainRemovedEvent      EventType = "domain.removed"
 	IssuanceSucceeded       EventType = "certificate.issuance.succeeded"
 	IssuanceFailed          EventType = "certificate.issuance.failed"
+	IssuanceMoved           EventType = "certificate.issuance.moved" // the CA cannot issue now: the order goes to the next one (row F12)
 	InstallationSucceeded   EventType = "certificate.installation.succeeded"
 	InstallationFailed      EventType = "certificate.installation.failed"
 	RenewalSucceeded        EventType = "certificate.renewal.succeeded"

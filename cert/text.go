@@ -2,7 +2,6 @@ package cert
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +21,7 @@ const (
 	MaxHostname = 253  // RFC 1035 §2.3.4, without the last dot
 	MaxText     = 1000 // a whole message, which may have such a text inside
 	MaxFound    = 20   // values that one server shows in one place
+	MaxInput    = 80   // of an input that is refused, shown again in the refusal
 )
 
 // cut marks where text was cut.
@@ -162,7 +162,8 @@ func (p Problem) Clean() Problem {
 	return p
 }
 
-// Clean returns the diagnosis with each text that came from a server as Line returns it, and at most MaxFound values in each place.
+// Clean returns the diagnosis with each text that came from a server as Line returns it, at most MaxFound values in each place, and the
+// state of each record in a word.
 func (d Diagnosis) Clean() Diagnosis {
 	d.Problems = slices.Clone(d.Problems)
 	for i, p := range d.Problems {
@@ -171,15 +172,18 @@ func (d Diagnosis) Clean() Diagnosis {
 	d.Records = slices.Clone(d.Records)
 	for i := range d.Records {
 		r := &d.Records[i]
+		if r.State == "" {
+			r.State = r.word()
+		}
 		r.Found, r.Seen = Values(r.Found), slices.Clone(r.Seen)
 		for j, s := range r.Seen {
 			s.Server, s.Found, s.Error = Line(s.Server, MaxDetail), Values(s.Found), Line(s.Error, MaxDetail)
 			r.Seen[j] = s
 		}
 	}
-	d.Reasons = maps.Clone(d.Reasons)
-	for name, reason := range d.Reasons {
-		d.Reasons[name] = Line(reason, MaxText)
+	d.Names = slices.Clone(d.Names)
+	for i, n := range d.Names {
+		d.Names[i].Reason = Line(n.Reason, MaxText)
 	}
 	d.Servers = slices.Clone(d.Servers)
 	for i, s := range d.Servers {

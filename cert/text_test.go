@@ -133,7 +133,7 @@ func TestF24_ADiagnosisHasNoTextThatServersCanHarmWith(t *testing.T) {
 	const good = "x[31m\ufffd"
 	many := slices.Repeat([]string{bad}, cert.MaxFound+3)
 	d := cert.Diagnosis{
-		Reasons:  map[string]string{"a.example": bad},
+		Names:    []cert.NameResult{{Name: "a.example", Reason: bad}},
 		Problems: []cert.Problem{{Message: bad, Remediation: bad, Found: strings.Repeat("y", 1<<20), Record: &cert.Record{Name: "a.example"}}},
 		Records:  []cert.RecordState{{Found: many, Seen: []cert.Sighting{{Server: bad, Found: []string{bad}, Error: bad}}}},
 		Servers:  []cert.Nameserver{{Zone: bad, Name: bad, Address: bad, Detail: bad}},
@@ -145,7 +145,7 @@ func TestF24_ADiagnosisHasNoTextThatServersCanHarmWith(t *testing.T) {
 	require.Equal(t, "… and 3 more", clean.Records[0].Found[cert.MaxFound])
 	clean.Records[0].Found = clean.Records[0].Found[:1]
 	require.Equal(t, cert.Diagnosis{
-		Reasons:  map[string]string{"a.example": good},
+		Names:    []cert.NameResult{{Name: "a.example", Reason: good}},
 		Problems: []cert.Problem{{Message: good, Remediation: good, Record: &cert.Record{Name: "a.example"}}},
 		Records:  []cert.RecordState{{Found: []string{good}, Seen: []cert.Sighting{{Server: good, Found: []string{good}, Error: good}}}},
 		Servers:  []cert.Nameserver{{Zone: good, Name: good, Address: good, Detail: good}},

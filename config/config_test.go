@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/config"
 )
 
-// Polling and Sample are a configuration as the mains have them: a group by embedding, one with a prefix, and own settings.
+// Polling and Sample form a configuration as the mains have them: an embedded group, a group with a prefix, and fields.
 type Polling struct {
 	Interval time.Duration `env:"INTERVAL" envDefault:"2h" doc:"between checks"`
 	Workers  int           `env:"WORKERS" envDefault:"4" doc:"at once"`
@@ -46,7 +46,9 @@ type Sample struct {
 
 func TestLoadReadsEveryKindOfSetting(t *testing.T) {
 	t.Parallel()
-	got, err := config.LoadFrom[Sample](map[string]string{"ZONE": "dcv.example.net", "TOKEN": "hush", "INTERVAL": "5m", "STRICT": "true", "LEVEL": "debug", "PEER_HOST": "b"})
+	got, err := config.LoadFrom[Sample](
+		map[string]string{"ZONE": "dcv.example.net", "TOKEN": "hush", "INTERVAL": "5m", "STRICT": "true", "LEVEL": "debug", "PEER_HOST": "b"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,9 @@ func TestLoadReadsEveryKindOfSetting(t *testing.T) {
 
 func TestLoadListsEveryWrongVariableOnce(t *testing.T) {
 	t.Parallel()
-	_, err := config.LoadFrom[Sample](map[string]string{"INTERVAL": "2 hours", "WORKERS": "0", "STRICT": "perhaps", "LEVEL": "loud", "TOKEN": "hush"})
+	_, err := config.LoadFrom[Sample](
+		map[string]string{"INTERVAL": "2 hours", "WORKERS": "0", "STRICT": "perhaps", "LEVEL": "loud", "TOKEN": "hush"},
+	)
 	var wrong *config.Error
 	if !errors.As(err, &wrong) {
 		t.Fatalf("got %v", err)
@@ -68,7 +72,7 @@ func TestLoadListsEveryWrongVariableOnce(t *testing.T) {
 		`ZONE is not set; it expects: the zone that evercert answers`,
 		`STRICT is "perhaps"; it expects true or false`,
 		`LEVEL: slog: level string "loud": unknown name`,
-		`WORKERS is 0; it expects at least 1`, // Polling's Validate; of INTERVAL it says nothing that was not said
+		`WORKERS is 0; it expects at least 1`, // Polling's Validate; it does not report INTERVAL, which is reported already
 	}
 	if got := strings.Join(wrong.Faults, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("got:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
@@ -77,7 +81,7 @@ func TestLoadListsEveryWrongVariableOnce(t *testing.T) {
 
 func TestAFaultOfAnEmbeddedStructIsToldOnce(t *testing.T) {
 	t.Parallel()
-	type outer struct{ Polling } // has Polling's Validate by promotion
+	type outer struct{ Polling } // Polling's Validate is promoted
 	_, err := config.LoadFrom[outer](map[string]string{"WORKERS": "-1"})
 	if err == nil || err.Error() != "wrong configuration: WORKERS is -1; it expects at least 1" {
 		t.Errorf("got %v", err)
@@ -104,7 +108,7 @@ func TestASecretIsNeverShown(t *testing.T) {
 		}
 	}
 	if !strings.Contains(shown, "[redacted]") {
-		t.Errorf("nothing is shown in its place:\n%s", shown)
+		t.Errorf("the placeholder is missing:\n%s", shown)
 	}
 }
 
@@ -116,7 +120,8 @@ func TestThePasswordInAURLIsNeverShown(t *testing.T) {
 	}
 	v := upstream{URL: "postgres://evercert:hunter2@db:5432/evercert", URLs: []string{"http://a:hunter2@b/", "plain"}}
 	shown := fmt.Sprint(config.Describe(v), config.Log(v))
-	if strings.Contains(shown, "hunter2") || !strings.Contains(shown, "postgres://evercert:xxxxx@db:5432/evercert") || !strings.Contains(shown, "plain") {
+	if strings.Contains(shown, "hunter2") || !strings.Contains(shown, "postgres://evercert:xxxxx@db:5432/evercert") ||
+		!strings.Contains(shown, "plain") {
 		t.Errorf("shown: %s", shown)
 	}
 }
@@ -155,7 +160,10 @@ func TestTheStartLogHoldsTheEffectiveSettings(t *testing.T) {
 
 func TestTheLogFormatIsChecked(t *testing.T) {
 	t.Parallel()
-	if _, err := config.LoadFrom[config.Logging](map[string]string{"LOG_FORMAT": "xml"}); err == nil || !strings.Contains(err.Error(), `LOG_FORMAT is "xml"`) {
+	if _, err := config.LoadFrom[config.Logging](
+		map[string]string{"LOG_FORMAT": "xml"},
+	); err == nil ||
+		!strings.Contains(err.Error(), `LOG_FORMAT is "xml"`) {
 		t.Errorf("got %v", err)
 	}
 	for format, want := range map[string]string{"json": `"msg":"hello"`, "text": "msg=hello"} {
@@ -168,6 +176,76 @@ func TestTheLogFormatIsChecked(t *testing.T) {
 		logging.Logger(&out).Warn("hello")
 		if got := out.String(); !strings.Contains(got, want) || strings.Contains(got, "quiet") {
 			t.Errorf("%s logged %s", format, got)
+		}
+	}
+}
+
+type Peers struct {
+	Host    string        `env:"PEER_HOST,notEmpty" doc:"its address"`
+	Key     config.Secret `env:"PEER_KEY" doc:"who knows it may ask"`
+	Timeout time.Duration `env:"PEER_TIMEOUT" envDefault:"30s" doc:"for one request"`
+}
+
+func (p Peers) Validate() error {
+	if p.Timeout < time.Second {
+		return fmt.Errorf("PEER_TIMEOUT is %s; it expects at least 1s, and PEER_HOST is not asked", p.Timeout)
+	}
+	return nil
+}
+
+type withPeers struct {
+	Zone  string  `env:"ZONE" doc:"the zone"`
+	Peers []Peers `envNumbered:"PEER_"`
+}
+
+func TestF12_NumberedGroupsAreReadInTheirOrder(t *testing.T) {
+	t.Parallel()
+	got, err := config.LoadFrom[withPeers](map[string]string{
+		"PEER_HOST": "one", "PEER_KEY": "hush", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "5s", "PEER_3_HOST": "three", "PEER_4_HOST": "",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprint([]Peers{{"one", "hush", 30 * time.Second}, {"two", "", 5 * time.Second}, {"three", "", 30 * time.Second}}); fmt.Sprint(got.Peers) != want {
+		t.Errorf("read %+v; want %s", got.Peers, want)
+	}
+	var names []string
+	for _, s := range config.Describe(got) {
+		names = append(names, s.Name)
+	}
+	if want := "ZONE PEER_HOST PEER_KEY PEER_TIMEOUT PEER_2_HOST PEER_2_KEY PEER_2_TIMEOUT PEER_3_HOST PEER_3_KEY PEER_3_TIMEOUT"; strings.Join(names, " ") != want {
+		t.Errorf("described %q; want %s", names, want)
+	}
+	if text := fmt.Sprint(config.Log(got)); strings.Contains(text, "hush") {
+		t.Errorf("a secret of a numbered group is in the log: %s", text)
+	}
+}
+
+func TestF12_FaultsOfNumberedGroupsNameTheirOwnVariables(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		environ map[string]string
+		want    []string
+	}{
+		"none at all":       {map[string]string{}, []string{"PEER_HOST is not set; it expects: its address"}},
+		"second incomplete": {map[string]string{"PEER_HOST": "one", "PEER_2_KEY": "hush"}, []string{"PEER_2_HOST is not set; it expects: its address"}},
+		"both wrong": {
+			map[string]string{"PEER_HOST": "one", "PEER_TIMEOUT": "1ms", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "2 s"},
+			[]string{
+				"PEER_TIMEOUT is 1ms; it expects at least 1s, and PEER_HOST is not asked",
+				`PEER_2_TIMEOUT is "2 s"; it expects a duration such as 90s, 15m or 2h`,
+			},
+		},
+		"second judged": {
+			map[string]string{"PEER_HOST": "one", "PEER_2_HOST": "two", "PEER_2_TIMEOUT": "1ms"},
+			[]string{"PEER_2_TIMEOUT is 1ms; it expects at least 1s, and PEER_2_HOST is not asked"},
+		},
+		"a gap": {map[string]string{"PEER_HOST": "one", "PEER_3_HOST": "three"}, []string{"PEER_3_… is set, and PEER_2_… is not; number the groups without a gap"}},
+	} {
+		_, err := config.LoadFrom[withPeers](test.environ)
+		var wrong *config.Error
+		if !errors.As(err, &wrong) || strings.Join(wrong.Faults, "\n") != strings.Join(test.want, "\n") {
+			t.Errorf("%s: got %v; want %q", name, err, test.want)
 		}
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// Setting is one variable of a configuration, for documentation and for the log line at the start.
+// Setting is one variable of a configuration, for the documentation and for the log line at the start.
 type Setting struct {
-	Name     string // of the environment variable
+	Name     string // name of the environment variable
 	Type     string // such as "duration", "number", "list", "secret"
 	Default  string
-	Required bool // there is no default and it can't be empty
+	Required bool // it has no default and can't be empty
 	Doc      string
-	Value    string // in effect; a Secret, or the password in a URL, is redacted
+	Value    string // the value in effect; a Secret, or the password in a URL, is redacted
 }
 
 // Describe lists the settings of v, a struct or a pointer to one, in the order of its fields.
@@ -38,10 +38,13 @@ func Describe(v any) []Setting {
 			Value:    show(value.FieldByIndex(f.Index)),
 		})
 	}
+	for _, n := range numberedIn(value) {
+		settings = append(settings, n.describe()...)
+	}
 	return settings
 }
 
-// Log is the effective configuration as one attribute of a log line, secrets redacted.
+// Log returns the effective configuration as one attribute of a log line, with secrets redacted.
 func Log(v any) slog.Attr {
 	var attrs []slog.Attr
 	for _, s := range Describe(v) {
@@ -57,7 +60,7 @@ type field struct {
 	variable string
 }
 
-// fields yields the settings of a struct and of the structs in it; Index leads to them from the outermost.
+// fields yields the settings of a struct and of the structs in it. Index is the path from the outermost struct.
 func fields(t reflect.Type, prefix string) iter.Seq[field] {
 	return func(yield func(field) bool) {
 		walk(t, prefix, nil, yield)
@@ -84,7 +87,7 @@ func walk(t reflect.Type, prefix string, path []int, yield func(field) bool) boo
 	return true
 }
 
-// isGroup tells a struct that holds settings from one that is a setting, such as a url.URL with its tag.
+// isGroup reports whether a field is a struct of settings. A struct that is one setting, such as url.URL, has an env tag.
 func isGroup(f reflect.StructField) bool {
 	return f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == ""
 }
@@ -118,8 +121,7 @@ func (f field) kind() string {
 	}
 }
 
-// show writes a value as it would stand in the environment. Passwords in URLs are redacted, whether or not somebody
-// thought of making the setting a Secret.
+// show formats a value as in the environment. It redacts passwords in URLs, even when the setting is not a Secret.
 func show(v reflect.Value) string {
 	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8 {
 		items := make([]string, v.Len())

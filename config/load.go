@@ -1,12 +1,12 @@
 // Package config reads a process's settings from its environment. Each setting is a field of a struct:
 //
-//	type Config struct {
-//		config.Logging
-//		Listen string `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"address to listen on; put a TLS proxy before it"`
-//	}
+//		type Config struct {
+//			config.Logging
+//			Listen string `env:"API_LISTEN" envDefault:"127.0.0.1:8080" doc:"address to listen on; put a TLS proxy before it"`
+//		}
 //
-// The tags are those of github.com/caarlos0/env, and doc says what the setting means and what it trades off. A struct that
-// has a method Validate() error is asked whether its values make sense; its errors name the variable and what it expects.
+//	 The tags are those of github.com/caarlos0/env, and doc says what is expected. When a struct has a method Validate() error, it is called
+//	 after its fields are read; its errors name the variable and what it expects.
 package config
 
 import (
@@ -20,17 +20,20 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Load reads T, a struct of settings, from the environment of the process. Its error is an *Error, which lists
-// every variable that is missing or wrong.
+// Load reads T, a struct of settings, from the environment of the process. Its error is an *Error, which lists every variable that is
+// missing or wrong.
 func Load[T any]() (T, error) {
 	return LoadFrom[T](Environment())
 }
 
-// LoadFrom is Load with another environment than the process's own.
+// LoadFrom is like Load, with another environment than that of the process.
 func LoadFrom[T any](environ map[string]string) (T, error) {
 	var settings T
-	l := loader{environ: environ, told: map[string]bool{}}
+	l := loader{environ: environ, listed: map[string]bool{}}
 	l.parse(reflect.ValueOf(&settings).Elem(), "")
+	for _, n := range numberedIn(reflect.ValueOf(&settings).Elem()) {
+		l.parseNumbered(n)
+	}
 	l.validate(reflect.ValueOf(&settings).Elem())
 	if len(l.faults) > 0 {
 		return settings, &Error{Faults: l.faults}
@@ -38,7 +41,7 @@ func LoadFrom[T any](environ map[string]string) (T, error) {
 	return settings, nil
 }
 
-// Error lists all that is wrong with a configuration, a sentence for each variable. No value of a Secret is in it.
+// Error lists everything that is wrong with a configuration, one sentence for each variable. It contains no value of a Secret.
 type Error struct{ Faults []string }
 
 func (e *Error) Error() string {
@@ -51,11 +54,10 @@ func (e *Error) Error() string {
 type loader struct {
 	environ map[string]string
 	faults  []string
-	told    map[string]bool // variables and whole faults that are listed already
+	listed  map[string]bool // variables and whole faults that are listed already
 }
 
-// parse fills the fields one by one, so that each error is told with the name of its variable:
-// those of env.Parse for a whole struct name Go fields.
+// parse fills the fields one by one, so that each error names its variable: the errors of env.Parse for a whole struct name the Go fields.
 func (l *loader) parse(settings reflect.Value, prefix string) {
 	for f := range fields(settings.Type(), prefix) {
 		one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: f.Tag}}))
@@ -68,7 +70,7 @@ func (l *loader) parse(settings reflect.Value, prefix string) {
 	}
 }
 
-// validate asks each struct that can tell, the inner ones first. A variable that could not be read is not judged again.
+// validate calls the Validate methods, inner structs first. It does not report a variable again that could not be parsed.
 func (l *loader) validate(settings reflect.Value) {
 	for i := range settings.NumField() {
 		if f := settings.Type().Field(i); f.IsExported() && isGroup(f) {
@@ -86,19 +88,19 @@ func (l *loader) validate(settings reflect.Value) {
 	}
 }
 
-// add lists a fault. The same one comes twice where a struct has the Validate of the one that it embeds.
+// add lists a fault. The same fault comes twice when a struct embeds another and has its Validate by promotion.
 func (l *loader) add(variable, fault string) {
-	if l.told[variable] || l.told[fault] {
+	if l.listed[variable] || l.listed[fault] {
 		return
 	}
 	l.faults = append(l.faults, fault)
-	l.told[fault] = true
+	l.listed[fault] = true
 	if isVariable(variable) {
-		l.told[variable] = true
+		l.listed[variable] = true
 	}
 }
 
-// describe says what a setting expects, and what it was given where that can't be a secret.
+// describe says what a setting expects, and the value that was given unless it may be a secret.
 func (f field) describe(given string, err error) string {
 	var empty env.EmptyVarError
 	var unset env.VarIsNotSetError
@@ -134,7 +136,7 @@ func flatten(err error) []error {
 	return all
 }
 
-// Environment is the environment of the process.
+// Environment returns the environment of the process.
 func Environment() map[string]string {
 	environ := map[string]string{}
 	for _, pair := range os.Environ() {

@@ -8,13 +8,14 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Logging is how a process writes its log.
+// Logging configures the log of a process.
 type Logging struct {
-	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error; debug names every request and DNS question and is large"`
+	// Level debug logs every request and DNS question, which is much.
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	Format string     `env:"LOG_FORMAT" envDefault:"json" doc:"json for machines, text for people at a terminal"`
 }
 
-// Validate reports a format that is none.
+// Validate returns an error for an unknown format.
 func (l Logging) Validate() error {
 	if l.Format != "json" && l.Format != "text" {
 		return fmt.Errorf("LOG_FORMAT is %q; it expects json or text", l.Format)
@@ -22,7 +23,7 @@ func (l Logging) Validate() error {
 	return nil
 }
 
-// Logger writes to w as configured.
+// Logger returns a logger that writes to w.
 func (l Logging) Logger(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: l.Level}
 	if l.Format == "text" {
@@ -31,11 +32,11 @@ func (l Logging) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(terminalJSON{w}, options))
 }
 
-// terminalJSON escapes what slog's JSON leaves as it is (DEL, C1, changes of direction): logs are full of other people's texts, such as paths and
-// the names in TLS handshakes, and are read in terminals. The text format quotes all of it.
+// terminalJSON escapes characters that slog's JSON does not (DEL, C1, changes of text direction): logs contain text from other people, such
+// as paths and the names in TLS handshakes, and are read in terminals. The text format quotes all of them.
 type terminalJSON struct{ w io.Writer }
 
-// Write gets a whole line from slog.
+// Write gets one whole line from slog.
 func (t terminalJSON) Write(line []byte) (int, error) {
 	if _, err := t.w.Write(cert.EscapeJSON(line)); err != nil {
 		return 0, err

@@ -20,7 +20,8 @@ func TestF24_NoLogHasACharacterThatATerminalObeys(t *testing.T) {
 			t.Errorf("%s: %q", format, line)
 		}
 		var read map[string]any
-		if format == "json" && (json.Unmarshal(out.Bytes(), &read) != nil || !strings.HasPrefix(read["msg"].(string), "x\x00\x1b[31m\u009b31m\x7f\u202e")) {
+		if format == "json" &&
+			(json.Unmarshal(out.Bytes(), &read) != nil || !strings.HasPrefix(read["msg"].(string), "x\x00\x1b[31m\u009b31m\x7f\u202e")) {
 			t.Errorf("%q", out.String())
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// TrustedRoots are the system's roots and those of the PEM file that ACME_ROOT_PEM names, if it names one.
+// TrustedRoots returns the system's roots, and those of the PEM file that ACME_ROOT_PEM names if it is set.
 func TrustedRoots(file string) (*x509.CertPool, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {

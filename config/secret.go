@@ -6,12 +6,12 @@ import (
 	"log/slog"
 )
 
-// Secret is a setting that is never shown: neither printed, nor logged, nor encoded. string(s) is its value.
+// Secret is a setting whose value is never shown: it is not printed, logged or encoded. string(s) returns the value.
 type Secret string
 
 const redacted = "[redacted]"
 
-// String returns what is shown in the secret's place; of an empty one, that it is empty.
+// String returns a placeholder. It shows whether the secret is empty.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -19,13 +19,13 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// Format keeps the value out of every fmt verb; %d or %x would show it otherwise.
+// Format keeps the value out of every fmt verb: %d and %x would show it otherwise.
 func (s Secret) Format(f fmt.State, _ rune) {
-	io.WriteString(f, s.String()) //nolint:errcheck // a fmt.State has nobody to tell
+	io.WriteString(f, s.String()) //nolint:errcheck // Format can't return an error
 }
 
 // LogValue keeps the value out of logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText keeps the value out of JSON and every other encoding that asks.
+// MarshalText keeps the value out of JSON and of every other encoding that calls it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

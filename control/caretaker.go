@@ -63,10 +63,11 @@ const (
 type Caretaker struct {
 	Store     CaretakerStore
 	Workflows CaretakerWorkflows
-	Directory string             // of the CA that the platform orders from; certificates of another one are replaced. Empty: none is
-	Now       func() time.Time   // nil is time.Now
-	Report    func(cert.Finding) // is told each finding, one at a time; nil: they are logged
-	Log       *slog.Logger
+	// Directories are those of the CAs that the platform orders from; certificates of another one are replaced. Empty: none is.
+	Directories []string
+	Now         func() time.Time   // nil is time.Now
+	Report      func(cert.Finding) // is called with each finding, one at a time; nil: they are logged
+	Log         *slog.Logger
 	// DryRun repairs nothing.
 	DryRun bool
 	// Cautious refuses to start workflows again when most of them seem to be gone: then it is likelier that the wrong Temporal was asked.
@@ -113,14 +114,14 @@ func (p *page) now() time.Time {
 	return p.Now()
 }
 
-// changeCA asks those domains for a new certificate whose live one comes from another CA than the platform orders from now, such as its staging
+// changeCA asks those domains for a new certificate whose live one comes from a CA that the platform does not order from any more, such as its staging
 // environment. That is no finding: nothing is wrong, and the CA's limits may let it take days. A domain that is at it already ignores the signal.
 func (p *page) changeCA(ctx context.Context, rows []store.Inspected) {
 	for _, row := range rows {
-		if p.DryRun || p.Directory == "" || row.LiveCA == "" || row.LiveCA == p.Directory {
+		if p.DryRun || len(p.Directories) == 0 || row.LiveCA == "" || slices.Contains(p.Directories, row.LiveCA) {
 			continue
 		}
-		request := workflows.WakeRequest{Cause: "its certificate comes from another CA than the platform orders from now", Renew: true}
+		request := workflows.WakeRequest{Cause: "its certificate comes from a CA that the platform does not order from any more", Renew: true}
 		if err := p.Workflows.Wake(ctx, workflows.DomainID(row.Hostname), request); err != nil {
 			p.Log.WarnContext(ctx, "a certificate of another CA is not replaced yet", "hostname", row.Hostname, "error", err)
 		}
@@ -152,7 +153,7 @@ func (p *page) inspect(ctx context.Context, rows []store.Inspected) error {
 		switch {
 		case len(d.found) > 0:
 			g.Go(func() error { return p.repair(each, d) })
-		case !d.Tended.At.IsZero() || d.ToldPeople:
+		case !d.Tended.At.IsZero() || d.Reported:
 			healthy = append(healthy, d.ID)
 		}
 	}

@@ -189,7 +189,7 @@ func TestF22_ATemporalThatIsAwayIsNoFinding(t *testing.T) {
 	b := setup(t)
 	b.connected(t, "shop.example.com")
 	b.workflows.SetDown(true)
-	if _, sum, err := b.caretaker().Page(t.Context(), ""); code(t, err) != control.Unavailable || len(sum.Counts) != 0 {
+	if _, sum, err := b.caretaker().Page(t.Context(), ""); code(t, err) != cert.Unavailable || len(sum.Counts) != 0 {
 		t.Errorf("found %+v, %v", sum, err)
 	}
 	if d, err := b.Status(t.Context(), "shop.example.com"); err != nil || len(d.Problems) != 0 {
@@ -238,7 +238,7 @@ func TestF22_AnAuditNeedsDatabaseAndTemporal(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.store.Fail(errors.New("connection refused"))
-	if _, err := b.Audit(t.Context(), control.AuditOptions{}); code(t, err) != control.Unavailable {
+	if _, err := b.Audit(t.Context(), control.AuditOptions{}); code(t, err) != cert.Unavailable {
 		t.Errorf("got %v", err)
 	}
 }
@@ -253,7 +253,7 @@ func TestF3_CertificatesOfAnotherCAAreReplacedAndThatIsNoFinding(t *testing.T) {
 	}
 	b.store.LiveCA = map[string]string{"new.example.com": "https://production.example", "old.example.com": "https://staging.example"}
 	c := b.caretaker()
-	c.Directory = "https://production.example"
+	c.Directories = []string{"https://second.example", "https://production.example"}
 	if sum := walk(t, c); len(sum.Counts) != 0 {
 		t.Errorf("found %+v", sum.Counts)
 	}

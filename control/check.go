@@ -26,17 +26,17 @@ const (
 //
 // The answer has no Diagnosis when the check is not made at once, because the domain is paused or a certificate is being ordered, or
 // when it takes longer than people wait. It will be made all the same.
-func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) Check(ctx context.Context, r Request) (cert.Answer, error) {
 	r, err := r.checked()
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	r.Name = view.Hostname
-	shared := c.checks.join(view.Hostname, func() (Answer, error) {
+	shared := c.checks.join(view.Hostname, func() (cert.Answer, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout) // others may wait when the first one leaves
 		defer cancel()
 		return c.look(ctx, r)
@@ -47,12 +47,12 @@ func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
 	case <-shared.done:
 		return shared.answer, shared.err
 	case <-ctx.Done():
-		return Answer{}, fmt.Errorf("wait for the check of %s: %w", view.Hostname,
+		return cert.Answer{}, fmt.Errorf("wait for the check of %s: %w", view.Hostname,
 			translate(context.Cause(ctx), "the check is made all the same; look at the records in a minute"))
 	case <-late.C:
-		return Answer{
+		return cert.Answer{
 			Hostname: view.Hostname, Headline: view.Headline, Message: underWay,
-			NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt,
+			NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt, Checking: true,
 		}, nil
 	}
 }
@@ -60,10 +60,10 @@ func (c *Control) Check(ctx context.Context, r Request) (Answer, error) {
 const underWay = "the check is under way; ask again in a few seconds"
 
 // look asks the domain's workflow for a check, and waits for it.
-func (c *Control) look(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) look(ctx context.Context, r Request) (cert.Answer, error) {
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	answer, err := c.put(ctx, view, workflows.CheckNow, workflows.Request{By: r.By, Reason: r.Reason})
 	if err != nil || !answer.Checking {
@@ -71,22 +71,22 @@ func (c *Control) look(ctx context.Context, r Request) (Answer, error) {
 	}
 	view, fresh, err := c.awaitCheck(ctx, view.Hostname, answer.LastCheck)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	if !fresh {
 		answer.Message = underWay
 		return answer, nil
 	}
-	d, err := c.newestCheck(ctx, view)
+	d, err := c.diagnosis(ctx, view)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
-	answer = Answer{
-		Hostname: view.Hostname, Headline: view.Headline, Message: conclusion(d.Verdict),
+	answer = cert.Answer{
+		Hostname: view.Hostname, Headline: view.Headline, Message: d.Verdict.Conclusion(),
 		NextAction: cert.Line(view.NextAction, cert.MaxText), NextActionAt: view.NextActionAt, Diagnosis: &d,
 	}
 	if view.Failures > 0 {
-		answer.Failures, answer.Problems, answer.Held = view.Failures, listed(view.Problems), view.Status.Escalated
+		answer.Failures, answer.Problems, answer.Held = view.Failures, listed(view.Problems, view.Status, view.Paused), view.Status.Escalated
 	}
 	if answer.Held {
 		answer.Message += "; nothing is ordered until support hands the domain back"
@@ -119,18 +119,6 @@ func (c *Control) awaitCheck(ctx context.Context, hostname string, last time.Tim
 	}
 }
 
-// conclusion is a verdict in words.
-func conclusion(v cert.Verdict) string {
-	switch v {
-	case cert.OK:
-		return "the records were checked: all that is needed is there"
-	case cert.Wrong:
-		return "the records were checked: something is missing or wrong"
-	default:
-		return "the records were checked: not all servers answered, so it is not known whether they are right"
-	}
-}
-
 // checks lets people who ask for a check of one domain at the same time share one. Two hundred questions to one workflow at once are more than it
 // answers in time, and each would cost a look at the DNS.
 type checks struct {
@@ -143,14 +131,14 @@ type domainChecks struct{ now, next *sharedCheck }
 
 // sharedCheck is a check for everybody who asked before it began. The answer and the error are there when done is closed.
 type sharedCheck struct {
-	look   func() (Answer, error)
+	look   func() (cert.Answer, error)
 	done   chan struct{}
-	answer Answer
+	answer cert.Answer
 	err    error
 }
 
 // join returns the check that begins next, which looks as the first one who asks for it says.
-func (c *checks) join(hostname string, look func() (Answer, error)) *sharedCheck {
+func (c *checks) join(hostname string, look func() (cert.Answer, error)) *sharedCheck {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.domains[hostname]

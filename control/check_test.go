@@ -22,18 +22,22 @@ func checking(t *testing.T, takes time.Duration, verdict cert.Verdict) bundle {
 	t.Helper()
 	b := setup(t)
 	b.connected(t, "shop.example.com", "www.example.org")
+	records, err := b.Records(t.Context(), "shop.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
 	b.store.Checked("shop.example.com", cert.Diagnosis{CheckedAt: before, Verdict: cert.Unknown})
-	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, _ any) (cert.Answer, error) {
 		if verb != workflows.CheckNow {
-			return control.Answer{Message: "done"}, nil
+			return cert.Answer{Message: "done"}, nil
 		}
 		time.AfterFunc(takes, func() {
 			b.store.Checked(hostname, cert.Diagnosis{CheckedAt: before.Add(time.Hour), Verdict: verdict, Records: []cert.RecordState{
-				{Verdict: verdict, Seen: []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: verdict}}},
+				{Record: records[0].Record, Verdict: verdict, Seen: []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: verdict}}},
 			}})
 			b.store.Record(hostname, func(s *cert.Snapshot) { s.NextAction = "after the check" })
 		})
-		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "before the check", Checking: true, LastCheck: before}, nil
+		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "before the check", Checking: true, LastCheck: before}, nil
 	}
 	return b
 }
@@ -71,8 +75,8 @@ func TestD5_ACheckThatTakesLongIsUnderWayAndNoError(t *testing.T) {
 			t.Errorf("got %+v, %v", answer, err)
 		}
 		time.Sleep(time.Minute) // in the bubble nobody waits
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{Checking: true, LastCheck: before}, nil
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{Checking: true, LastCheck: before}, nil
 		}
 		if answer, err := b.Check(t.Context(), request); err != nil || answer.Diagnosis == nil {
 			t.Errorf("asked again: %+v, %v", answer, err)
@@ -84,8 +88,8 @@ func TestACheckThatIsNotMadeNowIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := checking(t, 0, cert.OK)
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{Message: "the records are checked when the domain is resumed"}, nil
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{Message: "the records are checked when the domain is resumed"}, nil
 		}
 		begun := time.Now()
 		answer, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
@@ -117,13 +121,13 @@ func lookingAnew(t *testing.T) (b bundle, begun *atomic.Int64) {
 	t.Helper()
 	b, begun = setup(t), new(atomic.Int64)
 	b.connected(t, "shop.example.com", "www.example.org")
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		checked := before
 		if hostname == "shop.example.com" {
 			checked = before.Add(time.Duration(begun.Add(1)) * time.Hour)
 		}
 		time.AfterFunc(4*time.Second, func() { b.store.Checked(hostname, cert.Diagnosis{CheckedAt: checked, Verdict: cert.OK}) })
-		return control.Answer{Checking: true, LastCheck: checked.Add(-time.Hour)}, nil
+		return cert.Answer{Checking: true, LastCheck: checked.Add(-time.Hour)}, nil
 	}
 	return b, begun
 }
@@ -197,7 +201,7 @@ func TestD1_ALookThatFailsOrPanicsIsToldToAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := checking(t, time.Second, cert.OK)
 		agrees := b.workflows.Reply
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) { panic("out of cheese") }
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) { panic("out of cheese") }
 		for range 2 {
 			if _, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"}); !control.IsFault(err) {
 				t.Errorf("a panic: %v", err)

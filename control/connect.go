@@ -23,9 +23,9 @@ type Connection struct {
 // Result is a connected domain and what its tenant has to do.
 type Result struct {
 	Domain
-	Records []Record `json:"records"`        // to add to the DNS
-	Created bool     `json:"created"`        // false: this tenant had connected it before
-	Hint    string   `json:"hint,omitempty"` // something that people often want and did not ask for
+	Records []cert.RecordState `json:"records"`        // to add to the DNS
+	Created bool               `json:"created"`        // false: this tenant had connected it before
+	Hint    string             `json:"hint,omitempty"` // something that people often want and did not ask for
 }
 
 // maxNames is how many names a certificate may hold at the CAs that matter (Let's Encrypt: 100).
@@ -55,12 +55,11 @@ func (c *Control) Connect(ctx context.Context, want Connection) (Result, error) 
 			c.log.WarnContext(ctx, "the workflow of a connected domain is not running, and could not be started again", "hostname", view.Hostname, "error", err)
 		}
 	}
-	seen := view.Diagnosis
-	if seen != nil {
-		clean := seen.Clean()
-		seen = &clean
+	var seen cert.Diagnosis
+	if view.Diagnosis != nil {
+		seen = *view.Diagnosis
 	}
-	return Result{Domain: newDomain(view), Records: withStates(expected, seen), Created: d.Created, Hint: c.hint(d.Domain)}, nil
+	return Result{Domain: newDomain(view), Records: seen.WithRecords(expected).Records, Created: d.Created, Hint: c.hint(d.Domain)}, nil
 }
 
 // claim checks what was asked and writes the claim, in one transaction. Names that another tenant has are contested.

@@ -66,7 +66,7 @@ func (c *Control) askHolders(ctx context.Context, d cert.Domain, holders []store
 			movesAt = latest(movesAt, answer.MovesAt)
 		case errors.As(err, &refusal) && refusal.Code == cert.RequestRefused:
 			_, gone := errors.AsType[removed](err)
-			looks = looks || gone || refusal.Message == workflows.StillLooking || refusal.Message == workflows.WasRemoved // else it has looked a moment ago
+			looks = looks || gone || refusal.Message == workflows.StillChecking || refusal.Message == workflows.WasRemoved // else it has looked a moment ago
 		default:
 			c.log.WarnContext(ctx, "a claimed name could not be contested", "hostname", h.Hostname, "error", err)
 		}

@@ -26,7 +26,7 @@ func TestF19_ARefusedClaimSaysWhichRecordDecides(t *testing.T) {
 		require.False(t, control.IsFault(err))
 		p := cert.AsProblem(err)
 		want := cert.OwnershipValue("shop.example.com", "other", []byte("secret of other"))
-		require.Equal(t, &cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: want, Purpose: cert.ForOwnership}, p.Record)
+		require.Equal(t, &cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: want, Purpose: cert.ForOwnership, Hostname: "shop.example.com"}, p.Record)
 		require.Contains(t, p.Remediation, "a TXT record named _evercert.shop (in full: _evercert.shop.example.com) with the value "+want)
 		require.NotContains(t, p.Message+p.Remediation, "acme")
 	}
@@ -37,17 +37,17 @@ func TestF19_AContestAsksTheWorkflowThatHasTheName(t *testing.T) {
 	b := setup(t)
 	b.connected(t, "shop.example.com", "blog.example.com")
 	asked := 0
-	b.workflows.Reply = func(hostname, verb string, argument any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, argument any) (cert.Answer, error) {
 		request, ok := argument.(workflows.ContestRequest)
 		require.True(t, ok && verb == workflows.Contest && hostname == "shop.example.com")
 		require.Equal(t, workflows.ContestRequest{Tenant: "other", Names: []string{"blog.example.com"}}, request)
 		if asked++; asked == 1 {
-			return control.Answer{}, nil // it looks
+			return cert.Answer{}, nil // it looks
 		}
 		if asked == 2 {
-			return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: workflows.StillLooking}
+			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: workflows.StillChecking}
 		}
-		return control.Answer{MovesAt: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)}, nil
+		return cert.Answer{MovesAt: time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)}, nil
 	}
 	_, err := b.Connect(t.Context(), control.Connection{Hostname: "blog.example.com", Also: []string{"new.example.com"}, Tenant: "other"})
 	require.Equal(t, cert.NameTaken, code(t, err))
@@ -61,9 +61,9 @@ func TestF19_AFileOfDomainsWaitsForNoContest(t *testing.T) {
 	b := setup(t)
 	b.connected(t, "shop.example.com")
 	asked := 0
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
 		asked++
-		return control.Answer{}, nil
+		return cert.Answer{}, nil
 	}
 	var results []control.RowResult
 	rows := slices.Values([]control.Row{{Line: 1, Connection: control.Connection{Hostname: "shop.example.com", Tenant: "other"}}})

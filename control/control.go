@@ -6,9 +6,9 @@ package control
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/cert/calendar"
 	"github.com/evercert/evercert/store"
 )
 
@@ -27,6 +27,8 @@ type Store interface {
 	Check(ctx context.Context, domainID string) (cert.Diagnosis, error)
 	Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error)
 	Cases(ctx context.Context, f store.CaseFilter) ([]cert.Case, error)
+	ConfiguredCAs(ctx context.Context) ([]cert.ConfiguredCA, error)
+	Touched(ctx context.Context, t calendar.Touched) (int, error)
 	Issuance(ctx context.Context, id string) (cert.Issuance, error)
 	Certificate(ctx context.Context, serial string) (cert.Certificate, error)
 	CaretakerStore
@@ -39,7 +41,7 @@ type Workflows interface {
 	Start(ctx context.Context, d cert.Domain) error
 	// Ask sends a verb to a domain's workflow and waits for its answer. It returns ErrNotRunning, a cert.Problem when the
 	// workflow refuses or is late, or a fault.
-	Ask(ctx context.Context, hostname, verb string, argument any) (Answer, error)
+	Ask(ctx context.Context, hostname, verb string, argument any) (cert.Answer, error)
 	// StartCase begins the workflow of a case. It changes nothing where one runs already.
 	StartCase(ctx context.Context, c cert.Case) error
 	// ResolveCase tells the workflow of a case that the case is closed. It returns ErrNotRunning when none runs.
@@ -47,26 +49,6 @@ type Workflows interface {
 	// Ended returns the hostnames whose workflow was ended from outside or failed in the last days, as far as Temporal's lists know it. Some may run again.
 	Ended(ctx context.Context) ([]string, error)
 	CaretakerWorkflows
-}
-
-// Answer is what a domain's workflow replies to a verb: where the domain stands now and what comes next.
-type Answer struct {
-	Hostname     string        `json:"hostname"`
-	Headline     cert.Headline `json:"headline"`
-	Message      string        `json:"message"`
-	NextAction   string        `json:"next_action,omitempty"`
-	NextActionAt time.Time     `json:"next_action_at,omitzero"`
-
-	Diagnosis *cert.Diagnosis `json:"diagnosis,omitempty"` // of Check, once it is made
-	Failures  int             `json:"failures,omitempty"`  // of Check: issuances and installations that failed in a row
-	Problems  []cert.Problem  `json:"problems,omitempty"`  // of Check: why the last of them failed, which no look at the DNS shows
-	Held      bool            `json:"held,omitempty"`      // of Check: nothing is ordered until support hands the domain back
-
-	MovesAt time.Time `json:"-"` // of a contest: another tenant has shown that the names are its own, and they move then
-
-	// What Check waits by.
-	Checking  bool      `json:"-"` // the workflow makes the check now
-	LastCheck time.Time `json:"-"` // the newest check before it
 }
 
 // Control answers people's requests. It is safe for use by many goroutines.

@@ -45,7 +45,7 @@ type Event struct {
 func newDomain(v store.View) Domain {
 	d := Domain{
 		Hostname: v.Hostname, UnicodeName: cert.Unicode(v.Hostname), Names: v.Names, Tenant: v.Tenant,
-		Headline: v.Headline, Status: v.Status, Failures: v.Failures, Paused: v.Paused, Problems: listed(v.Problems),
+		Headline: v.Headline, Status: v.Status, Failures: v.Failures, Paused: v.Paused, Problems: listed(v.Problems, v.Status, v.Paused),
 		NextAction: cert.Line(v.NextAction, cert.MaxText), NextActionAt: v.NextActionAt, NextActor: v.NextActor, Deadline: v.Deadline,
 		HTTPSRedirect: v.HTTPSRedirect, ConnectedAt: v.ConnectedAt, UpdatedAt: v.UpdatedAt,
 	}
@@ -58,11 +58,13 @@ func newDomain(v store.View) Domain {
 	return d
 }
 
-// listed returns problems as they are shown. It makes an empty list of none: in JSON [], not null.
-func listed(problems []cert.Problem) []cert.Problem {
+// listed returns the problems of a domain as they are shown: each with the request that is accepted in the domain's state and goes on once the problem
+// is fixed (row F2). It makes an empty list of none: in JSON [], not null.
+func listed(problems []cert.Problem, s cert.Status, paused bool) []cert.Problem {
 	shown := make([]cert.Problem, len(problems))
 	for i, p := range problems {
 		shown[i] = p.Clean()
+		shown[i].Then = p.Code.Verb(s, paused)
 	}
 	return shown
 }

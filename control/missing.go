@@ -63,7 +63,7 @@ func (c *Control) markMissing(ctx context.Context, views []store.View, domains [
 }
 
 func (d *Domain) addMissing() {
-	d.Problems = append([]cert.Problem{workflowMissing(d.Hostname)}, d.Problems...)
+	d.Problems = append(listed([]cert.Problem{workflowMissing(d.Hostname)}, d.Status, d.Paused), d.Problems...)
 }
 
 // WorkflowMissing reports whether the domain's workflow is known not to run.

@@ -181,7 +181,7 @@ func newOwnershipWorld(t *testing.T) *ownershipWorld {
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{})
 	workflows.Register(w)
 	w.RegisterActivityWithOptions((&activities.DNS{
-		Resolver: looks, Tenants: db, CA: noRecords{}, Checks: db, Platform: platform, Methods: []cert.Method{cert.HTTP01}, Log: log,
+		Resolver: looks, Tenants: db, CAs: noRecords{}, Checks: db, Platform: platform, Methods: []cert.Method{cert.HTTP01}, Log: log,
 	}).CheckDNS, activity.RegisterOptions{Name: activities.CheckDNSName})
 	records := &activities.Records{Store: db, Policy: policy, Log: log}
 	for name, do := range map[string]any{

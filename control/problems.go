@@ -8,14 +8,6 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Problem codes that only a request can meet.
-const (
-	// NoAnswer means that the request was sent and its answer was not seen in time.
-	NoAnswer cert.Code = "no_answer"
-	// Unavailable means that PostgreSQL or Temporal can't be reached; nothing was changed.
-	Unavailable cert.Code = "unavailable"
-)
-
 // ErrNotRunning is returned by Workflows when no workflow of that id runs.
 var ErrNotRunning = errors.New("no such workflow is running")
 
@@ -34,7 +26,7 @@ func IsFault(err error) bool {
 	if !errors.As(err, &p) {
 		return err != nil
 	}
-	return p.Code == cert.InternalError || p.Code == Unavailable || p.Code == NoAnswer
+	return p.Code == cert.InternalError || p.Code == cert.Unavailable || p.Code == cert.NoAnswer
 }
 
 // Ready tells whether requests can be served; its error is a cert.Problem that names what is not.
@@ -46,7 +38,7 @@ func (c *Control) Ready(ctx context.Context) error {
 	for _, part := range parts {
 		if err := part.ready(ctx); err != nil {
 			return errors.Join(cert.Problem{
-				Code: Unavailable, WhoActs: cert.PlatformActs, Message: part.name + " does not answer",
+				Code: cert.Unavailable, WhoActs: cert.PlatformActs, Message: part.name + " does not answer",
 				Remediation: "evercert goes on by itself when it is back",
 			}, fmt.Errorf("%s: %w", part.name, err))
 		}

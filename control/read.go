@@ -132,14 +132,14 @@ func casePlace(cursor string) (store.CasePlace, error) {
 	opened, notNumber := strconv.ParseInt(micros, 10, 64)
 	at := time.UnixMicro(opened).UTC()
 	if err != nil || notNumber != nil || id == "" || !cert.IsLine(id) || at.Year() < 1970 || at.Year() > 9999 {
-		return store.CasePlace{}, Malformed(fmt.Sprintf("after is %q", cert.Line(cursor, shownRunes)), "send the next of the page before, as it was")
+		return store.CasePlace{}, Malformed(fmt.Sprintf("after is %q", cert.Line(cursor, cert.MaxInput)), "send the next of the page before, as it was")
 	}
 	return store.CasePlace{OpenedAt: at, ID: id}, nil
 }
 
 // shownCase is a case with its texts fit to be shown, however they were written.
 func shownCase(c cert.Case) cert.Case {
-	c.Reason, c.Problems = cert.Line(c.Reason, cert.MaxText), listed(c.Problems)
+	c.Reason, c.Problems = cert.Line(c.Reason, cert.MaxText), listed(c.Problems, cert.Status{Escalated: c.ClosedAt.IsZero()}, false)
 	c.Records = cert.Diagnosis{Records: c.Records}.Clean().Records
 	c.Notes = slices.Clone(c.Notes)
 	for i, n := range c.Notes {

@@ -4,59 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/store"
 )
 
-// Record is a DNS record that a tenant adds, and what the newest check saw of it. Before the first check all but the record is empty.
-type Record struct {
-	cert.Record
-	State   cert.RecordWord `json:"state,omitempty"`
-	Verdict cert.Verdict    `json:"verdict,omitempty"` // as a CA would see it
-	Found   []string        `json:"found,omitempty"`
-	Seen    []cert.Sighting `json:"seen,omitempty"` // server by server, with times
-}
-
-// Panel is a domain's DNS as the newest check saw it. Before the first check there is no time and no verdict, and only the
-// records that are to be added.
-type Panel struct {
-	CheckedAt time.Time              `json:"checked_at,omitzero"`
-	Verdict   cert.Verdict           `json:"verdict,omitempty"` // ok: a certificate can be ordered now
-	Records   []Record               `json:"records"`
-	Problems  []cert.Problem         `json:"problems"` // those that only warn too
-	Methods   map[string]cert.Method `json:"methods,omitempty"`
-	Reasons   map[string]string      `json:"reasons,omitempty"`
-	CAA       []cert.CAAState        `json:"caa,omitempty"`
-	Servers   []cert.Nameserver      `json:"servers,omitempty"`
-}
-
 // Records returns the DNS records that the domain needs (row D1), with what the newest check saw of each.
-func (c *Control) Records(ctx context.Context, name string) ([]Record, error) {
-	panel, err := c.Panel(ctx, name)
-	return panel.Records, err
+func (c *Control) Records(ctx context.Context, name string) ([]cert.RecordState, error) {
+	d, err := c.Diagnosis(ctx, name)
+	return d.Records, err
 }
 
-// Panel returns the DNS records that the domain needs, and all that the newest check saw.
-func (c *Control) Panel(ctx context.Context, name string) (Panel, error) {
+// Diagnosis returns the DNS records that the domain needs, and all that the newest check saw.
+func (c *Control) Diagnosis(ctx context.Context, name string) (cert.Diagnosis, error) {
 	view, err := c.live(ctx, name)
 	if err != nil {
-		return Panel{}, err
+		return cert.Diagnosis{}, err
 	}
+	return c.diagnosis(ctx, view)
+}
+
+func (c *Control) diagnosis(ctx context.Context, view store.View) (cert.Diagnosis, error) {
 	expected, err := c.expected(ctx, view.Domain)
 	if err != nil {
-		return Panel{}, err
+		return cert.Diagnosis{}, err
 	}
 	d, err := c.newestCheck(ctx, view)
 	if err != nil {
-		return Panel{}, err
+		return cert.Diagnosis{}, err
 	}
-	return Panel{
-		CheckedAt: d.CheckedAt, Verdict: d.Verdict, Records: withStates(expected, &d), Problems: listed(d.Problems),
-		Methods: d.Methods, Reasons: d.Reasons, CAA: d.CAA, Servers: d.Servers,
-	}, nil
+	d = d.WithRecords(expected)
+	d.Problems = listed(d.Problems, view.Status, view.Paused)
+	return d, nil
 }
 
 // changesShown is all that the store keeps.
@@ -89,9 +68,9 @@ func (c *Control) newestCheck(ctx context.Context, view store.View) (cert.Diagno
 		return cert.Diagnosis{}, fmt.Errorf("read the newest check of %s: %w", view.Hostname, err)
 	}
 	if short := view.Diagnosis; short != nil && (none || short.CheckedAt.After(d.CheckedAt)) {
-		return short.Clean(), nil
+		return *short, nil
 	}
-	return d.Clean(), nil
+	return d, nil
 }
 
 func (c *Control) expected(ctx context.Context, d cert.Domain) ([]cert.Record, error) {
@@ -100,21 +79,4 @@ func (c *Control) expected(ctx context.Context, d cert.Domain) ([]cert.Record, e
 		return nil, fmt.Errorf("read the secret of tenant %s: %w", d.Tenant, err)
 	}
 	return c.platform.ExpectedRecords(d, secret), nil
-}
-
-// withStates joins the expected records with what a diagnosis saw of them. A record that is no longer
-// expected, because the platform moved, is left out.
-func withStates(expected []cert.Record, d *cert.Diagnosis) []Record {
-	records := make([]Record, len(expected))
-	for i, r := range expected {
-		records[i] = Record{Record: r}
-		if d == nil {
-			continue
-		}
-		if at := slices.IndexFunc(d.Records, func(s cert.RecordState) bool { return s.Record == r }); at >= 0 {
-			seen := d.Records[at]
-			records[i].State, records[i].Verdict, records[i].Found, records[i].Seen = seen.Word(), seen.Verdict, seen.Found, seen.Seen
-		}
-	}
-	return records
 }

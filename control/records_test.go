@@ -47,7 +47,7 @@ func TestD3_EachRecordHasAStateInOneWord(t *testing.T) {
 	}
 }
 
-func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
+func TestD3_TheDiagnosisInJSONKeepsItsShape(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
@@ -57,7 +57,7 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
 	}
 	delegation := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: records[1].Value, Purpose: cert.ForDelegation}
 	b.store.Checked("shop.example.com", cert.Diagnosis{
-		CheckedAt: before, Verdict: cert.OK, Methods: map[string]cert.Method{"shop.example.com": cert.DNS01}, Reasons: map[string]string{"shop.example.com": "delegated"},
+		CheckedAt: before, Verdict: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01, Reason: "delegated"}},
 		Records: []cert.RecordState{{Record: delegation, Verdict: cert.OK, Found: []string{"CNAME x"}, Seen: []cert.Sighting{
 			{Server: "ns1 (192.0.2.53)", Role: cert.Authoritative, Verdict: cert.OK, Found: []string{"CNAME x"}, FirstSeen: before.Add(-time.Hour), LastSeen: before, ChangedAt: before.Add(-time.Hour)},
 			{Server: "192.0.2.9", Role: cert.Recursive, Verdict: cert.Unknown, Error: "no answer within 2s"},
@@ -65,24 +65,33 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
 		CAA:     []cert.CAAState{{CA: "Test CA", Verdict: cert.OK}},
 		Servers: []cert.Nameserver{{Zone: "example.com", Name: "ns1", Address: "192.0.2.53", State: "answers"}},
 	})
-	panel, err := b.Panel(t.Context(), "shop.example.com")
+	diagnosis, err := b.Diagnosis(t.Context(), "shop.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	panel.Records, panel.Records[1].Value = panel.Records[1:2], "x.dcv.example.net"
-	got, err := json.MarshalIndent(panel, "", " ")
+	diagnosis.Records, diagnosis.Records[1].Value = diagnosis.Records[1:2], "x.dcv.example.net"
+	got, err := json.MarshalIndent(diagnosis, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := `{
  "checked_at": "2026-03-02T11:00:00Z",
  "verdict": "ok",
+ "names": [
+  {
+   "name": "shop.example.com",
+   "method": "dns-01",
+   "reason": "delegated"
+  }
+ ],
+ "problems": [],
  "records": [
   {
    "name": "_acme-challenge.shop.example.com",
    "type": "CNAME",
    "value": "x.dcv.example.net",
    "purpose": "delegation",
+   "hostname": "shop.example.com",
    "state": "found",
    "verdict": "ok",
    "found": [
@@ -109,13 +118,6 @@ func TestD3_ThePanelInJSONKeepsItsShape(t *testing.T) {
    ]
   }
  ],
- "problems": [],
- "methods": {
-  "shop.example.com": "dns-01"
- },
- "reasons": {
-  "shop.example.com": "delegated"
- },
  "caa": [
   {
    "ca": "Test CA",
@@ -145,9 +147,9 @@ func TestACheckThatCouldNotBeKeptIsShownInShort(t *testing.T) {
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) {
 		s.Diagnosis = &cert.Diagnosis{CheckedAt: before.Add(time.Hour), Verdict: cert.OK}
 	})
-	panel, err := b.Panel(t.Context(), "shop.example.com")
-	if err != nil || panel.Verdict != cert.OK || !panel.CheckedAt.Equal(before.Add(time.Hour)) {
-		t.Errorf("got %+v, %v", panel, err)
+	diagnosis, err := b.Diagnosis(t.Context(), "shop.example.com")
+	if err != nil || diagnosis.Verdict != cert.OK || !diagnosis.CheckedAt.Equal(before.Add(time.Hour)) {
+		t.Errorf("got %+v, %v", diagnosis, err)
 	}
 }
 
@@ -168,7 +170,7 @@ func TestD3_ChangesAreFoundByAnyNameAndAreNeverNull(t *testing.T) {
 		t.Errorf("of an unknown name: %v", err)
 	}
 	b.store.Fail(errors.New("connection refused"))
-	if _, err := b.Panel(t.Context(), "shop.example.com"); !control.IsFault(err) {
+	if _, err := b.Diagnosis(t.Context(), "shop.example.com"); !control.IsFault(err) {
 		t.Errorf("PostgreSQL is down: %v", err)
 	}
 }

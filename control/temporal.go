@@ -92,7 +92,7 @@ func (t temporalWorkflows) start(ctx context.Context, d cert.Domain, state workf
 	return err
 }
 
-func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argument any) (Answer, error) {
+func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argument any) (cert.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	handle, err := t.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
@@ -103,16 +103,13 @@ func (t temporalWorkflows) Ask(ctx context.Context, hostname, verb string, argum
 		WaitForStage: client.WorkflowUpdateStageAccepted,
 	})
 	if err != nil {
-		return Answer{}, translate(err, "it may still do what you asked: look at the status in a minute, and ask again if nothing has changed")
+		return cert.Answer{}, translate(err, "it may still do what you asked: look at the status in a minute, and ask again if nothing has changed")
 	}
-	var a workflows.Answer
+	var a cert.Answer
 	if err := handle.Get(ctx, &a); err != nil {
-		return Answer{}, translate(err, "your request is noted and will be carried out; look at the status in a minute")
+		return cert.Answer{}, translate(err, "your request is noted and will be carried out; look at the status in a minute")
 	}
-	return Answer{
-		Headline: a.Headline, Message: a.Message, NextAction: a.NextAction, NextActionAt: a.NextActionAt,
-		Checking: a.Checking, LastCheck: a.LastCheck, MovesAt: a.MovesAt,
-	}, nil
+	return a, nil
 }
 
 func (t temporalWorkflows) StartCase(ctx context.Context, c cert.Case) error {
@@ -153,11 +150,11 @@ func translate(err error, late string) error {
 		return ErrNotRunning
 	case errors.As(err, &unavailable):
 		return errors.Join(cert.Problem{
-			Code: Unavailable, WhoActs: cert.PlatformActs, Message: "Temporal does not answer, so nothing can be asked of a domain now",
+			Code: cert.Unavailable, WhoActs: cert.PlatformActs, Message: "Temporal does not answer, so nothing can be asked of a domain now",
 			Remediation: "try again in a minute",
 		}, err)
 	case errors.As(err, &timeout), errors.As(err, &deadline), errors.Is(err, context.DeadlineExceeded):
-		return errors.Join(cert.Problem{Code: NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
+		return errors.Join(cert.Problem{Code: cert.NoAnswer, WhoActs: cert.PlatformActs, Message: "evercert did not answer in time", Remediation: late}, err)
 	default:
 		return err
 	}

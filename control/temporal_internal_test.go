@@ -26,11 +26,11 @@ func TestTemporalsErrorsBecomeWhatPeopleAreTold(t *testing.T) {
 		"refused": {temporal.NewApplicationErrorWithOptions("contact support", workflows.RefusedType,
 			temporal.ApplicationErrorOptions{Details: []any{refusal}}), cert.RequestRefused, false},
 		"another failure of the workflow": {temporal.NewApplicationError("boom", "fault"), cert.InternalError, true},
-		"unreachable":                     {serviceerror.NewUnavailable("connection refused"), Unavailable, true},
-		"unreachable until the deadline":  {late(serviceerror.NewUnavailable("connection refused")), Unavailable, true},
-		"no worker":                       {late(serviceerror.NewDeadlineExceeded("context deadline exceeded")), NoAnswer, true},
-		"a late signal":                   {serviceerror.NewDeadlineExceeded("context deadline exceeded"), NoAnswer, true},
-		"a late handle":                   {fmt.Errorf("get: %w", context.DeadlineExceeded), NoAnswer, true},
+		"unreachable":                     {serviceerror.NewUnavailable("connection refused"), cert.Unavailable, true},
+		"unreachable until the deadline":  {late(serviceerror.NewUnavailable("connection refused")), cert.Unavailable, true},
+		"no worker":                       {late(serviceerror.NewDeadlineExceeded("context deadline exceeded")), cert.NoAnswer, true},
+		"a late signal":                   {serviceerror.NewDeadlineExceeded("context deadline exceeded"), cert.NoAnswer, true},
+		"a late handle":                   {fmt.Errorf("get: %w", context.DeadlineExceeded), cert.NoAnswer, true},
 		"not allowed":                     {serviceerror.NewPermissionDenied("no", ""), cert.InternalError, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestTemporalsErrorsBecomeWhatPeopleAreTold(t *testing.T) {
 			if p := cert.AsProblem(err); p.Code != c.code || IsFault(err) != c.fault {
 				t.Errorf("got %v", err)
 			}
-			if c.code == NoAnswer && cert.AsProblem(err).Remediation != "look in a minute" {
+			if c.code == cert.NoAnswer && cert.AsProblem(err).Remediation != "look in a minute" {
 				t.Errorf("got %+v", cert.AsProblem(err))
 			}
 			if c.fault && !errors.Is(err, c.err) {

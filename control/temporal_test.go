@@ -32,7 +32,9 @@ func (noRecords) Diagnose(_ context.Context, q cert.Question) (cert.Diagnosis, e
 	return cert.Diagnosis{CheckedAt: time.Now(), Verdict: cert.Wrong, Records: records, Problems: []cert.Problem{{Code: cert.DNSNoRecords, WhoActs: cert.TenantActs, Message: "no records"}}}, nil
 }
 
-func (noRecords) Identity(context.Context) (cert.CAIdentity, error) { return cert.CAIdentity{}, nil }
+func (noRecords) Candidates(context.Context, string, string) ([]cert.CAIdentity, error) {
+	return []cert.CAIdentity{{}}, nil
+}
 
 // onTemporal is a Control over a real Temporal server and database. The domains' workflows are the real ones; stop ends their worker.
 func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop func()) {
@@ -52,7 +54,7 @@ func onTemporal(t *testing.T) (c *control.Control, temporal client.Client, stop 
 	w := worker.New(temporal, workflows.TaskQueue, worker.Options{})
 	workflows.Register(w)
 	activities.Set{
-		DNS:     &activities.DNS{Resolver: noRecords{}, Tenants: db, CA: noRecords{}, Checks: db, Platform: platform, Log: log},
+		DNS:     &activities.DNS{Resolver: noRecords{}, Tenants: db, CAs: noRecords{}, Checks: db, Platform: platform, Log: log},
 		Records: &activities.Records{Store: db, Policy: cert.DefaultPolicy()},
 	}.Register(w)
 	if err := w.Start(); err != nil {
@@ -120,12 +122,12 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 		if d := answer.Diagnosis; d == nil || d.CheckedAt.Before(asked.Truncate(time.Microsecond)) || len(d.Problems) != 1 {
 			t.Errorf("the diagnosis is not fresh: asked at %s, %+v", asked, d)
 		}
-		panel, err := c.Panel(t.Context(), "shop.example.com")
-		if d := answer.Diagnosis; err != nil || d == nil || !panel.CheckedAt.Equal(d.CheckedAt) {
-			t.Errorf("the panel has another check: %+v, %v", panel, err)
+		diagnosis, err := c.Diagnosis(t.Context(), "shop.example.com")
+		if d := answer.Diagnosis; err != nil || d == nil || !diagnosis.CheckedAt.Equal(d.CheckedAt) {
+			t.Errorf("the diagnosis has another check: %+v, %v", diagnosis, err)
 		}
-		if r := panel.Records[0]; r.State != cert.RecordMissing || len(r.Seen) != 1 {
-			t.Errorf("what each server shows is not on the panel: %+v", r)
+		if r := diagnosis.Records[0]; r.State != cert.RecordMissing || len(r.Seen) != 1 {
+			t.Errorf("what each server shows is not on the diagnosis: %+v", r)
 		}
 	}
 	updates := updatesOf(t, temporal)
@@ -177,7 +179,7 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 	stop()
 	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := c.Check(short, request); code(t, err) != control.NoAnswer {
+	if _, err := c.Check(short, request); code(t, err) != cert.NoAnswer {
 		t.Errorf("without a worker: %v", err)
 	}
 }

@@ -15,7 +15,7 @@ func written(field, text string, maxRunes int) (string, error) {
 	case !utf8.ValidString(text):
 		return "", Malformed(fmt.Sprintf("%s is not UTF-8", field), "send text in UTF-8")
 	case !cert.IsLine(text):
-		return "", Malformed(fmt.Sprintf("%s has a line break or a control character: %q", field, cert.Line(text, shownRunes)), "write it in one line, as plain text")
+		return "", Malformed(fmt.Sprintf("%s has a line break or a control character: %q", field, cert.Line(text, cert.MaxInput)), "write it in one line, as plain text")
 	}
 	line := cert.Line(text, len(text))
 	if n := utf8.RuneCountInString(line); n > maxRunes {
@@ -23,9 +23,6 @@ func written(field, text string, maxRunes int) (string, error) {
 	}
 	return line, nil
 }
-
-// shownRunes is how much of a refused text is shown again.
-const shownRunes = 80
 
 // checked returns the request with its texts as they are kept. Every verb begins with it, so that no text gets further which Temporal or
 // PostgreSQL can't hold.

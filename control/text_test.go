@@ -24,9 +24,9 @@ func TestF24_NoVerbCarriesATextThatHarms(t *testing.T) {
 	b := setup(t)
 	b.connected(t, "shop.example.com")
 	b.store.Record("shop.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
-	verbs := map[string]func(context.Context, control.Request) (control.Answer, error){
+	verbs := map[string]func(context.Context, control.Request) (cert.Answer, error){
 		"check": b.Check, "request": b.RequestCertificate, "pause": b.Pause, "resume": b.Resume, "remove": b.Remove, "hand-back": b.HandBack,
-		"redirect": func(ctx context.Context, r control.Request) (control.Answer, error) {
+		"redirect": func(ctx context.Context, r control.Request) (cert.Answer, error) {
 			return b.SetRedirect(ctx, r, false)
 		},
 	}

@@ -19,60 +19,60 @@ type Request struct {
 }
 
 // RequestCertificate starts an attempt at a certificate now (rows A4 and B4). It is refused after the third failure (row A5).
-func (c *Control) RequestCertificate(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) RequestCertificate(ctx context.Context, r Request) (cert.Answer, error) {
 	return c.ask(ctx, r, workflows.RequestCertificate)
 }
 
 // Pause stops everything that evercert would do by itself for the domain, until Resume.
-func (c *Control) Pause(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) Pause(ctx context.Context, r Request) (cert.Answer, error) {
 	return c.ask(ctx, r, workflows.Pause)
 }
 
 // Resume ends a pause.
-func (c *Control) Resume(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) Resume(ctx context.Context, r Request) (cert.Answer, error) {
 	return c.ask(ctx, r, workflows.Resume)
 }
 
 // Remove ends evercert's care for the domain: its names are no longer served, and free after a quarantine. Removing twice is removing once.
-func (c *Control) Remove(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) Remove(ctx context.Context, r Request) (cert.Answer, error) {
 	answer, err := c.ask(ctx, r, workflows.Remove)
 	if gone, ok := errors.AsType[removed](err); ok {
-		return Answer{Hostname: gone.hostname, Headline: cert.Removed, Message: cert.Unicode(gone.hostname) + " was removed before"}, nil
+		return cert.Answer{Hostname: gone.hostname, Headline: cert.Removed, Message: cert.Unicode(gone.hostname) + " was removed before"}, nil
 	}
 	return answer, err
 }
 
 // SetRedirect switches the redirect from HTTP to HTTPS on or off. On is refused before the installation is complete (row A3).
-func (c *Control) SetRedirect(ctx context.Context, r Request, on bool) (Answer, error) {
+func (c *Control) SetRedirect(ctx context.Context, r Request, on bool) (cert.Answer, error) {
 	r, err := r.checked()
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	return c.put(ctx, view, workflows.SetRedirect, workflows.RedirectRequest{On: on, Request: workflows.Request{By: r.By, Reason: r.Reason}})
 }
 
 // HandBack is support's word that a domain's case is settled: automatic attempts begin again, and every wait begins anew.
-func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
+func (c *Control) HandBack(ctx context.Context, r Request) (cert.Answer, error) {
 	r, err := r.checkedAs("note")
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	shown := cert.Unicode(view.Hostname)
 	if !view.Status.Escalated {
-		return Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
+		return cert.Answer{}, refused(shown+" has no open case", "nothing has to be handed back; evercert is at work on it by itself", cert.PlatformActs)
 	}
 	request := workflows.HandBackRequest{Request: workflows.Request{By: r.By, Reason: r.Reason}}
 	cases, err := c.store.Cases(ctx, store.CaseFilter{OpenOnly: true, Hostname: view.Hostname, Limit: 1})
 	if err != nil {
-		return Answer{}, fmt.Errorf("find the open case of %s: %w", view.Hostname, err)
+		return cert.Answer{}, fmt.Errorf("find the open case of %s: %w", view.Hostname, err)
 	}
 	if len(cases) > 0 {
 		request.Case = cases[0].ID
@@ -85,32 +85,32 @@ func (c *Control) HandBack(ctx context.Context, r Request) (Answer, error) {
 }
 
 // ask finds the domain that a name belongs to and puts a verb to its workflow.
-func (c *Control) ask(ctx context.Context, r Request, verb string) (Answer, error) {
+func (c *Control) ask(ctx context.Context, r Request, verb string) (cert.Answer, error) {
 	r, err := r.checked()
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	view, err := c.live(ctx, r.Name)
 	if err != nil {
-		return Answer{}, err
+		return cert.Answer{}, err
 	}
 	return c.put(ctx, view, verb, workflows.Request{By: r.By, Reason: r.Reason})
 }
 
 // put asks a domain's workflow, which is started first where it is not running: it was not started yet, or somebody ended it.
-func (c *Control) put(ctx context.Context, view store.View, verb string, argument any) (Answer, error) {
+func (c *Control) put(ctx context.Context, view store.View, verb string, argument any) (cert.Answer, error) {
 	answer, err := c.workflows.Ask(ctx, view.Hostname, verb, argument)
 	if errors.Is(err, ErrNotRunning) {
 		if err := c.restart(ctx, view, "its workflow was not running when somebody asked for "+verb); err != nil {
-			return Answer{}, err
+			return cert.Answer{}, err
 		}
 		answer, err = c.workflows.Ask(ctx, view.Hostname, verb, argument)
 	}
 	if errors.Is(err, ErrNotRunning) {
-		return Answer{}, c.lost(ctx, view.Hostname)
+		return cert.Answer{}, c.lost(ctx, view.Hostname)
 	}
 	if err != nil {
-		return Answer{}, fmt.Errorf("%s %s: %w", verb, view.Hostname, err)
+		return cert.Answer{}, fmt.Errorf("%s %s: %w", verb, view.Hostname, err)
 	}
 	answer.Hostname = view.Hostname
 	answer.Message, answer.NextAction = cert.Line(answer.Message, cert.MaxText), cert.Line(answer.NextAction, cert.MaxText)

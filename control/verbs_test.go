@@ -18,7 +18,7 @@ func TestE3_VerbsReachTheWorkflowOfTheDomainThatHasTheName(t *testing.T) {
 	b.connected(t, "shop.example.com", "shop.example.org")
 	verbs := []struct {
 		verb string
-		call func(context.Context, control.Request) (control.Answer, error)
+		call func(context.Context, control.Request) (cert.Answer, error)
 	}{
 		{workflows.CheckNow, b.Check},
 		{workflows.RequestCertificate, b.RequestCertificate},
@@ -43,11 +43,11 @@ func TestA3_TheWorkflowsRefusalOfARedirectReachesThePerson(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
-	b.workflows.Reply = func(_, verb string, argument any) (control.Answer, error) {
+	b.workflows.Reply = func(_, verb string, argument any) (cert.Answer, error) {
 		if r, ok := argument.(workflows.RedirectRequest); verb == workflows.SetRedirect && ok && r.On {
-			return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "only after Installation complete"}
+			return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "only after Installation complete"}
 		}
-		return control.Answer{Message: "off"}, nil
+		return cert.Answer{Message: "off"}, nil
 	}
 	request := control.Request{Name: "shop.example.com", By: "ann"}
 	if _, err := b.SetRedirect(t.Context(), request, true); code(t, err) != cert.RequestRefused || control.IsFault(err) {
@@ -78,7 +78,7 @@ func TestF22_AVerbStartsAWorkflowThatSomebodyEndedFromWhatItKept(t *testing.T) {
 	b := setup(t)
 	b.connected(t, "shop.example.com")
 	request := control.Request{Name: "shop.example.com", By: "ann"}
-	for verb, ask := range map[string]func(context.Context, control.Request) (control.Answer, error){
+	for verb, ask := range map[string]func(context.Context, control.Request) (cert.Answer, error){
 		"check-now": b.Check, "pause": b.Pause, "remove": b.Remove,
 	} {
 		b.workflows.Stop("shop.example.com")
@@ -97,7 +97,7 @@ func TestF22_AWorkflowThatEndsAtOnceIsSaidToBeMissing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) { return control.Answer{}, control.ErrNotRunning }
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) { return cert.Answer{}, control.ErrNotRunning }
 	_, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
 	if !errors.Is(err, control.ErrNotRunning) || code(t, err) != cert.InternalError || !strings.Contains(err.Error(), "domain:shop.example.com") {
 		t.Errorf("got %v", err)
@@ -154,10 +154,10 @@ func TestFaultsAndAnswersAreToldApart(t *testing.T) {
 	b.connected(t, "shop.example.com")
 	b.workflows.SetDown(true)
 	_, err := b.Check(t.Context(), control.Request{Name: "shop.example.com"})
-	if code(t, err) != control.Unavailable || !control.IsFault(err) {
+	if code(t, err) != cert.Unavailable || !control.IsFault(err) {
 		t.Errorf("Temporal is down: %v", err)
 	}
-	if err := b.Ready(t.Context()); code(t, err) != control.Unavailable || !strings.Contains(err.Error(), "Temporal does not answer") {
+	if err := b.Ready(t.Context()); code(t, err) != cert.Unavailable || !strings.Contains(err.Error(), "Temporal does not answer") {
 		t.Errorf("ready: %v", err)
 	}
 	b.store.Fail(errors.New("connection refused"))

@@ -9,33 +9,35 @@ import (
 )
 
 const (
-	// ednsSize is what we send by UDP at most, and tell others to (DNS flag day 2020): no fragments.
+	// ednsSize is the largest UDP message that the server sends, and that it announces to others: it avoids fragments (DNS flag day 2020).
 	ednsSize = 1232
-	// lookupTime is what a question may wait for the store. Resolvers ask again after about as long.
+	// lookupTime limits how long a question waits for the store. Resolvers repeat a question after about as long.
 	lookupTime = 2 * time.Second
-	// maxLookups is how many questions may wait at once, by UDP and again by TCP. By UDP anybody may ask in the name of all networks
-	// together; what comes on top is sent to TCP, where those that mean it find places of their own.
+	// maxLookups limits how many questions wait for the store at once: as many by UDP, and as many again by TCP. Senders of UDP can forge
+	// their address, so one attacker can use up all places for UDP. Questions above the limit get a truncated answer: real resolvers then use
+	// TCP, which has its own places.
 	maxLookups = 256
 )
 
-// accept decides on a message's header, before the rest is parsed: one question, and nothing but a question.
+// accept decides by the header, before the rest of the message is parsed. It accepts messages that hold one question and no answers.
 func accept(h dns.Header) dns.MsgAcceptAction {
 	const isResponse, opcodeShift, opcodeMask = 1 << 15, 11, 0xF
 	switch {
 	case h.Bits&isResponse != 0:
-		return dns.MsgIgnore // to answer answers is to let two servers talk for ever
+		return dns.MsgIgnore // answering an answer lets two servers loop
 	case h.Bits>>opcodeShift&opcodeMask != dns.OpcodeQuery:
 		return dns.MsgRejectNotImplemented
-	case h.Qdcount != 1 || h.Ancount != 0 || h.Nscount > 1 || h.Arcount > 2: // IXFR brings a SOA, EDNS and TSIG one record each
+	case h.Qdcount != 1 || h.Ancount != 0 || h.Nscount > 1 || h.Arcount > 2:
+		// one authority record for IXFR's SOA, two additional ones for EDNS and TSIG
 		return dns.MsgReject
 	}
 	return dns.MsgAccept
 }
 
-// reply answers a message that was accepted. nil: too many questions wait already.
+// reply returns the answer to a message that was accepted. It is nil when too many questions wait already.
 func (s *Server) reply(ctx context.Context, req *dns.Msg, network string) *dns.Msg {
 	m := new(dns.Msg).SetReply(req)
-	if len(req.Question) != 1 { // a message that ends after a header which promised a question passes for whole in package dns
+	if len(req.Question) != 1 { // package dns accepts a message that ends after the header, though the header announces a question
 		m.Rcode = dns.RcodeFormatError
 		return m
 	}
@@ -62,8 +64,8 @@ func (s *Server) reply(ctx context.Context, req *dns.Msg, network string) *dns.M
 	return m
 }
 
-// answer fills in what the zone holds. Names are compared without regard to case and go back spelled as they were asked,
-// which resolvers use against forged answers (draft-vixie-dnsext-dns0x20).
+// answer fills in the zone's records for the question. Names are compared without regard to case. The answer repeats the name as the
+// question spells it, because resolvers compare the spelling to detect forged answers (draft-vixie-dnsext-dns0x20).
 func (s *Server) answer(ctx context.Context, m *dns.Msg, q dns.Question, network string) *dns.Msg {
 	m.Authoritative = true
 	name := dns.CanonicalName(q.Name)
@@ -92,7 +94,7 @@ func (s *Server) answer(ctx context.Context, m *dns.Msg, q dns.Question, network
 
 var errBusy = errors.New("too many questions wait for the store")
 
-// lookup reads the values of a name, no longer than a question waits, no more at once than the store should bear.
+// lookup reads the values of a name from the store. It limits the waiting time and the number of lookups at once.
 func (s *Server) lookup(ctx context.Context, name string, places chan struct{}) ([]string, error) {
 	select {
 	case places <- struct{}{}:
@@ -105,7 +107,8 @@ func (s *Server) lookup(ctx context.Context, name string, places chan struct{}) 
 	return s.stored.TXT(ctx, name)
 }
 
-// comeByTCP is the answer to one of the limited questions: no longer than the question, whatever was asked.
+// comeByTCP returns a truncated answer without records, so that the resolver repeats its question by TCP. It is not longer than the
+// question.
 func comeByTCP(req *dns.Msg) *dns.Msg {
 	m := new(dns.Msg).SetReply(req)
 	m.Truncated = true
@@ -115,14 +118,14 @@ func comeByTCP(req *dns.Msg) *dns.Msg {
 	return m
 }
 
-// fit makes a reply no longer than its way can carry. Part of the values would be of no use to anybody who validates, and would
-// make the answer to a forged question longer: a truncated one has none, and the asker comes by TCP (RFC 2181 §9).
+// fit truncates a reply that is longer than its transport allows. A truncated reply has no records: a part of the values is useless for
+// validation, and would make the answer to a forged question longer. The resolver repeats its question by TCP (RFC 2181 §9).
 func fit(m, req *dns.Msg, network string) {
 	if network == "tcp" {
 		m.Truncate(dns.MaxMsgSize)
 		return
 	}
-	size := dns.MinMsgSize // RFC 1035 §4.2.1, for those that don't speak EDNS
+	size := dns.MinMsgSize // RFC 1035 §4.2.1, for clients without EDNS
 	if opt := req.IsEdns0(); opt != nil {
 		size = min(max(size, int(opt.UDPSize())), ednsSize)
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// caaRecord is one record of DCV_CAA as zone files write it, up to the comma before the next (RFC 8659 §4.1.1). A comma
+// caaRecord matches one record of DCV_CAA in the format of zone files, up to the comma before the next record (RFC 8659 §4.1.1). A comma
 // inside the quotes belongs to the value, as in "validationmethods=dns-01,http-01" (RFC 8657 §4).
 var caaRecord = regexp.MustCompile(`^\s*(\d{1,3})\s+([A-Za-z0-9]{1,255})\s+"([^"\\]*)"\s*(?:,|$)`)
 
-// parseCAA reads DCV_CAA. The error quotes what can't be read.
+// parseCAA parses DCV_CAA. The error quotes the part that is wrong.
 func parseCAA(list string) ([]*dns.CAA, error) {
 	var records []*dns.CAA
 	for rest := strings.TrimSpace(list); rest != ""; {

@@ -12,26 +12,37 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Config is the DNS server of the validation zone.
+// Config configures the DNS server of the validation zone.
 type Config struct {
-	Zone         string        `env:"VALIDATION_ZONE" doc:"zone whose names tenants delegate _acme-challenge to, such as dcv.example.net; the parent zone must delegate it to DCV_NAMESERVERS"`
-	Listen       string        `env:"DCV_LISTEN" doc:"host:port of the zone's DNS server, UDP and TCP; empty: this process runs none. CAs ask at port 53"`
-	Nameservers  []string      `env:"DCV_NAMESERVERS" doc:"names of the zone's DNS servers, as its NS records say; ns1.<VALIDATION_ZONE> when empty"`
-	Addresses    []string      `env:"DCV_NAMESERVER_ADDRESSES" doc:"addresses of the name servers that lie inside the zone, as name=address,name=address; the parent zone needs the same as glue records"`
-	TTL          time.Duration `env:"DCV_TTL" envDefault:"1s" doc:"for how long resolvers keep a value; more than seconds lets a CA see values of the attempt before"`
-	CAA          string        `env:"DCV_CAA" doc:"CAA records of the zone, with commas between them, such as 0 issue \"letsencrypt.org\", 0 issuewild \";\"; they say who may issue for names in the zone itself, not for tenants' names; none when empty"`
-	RateLimit    int           `env:"DCV_RATE_LIMIT" envDefault:"200" doc:"answers a second by UDP to one network (IPv4 /24, IPv6 /56), so that forged questions can't flood it; those beyond go out truncated, and honest resolvers come by TCP; 0: none"`
-	TCPPerClient int           `env:"DCV_TCP_PER_CLIENT" envDefault:"64" doc:"TCP connections of one client (an IPv4 address, an IPv6 /56) at once; for one more, the one that has been silent longest is closed; 0: no limit but the one of all, 1024"`
-	RateExempt   []string      `env:"DCV_RATE_EXEMPT" envDefault:"127.0.0.0/8,::1/128" doc:"networks without these two limits: your own resolvers and workers, a load balancer that hides its clients' addresses"`
+	// Zone is the zone to which tenants delegate _acme-challenge. Its parent zone must delegate it to Nameservers.
+	Zone string `env:"VALIDATION_ZONE" doc:"the zone that tenants delegate _acme-challenge to, such as dcv.example.net"`
+	// Listen is for UDP and TCP. CAs ask at port 53.
+	Listen string `env:"DCV_LISTEN" doc:"host:port of the zone's DNS server; empty: this process runs none"`
+	// Nameservers are the names in the zone's NS records.
+	Nameservers []string `env:"DCV_NAMESERVERS" doc:"names of the zone's DNS servers; empty: ns1.<VALIDATION_ZONE>"`
+	// Addresses are those of the name servers that lie inside the zone. The parent zone needs the same as glue records.
+	Addresses []string `env:"DCV_NAMESERVER_ADDRESSES" doc:"name=address,name=address of the name servers inside the zone"`
+	// TTL of a value. With more than seconds a CA may still see the value of the attempt before.
+	TTL time.Duration `env:"DCV_TTL" envDefault:"1s" doc:"how long resolvers keep a value"`
+	// CAA says who may issue for names in the zone itself. It has no effect on tenants' names.
+	CAA string `env:"DCV_CAA" doc:"the zone's CAA records, such as 0 issue \"letsencrypt.org\", 0 issuewild \";\"; empty: none"`
+	// RateLimit keeps attackers from flooding a network (IPv4 /24, IPv6 /56) with the answers to forged questions. Answers above the limit
+	// are truncated, and real resolvers repeat the question by TCP.
+	RateLimit int `env:"DCV_RATE_LIMIT" envDefault:"200" doc:"answers a second by UDP to one network; 0: no limit"`
+	// TCPPerClient is for one client: an IPv4 address, or an IPv6 /56. When a client opens one more, its connection that has been silent
+	// longest is closed. All clients together have at most 1024 (maxConnections).
+	TCPPerClient int `env:"DCV_TCP_PER_CLIENT" envDefault:"64" doc:"TCP connections of one client at once; 0: no limit for each client"`
+	// RateExempt lists your own resolvers and workers, and load balancers that hide their clients' addresses.
+	RateExempt []string `env:"DCV_RATE_EXEMPT" envDefault:"127.0.0.0/8,::1/128" doc:"networks without these two limits"`
 }
 
-// maxRateLimit is more than one network link carries of such answers.
+// maxRateLimit is more answers than a network link carries.
 const maxRateLimit = 10_000_000
 
-// Enabled tells whether this process runs the DNS server.
+// Enabled reports whether this process runs the DNS server.
 func (c Config) Enabled() bool { return c.Listen != "" }
 
-// Validate names the variable that is wrong and what it expects.
+// Validate returns an error that names the wrong variable and the expected value.
 func (c Config) Validate() error {
 	var faults []error
 	if c.Zone != "" && !isName(c.Zone) {
@@ -51,9 +62,15 @@ func (c Config) Validate() error {
 	for _, entry := range c.Addresses {
 		name, address, err := parseAddress(entry)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("DCV_NAMESERVER_ADDRESSES has %q; it expects name=address such as ns1.dcv.example.net=192.0.2.53", entry))
+			faults = append(
+				faults,
+				fmt.Errorf("DCV_NAMESERVER_ADDRESSES has %q; it expects name=address such as ns1.dcv.example.net=192.0.2.53", entry),
+			)
 		} else if !dns.IsSubDomain(dns.CanonicalName(c.Zone), name) {
-			faults = append(faults, fmt.Errorf("DCV_NAMESERVER_ADDRESSES has %s for %s; it expects names inside VALIDATION_ZONE", address, bare(name)))
+			faults = append(
+				faults,
+				fmt.Errorf("DCV_NAMESERVER_ADDRESSES has %s for %s; it expects names inside VALIDATION_ZONE", address, bare(name)),
+			)
 		}
 	}
 	if c.TTL < 0 || c.TTL > 24*time.Hour {
@@ -81,11 +98,11 @@ func (c Config) validateLimits() error {
 	return errors.Join(faults...)
 }
 
-// rateExempt are the networks of DCV_RATE_EXEMPT.
+// rateExempt returns the networks of DCV_RATE_EXEMPT.
 func (c Config) rateExempt() networks {
 	var exempt networks
 	for _, network := range c.RateExempt {
-		if prefix, err := netip.ParsePrefix(network); err == nil { // Validate has refused the others
+		if prefix, err := netip.ParsePrefix(network); err == nil { // Validate refuses values that don't parse
 			exempt = append(exempt, prefix.Masked())
 		}
 	}
@@ -103,7 +120,7 @@ func (c Config) nameservers() []string {
 	return names
 }
 
-// parseAddress reads "name=address".
+// parseAddress parses "name=address".
 func parseAddress(entry string) (name string, address netip.Addr, err error) {
 	name, value, _ := strings.Cut(entry, "=")
 	if !isName(name) {
@@ -127,5 +144,5 @@ func isListenAddress(address string) bool {
 	return err == nil
 }
 
-// bare is a name without the dot at its end.
+// bare removes the trailing dot of a name.
 func bare(name string) string { return strings.TrimSuffix(name, ".") }

@@ -10,15 +10,17 @@ import (
 
 const (
 	maxConnections = 1024             // TCP, at once, of all clients
-	connectionAge  = 30 * time.Second // however busy it is; a resolver has asked everything by then, and opens another one
-	// A client is one IPv4 address, or the smallest network that a site gets of IPv6 (RFC 6177 §2).
+	connectionAge  = 30 * time.Second // a connection closes after this time even when it is busy; the resolver opens a new one
+	// A client is one IPv4 address, or one IPv6 /56, the smallest network that a site gets (RFC 6177 §2).
 	clientPrefix4, clientPrefix6 = 32, 56
 )
 
-// connections is a listener that keeps no client waiting for the connections of others: a CA that is told to come by TCP must be able to.
-// When there is no room, the connection that has been silent longest makes some: among those of the same client when it has as many as one
-// may have, else among those of the clients that have the most. What holds connections open without need loses them first (RFC 7766
-// §6.2.3).
+// connections is a listener that gives every client a connection, however many others are open: a CA that got a truncated answer by UDP
+// must reach the server by TCP.
+//
+//	When no place is free, connections closes the connection that has been silent longest. It chooses among the connections of the same
+//	client when that client has reached its limit, else among those of the clients with the most connections. So clients that hold
+//	connections without using them lose them first (RFC 7766 §6.2.3).
 type connections struct {
 	net.Listener
 	most      int // at once
@@ -28,7 +30,7 @@ type connections struct {
 
 	mu      sync.Mutex
 	open    map[*connection]struct{}
-	clients map[netip.Prefix]int // how many are open
+	clients map[netip.Prefix]int // number of open connections
 }
 
 func newConnections(l net.Listener, c Config) *connections {
@@ -49,12 +51,12 @@ func (l *connections) Accept() (net.Conn, error) {
 	c.client, c.exempt = client(address), l.exempt.contain(address)
 	c.active.Store(now.UnixNano())
 	if replaced := l.admit(c); replaced != nil {
-		replaced.Close() //nolint:errcheck // its client has nothing to lose
+		replaced.Close() //nolint:errcheck // no client waits for an answer on it
 	}
 	return c, nil
 }
 
-// admit returns the connection to close for the new one; nil when there is room.
+// admit returns the connection to close so that the new one has a place; nil when a place is free.
 func (l *connections) admit(c *connection) *connection {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +89,7 @@ func (l *connections) mostSilent(among func(*connection) bool) *connection {
 	return found
 }
 
-// remove is called with mu held, and may be called again.
+// remove removes c. The caller holds mu. Removing a connection twice has no effect.
 func (l *connections) remove(c *connection) {
 	if _, open := l.open[c]; !open {
 		return
@@ -98,7 +100,7 @@ func (l *connections) remove(c *connection) {
 	}
 }
 
-// client is the network that a limit is for.
+// client returns the network that counts as one client for the limits.
 func client(address netip.Addr) netip.Prefix {
 	bits := clientPrefix4
 	if address.Is6() {
@@ -107,14 +109,14 @@ func client(address netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(address, bits).Masked()
 }
 
-// connection has time limits that package dns does not set: for writing, and for its whole life.
+// connection adds time limits that package dns does not set: for each write, and for the whole life of the connection.
 type connection struct {
 	net.Conn
 	listener *connections
 	client   netip.Prefix
 	exempt   bool
 	end      time.Time
-	active   atomic.Int64 // when something last came or went, in nanoseconds since 1970
+	active   atomic.Int64 // when data was last received or sent, in nanoseconds since 1970
 }
 
 func (c *connection) Read(b []byte) (int, error) {
@@ -131,7 +133,7 @@ func (c *connection) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// SetReadDeadline bounds the wait for a question by the connection's end. A question that has come is answered.
+// SetReadDeadline limits the wait for a question to the end of the connection's life. A question that has been read is always answered.
 func (c *connection) SetReadDeadline(t time.Time) error {
 	if t.After(c.end) {
 		t = c.end

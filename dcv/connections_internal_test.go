@@ -10,26 +10,36 @@ import (
 
 func TestD2_ConnectionsMakeRoomFairly(t *testing.T) {
 	t.Parallel()
-	// Each client opens connections in this order; the one that asks was active last.
+	// Each client opens connections in this order. The client given by asks was active last.
 	for name, c := range map[string]struct {
 		perClient int
 		opens     []string
-		asks      int // index of the one that was active again; -1: none
+		asks      int // index of the connection that was active again; -1: none
 		next      string
 		closes    int // index; -1: none
 	}{
-		"there is room":                                {3, []string{"192.0.2.1", "192.0.2.1"}, -1, "192.0.2.1", -1},
-		"a client has as many as one may":              {3, []string{"192.0.2.9", "192.0.2.1", "192.0.2.1", "192.0.2.1"}, -1, "192.0.2.1", 1},
-		"its oldest is at work":                        {3, []string{"192.0.2.1", "192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1", 1},
-		"others are not concerned":                     {3, []string{"192.0.2.1", "192.0.2.1", "192.0.2.1"}, -1, "192.0.2.2", -1},
-		"neighbours in IPv6 are one client":            {2, []string{"2001:db8::1", "2001:db8:0:ff::1"}, -1, "2001:db8:0:1::2", 0},
-		"other networks in IPv6 are not":               {2, []string{"2001:db8::1", "2001:db8::1"}, -1, "2001:db8:0:100::2", -1},
-		"IPv4 in IPv6 is IPv4":                         {2, []string{"192.0.2.1", "::ffff:192.0.2.1"}, -1, "192.0.2.1", 0},
-		"an exempt client":                             {2, []string{"198.51.100.1", "198.51.100.1"}, -1, "198.51.100.1", -1},
-		"nobody has too many, and the server is full":  {0, []string{"192.0.2.9", "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"}, -1, "192.0.2.3", 1},
-		"full of clients with one each":                {0, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"}, 0, "192.0.2.7", 1},
-		"full, and the newcomer's client is at limit":  {2, []string{"192.0.2.9", "192.0.2.8", "192.0.2.7", "192.0.2.6", "192.0.2.1", "192.0.2.1"}, -1, "192.0.2.1", 4},
-		"full, and the exempt client has most of them": {2, []string{"192.0.2.9", "198.51.100.1", "198.51.100.1", "198.51.100.1", "198.51.100.1", "198.51.100.1"}, -1, "192.0.2.7", 1},
+		"there is room": {3, []string{"192.0.2.1", "192.0.2.1"}, -1, "192.0.2.1", -1},
+		"a client has as many as one may": {
+			3, []string{"192.0.2.9", "192.0.2.1", "192.0.2.1", "192.0.2.1"}, -1, "192.0.2.1", 1,
+		},
+		"its oldest is at work":             {3, []string{"192.0.2.1", "192.0.2.1", "192.0.2.1"}, 0, "192.0.2.1", 1},
+		"others are not concerned":          {3, []string{"192.0.2.1", "192.0.2.1", "192.0.2.1"}, -1, "192.0.2.2", -1},
+		"neighbours in IPv6 are one client": {2, []string{"2001:db8::1", "2001:db8:0:ff::1"}, -1, "2001:db8:0:1::2", 0},
+		"other networks in IPv6 are not":    {2, []string{"2001:db8::1", "2001:db8::1"}, -1, "2001:db8:0:100::2", -1},
+		"IPv4 in IPv6 is IPv4":              {2, []string{"192.0.2.1", "::ffff:192.0.2.1"}, -1, "192.0.2.1", 0},
+		"an exempt client":                  {2, []string{"198.51.100.1", "198.51.100.1"}, -1, "198.51.100.1", -1},
+		"no client is at its limit, and the server is full": {
+			0, []string{"192.0.2.9", "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"}, -1, "192.0.2.3", 1,
+		},
+		"full of clients with one each": {
+			0, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"}, 0, "192.0.2.7", 1,
+		},
+		"full, and the newcomer's client is at limit": {
+			2, []string{"192.0.2.9", "192.0.2.8", "192.0.2.7", "192.0.2.6", "192.0.2.1", "192.0.2.1"}, -1, "192.0.2.1", 4,
+		},
+		"full, and the exempt client has most of them": {
+			2, []string{"192.0.2.9", "198.51.100.1", "198.51.100.1", "198.51.100.1", "198.51.100.1", "198.51.100.1"}, -1, "192.0.2.7", 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

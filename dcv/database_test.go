@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { stack.Main(m) }
 
-// open connects to a database as a process of its own would.
+// open connects to a database over its own connections, as a separate process does.
 func open(t *testing.T, database string) *store.Store {
 	t.Helper()
 	db, err := store.Open(t.Context(), database)
@@ -25,12 +25,16 @@ func open(t *testing.T, database string) *store.Store {
 	return db
 }
 
-// TestD2_InstancesOverOneDatabase: what one process stores, all servers show when Present returns, and none after CleanUp.
+// TestD2_InstancesOverOneDatabase: after Present returns, every server shows what one process stored; after CleanUp, none does.
 func TestD2_InstancesOverOneDatabase(t *testing.T) {
 	t.Parallel()
 	database := stack.Database(t)
 	first, second := startOver(t, open(t, database)), startOver(t, open(t, database))
-	solver := dcv.NewSolver(open(t, database), delegated{"shop.example.com": name}, dcv.SolverConfig{Instances: []string{first.Addr(), second.Addr()}})
+	solver := dcv.NewSolver(
+		open(t, database),
+		delegated{"shop.example.com": name},
+		dcv.SolverConfig{Instances: []string{first.Addr(), second.Addr()}},
+	)
 	everywhere := func(want ...string) {
 		t.Helper()
 		for _, server := range []*dcv.Server{first, second} {
@@ -45,21 +49,21 @@ func TestD2_InstancesOverOneDatabase(t *testing.T) {
 	require.NoError(t, solver.Present(t.Context(), dns01))
 	everywhere(value)
 	require.NoError(t, solver.Present(t.Context(), wildcard))
-	everywhere(value, wildcardValue) // side by side: one name validates both
+	everywhere(value, wildcardValue) // both values at once, as one name validates both orders
 	require.NoError(t, solver.CleanUp(t.Context(), dns01))
 	everywhere(wildcardValue)
 	require.NoError(t, solver.CleanUp(t.Context(), wildcard))
 	everywhere()
 }
 
-// TestServer_TwoHundredValuesOfOneLabel: as many orders at once as a label may see, from the database to the wire.
+// TestServer_TwoHundredValuesOfOneLabel: one label can hold the values of 200 orders at once, from the database to the answer.
 func TestServer_TwoHundredValuesOfOneLabel(t *testing.T) {
 	t.Parallel()
 	db := open(t, stack.Database(t))
 	server := startOver(t, db)
 	var want []string
 	for i := range 200 {
-		want = append(want, fmt.Sprintf("%043d", i)) // as long as a digest
+		want = append(want, fmt.Sprintf("%043d", i)) // as long as a SHA-256 digest in base64url
 		require.NoError(t, db.PutTXT(t.Context(), name, want[i], time.Hour))
 	}
 	reply := dig(t, server.Addr(), name, dns.TypeTXT)

@@ -1,8 +1,7 @@
-// Package dcv shows a CA what it asks for before it issues (domain control validation, RFC 8555 §8): a TXT record under the
-// validation zone for dns-01, a text under /.well-known/acme-challenge/ for http-01, a certificate for tls-alpn-01.
+// Package dcv shows a CA the proofs that it asks for before it issues a certificate (domain control validation, RFC 8555 §8): a TXT record
+// in the validation zone for dns-01, a text under /.well-known/acme-challenge/ for http-01, a certificate for tls-alpn-01.
 //
-// The Solver puts values into the store and takes them away again. The Server is the authoritative DNS server of the validation
-// zone, HTTP01 and TLSALPN01 are what edges answer with; all read the store at each question, so that any number of them may
-// run, anywhere, and a value is there for all from the moment it is stored. Before a CA is told to look, the Solver asks each
-// Server whether it is.
+//	The Solver stores values and deletes them. The Server is the authoritative DNS server of the validation zone. Edges answer with HTTP01
+//	and TLSALPN01. All of them read the store at each question, so any number may run anywhere, and all show a value as soon as it is
+//	stored. The Solver checks that each Server shows the value before the CA is asked to validate.
 package dcv

@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/dcv"
 )
 
-// memory is a store of values and tokens. It does not let them expire.
+// memory is a store of values and tokens in memory. Its values do not expire.
 type memory struct {
 	mu     sync.Mutex
 	txt    map[string][]string
@@ -21,9 +21,9 @@ type memory struct {
 	tls    map[string]string
 	ttls   []time.Duration
 	err    error         // of every call
-	hang   bool          // TXT waits until ctx ends
-	hold   chan struct{} // TXT waits until it is closed, whatever ctx says
-	asked  chan struct{} // gets one for each TXT under way
+	hang   bool          // TXT blocks until ctx ends
+	hold   chan struct{} // TXT blocks until hold is closed, even if ctx ends
+	asked  chan struct{} // receives once for each TXT call that has begun
 }
 
 func newMemory() *memory {
@@ -140,7 +140,7 @@ func start(t testing.TB, m *memory, change ...func(*dcv.Config)) *dcv.Server {
 	return startOver(t, m, change...)
 }
 
-// startOver is start over any store.
+// startOver is like start, with any store.
 func startOver(t testing.TB, stored dcv.Values, change ...func(*dcv.Config)) *dcv.Server {
 	t.Helper()
 	config := dcv.Config{Zone: apex, Listen: "127.0.0.1:0", TTL: time.Second}

@@ -16,25 +16,26 @@ import (
 	"github.com/evercert/evercert/dcv"
 )
 
-// Every address in 127.0.0.0/8 is this machine's on Linux, so a test can be many clients.
+// On Linux every address in 127.0.0.0/8 belongs to this machine, so one test can act as many clients.
 const (
 	attacker = "127.0.1.1"
-	ca       = "127.0.2.1" // one of its resolvers
-	forged   = "127.0.2.9" // in its network, as who forges its address
+	ca       = "127.0.2.1" // one of the CA's resolvers
+	forged   = "127.0.2.9" // an address in the CA's network, as an attacker would forge it
 )
 
-// sameValue is a store without bounds.
+// sameValue is a store that returns one value for every name.
 type sameValue struct{}
 
 func (sameValue) TXT(context.Context, string) ([]string, error) { return []string{"value"}, nil }
 
-// limits are those of the defaults, for loopback too.
+// limits sets the default limits for loopback addresses too.
 func limits(c *dcv.Config) {
 	c.RateLimit, c.TCPPerClient, c.RateExempt = 200, 64, nil
 }
 
-// TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge: one client holds 2,000 idle TCP connections, or as many as it gets, and somebody asks
-// by UDP in the name of the CA's network, so that its own questions by UDP are limited. It comes by TCP, and is answered each time.
+// TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge: one client opens 2,000 idle TCP connections, or as many as the server accepts. An
+// attacker sends questions by UDP with forged addresses in the CA's network, so the CA's own questions by UDP are limited. The CA then asks
+// by TCP, and is answered every time.
 func TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge(t *testing.T) {
 	t.Parallel()
 	const rounds, idle, flood = 100, 2000, 100 // 100 datagrams fit into a socket's buffer
@@ -46,7 +47,7 @@ func TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge(t *testing.T) {
 	packet, err := new(dns.Msg).SetQuestion(name+".", dns.TypeTXT).Pack()
 	require.NoError(t, err)
 	forger := dialFrom(t, "udp", forged, s.Addr())
-	go io.Copy(io.Discard, forger) //nolint:errcheck // ends with the test; the victim is not asked what it gets
+	go io.Copy(io.Discard, forger) //nolint:errcheck // ends with the test; the answers to forged questions are discarded
 	var answered, truncated, repeated int
 	for range rounds {
 		for range flood {
@@ -62,12 +63,22 @@ func TestD2_ACAIsAnsweredWhateverOthersHoldOpenOrForge(t *testing.T) {
 		require.Equal(t, []string{"value"}, texts(reply))
 		answered++
 	}
-	require.NotZero(t, truncated, "the flood limited nobody")
-	t.Logf("%d idle connections of one client, %d of them closed by the server; %d forged questions; a CA in their network asked %d times and was answered %d times, %d of them by TCP; %d questions by UDP were repeated",
-		idle, closed.Load(), rounds*flood, rounds, answered, truncated, repeated)
+	require.NotZero(t, truncated, "the flood caused no limited answer")
+	t.Logf(
+		"%d idle connections of one client, %d of them closed by the server; %d forged questions; "+
+			"a CA in their network asked %d times and was answered %d times, %d of them by TCP; %d questions by UDP were repeated",
+		idle,
+		closed.Load(),
+		rounds*flood,
+		rounds,
+		answered,
+		truncated,
+		repeated,
+	)
 }
 
-// TestD2_ManyClientsWithAConnectionEachKeepNobodyOut: with no client to blame, the connection that has been silent longest makes room.
+// TestD2_ManyClientsWithAConnectionEachKeepNobodyOut: when no client has more than one connection, the one that has been silent longest is
+// closed.
 func TestD2_ManyClientsWithAConnectionEachKeepNobodyOut(t *testing.T) {
 	t.Parallel()
 	const most = 100
@@ -80,7 +91,7 @@ func TestD2_ManyClientsWithAConnectionEachKeepNobodyOut(t *testing.T) {
 	require.LessOrEqual(t, s.Connections(), most)
 }
 
-// TestD2_AConnectionEndsHoweverBusyItIs: questions that keep coming don't hold it open. Each that was read is answered.
+// TestD2_AConnectionEndsHoweverBusyItIs: a connection ends even while questions keep coming. Each question that was read is answered.
 func TestD2_AConnectionEndsHoweverBusyItIs(t *testing.T) {
 	t.Parallel()
 	s := listening(t, func(s *dcv.Server) { s.SetConnections(10, 100*time.Millisecond) })
@@ -113,7 +124,7 @@ func listening(t *testing.T, change func(*dcv.Server)) *dcv.Server {
 	return s
 }
 
-// hold opens TCP connections until the test ends, each idle after one question, and counts those that the server closes.
+// hold opens n TCP connections until the test ends, each idle after one question. It counts those that the server closes.
 func hold(t *testing.T, s *dcv.Server, n int, from func(n int) string) *atomic.Int64 {
 	t.Helper()
 	closed := &atomic.Int64{}
@@ -121,7 +132,7 @@ func hold(t *testing.T, s *dcv.Server, n int, from func(n int) string) *atomic.I
 		conn := dialFrom(t, "tcp", from(i), s.Addr())
 		require.NoError(t, (&dns.Conn{Conn: conn}).WriteMsg(new(dns.Msg).SetQuestion(apex+".", dns.TypeSOA)))
 		go func() {
-			io.Copy(io.Discard, conn) //nolint:errcheck // its end is what counts
+			io.Copy(io.Discard, conn) //nolint:errcheck // the server's close ends it
 			closed.Add(1)
 		}()
 	}
@@ -141,7 +152,7 @@ func dialFrom(t *testing.T, network, from, to string) net.Conn {
 	return conn
 }
 
-// resolve asks by UDP as the CA's resolver does, which repeats a question that got lost: the flood fills the socket's buffer as well.
+// resolve asks by UDP as the CA's resolver does, and repeats a question that was lost: the flood also fills the socket's buffer.
 func resolve(t *testing.T, server string) (reply *dns.Msg, repeated int) {
 	t.Helper()
 	conn := &dns.Conn{Conn: dialFrom(t, "udp", ca, server)}

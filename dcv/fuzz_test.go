@@ -13,8 +13,8 @@ type fixed []string
 
 func (f fixed) TXT(context.Context, string) ([]string, error) { return f, nil }
 
-// FuzzServer feeds arbitrary packets to all that the server does with one. Each must get an answer that says it is one, fits
-// its way and does not amplify, or none.
+// FuzzServer sends arbitrary packets to the server. Each must get either no answer, or an answer that has the QR bit and fits its
+// transport. A truncated answer must hold no values.
 func FuzzServer(f *testing.F) {
 	const name = "abcdefghijklmnopqrstuvwx23.dcv.example.net."
 	for _, m := range []*dns.Msg{

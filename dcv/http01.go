@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// HTTP01Path is the path below which CAs look for http-01 answers (RFC 8555 §8.3).
+// HTTP01Path is the path below which CAs request http-01 answers (RFC 8555 §8.3).
 const HTTP01Path = "/.well-known/acme-challenge/"
 
-// token is what a CA may ask for: base64url without padding (RFC 8555 §8.3). The bound is ours; CAs use 43 characters.
+// token matches the tokens of CAs: base64url without padding (RFC 8555 §8.3). The length limit is ours; CAs use 43 characters.
 var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// retryAfter is when a CA may ask again, in seconds (RFC 8555 §8.2, RFC 9110 §10.2.3).
+// retryAfter is the value of Retry-After, in seconds (RFC 8555 §8.2, RFC 9110 §10.2.3).
 const retryAfter = "5"
 
-// HTTP01 answers http-01 requests for any host: tokens are unguessable, and the CA picks the host. A token that isn't there is
-// 404; a store that can't tell is 503 with a time to ask again. Few CAs do; the others take it for a failure, and it tells the person who looks a different
-// story.
+// HTTP01 answers http-01 requests for any host: tokens can't be guessed, and the CA chooses the host. An unknown token gets 404. When the
+// store fails, the answer is 503 with Retry-After. Few CAs retry; the others count a failure, but the status shows whoever investigates
+// that the store was the cause.
 func HTTP01(tokens interface {
-	// HTTPToken is the key authorization of a token; empty when no challenge is open.
+	// HTTPToken returns the key authorization of a token; empty when no challenge is open.
 	HTTPToken(ctx context.Context, token string) (string, error)
 },
 ) http.Handler {
@@ -49,7 +49,7 @@ func HTTP01(tokens interface {
 		default:
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.Header().Set("X-Content-Type-Options", "nosniff")
-			io.WriteString(w, keyAuthorization) //nolint:errcheck // a client that left needs no answer
+			io.WriteString(w, keyAuthorization) //nolint:errcheck // the client may have closed the connection
 		}
 	})
 }

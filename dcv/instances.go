@@ -16,24 +16,27 @@ import (
 )
 
 const (
-	// shownWithin is how long the zone's servers may take to show a value that is stored. They read it at each question, so
-	// one that needs more has lost its database, or reads another.
+	// shownWithin is the longest time that the zone's servers may take to show a stored value. They read the store at each question, so a
+	// server that takes longer has lost its database, or reads another one.
 	shownWithin = 10 * time.Second
-	// askTime is for one question to one server. A datagram may get lost, and then the next one counts.
+	// askTime limits one question to one server. When a datagram is lost, the question is repeated.
 	askTime = time.Second
-	// The pauses between two questions to a server that doesn't show the value yet, doubling.
+	// The pauses between two questions to a server that does not show the value yet. Each is twice the one before.
 	firstAskPause, longestAskPause = 50 * time.Millisecond, time.Second
-	// shownRetry is when a step is tried again that a server has held up: soon enough for one that was just restarted, seldom
-	// enough for one that stays down.
+	// shownRetry is the wait before a step is tried again after a server did not show the value: short enough for a server that was just
+	// restarted, long enough for one that stays down.
 	shownRetry = 2 * time.Minute
 )
 
-// SolverConfig is what the process that orders certificates knows of the validation zone's servers.
+// SolverConfig lists the validation zone's servers for the process that orders certificates.
 type SolverConfig struct {
-	Instances []string `env:"DCV_INSTANCES" doc:"the DNS servers of the validation zone as host:port, as workers reach them: each must show a new value before the CA is told to look, and one that doesn't holds up orders instead of costing a failed validation; a name is asked at each of its addresses; empty: none is asked, and the CA may meet a server that is down or reads an outdated database"`
+	// Each of the Instances must show a new value before the CA is asked to validate. One that doesn't delays orders, but costs no failed
+	// validation. A host name is asked at each of its addresses. When the list is empty, no server is asked, and the CA may reach one that is
+	// down or reads an outdated database.
+	Instances []string `env:"DCV_INSTANCES" doc:"the DNS servers of the validation zone as host:port, as workers reach them"`
 }
 
-// Validate names the variable that is wrong and what it expects.
+// Validate returns an error that names the wrong variable and the expected value.
 func (c SolverConfig) Validate() error {
 	var faults []error
 	for _, instance := range c.Instances {
@@ -44,14 +47,14 @@ func (c SolverConfig) Validate() error {
 	return errors.Join(faults...)
 }
 
-// instances are the zone's own servers.
+// instances are the DNS servers of the validation zone.
 type instances struct {
 	addresses []string // host:port
 	within    time.Duration
 }
 
-// await returns when every server shows the value under the name: after one round trip, as a rule. A server that does not, in
-// time, is a wait for the order and the platform's to mend: the CA has not been told yet, so nothing is lost.
+// await returns when every server shows the value under the name, normally after one round trip. When a server does not show it in time,
+// await returns a Wait that the platform has to fix. The CA has not been asked to validate yet, so no validation fails.
 func (i instances) await(ctx context.Context, name, value string) error {
 	limited, cancel := context.WithTimeout(ctx, i.within)
 	defer cancel()
@@ -70,13 +73,14 @@ func (i instances) await(ctx context.Context, name, value string) error {
 	}
 	return &cert.Failure{Outcome: cert.Wait, RetryAfter: shownRetry, Err: errors.Join(late...), Problem: cert.Problem{
 		Code: cert.InternalError, WhoActs: cert.PlatformActs, Severity: cert.Blocks,
-		Message: fmt.Sprintf("%d of the platform's %d DNS servers for validation don't show the value that the CA will look for, so the CA has not been asked to look yet",
-			len(late), len(i.addresses)),
-		Remediation: "the platform checks that each of its DNS servers for validation (DCV_INSTANCES) runs and reads the same database; evercert goes on with the same order by itself",
+		Message: fmt.Sprintf("%d of the platform's %d DNS servers for validation don't show the value that the CA needs, "+
+			"so the CA has not been asked to validate yet", len(late), len(i.addresses)),
+		Remediation: "the platform checks that each of its DNS servers for validation (DCV_INSTANCES) runs and reads the same database; " +
+			"evercert continues with the same order by itself",
 	}}
 }
 
-// awaitShown asks one server until it shows the value. The error says what it showed last.
+// awaitShown asks one server until it shows the value. The error describes its last answer.
 func awaitShown(ctx context.Context, instance, name, value string) error {
 	for pause := firstAskPause; ; pause = min(2*pause, longestAskPause) {
 		err := shows(ctx, instance, name, value)
@@ -93,14 +97,14 @@ func awaitShown(ctx context.Context, instance, name, value string) error {
 	}
 }
 
-// shows asks a server at each of its addresses: one name may stand for several instances. An address that was resolved
-// long ago may be another process's, so names are resolved each time.
+// shows asks a server at each of its addresses, since one name may stand for several instances. It resolves the name each time: an address
+// that was resolved earlier may belong to another process now.
 func shows(ctx context.Context, instance, name, value string) error {
 	host, port, err := net.SplitHostPort(instance)
 	if err != nil {
 		return err
 	}
-	addresses, err := net.DefaultResolver.LookupHost(ctx, host) // an address is its own answer
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host) // LookupHost returns an IP address unchanged
 	if err != nil {
 		return err
 	}
@@ -113,7 +117,7 @@ func shows(ctx context.Context, instance, name, value string) error {
 	return errors.Join(answers...)
 }
 
-// showsAt asks as a CA's resolver does: by UDP, and by TCP for what doesn't fit.
+// showsAt asks as a CA's resolver does: by UDP, and again by TCP when the answer is truncated.
 func showsAt(ctx context.Context, address, name, value string) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()

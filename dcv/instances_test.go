@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/dcv"
 )
 
-// asking is a Solver over m that asks these servers.
+// asking returns a Solver over m that checks these servers.
 func asking(m *memory, servers ...string) *dcv.Solver {
 	return dcv.NewSolver(m, delegated{"shop.example.com": name}, dcv.SolverConfig{Instances: servers})
 }
@@ -26,7 +26,7 @@ func TestSolver_AsksEveryInstanceOnce(t *testing.T) {
 	require.Len(t, m.asked, 2, "one question each")
 }
 
-// lagging is a replica: it shows what m holds from the n-th question on.
+// lagging is a replica that shows the values of m from the n-th question on.
 type lagging struct {
 	*memory
 	n    int32
@@ -58,14 +58,14 @@ func TestSolver_AsksByTCPWhenThereAreManyValues(t *testing.T) {
 	require.NoError(t, asking(m, start(t, m).Addr()).Present(t.Context(), dns01))
 }
 
-// TestSolver_AnInstanceThatDoesNotShowTheValueIsAWait: the CA isn't told, no failure is counted, and the next try goes through.
+// TestSolver_AnInstanceThatDoesNotShowTheValueIsAWait: the CA is not asked to validate, no failure is counted, and the next try succeeds.
 func TestSolver_AnInstanceThatDoesNotShowTheValueIsAWait(t *testing.T) {
 	t.Parallel()
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0") // answers nothing
+	gone, err := net.ListenPacket("udp", "127.0.0.1:0") // answers no question
 	require.NoError(t, err)
 	defer func() { require.NoError(t, gone.Close()) }()
 	broken := newMemory()
-	broken.err = context.DeadlineExceeded // SERVFAIL
+	broken.err = context.DeadlineExceeded // answered with SERVFAIL
 	for what, address := range map[string]string{
 		"reads another database":   start(t, newMemory()).Addr(),
 		"has lost its database":    start(t, broken).Addr(),
@@ -112,7 +112,7 @@ func TestSolver_AStoppedProcessIsNoVerdict(t *testing.T) {
 	require.NotErrorAs(t, err, new(*cert.Failure))
 }
 
-// TestSolver_ANameStandsForItsAddresses: localhost, which most machines have twice.
+// TestSolver_ANameStandsForItsAddresses uses localhost, which has two addresses on most machines.
 func TestSolver_ANameStandsForItsAddresses(t *testing.T) {
 	t.Parallel()
 	m := newMemory()

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// send writes bytes to the server and returns its answer, nil for none. It goes by TCP, where questions are answered in their
-// order, and lets a question about the SOA follow, so that silence shows without waiting.
+// send writes bytes to the server and returns its answer, or nil when there is none. It uses TCP, where questions are answered in order,
+// and asks for the SOA afterwards. So it notices a missing answer without waiting.
 func send(t testing.TB, server string, packet []byte) *dns.Msg {
 	t.Helper()
 	raw, err := net.Dial("tcp", server)

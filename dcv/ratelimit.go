@@ -13,38 +13,38 @@ import (
 )
 
 const (
-	// rateBurst is how long a network may save up answers that it did not ask for.
+	// rateBurst limits the answers that a network may save up: those of one second.
 	rateBurst = time.Second
-	// The networks that share a limit: a site's worth of addresses, all of which one sender can forge as well as one.
+	// The prefixes of the networks that share a limit. A sender that can forge one address of a site can forge all of them.
 	ratePrefix4, ratePrefix6 = 24, 56
-	// rateSets times rateWays networks are remembered, in 1.6 MB.
+	// The table holds rateSets * rateWays networks, in 1.6 MB.
 	rateSets, rateWays = 8192, 8
-	// rateTellEvery keeps an attack from filling the log as well.
-	rateTellEvery = time.Minute
+	// rateLogEvery limits how often an attack is logged.
+	rateLogEvery = time.Minute
 )
 
-// rateLimit bounds the answers by UDP to one network, so that nobody floods others with them by forging their address. The
-// scheme is that of BIND's and NSD's response rate limiting (BIND 9 ARM "rate-limit", whose default prefixes these are;
-// NSD rrl.c, whose default of 200 answers a second DCV_RATE_LIMIT has), but without their kinds of answers: a CA asks this zone
-// for one kind, and none of its answers by UDP is longer than 1232 octets.
+// rateLimit limits the answers by UDP to one network, so that attackers can't flood it by forging its addresses. It works as the
+// response rate limiting of BIND and NSD: the prefixes are BIND's defaults (BIND 9 ARM "rate-limit"), and 200 answers a second, the
+// default of DCV_RATE_LIMIT, is NSD's default (rrl.c). It does not distinguish kinds of answers as they do: a CA asks this zone for one
+// kind, and no answer by UDP is longer than 1232 octets.
 //
-// Beyond the limit every answer goes out truncated, as Knot DNS does it by default (slip 1). A truncated one is as long as its question,
-// so nothing is amplified, and an honest resolver, in whose name somebody else is asking, comes by TCP at once, where addresses can't be
-// forged. One that gets no answer waits and asks again, and meanwhile somebody may forge the answer that it waits for (CVE-2013-5661).
+// Above the limit every answer is truncated, as in Knot DNS by default (slip 1). A truncated answer is as long as its question, so it
+// amplifies nothing. A real resolver in the limited network repeats its question by TCP at once, where addresses can't be forged.
+// Dropping the answer would be worse: the resolver waits, and an attacker has time to forge the answer (CVE-2013-5661).
 //
-// Each network has a token bucket, told by one instant: when it is full again. The table never grows. A network that finds no
-// room replaces the one whose bucket is fullest, since forgetting that one forgets least: a sender of many forged addresses
-// pushes out its own kind and can't free a network that is being limited.
+// Each network has a token bucket. The time at which the bucket is full again is its whole state. The table never grows. A network
+// that finds no free place replaces the one with the fullest bucket, since that one loses least. So a sender of many forged addresses
+// replaces only its own, and can't free a network that is limited.
 type rateLimit struct {
 	interval time.Duration // in which a bucket gets one token
 	exempt   networks
-	now      func() time.Duration // since some start
-	seed     maphash.Seed         // so that nobody can choose networks that meet in one set
+	now      func() time.Duration // the time since newRateLimit
+	seed     maphash.Seed         // so that attackers can't choose networks that share a set
 	sets     []rateSet
 
 	log     *slog.Logger
-	limited atomic.Uint64 // since the log was told
-	tellAt  atomic.Int64  // no earlier, by now
+	limited atomic.Uint64 // since the last log line
+	logAt   atomic.Int64  // the earliest time of the next log line, on the clock now
 }
 
 type rateSet struct {
@@ -57,7 +57,7 @@ type rateBucket struct {
 	fullAt  time.Duration
 }
 
-// rateVerdict is what happens to an answer.
+// rateVerdict says how an answer is sent.
 type rateVerdict int
 
 const (
@@ -77,7 +77,7 @@ func newRateLimit(c Config, log *slog.Logger) *rateLimit {
 	}
 }
 
-// take takes one answer from the allowance of the asker's network.
+// take counts one answer to the asker's network and decides how it is sent.
 func (l *rateLimit) take(ctx context.Context, asker net.Addr) rateVerdict {
 	address, ok := addressOf(asker)
 	if _, udp := asker.(*net.UDPAddr); l == nil || !udp || !ok || l.exempt.contain(address) {
@@ -85,7 +85,7 @@ func (l *rateLimit) take(ctx context.Context, asker net.Addr) rateVerdict {
 	}
 	v := l.takeFrom(network(address))
 	if v != sendWhole {
-		l.tell(ctx, address)
+		l.logLimited(ctx, address)
 	}
 	return v
 }
@@ -103,7 +103,7 @@ func (l *rateLimit) takeFrom(network uint64) rateVerdict {
 	return sendTruncated
 }
 
-// find returns the bucket of a network, a full one if it has none yet.
+// find returns the bucket of a network. A network that is new gets a full one.
 func (s *rateSet) find(network uint64) *rateBucket {
 	fullest := &s.buckets[0]
 	for i := range s.buckets {
@@ -131,18 +131,19 @@ func (n networks) contain(address netip.Addr) bool {
 	return false
 }
 
-// tell says in the log that a limit is at work, now and then.
-func (l *rateLimit) tell(ctx context.Context, asker netip.Addr) {
+// logLimited counts a limited answer, and logs the count at most once per rateLogEvery.
+func (l *rateLimit) logLimited(ctx context.Context, asker netip.Addr) {
 	l.limited.Add(1)
-	now, at := l.now(), l.tellAt.Load()
-	if int64(now) < at || !l.tellAt.CompareAndSwap(at, int64(now+rateTellEvery)) {
+	now, at := l.now(), l.logAt.Load()
+	if int64(now) < at || !l.logAt.CompareAndSwap(at, int64(now+rateLogEvery)) {
 		return
 	}
-	l.log.WarnContext(ctx, "more questions by UDP than DCV_RATE_LIMIT allows: somebody floods a network with our answers, or a large resolver should be in DCV_RATE_EXEMPT",
+	l.log.WarnContext(ctx, "more questions by UDP than DCV_RATE_LIMIT allows: "+
+		"an attacker floods a network with our answers, or a large resolver should be in DCV_RATE_EXEMPT",
 		"limited_answers", l.limited.Swap(0), "last_asker", asker)
 }
 
-// network is a number for the network of an address, never 0.
+// network returns a number for the network of an address, never 0.
 func network(address netip.Addr) uint64 {
 	const family4, family6 = 1 << 62, 1 << 63
 	if address.Is4() {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// limited is a rateLimit with a clock that stands still until it is moved.
+// limited is a rateLimit whose clock moves only when the test moves it.
 type limited struct {
 	*rateLimit
 	clock time.Duration
@@ -33,7 +33,7 @@ func from(address string) net.Addr {
 	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 4711))
 }
 
-// ask takes n answers and counts those that go out whole.
+// ask asks for n answers and counts those that are sent whole.
 func (l *limited) ask(t *testing.T, address string, n int) (whole int) {
 	t.Helper()
 	for range n {
@@ -66,19 +66,19 @@ func TestRateLimit_GrowsBackWithTime(t *testing.T) {
 	l.clock += 300 * time.Millisecond
 	whole := l.ask(t, address, 100)
 	require.Equal(t, 3, whole)
-	l.clock += time.Hour // saved up for a second at most
+	l.clock += time.Hour // no more than a second's answers are saved up
 	whole = l.ask(t, address, 100)
 	require.Equal(t, 10, whole)
 }
 
-// TestRateLimit_CAsAndResolversPass: the default lets through what public resolvers and CAs ask a platform that orders
-// several certificates a second, from five places each, with their questions about case, NS and CAA.
+// TestRateLimit_CAsAndResolversPass: the default allows the questions that public resolvers and CAs send to a platform that orders several
+// certificates a second: from five places each, with varied case, and for NS and CAA too.
 func TestRateLimit_CAsAndResolversPass(t *testing.T) {
 	t.Parallel()
 	l := newLimited(200)
-	for range 600 { // a minute, by tenths of a second
+	for range 600 { // a minute in steps of a tenth of a second
 		for _, address := range []string{"192.0.2.1", "192.0.2.77", "198.51.100.9", "203.0.113.5", "2001:db8::53"} {
-			whole := l.ask(t, address, 10) // the first two are of one network
+			whole := l.ask(t, address, 10) // the first two addresses belong to one network
 			require.Equal(t, 10, whole, address)
 		}
 		l.clock += 100 * time.Millisecond
@@ -100,14 +100,14 @@ func TestRateLimit_ExemptsNetworksAndTCP(t *testing.T) {
 	require.Equal(t, sendWhole, (*rateLimit)(nil).take(t.Context(), from("192.0.2.1")), "0 is no limit")
 }
 
-// TestRateLimit_AFloodFromManyNetworksFreesNone: the table is full of the attacker's networks, and the one that is being limited
-// still is. Strangers get an answer all the same.
+// TestRateLimit_AFloodFromManyNetworksFreesNone: the table is full of the attacker's networks, and the network that was limited before
+// still is. Networks that are new get an answer all the same.
 func TestRateLimit_AFloodFromManyNetworksFreesNone(t *testing.T) {
 	t.Parallel()
 	l := newLimited(10)
 	const victim = "192.0.2.1"
 	l.ask(t, victim, 10)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test that does the same each time
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same sequence in each run
 	for range 20 * rateSets * rateWays {
 		var octets [16]byte
 		binary.BigEndian.PutUint64(octets[:], random.Uint64())
@@ -125,14 +125,14 @@ func TestRateLimit_TellsTheLogNowAndThen(t *testing.T) {
 	l := newLimited(1)
 	l.ask(t, "192.0.2.1", 101)
 	require.Equal(t, 1, strings.Count(l.log.String(), "DCV_RATE_LIMIT"))
-	l.clock += rateTellEvery
+	l.clock += rateLogEvery
 	l.ask(t, "192.0.2.1", 3)
 	require.Equal(t, 2, strings.Count(l.log.String(), "DCV_RATE_LIMIT"))
 	require.Contains(t, l.log.String(), "limited_answers=100", "those since the line before")
 	require.Contains(t, l.log.String(), "last_asker=192.0.2.1")
 }
 
-// written is a client by UDP that keeps what it gets.
+// written is a dns.ResponseWriter for UDP that keeps what is written.
 type written struct {
 	dns.ResponseWriter
 	asker   net.Addr
@@ -147,12 +147,17 @@ func (w *written) WriteMsg(m *dns.Msg) error {
 	return nil
 }
 
-// TestServer_LimitedAnswersDoNotAmplify: what goes out to a forged address is no longer than what came in from it, whatever is
-// asked, and the store hears nothing of it.
+// TestServer_LimitedAnswersDoNotAmplify: an answer to a forged address is not longer than the question, whatever is asked, and the store is
+// not read for it.
 func TestServer_LimitedAnswersDoNotAmplify(t *testing.T) {
 	t.Parallel()
 	l := newLimited(1)
-	s := &Server{zone: newZone(Config{Zone: "dcv.example.net"}), stored: nil /* would panic */, log: slog.New(slog.DiscardHandler), rate: l.rateLimit}
+	s := &Server{
+		zone:   newZone(Config{Zone: "dcv.example.net"}),
+		stored: nil, /* would panic */
+		log:    slog.New(slog.DiscardHandler),
+		rate:   l.rateLimit,
+	}
 	l.ask(t, "192.0.2.1", 1)
 	for _, req := range []*dns.Msg{
 		new(dns.Msg).SetQuestion("abcdefghijklmnopqrstuvwx23.dcv.example.net.", dns.TypeTXT),
@@ -164,7 +169,7 @@ func TestServer_LimitedAnswersDoNotAmplify(t *testing.T) {
 		for range 10 {
 			s.serve(t.Context(), w, req)
 		}
-		require.Len(t, w.replies, 10, "nobody is left waiting")
+		require.Len(t, w.replies, 10, "each question has an answer")
 		for _, reply := range w.replies {
 			require.True(t, reply.Truncated)
 			require.True(t, reply.Response)

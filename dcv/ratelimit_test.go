@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/dcv"
 )
 
-// TestServer_LimitedResolversComeByTCP: an honest resolver in a network that floods, or that is being flooded, still gets its answer.
+// TestServer_LimitedResolversComeByTCP: a real resolver in a network whose answers are limited still gets its answer, by TCP.
 func TestServer_LimitedResolversComeByTCP(t *testing.T) {
 	t.Parallel()
 	m := newMemory()

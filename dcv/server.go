@@ -14,34 +14,34 @@ import (
 )
 
 const (
-	firstTime    = 2 * time.Second // until the first question on a TCP connection
-	idleTime     = 8 * time.Second // between two of them (RFC 7766 §6.2.3: a few seconds)
-	writeTime    = 5 * time.Second // for somebody who doesn't read
-	farewellTime = 3 * time.Second // for questions under way at the end; longer than lookupTime
-	bindAttempts = 20              // to find a port that is free for both UDP and TCP, when any port will do
+	firstTime    = 2 * time.Second // to wait for the first question on a TCP connection
+	idleTime     = 8 * time.Second // between two questions on a TCP connection (RFC 7766 §6.2.3: a few seconds)
+	writeTime    = 5 * time.Second // for a client that does not read
+	farewellTime = 3 * time.Second // to finish open questions at shutdown; longer than lookupTime
+	bindAttempts = 20              // attempts to find a port that is free for both UDP and TCP, for port 0
 )
 
-// Values is where the TXT values of the validation zone stand.
+// Values stores the TXT values of the validation zone.
 type Values interface {
-	// TXT returns the values of a full name, lower case, without a trailing dot. None is no error; an error is answered with
-	// SERVFAIL, so that no CA takes an outage for an answer.
+	// TXT returns the values of a full name, which is in lower case and without a trailing dot. A name without values returns an empty slice
+	// and nil. After an error the server answers SERVFAIL, so that no CA takes an outage for "no value".
 	TXT(ctx context.Context, name string) ([]string, error)
 }
 
-// Server is the authoritative DNS server of the validation zone, on UDP and TCP. It is of little use to those who reflect
-// attacks: answers to one network are limited, a truncated one has no records, ANY gets next to nothing.
+// Server is the authoritative DNS server of the validation zone, by UDP and TCP. It gives little to attackers who reflect answers to a
+// forged address: answers to one network are limited, a truncated answer has no records, and ANY gets one short record.
 type Server struct {
 	zone    zone
 	stored  Values
 	log     *slog.Logger
-	lookups map[string]chan struct{} // by network, "udp" or "tcp": taken while a question waits for the store
-	rate    *rateLimit               // nil: none
+	lookups map[string]chan struct{} // by network, "udp" or "tcp"; each question that waits for the store takes a place
+	rate    *rateLimit               // nil: no limit
 
 	packets net.PacketConn
 	streams *connections
 }
 
-// Listen binds DCV_LISTEN for UDP and TCP. With port 0 a free one is taken; see Addr. Questions wait until Serve.
+// Listen binds DCV_LISTEN for UDP and TCP. Port 0 chooses a free port, which Addr returns. Questions are answered from Serve on.
 func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -56,7 +56,8 @@ func Listen(ctx context.Context, config Config, stored Values, log *slog.Logger)
 	}
 	s.streams = newConnections(listener, config)
 	if names := s.zone.unreachable(); len(names) > 0 {
-		log.WarnContext(ctx, "name servers inside the validation zone have no address in DCV_NAMESERVER_ADDRESSES; strict resolvers won't find them", "nameservers", names)
+		log.WarnContext(ctx, "name servers inside the validation zone have no address in DCV_NAMESERVER_ADDRESSES; "+
+			"strict resolvers can't reach them", "nameservers", names)
 	}
 	return s, nil
 }
@@ -65,7 +66,7 @@ func newLookups() map[string]chan struct{} {
 	return map[string]chan struct{}{"udp": make(chan struct{}, maxLookups), "tcp": make(chan struct{}, maxLookups)}
 }
 
-// bind takes the same port for UDP and TCP, as resolvers expect.
+// bind binds the same port for UDP and TCP, as resolvers expect.
 func (s *Server) bind(ctx context.Context, address string) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -92,13 +93,13 @@ func (s *Server) bind(ctx context.Context, address string) (net.Listener, error)
 	return nil, err
 }
 
-// Addr is where the server listens, host:port, for UDP and TCP alike.
+// Addr returns the address of the server, host:port, for UDP and TCP.
 func (s *Server) Addr() string { return s.packets.LocalAddr().String() }
 
-// Serve answers until ctx ends, and then returns nil once the questions under way are answered. A socket that breaks ends it
-// before, with an error. It is called once.
+// Serve answers questions until ctx ends. It then finishes the open questions and returns nil. It returns an error when a socket fails
+// before. It may be called once.
 func (s *Server) Serve(ctx context.Context) error {
-	questions := context.WithoutCancel(ctx) // those under way at the end are answered; each has its own time limit
+	questions := context.WithoutCancel(ctx) // open questions are finished at the end; each has its own time limit
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, req *dns.Msg) { s.serve(questions, w, req) })
 	s.log.InfoContext(ctx, "serving the validation zone", "zone", bare(s.zone.apex), "address", s.Addr())
 
@@ -115,7 +116,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			return server.ActivateAndServe()
 		})
 		group.Go(func() error {
-			<-serving // a server that has not started can't be shut down
+			<-serving // Shutdown needs a server that has started
 			<-ctx.Done()
 			farewell, cancel := context.WithTimeout(questions, farewellTime)
 			defer cancel()
@@ -128,11 +129,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	return nil
 }
 
-// serve is one question, from parsed message to bytes.
+// serve answers one question: from the parsed message to the bytes that are written.
 func (s *Server) serve(ctx context.Context, w dns.ResponseWriter, req *dns.Msg) {
 	var m *dns.Msg
 	network := w.LocalAddr().Network()
-	switch s.rate.take(ctx, w.RemoteAddr()) { // before the store is asked, which a flood must not reach
+	switch s.rate.take(ctx, w.RemoteAddr()) { // before the store is read: a flood must not reach it
 	case sendWhole:
 		m = s.reply(ctx, req, network)
 		if m == nil && network == "udp" {

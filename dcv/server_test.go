@@ -16,7 +16,7 @@ import (
 	"github.com/evercert/evercert/dcv"
 )
 
-// dig asks a server as the tool of that name does. Options are "+tcp", "+noedns", "+dnssec", "+bufsize=N", "+chaos".
+// dig asks a server as the tool dig does. Options are "+tcp", "+noedns", "+dnssec", "+bufsize=N", "+chaos".
 func dig(t testing.TB, server, qname string, qtype uint16, options ...string) *dns.Msg {
 	t.Helper()
 	req := new(dns.Msg).SetQuestion(dns.Fqdn(qname), qtype)
@@ -54,7 +54,7 @@ func texts(m *dns.Msg) []string {
 	return values
 }
 
-// requireNegative checks NODATA or NXDOMAIN with the SOA that bounds how long it is remembered (RFC 2308).
+// requireNegative checks NODATA or NXDOMAIN, and the SOA that limits how long resolvers cache it (RFC 2308).
 func requireNegative(t *testing.T, rcode int, m *dns.Msg) {
 	t.Helper()
 	require.Equal(t, dns.RcodeToString[rcode], dns.RcodeToString[m.Rcode])
@@ -139,7 +139,7 @@ func TestServer_TheZoneItself(t *testing.T) {
 	require.Equal(t, "ns.a."+apex+".", reply.Answer[0].(*dns.SOA).Ns)
 	require.Equal(t, "192.0.2.53", dig(t, s.Addr(), "ns.a."+apex, dns.TypeA).Answer[0].(*dns.A).A.String())
 	require.Equal(t, "2001:db8::53", dig(t, s.Addr(), "ns.a."+apex, dns.TypeAAAA).Answer[0].(*dns.AAAA).AAAA.String())
-	requireNegative(t, dns.RcodeSuccess, dig(t, s.Addr(), "a."+apex, dns.TypeA)) // on the way to a name (RFC 8020)
+	requireNegative(t, dns.RcodeSuccess, dig(t, s.Addr(), "a."+apex, dns.TypeA)) // an empty non-terminal exists (RFC 8020)
 
 	reply = dig(t, s.Addr(), name, dns.TypeANY)
 	require.Len(t, reply.Answer, 1)
@@ -164,7 +164,7 @@ func TestServer_RefusesWhatIsNotItsOwn(t *testing.T) {
 	}
 }
 
-// TestServer_AnyNumberOfValues: more than fit into a datagram come by TCP, as many as fit into a message.
+// TestServer_AnyNumberOfValues: values that don't fit into a datagram are answered by TCP, as many as fit into a message.
 func TestServer_AnyNumberOfValues(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
@@ -200,7 +200,7 @@ func TestServer_AStoreThatFailsIsSERVFAIL(t *testing.T) {
 	s := start(t, m)
 	reply := dig(t, s.Addr(), name, dns.TypeTXT)
 	require.Equal(t, dns.RcodeServerFailure, reply.Rcode)
-	require.Empty(t, reply.Ns, "nothing that a resolver may remember as 'no value'")
+	require.Empty(t, reply.Ns, "a resolver must not cache 'no value'")
 	require.Equal(t, dns.RcodeSuccess, dig(t, s.Addr(), apex, dns.TypeSOA).Rcode, "what needs no store is still answered")
 }
 
@@ -211,8 +211,8 @@ func TestServer_AStoreThatHangsIsSERVFAIL(t *testing.T) {
 	require.Equal(t, dns.RcodeServerFailure, dig(t, start(t, m).Addr(), name, dns.TypeTXT).Rcode)
 }
 
-// TestServer_AFloodDoesNotPileUp: with a store that hangs, questions by UDP beyond a bound are sent to TCP, which has places of its own,
-// and those that need no store are answered.
+// TestServer_AFloodDoesNotPileUp: with a store that hangs, questions by UDP beyond a limit get a truncated answer, TCP still has its own
+// places, and questions that don't need the store are answered.
 func TestServer_AFloodDoesNotPileUp(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
@@ -275,7 +275,7 @@ func TestServer_EndsWithItsContext(t *testing.T) {
 	m := newMemory()
 	s, err := dcv.Listen(t.Context(), dcv.Config{Zone: apex, Listen: "127.0.0.1:0"}, m, quiet())
 	require.NoError(t, err)
-	idle, err := net.Dial("tcp", s.Addr()) // must not hold up the end
+	idle, err := net.Dial("tcp", s.Addr()) // must not delay the shutdown
 	require.NoError(t, err)
 	defer func() { require.NoError(t, idle.Close()) }()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -303,7 +303,7 @@ func TestServer_CAAOfTheZoneItself(t *testing.T) {
 	require.Equal(t, []string{
 		`0 issue "letsencrypt.org; validationmethods=dns-01,http-01"`, `128 issuewild ";"`, `0 iodef "mailto:security@example.net"`,
 	}, records)
-	// Names below have none of their own: a CA climbs from there to the apex (RFC 8659 §3).
+	// Names below the apex have no CAA records of their own: a CA climbs from them to the apex (RFC 8659 §3).
 	requireNegative(t, dns.RcodeSuccess, dig(t, s.Addr(), name, dns.TypeCAA))
 	requireNegative(t, dns.RcodeSuccess, dig(t, start(t, newMemory()).Addr(), apex, dns.TypeCAA))
 }

@@ -13,24 +13,29 @@ import (
 	"github.com/evercert/evercert/dcv"
 )
 
-// delegated says where names are delegated to.
+// delegated maps names to their delegation targets.
 type delegated map[string]string
 
 func (d delegated) DelegationTarget(_ context.Context, name string) (string, error) {
 	if target, ok := d[name]; ok {
 		return target, nil
 	}
-	return "", errors.New("nobody connected it")
+	return "", errors.New("it is not connected")
 }
 
-var dns01 = cert.Challenge{Name: "shop.example.com", Method: cert.DNS01, Token: "t", KeyAuthorization: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"}
+var dns01 = cert.Challenge{
+	Name:             "shop.example.com",
+	Method:           cert.DNS01,
+	Token:            "t",
+	KeyAuthorization: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI",
+}
 
 func TestD2_SolverShowsDNS01UnderTheDelegatedName(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	solver := dcv.NewSolver(m, delegated{"shop.example.com": name}, dcv.SolverConfig{})
 	server := start(t, m)
-	const value = "lCM7cZyQXcVHK2nnW3jjAhNT3Fvm18UN-kWZZknKoYM" // base64url(SHA-256(key authorization)), as openssl says
+	const value = "lCM7cZyQXcVHK2nnW3jjAhNT3Fvm18UN-kWZZknKoYM" // base64url(SHA-256(key authorization)), computed with openssl
 
 	require.NoError(t, solver.Present(t.Context(), dns01))
 	require.NoError(t, solver.Present(t.Context(), dns01), "a second run changes nothing")
@@ -60,7 +65,7 @@ func TestSolver_TLSALPN01(t *testing.T) {
 	challenge := cert.Challenge{Name: "Shop.example.com", Method: cert.TLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint"}
 	require.NoError(t, solver.Present(t.Context(), challenge))
 	require.NoError(t, solver.Present(t.Context(), challenge))
-	require.Equal(t, map[string]string{"shop.example.com": "token.thumbprint"}, m.tls, "as edges look for it")
+	require.Equal(t, map[string]string{"shop.example.com": "token.thumbprint"}, m.tls, "the edge asks with this name")
 	require.Equal(t, 2*time.Hour, m.ttls[0])
 
 	next := challenge
@@ -73,7 +78,7 @@ func TestSolver_TLSALPN01(t *testing.T) {
 	require.Empty(t, m.tls)
 }
 
-// TestF19_SolverKnowsWhatIsShown: a failed validation counts only if evercert had answered its challenge.
+// TestF19_SolverKnowsWhatIsShown: a failed validation counts only if the answer to its challenge was visible.
 func TestF19_SolverKnowsWhatIsShown(t *testing.T) {
 	t.Parallel()
 	solver := dcv.NewSolver(newMemory(), delegated{"shop.example.com": name}, dcv.SolverConfig{})
@@ -112,8 +117,8 @@ func TestSolver_TellsWhatFailed(t *testing.T) {
 		}
 	}
 	unknown := cert.Challenge{Name: "other.example.com", Method: cert.DNS01}
-	require.ErrorContains(t, solver.Present(t.Context(), unknown), "nobody connected it")
-	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "nobody connected it")
+	require.ErrorContains(t, solver.Present(t.Context(), unknown), "it is not connected")
+	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "it is not connected")
 	unknown.Method = "dns-account-01"
 	require.ErrorContains(t, solver.Present(t.Context(), unknown), "dns-account-01")
 	require.ErrorContains(t, solver.CleanUp(t.Context(), unknown), "dns-account-01")

@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// acmeIdentifier is id-pe-acmeIdentifier, the extension that shows a key authorization (RFC 8737 §6.1).
+// acmeIdentifier is the extension id-pe-acmeIdentifier. It carries the SHA-256 digest of the key authorization (RFC 8737 §6.1).
 var acmeIdentifier = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 31}
 
-// maxTLSLookups is how many tls-alpn-01 handshakes may ask the store at once; the next ones wait. Anybody may begin one for
+// maxTLSLookups limits how many tls-alpn-01 handshakes read the store at once; further ones wait. Any client can start such a handshake for
 // any name, and the edge's other handshakes need the store as well.
 const maxTLSLookups = 8
 
-// TLSALPN01 returns what an edge shows in a tls-alpn-01 handshake (RFC 8737 §3): the certificate for the name's challenge, or nil
-// when none is open for it. An error means that the store could not tell within two seconds. name is in A-labels and lower case.
+// TLSALPN01 returns the certificate that an edge presents in a tls-alpn-01 handshake for name (RFC 8737 §3), or nil when no challenge is
+// open. name is in A-labels and lower case. An error means that the store could not be read within two seconds.
 func TLSALPN01(challenges interface {
-	// TLSChallenge is the key authorization to show for a name; empty when no challenge is open.
+	// TLSChallenge returns the key authorization for a name; empty when no challenge is open.
 	TLSChallenge(ctx context.Context, name string) (string, error)
 },
 ) func(ctx context.Context, name string) (*tls.Certificate, error) {
@@ -46,8 +46,8 @@ func TLSALPN01(challenges interface {
 	}
 }
 
-// challengeCertificate makes the self-signed certificate that answers a challenge. The key is used for this one handshake:
-// what counts is the extension, which only who knows the account's key can fill in.
+// challengeCertificate makes the self-signed certificate that answers a challenge, with a new key for each handshake. The proof is the
+// extension: only the holder of the account key can compute it.
 func challengeCertificate(name, keyAuthorization string) (*tls.Certificate, error) {
 	digest := sha256.Sum256([]byte(keyAuthorization))
 	identifier, err := asn1.Marshal(digest[:])
@@ -60,8 +60,8 @@ func challengeCertificate(name, keyAuthorization string) (*tls.Certificate, erro
 	}
 	now := time.Now()
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "ACME challenge"}, DNSNames: []string{name}, // that name, and no other
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour), // clocks differ
+		Subject: pkix.Name{CommonName: "ACME challenge"}, DNSNames: []string{name}, // only this name (RFC 8737 §3)
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(24 * time.Hour), // the CA's clock may differ
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		ExtraExtensions: []pkix.Extension{{Id: acmeIdentifier, Critical: true, Value: identifier}},
 	}

@@ -38,7 +38,7 @@ func TestTLSALPN01_CertificateIsAsTheRFCSays(t *testing.T) {
 	}
 	require.Len(t, shown, 1)
 	require.True(t, shown[0].Critical, "RFC 8737 §3")
-	// An OCTET STRING of SHA-256(key authorization), as openssl says.
+	// An OCTET STRING of SHA-256(key authorization), computed with openssl.
 	require.Equal(t, "0420"+"94233b719c905dc5472b69e75b78e3021353dc5be6d7c50dfa45996649caa183", hex.EncodeToString(shown[0].Value))
 
 	again, err := dcv.TLSALPN01(m)(t.Context(), "shop.example.com")
@@ -58,7 +58,7 @@ func TestTLSALPN01_ShowsNothingWithoutAChallenge(t *testing.T) {
 	require.ErrorIs(t, err, m.err)
 }
 
-// TestTLSALPN01_AFloodWaitsItsTurn: handshakes for names that nobody validates take a few connections to the store, never all.
+// TestTLSALPN01_AFloodWaitsItsTurn: handshakes for names without a challenge use a few connections to the store, never all of them.
 func TestTLSALPN01_AFloodWaitsItsTurn(t *testing.T) {
 	t.Parallel()
 	m := &counting{hold: make(chan struct{})}
@@ -77,7 +77,7 @@ func TestTLSALPN01_AFloodWaitsItsTurn(t *testing.T) {
 	require.Equal(t, 8, m.most)
 }
 
-// counting is a store whose answers wait until hold is closed, and that knows how many wait.
+// counting is a store whose answers wait until hold is closed. It counts the callers that wait.
 type counting struct {
 	hold chan struct{}
 

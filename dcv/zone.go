@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// stableTTL is for what changes only with the configuration.
+	// stableTTL is for records that change only with the configuration.
 	stableTTL = 3600
-	// negativeTTL is for how long resolvers remember that a name has no value (RFC 2308 §5). A name is asked for before it
-	// has one, by evercert's own checks and by curious people, and the CA asks through resolvers that remember: a
-	// second is the least that still spares us a resolver's storm of one and the same question.
+	// negativeTTL limits how long resolvers cache that a name has no value (RFC 2308 §5). evercert's own checks and other people ask for names
+	// before a value exists, and the CA may use a resolver that has cached this answer. One second is the lowest TTL that still protects the
+	// server from a resolver that repeats the same question many times.
 	negativeTTL = 1
-	// labelLength is that of cert.DelegationLabel: 128 bits in base32.
+	// labelLength is the length of cert.DelegationLabel: 128 bits in base32.
 	labelLength = 26
 )
 
-// zone is the part of the validation zone that does not change: all but the values.
+// zone holds the part of the validation zone that does not change: everything except the values.
 type zone struct {
-	apex        string // canonical
+	apex        string // in canonical form
 	nameservers []string
 	hosts       map[string][]dns.RR // addresses of name servers inside the zone, by canonical name
 	issuers     []*dns.CAA          // without a header
@@ -31,7 +31,7 @@ type zone struct {
 func newZone(c Config) zone {
 	z := zone{
 		apex: dns.CanonicalName(c.Zone), nameservers: c.nameservers(), hosts: map[string][]dns.RR{},
-		valueTTL: uint32(c.TTL / time.Second), //nolint:gosec // Validate bounds it
+		valueTTL: uint32(c.TTL / time.Second), //nolint:gosec // Validate limits it
 	}
 	for _, name := range z.nameservers {
 		if dns.IsSubDomain(z.apex, name) {
@@ -41,7 +41,7 @@ func newZone(c Config) zone {
 	for _, entry := range c.Addresses {
 		name, address, err := parseAddress(entry)
 		if err != nil {
-			continue // Validate has refused it
+			continue // Validate refuses it
 		}
 		var rr dns.RR = &dns.A{Hdr: header(name, dns.TypeA, stableTTL), A: address.AsSlice()}
 		if address.Is6() {
@@ -49,11 +49,11 @@ func newZone(c Config) zone {
 		}
 		z.hosts[name] = append(z.hosts[name], rr)
 	}
-	z.issuers, _ = parseCAA(c.CAA) // Validate has refused what can't be read
+	z.issuers, _ = parseCAA(c.CAA) // Validate refuses what does not parse
 	return z
 }
 
-// unreachable lists name servers inside the zone whose addresses are not known: strict resolvers find no way to them.
+// unreachable lists the name servers inside the zone whose addresses are not configured: strict resolvers can't reach them.
 func (z zone) unreachable() []string {
 	var names []string
 	for name, addresses := range z.hosts {
@@ -65,14 +65,14 @@ func (z zone) unreachable() []string {
 	return names
 }
 
-// holdsValues tells whether a name may be a delegation's target. All such names exist, with or without a value: a resolver
-// that was told NXDOMAIN would keep it for everything at the name, and whoever guesses learns nothing about tenants.
+// holdsValues reports whether a name may be the target of a delegation. All such names exist, with or without a value. A resolver that got
+// NXDOMAIN would cache it for all types at the name. Also, whoever guesses names learns nothing about tenants.
 func (z zone) holdsValues(name string) bool {
 	label, rest, _ := strings.Cut(name, ".")
 	return rest == z.apex && len(label) == labelLength && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
-// exists tells whether a canonical name inside the zone is there, be it only on the way to another (RFC 8020).
+// exists reports whether a canonical name exists in the zone. An empty non-terminal exists too (RFC 8020).
 func (z zone) exists(name string) bool {
 	if name == z.apex || z.holdsValues(name) {
 		return true
@@ -85,11 +85,11 @@ func (z zone) exists(name string) bool {
 	return false
 }
 
-// records are those of a canonical name that don't change, as answers to a question spelled as owner.
+// records returns the fixed records of a canonical name. The owner of each is spelled as in the question.
 func (z zone) records(name, owner string, qtype uint16) (answer, extra []dns.RR) {
 	switch {
 	case qtype == dns.TypeANY && z.exists(name):
-		// All there is would be an amplifier's delight; RFC 8482 §4.2 lets us say this in its place.
+		// An answer with all records would amplify forged questions. RFC 8482 §4.2 allows this HINFO record instead.
 		return []dns.RR{&dns.HINFO{Hdr: header(owner, dns.TypeHINFO, stableTTL), Cpu: "RFC8482"}}, nil
 	case name == z.apex && qtype == dns.TypeSOA:
 		return []dns.RR{z.soa(owner, stableTTL)}, nil
@@ -117,7 +117,7 @@ func (z zone) records(name, owner string, qtype uint16) (answer, extra []dns.RR)
 	return answer, nil
 }
 
-// soa is the zone's SOA record. The serial stays 1: nothing transfers this zone.
+// soa returns the zone's SOA record. The serial stays 1 because no server transfers this zone.
 func (z zone) soa(owner string, ttl uint32) dns.RR {
 	return &dns.SOA{
 		Hdr: header(owner, dns.TypeSOA, ttl), Ns: z.nameservers[0], Mbox: "hostmaster." + z.apex,
@@ -125,7 +125,7 @@ func (z zone) soa(owner string, ttl uint32) dns.RR {
 	}
 }
 
-// values makes TXT records of a name's values.
+// values returns the TXT records of a name's values.
 func (z zone) values(owner string, values []string) []dns.RR {
 	records := make([]dns.RR, len(values))
 	for i, value := range values {
@@ -134,7 +134,7 @@ func (z zone) values(owner string, values []string) []dns.RR {
 	return records
 }
 
-// characterStrings cuts a value into pieces of at most 255 octets (RFC 1035 §3.3.14), escaped as package dns wants them.
+// characterStrings cuts a value into pieces of at most 255 octets (RFC 1035 §3.3.14), escaped as package dns requires.
 func characterStrings(value string) []string {
 	var pieces []string
 	for piece := range slices.Chunk([]byte(value), 255) {

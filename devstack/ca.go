@@ -33,6 +33,8 @@ type caOptions struct {
 	httpPort, tlsPort         int
 	ordersPerPage, retryAfter int
 	minutes                   time.Duration
+	caaIdentity               string
+	eabKeyID, eabKey          string
 }
 
 // testCA is Pebble behind a gate that keeps it from locking up, behind faults
@@ -57,6 +59,9 @@ func runCA(ctx context.Context, args []string) error {
 	flags.IntVar(&o.ordersPerPage, "orders-per-page", 3, "length of a page of an account's orders")
 	flags.IntVar(&o.retryAfter, "retry-after", 1, "Retry-After in `seconds` on pending objects; 0: none")
 	flags.DurationVar(&o.minutes, "minutes", 4*time.Minute, "lifetime of certificates of the profile minutes, to watch renewals")
+	flags.StringVar(&o.caaIdentity, "caa-identity", "pebble.test", "issuer domain `name` that CAA records may name")
+	flags.StringVar(&o.eabKeyID, "eab-kid", "", "`identifier` of the key without which no account is registered; empty: anybody may register")
+	flags.StringVar(&o.eabKey, "eab-hmac", "", "that `key`, base64url")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -113,11 +118,16 @@ func newTestCA(o caOptions) (*testCA, error) {
 	}
 	quiet := log.New(io.Discard, "", 0) // several lines for each request: more work than the request
 	store := db.NewMemoryStore()
+	if o.eabKeyID != "" {
+		if err := store.AddExternalAccountKeyByID(o.eabKeyID, o.eabKey); err != nil {
+			return nil, fmt.Errorf("read --eab-hmac: %w", err)
+		}
+	}
 	profiles := maps.Clone(caProfiles)
 	profiles["minutes"] = ca.Profile{Description: "to watch renewals", ValidityPeriod: uint64(o.minutes / time.Second)}
 	authority := ca.New(quiet, store, "", "ecdsa", 0, 1, profiles)
 	validation := va.New(quiet, o.httpPort, o.tlsPort, false, o.dns, store)
-	frontEnd := wfe.New(quiet, store, validation, authority, []string{"pebble.test"}, false, false, o.retryAfter, o.retryAfter)
+	frontEnd := wfe.New(quiet, store, validation, authority, []string{o.caaIdentity}, false, o.eabKeyID != "", o.retryAfter, o.retryAfter)
 	g := &gate{pebble: frontEnd.Handler(), store: store}
 	return &testCA{
 		front:      newCAFront(g),

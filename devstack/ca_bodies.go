@@ -60,7 +60,7 @@ func (a *answer) makeRelative(host string) {
 	}
 }
 
-// refuseOddly answers in place of the CA with a status and a body that is no problem document, or a strange one.
+// refuseOddly answers in place of the CA with a status and a body that is not a problem document, or an odd one.
 func (f *caFront) refuseOddly(r *http.Request, argument string) *answer {
 	code, kind, _ := strings.Cut(argument, ":")
 	status, _ := strconv.Atoi(code) // checked when it was ordered

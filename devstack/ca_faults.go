@@ -217,13 +217,19 @@ func writeProblem(w http.ResponseWriter, code int, kind, detail string) {
 func (f *caFront) addFault(o faultOrder) error {
 	prefix, known := faultPaths[o.Path]
 	if !known && !strings.HasPrefix(o.Path, "/") {
-		return fmt.Errorf("path %q: want one of newOrder, authz, challenge, finalize, order, certificate, newNonce, newAccount, renewalInfo, directory, or a path that begins with /", o.Path)
+		return fmt.Errorf(
+			"path %q: want one of newOrder, authz, challenge, finalize, order, certificate, newNonce, newAccount, renewalInfo, directory, or a "+
+				"path that begins with /",
+			o.Path,
+		)
 	}
 	if !known {
 		prefix = o.Path
 	}
 	if o.Name != "" && !slices.Contains([]string{newOrderPath, orderPath, authzPath, challengePath, finalizePath, certPath}, prefix) {
-		return errors.New("a name can limit only faults of newOrder, order, authz, challenge, finalize and certificate: other requests are for no host")
+		return errors.New(
+			"a name can limit only faults of newOrder, order, authz, challenge, finalize and certificate: other requests are for no host",
+		)
 	}
 	o.Name = strings.ToLower(o.Name)
 	if o.Times < 0 {
@@ -266,7 +272,10 @@ func checkAction(action, argument string) error {
 			err = errors.New("want a type, and a detail if you like, as in problem:caa or problem:caa:TEXT")
 		}
 	default:
-		err = errors.New("want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL], html-503:SECONDS, garble:BODY, refuse:CODE:BODY, redirect:CODE or none")
+		err = errors.New(
+			"want drop-request, drop-response, truncate, delay:DURATION, status:CODE, rate-limit:SECONDS, paused, problem:TYPE[:DETAIL], " +
+				"html-503:SECONDS, garble:BODY, refuse:CODE:BODY, redirect:CODE or none",
+		)
 	}
 	if err != nil {
 		return fmt.Errorf("action %q: %w", action, err)

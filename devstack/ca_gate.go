@@ -16,7 +16,7 @@ import (
 // gate lets one request at a time into Pebble v2.10.1. Its handlers take the
 // locks of the store and of authorizations in different orders, and with some
 // 30 clients at once it locks up for good. Bodies are read and answers written
-// outside of the gate, so that a slow client holds up nobody.
+// outside of the gate, so that a slow client delays no other.
 type gate struct {
 	pebble http.Handler
 	store  *db.MemoryStore
@@ -97,7 +97,7 @@ func (g *gate) awaitCertificate(orderID string) string {
 	return issued
 }
 
-// secondChallenge tells if the request would start a second challenge of an
+// secondChallenge reports whether the request would start a second challenge of an
 // authorization. Pebble forgets to release the lock of the unused challenges of
 // a decided authorization when it shows it, and deciding the second challenge
 // afterwards waits for that lock for ever.

@@ -338,7 +338,8 @@ func TestNamedFaultsMeetEachStepOfOneOrder(t *testing.T) {
 	if _, err := b.issue(core, "other.empty.test"); err != nil {
 		t.Errorf("when the fault was taken back: %v", err)
 	}
-	if orders := b.ca.front.ordersByName(); orders["other.empty.test"] != 2 || orders["mine.empty.test"] != 6 { // the first of seven was refused
+	if orders := b.ca.front.ordersByName(); orders["other.empty.test"] != 2 ||
+		orders["mine.empty.test"] != 6 { // the first of seven was refused
 		t.Errorf("orders: %v", orders)
 	}
 	for _, f := range b.ca.front.ordered() {
@@ -391,7 +392,8 @@ func TestTrustFileKeepsEarlierRoots(t *testing.T) {
 			t.Errorf("start %d: the root isn't trusted: %v", i+1, err)
 		}
 	}
-	if pool := must[*x509.CertPool](t)(certPool(issuerRootsPath(dir))); len(pool.Subjects()) != 2 { //nolint:staticcheck // no system roots in it
+	//nolint:staticcheck // no system roots in it
+	if pool := must[*x509.CertPool](t)(certPool(issuerRootsPath(dir))); len(pool.Subjects()) != 2 {
 		t.Error("want the roots of both starts")
 	}
 }

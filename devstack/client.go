@@ -37,6 +37,12 @@ func clientCommand(ctx context.Context, command string, args []string, out io.Wr
 	case "temporal":
 		return temporalCommand(ctx, stack, args)
 	}
+	if command == "ca2" {
+		if stack.CA2Control == "" {
+			return errors.New("there is no second CA: start the stack with ca2 among its --parts")
+		}
+		stack.CAControl = stack.CA2Control
+	}
 	return caCommand(ctx, stack, args, out)
 }
 

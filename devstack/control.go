@@ -22,7 +22,7 @@ const controlTimeout = time.Minute
 // serveControl serves until ctx ends.
 func serveControl(ctx context.Context, address string, h http.Handler) error {
 	srv := &http.Server{Addr: address, Handler: requireJSON(h), ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // ListenAndServe tells that it was closed
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() }) // ListenAndServe returns that it was closed
 	defer stop()
 	if err := srv.ListenAndServe(); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the control endpoint on %s: %w", address, err)

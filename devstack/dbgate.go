@@ -240,7 +240,7 @@ func (c *gateConn) answers() error {
 		c.mu.Unlock()
 		if lose {
 			if readyForQuery(buffer[:n]) {
-				return net.ErrClosed // the statement was carried out, and nobody will know
+				return net.ErrClosed // the statement was carried out, and the client gets no answer
 			}
 			continue
 		}

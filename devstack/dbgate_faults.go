@@ -224,7 +224,11 @@ func (p postgresAdmin) tryLock(ctx context.Context, table string) ([]string, err
 func lockIn(ctx context.Context, conn *pgx.Conn, table string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockWithin)
 	defer cancel()
-	rows, err := conn.Query(ctx, `SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND $1::text IN (tablename::text, 'all') ORDER BY tablename`, table)
+	rows, err := conn.Query(
+		ctx,
+		`SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND $1::text IN (tablename::text, 'all') ORDER BY tablename`,
+		table,
+	)
 	if err != nil {
 		return nil, err
 	}

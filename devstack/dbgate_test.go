@@ -121,7 +121,10 @@ func TestGateFaultsKeepOnlyTheProductFromItsDatabase(t *testing.T) {
 	g.command("fault", "readonly", "--for=0.2")
 	g.requireHealthy()
 	var counts gateCounts
-	if err := json.Unmarshal([]byte(g.command("stats")), &counts); err != nil || counts.Accepted == 0 || counts.Refused == 0 || counts.Cut == 0 || counts.Statements == 0 {
+	if err := json.Unmarshal(
+		[]byte(g.command("stats")), &counts,
+	); err != nil || counts.Accepted == 0 || counts.Refused == 0 || counts.Cut == 0 ||
+		counts.Statements == 0 {
 		t.Errorf("stats: %+v, %v", counts, err)
 	}
 }

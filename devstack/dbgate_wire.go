@@ -90,7 +90,7 @@ func cutString(body []byte) (text string, rest []byte) {
 	return string(before), after
 }
 
-// oneLine makes every run of white space one space, so that who looks for a piece of SQL need not know its line breaks.
+// oneLine makes every run of white space one space, so that a part of an SQL text is found whatever its line breaks.
 func oneLine(statement string) string { return strings.Join(strings.Fields(statement), " ") }
 
 // readyForQuery reports whether an answer of the server ends with the message ReadyForQuery: a statement outside of a

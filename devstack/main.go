@@ -53,6 +53,7 @@ const usage = `usage: devstack COMMAND
   ca faults                        show the faults ordered and how often each
                                    was done
   ca reset                         forget all faults, set the counts to zero
+  ca2 …                            the same for the second CA, where one runs
 
 All but up talk to the stack that runs in --dir DIR (default .dev).
 `
@@ -80,7 +81,7 @@ func run(args []string) error {
 		return up(ctx, rest)
 	case "part":
 		return runPart(ctx, rest)
-	case "status", "kill", "stop", "start", "dns", "db", "temporal", "ca":
+	case "status", "kill", "stop", "start", "dns", "db", "temporal", "ca", "ca2":
 		return clientCommand(ctx, command, rest, os.Stdout)
 	case "help", "-h", "--help":
 		fmt.Print(usage)

@@ -32,7 +32,10 @@ const (
 )
 
 // partOrder is the order of dependence: each part may use those before it.
-var partOrder = []string{"postgres", "dbgate", "temporal", "dns", "ca", "worker", "edge", "api"}
+var partOrder = []string{"postgres", "dbgate", "temporal", "dns", "ca", "ca2", "worker", "edge", "api"}
+
+// usualParts are what `up` starts unless --parts says otherwise. The second CA is for those who want to see orders move to it.
+var usualParts = slices.DeleteFunc(slices.Clone(partOrder), func(part string) bool { return part == "ca2" })
 
 // productParts are the product's own binaries, found in the folder of --bin.
 var productParts = []string{"worker", "edge", "api"}
@@ -48,6 +51,7 @@ type stack struct {
 	newPass   bool              // the database's password was made by this run
 	env       map[string]string // for the product's binaries
 	caOptions []string
+	secondCA  bool // there is a part ca2
 	gated     bool // the product reaches its database through dbgate
 
 	temporalFaults liveShare
@@ -56,16 +60,18 @@ type stack struct {
 	say func(format string, args ...any)
 }
 
-func (s *stack) path(name string) string       { return filepath.Join(s.dir, name) }
-func (s *stack) address(port string) string    { return hostPort(s.ports[port]) }
-func (s *stack) apiURL() string                { return "http://" + s.address("api") }
-func (s *stack) acmeDirectory() string         { return "https://" + s.address("acme") + wfe.DirectoryPath }
+func (s *stack) path(name string) string    { return filepath.Join(s.dir, name) }
+func (s *stack) address(port string) string { return hostPort(s.ports[port]) }
+func (s *stack) apiURL() string             { return "http://" + s.address("api") }
+func (s *stack) acmeDirectory() string      { return "https://" + s.address("acme") + wfe.DirectoryPath }
+
+func (s *stack) secondDirectory() string       { return "https://" + s.address("acme2") + wfe.DirectoryPath }
 func isProduct(part string) bool               { return slices.Contains(productParts, part) }
 func (s *stack) flag(name, port string) string { return fmt.Sprintf("--%s=%d", name, s.ports[port]) }
 
 // productEnv configures worker, api and edge. All get the same: what one of
 // them doesn't know it doesn't read.
-func (s *stack) productEnv(overrides []string) (map[string]string, error) {
+func (s *stack) productEnv(overrides, selected []string) (map[string]string, error) {
 	database := s.postgres
 	if s.gated {
 		database.port = s.ports["dbgate"]
@@ -108,6 +114,9 @@ func (s *stack) productEnv(overrides []string) (map[string]string, error) {
 		"DCV_LISTEN":                  s.address("dcv"),
 		"DCV_INSTANCES":               s.address("dcv"),
 	}
+	if slices.Contains(selected, "ca2") {
+		maps.Copy(env, s.secondCAEnv())
+	}
 	for _, o := range overrides {
 		key, value, ok := strings.Cut(o, "=")
 		if !ok || key == "" {
@@ -126,7 +135,7 @@ func (s *stack) part(name string, selected []string) (part, error) {
 	}
 	builtIn := func(args ...string) func() (*exec.Cmd, error) {
 		return func() (*exec.Cmd, error) {
-			return childCommand(nil, syscall.SIGTERM, self, append([]string{"part", name}, args...)...), nil
+			return childCommand(nil, syscall.SIGTERM, self, append([]string{"part", strings.TrimSuffix(name, "2")}, args...)...), nil
 		}
 	}
 	withDatabase := func(args ...string) (*exec.Cmd, error) {
@@ -159,16 +168,58 @@ func (s *stack) part(name string, selected []string) (part, error) {
 		}
 		return part{name: name, waitsFor: "an answer from the DNS server", ready: s.dnsReady, command: builtIn(args...)}, nil
 	case "ca":
-		args := []string{
-			"--listen=" + s.address("acme"), "--control=" + s.address("ca_control"), "--dir=" + s.path("ca"),
-			"--dns=" + s.address("dns"), s.flag("http-port", "edge_http"), s.flag("tls-port", "edge_https"),
-		}
-		for _, o := range s.caOptions {
-			args = append(args, "--"+o)
-		}
-		return part{name: name, waitsFor: "the CA's ACME directory", ready: s.caReady, command: builtIn(args...)}, nil
+		args := append(s.caArgs("acme", "ca_control", "ca"), "--caa-identity=pebble.test")
+		return part{
+			name:     name,
+			waitsFor: "the CA's ACME directory",
+			ready:    s.caReady("ca", s.acmeDirectory(), "ca_control"),
+			command:  builtIn(args...),
+		}, nil
+	case "ca2":
+		args := append(
+			s.caArgs("acme2", "ca2_control", "ca2"), "--caa-identity=second.test", "--eab-kid="+secondCAKeyID, "--eab-hmac="+secondCAKey,
+		)
+		return part{
+			name: name, waitsFor: "the second CA's ACME directory", ready: s.caReady("ca2", s.secondDirectory(), "ca2_control"),
+			command: builtIn(args...),
+		}, nil
 	}
 	return s.productPart(name)
+}
+
+// The second CA registers only accounts with an external account binding (RFC 8555 §7.3.4). Its key is not a secret: the CA listens on
+// loopback.
+const (
+	secondCAKeyID = "evercert"
+	secondCAKey   = "ZGV2c3RhY2stc2Vjb25kLWNhLWtleS1vZi0zMi1ieXRlcy0x"
+)
+
+// secondCAEnv configures the second CA. It has no rate limits either.
+func (s *stack) secondCAEnv() map[string]string {
+	return map[string]string{
+		"ACME_NAME": "first", "ACME_2_NAME": "second",
+		"ACME_2_DIRECTORY":              s.secondDirectory(),
+		"ACME_2_ROOT_PEM":               trustPath(s.path("ca2")),
+		"ACME_2_PROFILE":                "default",
+		"ACME_2_EAB_KID":                secondCAKeyID,
+		"ACME_2_EAB_HMAC":               secondCAKey,
+		"ACME_2_ORDERS_PER_3H":          "0",
+		"ACME_2_ORDERS_PER_DOMAIN_WEEK": "0",
+		"ACME_2_ORDERS_PER_SET_WEEK":    "0",
+		"ACME_2_FAILURES_PER_NAME_HOUR": "0",
+	}
+}
+
+// caArgs are those of both CAs.
+func (s *stack) caArgs(port, control, dir string) []string {
+	args := []string{
+		"--listen=" + s.address(port), "--control=" + s.address(control), "--dir=" + s.path(dir),
+		"--dns=" + s.address("dns"), s.flag("http-port", "edge_http"), s.flag("tls-port", "edge_https"),
+	}
+	for _, o := range s.caOptions {
+		args = append(args, "--"+o)
+	}
+	return args
 }
 
 // temporalArgs are made anew for each start: the rate of faults may have changed.
@@ -296,17 +347,19 @@ func (s *stack) dnsReady(ctx context.Context) error {
 	return accepts(s.address("dns_control"))(ctx)
 }
 
-func (s *stack) caReady(ctx context.Context) error {
-	pool, err := certPool(trustPath(s.path("ca")))
-	if err != nil {
-		return err
+func (s *stack) caReady(dir, directory, control string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		pool, err := certPool(trustPath(s.path(dir)))
+		if err != nil {
+			return err
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+		defer transport.CloseIdleConnections()
+		if err := expectOK(ctx, &http.Client{Transport: transport}, directory); err != nil {
+			return err
+		}
+		return accepts(s.address(control))(ctx)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
-	defer transport.CloseIdleConnections()
-	if err := expectOK(ctx, &http.Client{Transport: transport}, s.acmeDirectory()); err != nil {
-		return err
-	}
-	return accepts(s.address("ca_control"))(ctx)
 }
 
 func certPool(path string) (*x509.CertPool, error) {

@@ -20,7 +20,7 @@ var usualPorts = portSet{"temporal": 7233, "temporal_ui": 8233, "api": 8080}
 
 var portNames = []string{
 	"temporal", "temporal_ui", "api", "postgres", "temporal_metrics", "dns", "dns_control",
-	"acme", "ca_control", "edge_https", "edge_http", "dcv", "supervisor_control", "dbgate", "db_control",
+	"acme", "ca_control", "edge_https", "edge_http", "dcv", "supervisor_control", "dbgate", "db_control", "acme2", "ca2_control",
 }
 
 // choosePorts decides on all ports and remembers them in dir/ports.json.

@@ -30,7 +30,7 @@ const (
 // nothing. The cluster has no replicas, hence the minimal write-ahead log.
 var postgresSettings = []string{
 	"listen_addresses=" + loopback,
-	"unix_socket_directories=", // a socket's path has a length limit; nobody needs one
+	"unix_socket_directories=", // a socket's path has a length limit, and no client needs one
 	"max_connections=300",
 	"shared_buffers=256MB",
 	"fsync=on",
@@ -89,7 +89,7 @@ func newPostgresCluster(dir string, server postgresServer, say func(string, ...a
 	return c, nil
 }
 
-// traversable tells if every folder down to path lets other users through.
+// traversable reports whether every folder down to path lets other users through.
 func traversable(path string) bool {
 	for {
 		info, err := os.Stat(path)
@@ -118,7 +118,7 @@ func (c *postgresCluster) prepare(ctx context.Context) error {
 	}
 	version, err := os.ReadFile(filepath.Join(c.data(), "PG_VERSION"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("look for an existing database: %w", err)
+		return fmt.Errorf("find an existing database: %w", err)
 	}
 	major := strings.TrimSpace(string(version))
 	if c.bin, err = findPostgres(ctx, c.folder, major, c.say); err != nil {
@@ -135,7 +135,7 @@ func (c *postgresCluster) prepare(ctx context.Context) error {
 
 // initdb makes the cluster under another name and renames it when complete, so
 // that a kill -9 can't leave half a cluster. It doesn't sync (-N): losing power
-// during the first seconds of a development database is no loss.
+// during the first seconds of a development database is acceptable.
 func (c *postgresCluster) initdb(ctx context.Context) error {
 	unfinished := c.data() + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
@@ -160,7 +160,7 @@ func (c *postgresCluster) initdb(ctx context.Context) error {
 const passwordMethod = "scram-sha-256"
 
 // demandPassword gives a cluster its password that has none, because an older version of this program made it, or whose password is lost.
-// Trust would make every user of this machine its superuser. PostgreSQL's single-user mode asks nobody.
+// Trust would make every user of this machine its superuser. PostgreSQL's single-user mode needs no password.
 func (c *postgresCluster) demandPassword(ctx context.Context) error {
 	rules := filepath.Join(c.data(), "pg_hba.conf")
 	content, err := os.ReadFile(rules)
@@ -202,7 +202,7 @@ func (c *postgresCluster) run(ctx context.Context, input, program string, args .
 	return nil
 }
 
-// writeOwn writes a file that the cluster's user may read, and nobody else.
+// writeOwn writes a file that the cluster's user may read, and no other user.
 func (c *postgresCluster) writeOwn(path, content string) error {
 	err := os.WriteFile(path, []byte(content), 0o600)
 	if err == nil && c.credential != nil {
@@ -276,7 +276,13 @@ type postgresServer struct {
 }
 
 func (p postgresServer) url(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(postgresUser, p.password), Host: hostPort(p.port), Path: "/" + database, RawQuery: "sslmode=disable"}
+	u := url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(postgresUser, p.password),
+		Host:     hostPort(p.port),
+		Path:     "/" + database,
+		RawQuery: "sslmode=disable",
+	}
 	return u.String()
 }
 

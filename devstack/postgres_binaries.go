@@ -26,15 +26,23 @@ func findPostgres(ctx context.Context, folder, major string, say func(string, ..
 		return bin, nil
 	}
 	if len(found) > 0 {
-		return "", fmt.Errorf("the database in %s was made by PostgreSQL %s, but only other versions are installed (%s): install %s, or delete the folder to begin anew",
-			displayPath(folder), major, strings.Join(found, ", "), major)
+		return "", fmt.Errorf(
+			"the database in %s was made by PostgreSQL %s, but only other versions are installed (%s): install %s, or delete the folder to begin "+
+				"anew",
+			displayPath(folder),
+			major,
+			strings.Join(found, ", "),
+			major,
+		)
 	}
 	if os.Geteuid() == 0 {
 		return installPostgres(ctx, major, say)
 	}
 	say("%-9s no PostgreSQL found on this machine: fetching its binaries (about 20 MB)", "postgres")
 	if err := fetchPostgres(fetched); err != nil {
-		return "", fmt.Errorf("no PostgreSQL is installed and its binaries can't be fetched: %w (install PostgreSQL 13 or newer and try again)", err)
+		return "", fmt.Errorf(
+			"no PostgreSQL is installed and its binaries can't be fetched: %w (install PostgreSQL 13 or newer and try again)", err,
+		)
 	}
 	return filepath.Join(fetched, "bin"), nil
 }
@@ -68,7 +76,7 @@ func fetchPostgres(target string) error {
 		return err
 	}
 	trial := target + ".trial"
-	defer os.RemoveAll(trial) //nolint:errcheck // what is left of it is in nobody's way
+	defer os.RemoveAll(trial) //nolint:errcheck // a leftover does no harm
 	db := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(embeddedpostgres.V17).Port(uint32(port)).BinariesPath(target).
 		RuntimePath(trial).DataPath(filepath.Join(trial, "data")).Logger(io.Discard))

@@ -119,7 +119,7 @@ func endProcess(id processID, signal syscall.Signal, limit time.Duration) error 
 }
 
 // poll calls done, pausing in between, until it is true or limit has passed,
-// and tells which it was.
+// and returns which it was.
 func poll(limit, pause time.Duration, done func() bool) bool {
 	deadline, tick := time.After(limit), time.NewTicker(pause)
 	defer tick.Stop()

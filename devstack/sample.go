@@ -76,7 +76,7 @@ func (s *stack) runSample(ctx context.Context, name string) error {
 	return nil
 }
 
-// sayInstalling tells of the phase that was over between two looks, from the domain's timeline.
+// sayInstalling prints the phase that began and ended between two checks, from the domain's timeline.
 func (s *stack) sayInstalling(ctx context.Context, name string, began time.Time) {
 	resp, err := s.callAPI(ctx, http.MethodGet, "/v1/domains/"+url.PathEscape(name)+"/timeline", nil)
 	if err != nil {

@@ -29,10 +29,11 @@ type stackFile struct {
 	SampleDomain      string            `json:"sample_domain"`
 	DNSControl        string            `json:"dns_control"`
 	CAControl         string            `json:"ca_control"`
-	DBControl         string            `json:"db_control,omitempty"` // empty without the part dbgate
+	CA2Control        string            `json:"ca2_control,omitempty"` // empty without the part ca2
+	DBControl         string            `json:"db_control,omitempty"`  // empty without the part dbgate
 	SupervisorControl string            `json:"supervisor_control"`
 	SupervisorPID     int               `json:"supervisor_pid"`
-	SupervisorStart   string            `json:"supervisor_start"` // tells a pid that was used again
+	SupervisorStart   string            `json:"supervisor_start"` // recognises a pid that was used again
 	PIDs              map[string]int    `json:"pids"`
 	Env               map[string]string `json:"env"` // what worker, api and edge were given
 }

@@ -69,7 +69,7 @@ type runningPart struct {
 
 	mu       sync.Mutex
 	status   partStatus
-	process  *os.Process // of the run that status tells of
+	process  *os.Process // of the run that status describes
 	wasReady bool
 	held     chan struct{} // closed when a part that is kept down may start again; nil when it is not kept down
 }
@@ -187,7 +187,7 @@ func (s *supervisor) awaitRelease(ctx context.Context, r *runningPart) bool {
 	return true
 }
 
-// runOnce starts the process, waits for its end and tells how it ended. When
+// runOnce starts the process, waits for its end and returns how it ended. When
 // ctx ends it stops the process.
 func (s *supervisor) runOnce(ctx context.Context, r *runningPart) string {
 	if ctx.Err() != nil {
@@ -211,7 +211,7 @@ func (s *supervisor) runOnce(ctx context.Context, r *runningPart) string {
 		st.State, st.PID, st.Since = "running", pid, time.Now()
 		r.process = cmd.Process
 		if r.held != nil { // it was to be kept down while it was being started
-			_ = cmd.Process.Kill() // Wait tells how it ended
+			_ = cmd.Process.Kill() // Wait returns how it ended
 		}
 	})
 	if err := s.pids.set(r.name, pid); err != nil {

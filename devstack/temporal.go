@@ -118,7 +118,12 @@ func newTemporalUI(o temporalOptions) *uiserver.Server {
 	}))
 }
 
-func newTemporalServer(o temporalOptions, stores map[string]config.DataStore, settings dynamicconfig.Client, logger tlog.Logger) (temporal.Server, error) {
+func newTemporalServer(
+	o temporalOptions,
+	stores map[string]config.DataStore,
+	settings dynamicconfig.Client,
+	logger tlog.Logger,
+) (temporal.Server, error) {
 	services := map[string]config.Service{}
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for _, name := range []primitives.ServiceName{
@@ -139,11 +144,8 @@ func newTemporalServer(o temporalOptions, stores map[string]config.DataStore, se
 		interceptors = append(interceptors, skipTime)
 	}
 	return temporal.NewServer(
-		temporal.WithChainedFrontendGrpcInterceptors(interceptors...),
-		temporal.WithConfig(temporalConfig(o, stores, services)),
-		temporal.ForServices(temporal.DefaultServices),
-		temporal.WithStaticHosts(hosts),
-		temporal.WithLogger(logger),
+		temporal.WithChainedFrontendGrpcInterceptors(interceptors...), temporal.WithConfig(temporalConfig(o, stores, services)),
+		temporal.ForServices(temporal.DefaultServices), temporal.WithStaticHosts(hosts), temporal.WithLogger(logger),
 		temporal.WithDynamicConfigClient(settings),
 	)
 }
@@ -209,8 +211,8 @@ func temporalDynamicConfig() *dynamicconfig.MemoryClient {
 	return settings
 }
 
-// visibilityPolls is how often in a second each shard looks what is to be told to the visibility store. Less often than the 20 of the server's
-// default, so that under load one look finds several things; the Web UI's lists are half a second late then.
+// visibilityPolls is how often in a second each shard reads what has to be written to the visibility store. Less often than the 20 of the
+// server's default, so that under load one read finds several things; the Web UI's lists are half a second late then.
 const visibilityPolls = 2
 
 // temporalGC lets the server's small heap grow to five times what is alive before it is collected: memory for

@@ -18,7 +18,7 @@ func (s *liveShare) Store(v float64) { s.bits.Store(math.Float64bits(v)) }
 
 func checkShare(share float64) error {
 	if !(share >= 0 && share <= 1) { // NaN is neither
-		return fmt.Errorf("%g is no share: want a number from 0 to 1", share)
+		return fmt.Errorf("%g is not a share: want a number from 0 to 1", share)
 	}
 	return nil
 }

@@ -81,7 +81,13 @@ func trimVisibilityIndexes(ctx context.Context, o temporalOptions) error {
 // temporalSchema brings one database to the schema of this server. A new one is
 // made under another name and renamed when complete: a kill -9 half-way must
 // not leave half a schema under the name that counts.
-func temporalSchema(ctx context.Context, o temporalOptions, newConfig func(string) *config.SQL, name, dir string, logger tlog.Logger) error {
+func temporalSchema(
+	ctx context.Context,
+	o temporalOptions,
+	newConfig func(string) *config.SQL,
+	name, dir string,
+	logger tlog.Logger,
+) error {
 	admin, err := pgx.Connect(ctx, o.postgres.url("postgres"))
 	if err != nil {
 		return err
@@ -89,15 +95,14 @@ func temporalSchema(ctx context.Context, o temporalOptions, newConfig func(strin
 	defer admin.Close(context.WithoutCancel(ctx)) //nolint:errcheck // each statement has answered
 	var exists bool
 	if err := admin.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name).Scan(&exists); err != nil {
-		return fmt.Errorf("look for the database: %w", err)
+		return fmt.Errorf("find the database: %w", err)
 	}
 	if exists {
 		return updateSchema(newConfig(name), dir, false, logger)
 	}
 	unfinished := pgx.Identifier{name + "_unfinished"}.Sanitize()
 	for _, statement := range []string{
-		"DROP DATABASE IF EXISTS " + unfinished + " WITH (FORCE)",
-		"CREATE DATABASE " + unfinished,
+		"DROP DATABASE IF EXISTS " + unfinished + " WITH (FORCE)", "CREATE DATABASE " + unfinished,
 	} {
 		if _, err := admin.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
@@ -116,7 +121,7 @@ func temporalSchema(ctx context.Context, o temporalOptions, newConfig func(strin
 	return nil
 }
 
-// renameInSchemaVersion is needed because Temporal looks its version up by the
+// renameInSchemaVersion is needed because Temporal finds its version by the
 // database's name.
 func renameInSchemaVersion(ctx context.Context, o temporalOptions, name string) error {
 	conn, err := pgx.Connect(ctx, o.postgres.url(name+"_unfinished"))

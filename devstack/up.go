@@ -26,7 +26,7 @@ type upOptions struct {
 func parseUp(args []string) (o upOptions, err error) {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	flags.StringVar(&o.dir, "dir", ".dev", "`folder` for data, logs and stack.json")
-	flags.StringVar(&o.parts, "parts", strings.Join(partOrder, ","), "comma-separated `list` of the parts to start")
+	flags.StringVar(&o.parts, "parts", strings.Join(usualParts, ","), "comma-separated `list` of the parts to start")
 	flags.StringVar(&o.sample, "sample", "", "connect this `hostname` and wait until it is served")
 	flags.BoolVar(&o.demo, "demo", false, "stop when the sample is served; exit 1 if it isn't")
 	flags.Var(&o.env, "env", "`KEY=VALUE` for worker, edge and api; may be repeated")
@@ -83,7 +83,7 @@ func up(ctx context.Context, args []string) error {
 		return fmt.Errorf("find the folder: %w", err)
 	}
 	// Others may pass through, since root runs PostgreSQL as another user, but
-	// not look in. Files with secrets have modes of their own.
+	// not read it. Files with secrets have modes of their own.
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o711); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
@@ -92,7 +92,7 @@ func up(ctx context.Context, args []string) error {
 		return err
 	}
 	defer release()
-	// A supervisor that was killed left its file: nobody may find the old stack by it.
+	// A supervisor that was killed left its file: it must not lead to the old stack.
 	if err := os.Remove(stackFilePath(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the previous run's stack.json: %w", err)
 	}
@@ -140,10 +140,10 @@ func newStack(ctx context.Context, dir string, o upOptions, selected []string, s
 	if s.postgres.password, s.newPass, err = s.ensureSecret("postgres_password"); err != nil {
 		return nil, err
 	}
-	s.gated = slices.Contains(selected, "dbgate")
+	s.gated, s.secondCA = slices.Contains(selected, "dbgate"), slices.Contains(selected, "ca2")
 	s.temporalFaults.Store(o.temporalFaults)
 	s.timeSkipping = o.timeSkipping
-	if s.env, err = s.productEnv(o.env); err != nil {
+	if s.env, err = s.productEnv(o.env, selected); err != nil {
 		return nil, err
 	}
 	if slices.ContainsFunc(selected, isProduct) {
@@ -234,6 +234,9 @@ func (s *stack) describe(sample string) stackFile {
 		SupervisorPID:     os.Getpid(),
 		SupervisorStart:   processStart(os.Getpid()),
 		Env:               s.env,
+	}
+	if s.secondCA {
+		file.CA2Control = "http://" + s.address("ca2_control")
 	}
 	if s.gated {
 		file.DBControl = "http://" + s.address("db_control")

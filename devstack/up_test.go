@@ -97,7 +97,10 @@ func TestKilledPostgresComesBackWithItsData(t *testing.T) {
 		t.Errorf("the address changed from %s to %s", s.Postgres, after.Postgres)
 	}
 	eventually(t, 30*time.Second, func() error { return exec("UPDATE kept SET n = 2 WHERE n = 1") })
-	if err := up(t.Context(), []string{"--dir", dir, "--parts", "postgres", "--quiet"}); err == nil || !strings.Contains(err.Error(), "running in") {
+	if err := up(
+		t.Context(), []string{"--dir", dir, "--parts", "postgres", "--quiet"},
+	); err == nil ||
+		!strings.Contains(err.Error(), "running in") {
 		t.Errorf("a second up of the same folder must be refused: %v", err)
 	}
 	if err := stop(); err != nil {
@@ -133,7 +136,10 @@ func TestTheDatabaseAsksForAPassword(t *testing.T) {
 		}
 		for _, password := range []string{"", "wrong"} {
 			err := connect(func(c *pgx.ConnConfig) { c.Password = password })
-			if refused, is := errors.AsType[*pgconn.PgError](err); password != "" && (!is || refused.Code != "28P01") || err == nil { // invalid_password
+			if refused, is := errors.AsType[*pgconn.PgError](
+				err,
+			); password != "" && (!is || refused.Code != "28P01") ||
+				err == nil { // invalid_password
 				t.Errorf("with the password %q: %v", password, err)
 			}
 		}
@@ -276,7 +282,7 @@ func TestPartThatNeverStartsEndsTheStartUp(t *testing.T) {
 	}
 	err := up(t.Context(), []string{"--dir", dir, "--bin", bin, "--parts", "worker", "--free-ports", "--quiet"})
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "the database is on fire") {
-		t.Errorf("the reason and the log must be told: %v", err)
+		t.Errorf("the reason and the log must be printed: %v", err)
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"go.temporal.io/api/history/v1"
 )
 
-// actions counts what Temporal counts as billed actions in a piece of history. The weights were measured with the server's own action metric:
-// a start, an activity attempt, a timer, a signal, an upsert, an update, a continue-as-new: 1 each; all local
-// activities of one workflow task together: 1; a child workflow: 2.
+// actions counts what Temporal counts as billed actions in a piece of history. The weights were measured with the server's own action
+// metric: a start, an activity attempt, a timer, a signal, an upsert, an update, a continue-as-new: 1 each; all local activities of one
+// workflow task together: 1; a child workflow: 2.
 func actions(events []*history.HistoryEvent) (n int, what []string) {
 	count := func(weight int, name string) {
 		n += weight

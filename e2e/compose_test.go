@@ -102,6 +102,9 @@ func TestEverySettingSaysWhatItMeans(t *testing.T) {
 	}
 }
 
+// secondCA begins the settings of a second CA, which are like those of the first.
+var secondCA = regexp.MustCompile(`^ACME_2_`)
+
 func TestComposeGivesEachProgramWhatItReads(t *testing.T) {
 	t.Parallel()
 	services := readCompose(t).Services
@@ -113,6 +116,7 @@ func TestComposeGivesEachProgramWhatItReads(t *testing.T) {
 		}
 		for name := range given {
 			_, optional := also[name]
+			name = secondCA.ReplaceAllString(name, "ACME_")
 			if _, ok := settings[name]; !ok && !optional {
 				t.Errorf("%s is given %s, which it doesn't read", service, name)
 			}
@@ -138,17 +142,17 @@ func TestComposeAsksForWhatTheExampleEnvironmentHas(t *testing.T) {
 	if !slices.Equal(asked, offered) {
 		t.Errorf("docker-compose.yml asks for\n%v\nand .env.example offers\n%v", asked, offered)
 	}
-	told := readRoot(t, "docs/config.md")
+	documented := readRoot(t, "docs/config.md")
 	for _, name := range offered {
-		if !strings.Contains(told, "`"+name+"`") {
-			t.Errorf("docs/config.md doesn't tell %s", name)
+		if !strings.Contains(documented, "`"+name+"`") {
+			t.Errorf("docs/config.md doesn't have %s", name)
 		}
 	}
 }
 
 func TestPublishedPortsAreDocumented(t *testing.T) {
 	t.Parallel()
-	var published, told []string
+	var published, listed []string
 	for service, s := range readCompose(t).Services {
 		for _, port := range s.Ports {
 			at := strings.LastIndex(port, ":")
@@ -160,17 +164,17 @@ func TestPublishedPortsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, row := range documented(t, "Docker") {
-		told = append(told, row[0]+" "+row[1])
+		listed = append(listed, row[0]+" "+row[1])
 	}
 	slices.Sort(published)
-	slices.Sort(told)
-	if len(published) == 0 || !slices.Equal(published, told) {
-		t.Errorf("published\n%v\ndocumented\n%v", published, told)
+	slices.Sort(listed)
+	if len(published) == 0 || !slices.Equal(published, listed) {
+		t.Errorf("published\n%v\ndocumented\n%v", published, listed)
 	}
 }
 
-// TestTheEdgesCopyIsOnAVolume: the image can't be written, and a copy in the container would go with it. The folder is the user's in the image, and so in
-// a new volume.
+// TestTheEdgesCopyIsOnAVolume: the image can't be written, and a copy in the container would go with it. The folder is the user's in the
+// image, and so in a new volume.
 func TestTheEdgesCopyIsOnAVolume(t *testing.T) {
 	t.Parallel()
 	c, folder := readCompose(t), settingsOf(t, "edge")["EDGE_COPY_DIR"].fallback

@@ -27,7 +27,9 @@ const stormDomains = 50
 // TestE1_FiftyDomainsSurviveAWorkerThatIsKilledAllTheTime is figure 3, and figure 5 on what it leaves behind.
 func TestE1_FiftyDomainsSurviveAWorkerThatIsKilledAllTheTime(t *testing.T) {
 	t.Parallel()
-	p := newPlatform(t, stack.Options{Env: map[string]string{"WORKER_ACTIVITY_SLOTS": "10"}}) // few at once, so that kills fall into every step
+	p := newPlatform(
+		t, stack.Options{Env: map[string]string{"WORKER_ACTIVITY_SLOTS": "10"}},
+	) // few at once, so that kills fall into every step
 	hostnames := p.connectFile(names(stormDomains, "storm%02d.ready.test"))
 	kills := p.storm(hostnames, func(n int) string { return "worker" })
 	require.GreaterOrEqual(t, kills, 3, "the worker must have been killed in the middle of the work")
@@ -96,7 +98,8 @@ func (p *platform) complete() (n int) {
 		return 0
 	}
 	defer conn.Close(p.t.Context()) //nolint:errcheck // read only
-	if err := conn.QueryRow(p.t.Context(), `SELECT count(*) FROM domains WHERE headline = $1`, cert.InstallationComplete).Scan(&n); err != nil {
+	if err := conn.QueryRow(p.t.Context(), `SELECT count(*) FROM domains WHERE headline = $1`, cert.InstallationComplete).
+		Scan(&n); err != nil {
 		return 0
 	}
 	return n
@@ -124,18 +127,20 @@ func (p *platform) requireExactlyOneOrderEach(t *testing.T, hostnames []string) 
 		d := p.status(name)
 		require.Equal(t, cert.InstallationComplete, d.Headline, name)
 		require.Zero(t, d.Failures, name)
-		leaf, _, err := p.visit(name)
+		leaf, _, err := p.browse(name)
 		require.NoError(t, err, name)
 		require.Equal(t, []string{name}, leaf.DNSNames)
 	}
 }
 
-// noPrivateKeyLeaks unseals every key there is and looks for it, in the forms that a key is written in, wherever it must not be.
+// noPrivateKeyLeaks unseals every key and searches for it, in the forms that a key is written in, wherever it must not be.
 func noPrivateKeyLeaks(t *testing.T, p *platform, hostnames []string) {
 	keys, err := keyring.Load(filepath.Join(p.Dir, "keyring.json"))
 	require.NoError(t, err)
 	secrets := unsealAll(t, p, keys)
-	require.Equal(t, len(hostnames)+1, len(secrets), "a leaf key for each domain and the account's") // by number: a failing test must not print keys
+	require.Equal(
+		t, len(hostnames)+1, len(secrets), "a leaf key for each domain and the account's",
+	) // by number: a failing test must not print keys
 
 	places := map[string]string{}
 	for _, part := range []string{"worker", "api", "edge", "temporal", "ca", "dns"} {
@@ -161,7 +166,9 @@ func noPrivateKeyLeaks(t *testing.T, p *platform, hostnames []string) {
 				require.False(t, strings.Contains(text, encoded[:36]), "base64 of a key in %s", place)
 			}
 			require.False(t, strings.Contains(lower, hex.EncodeToString(secret)), "a key in hexadecimal in %s", place)
-			require.False(t, strings.Contains(lower, hex.EncodeToString([]byte(base64.StdEncoding.EncodeToString(der)[48:80]))), "PEM of a key in %s", place)
+			require.False(
+				t, strings.Contains(lower, hex.EncodeToString([]byte(base64.StdEncoding.EncodeToString(der)[48:80]))), "PEM of a key in %s", place,
+			)
 			require.False(t, strings.Contains(text, string(secret)), "raw bytes of a key in %s", place)
 		}
 	}

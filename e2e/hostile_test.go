@@ -27,7 +27,8 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// hostileText is a text that somebody outside sends. What is refused has a control character or is too long; the others are kept as they are.
+// hostileText is a text that somebody outside sends. What is refused has a control character or is too long; the others are kept as they
+// are.
 type hostileText struct {
 	name, text string
 	refused    bool
@@ -66,7 +67,11 @@ type hostile struct {
 // workflow ends, no answer is 500 or above, and no output has a control character.
 func TestF24_HostileTextAtEveryDoor(t *testing.T) {
 	t.Parallel()
-	p := &hostile{platform: newPlatform(t, stack.Options{Env: map[string]string{"RETRY_AFTER_FAILURES": "1h", "DNS_FIRST_CHECKS": "1s,1s,1h", "DNS_CHECK_INTERVAL": "1h"}})}
+	p := &hostile{
+		platform: newPlatform(
+			t, stack.Options{Env: map[string]string{"RETRY_AFTER_FAILURES": "1h", "DNS_FIRST_CHECKS": "1s,1s,1h", "DNS_CHECK_INTERVAL": "1h"}},
+		),
+	}
 	p.client = p.temporal()
 	p.start("live.ready.test")
 	p.awaitHeadline("live.ready.test", cert.InstallationComplete)
@@ -106,7 +111,9 @@ func (p *hostile) running(t *testing.T, id string) {
 
 // theCA refuses a domain three times with a hostile detail, which opens a case.
 func (p *hostile) theCA(t *testing.T) {
-	for failures, detail := range []string{`a\x00b \x1b[31mred\u202e [x](http://evil.test)\u2028`, `\u009b31m<img src=x>\x7f\r\n`, strings.Repeat("x", 60_000)} {
+	for failures, detail := range []string{
+		`a\x00b \x1b[31mred\u202e [x](http://evil.test)\u2028`, `\u009b31m<img src=x>\x7f\r\n`, strings.Repeat("x", 60_000),
+	} {
 		p.devstack("ca", "fault", "finalize", "problem:caa:"+detail)
 		if failures == 0 {
 			p.start("case.ready.test")
@@ -123,7 +130,7 @@ func (p *hostile) theCA(t *testing.T) {
 	p.caseID = p.caseWorkflow(p.client, "case.ready.test")
 }
 
-// oddAnswers of the CA end no worker, and count against nobody: lego dereferences the nil that it reads from a refusal "null".
+// oddAnswers of the CA end no worker, and count as no failure: lego dereferences the nil that it reads from a refusal "null".
 func (p *hostile) oddAnswers(t *testing.T) {
 	worker := p.Info().PIDs["worker"]
 	p.devstack("ca", "fault", "newOrder", "refuse:500:null")
@@ -135,7 +142,7 @@ func (p *hostile) oddAnswers(t *testing.T) {
 	require.Equal(t, worker, p.Info().PIDs["worker"], "the worker was started anew")
 }
 
-// dns has hostile records where evercert looks.
+// dns has hostile records that evercert checks.
 func (p *hostile) dns(t *testing.T) {
 	const name = "dns.empty.test"
 	p.devstack("dns", "set", "_evercert."+name, "TXT", `"a\000\027[31mred\194\155\127\226\128\174\255 [x](http://evil.test)"`)
@@ -144,14 +151,14 @@ func (p *hostile) dns(t *testing.T) {
 	p.devstack("dns", "set", name, "CAA", `0 issue "evil\027[31m\000.test; x=[y](http://evil.test)"`)
 	p.devstack("dns", "set", name, "A", "127.0.0.1")
 	p.start(name)
-	d := p.await(name, "tells what is wrong", func(d control.Domain) bool { return len(d.Problems) > 0 })
+	d := p.await(name, "shows what is wrong", func(d control.Domain) bool { return len(d.Problems) > 0 })
 	require.NotEmpty(t, d.Problems)
 	out, stderr, _ := p.cli("doctor", name)
 	safeOutput(t, out+stderr)
-	var panel map[string]any
-	require.Equal(t, http.StatusOK, p.call("GET", "/v1/domains/"+name+"/records", nil, &panel))
-	require.Contains(t, fmt.Sprint(panel), "evil.test", "the records are shown")
-	safeJSON(t, panel)
+	var records map[string]any
+	require.Equal(t, http.StatusOK, p.call("GET", "/v1/domains/"+name+"/records", nil, &records))
+	require.Contains(t, fmt.Sprint(records), "evil.test", "the records are shown")
+	safeJSON(t, records)
 }
 
 // route is a request with {x} where a hostile text goes.
@@ -165,15 +172,47 @@ func hostileRoutes() []route {
 	}
 	for _, verb := range []string{"check", "request", "pause", "resume", "hand-back"} {
 		on := "/v1/domains/live.ready.test/" + verb
-		all = append(all, route{"POST", on, `{"by":{x}}`}, route{"POST", on, `{"reason":{x}}`}, route{"POST", on, `{"note":{x}}`}, route{"POST", on, `{x}`}, route{"POST", on, `{{x}:1}`},
-			route{"POST", "/v1/domains/{x}/" + verb, `{"by":"ann"}`})
+		all = append(
+			all,
+			route{"POST", on, `{"by":{x}}`},
+			route{"POST", on, `{"reason":{x}}`},
+			route{"POST", on, `{"note":{x}}`},
+			route{"POST", on, `{x}`},
+			route{"POST", on, `{{x}:1}`},
+			route{"POST", "/v1/domains/{x}/" + verb, `{"by":"ann"}`},
+		)
 	}
-	all = append(all,
-		route{"PUT", "/v1/domains/live.ready.test/https-redirect", `{"on":false,"by":{x}}`}, route{"PUT", "/v1/domains/{x}/https-redirect", `{"on":true}`},
-		route{"DELETE", "/v1/domains/{x}", ""}, route{"DELETE", "/v1/domains/nobody.empty.test?by={x}&reason={x}", ""}, route{"DELETE", "/v1/domains/nobody.empty.test?{x}=1", ""},
-		route{"POST", "/v1/domains", `{"hostname":{x},"tenant":"acme"}`}, route{"POST", "/v1/domains", `{"hostname":"a.empty.test","tenant":{x}}`},
+	all = append(
+		all,
+		route{
+			"PUT",
+			"/v1/domains/live.ready.test/https-redirect",
+			`{"on":false,"by":{x}}`,
+		},
+		route{"PUT", "/v1/domains/{x}/https-redirect", `{"on":true}`},
+		route{
+			"DELETE",
+			"/v1/domains/{x}",
+			"",
+		},
+		route{"DELETE", "/v1/domains/nobody.empty.test?by={x}&reason={x}", ""},
+		route{"DELETE", "/v1/domains/nobody.empty.test?{x}=1", ""},
+		route{
+			"POST",
+			"/v1/domains",
+			`{"hostname":{x},"tenant":"acme"}`,
+		},
+		route{"POST", "/v1/domains", `{"hostname":"a.empty.test","tenant":{x}}`},
 		route{"POST", "/v1/domains", `{"hostname":"live.ready.test","tenant":"other","also":[{x}]}`},
-		route{"GET", "/v1/cases?domain={x}", ""}, route{"GET", "/v1/cases?all={x}", ""}, route{"GET", "/{x}", ""}, route{"PATCH", "/v1/domains/{x}", ""}, route{"GET", "/openapi.json?{x}", ""},
+		route{
+			"GET",
+			"/v1/cases?domain={x}",
+			"",
+		},
+		route{"GET", "/v1/cases?all={x}", ""},
+		route{"GET", "/{x}", ""},
+		route{"PATCH", "/v1/domains/{x}", ""},
+		route{"GET", "/openapi.json?{x}", ""},
 	)
 	for _, key := range []string{"tenant", "headline", "contains", "after", "limit", "{x}"} {
 		all = append(all, route{"GET", "/v1/domains?" + key + "={x}", ""})
@@ -195,7 +234,9 @@ func (p *hostile) api(t *testing.T) {
 				sent++
 				about := fmt.Sprintf("%s %.100s %.100q with %s: %d %.300s", r.method, r.path, r.body, h.name, status, answer)
 				require.Less(t, status, http.StatusInternalServerError, about)
-				if asked := strings.Contains(r.body, `"by":{x}`) || strings.Contains(r.body, `"reason":{x}`); asked && h.refused && !strings.HasSuffix(r.path, "hand-back") && !strings.Contains(body, `\ufffd`) {
+				if asked := strings.Contains(r.body, `"by":{x}`) ||
+					strings.Contains(r.body, `"reason":{x}`); asked && h.refused && !strings.HasSuffix(r.path, "hand-back") &&
+					!strings.Contains(body, `\ufffd`) {
 					require.Contains(t, []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}, status, about)
 				}
 				safeOutput(t, string(answer))
@@ -251,13 +292,43 @@ func (p *hostile) commands(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte("hostname,tenant,also\n"+x+",acme,\nb.empty.test,"+x+",\nc.empty.test,acme,"+x+"\n"), 0o600))
 		lines := [][]string{{"connect", "--file", file}, {"connect", "--file", file, "--json"}}
 		if !strings.Contains(x, "\x00") { // which no argument can hold
-			lines = append(lines,
-				[]string{"connect", x, "--tenant", "acme"}, []string{"connect", "d.empty.test", "--tenant", x}, []string{"connect", "d.empty.test", "--tenant", "other", "--also", x},
-				[]string{"status", x, "--json"}, []string{"timeline", x}, []string{"records", x}, []string{"watch", x}, []string{"changes", x}, []string{"csr", x}, []string{"cases", x},
-				[]string{"pause", "live.ready.test", "--reason", x}, []string{"resume", "live.ready.test", "--reason", x, "--json"}, []string{"check", "live.ready.test", "--reason", x},
-				[]string{"hand-back", "live.ready.test", "--note", x}, []string{"redirect", x, "on"}, []string{"remove", x, "--yes"}, []string{"remove", x, "--json"},
-				[]string{"list", "--tenant", x}, []string{"list", "--contains", x}, []string{"list", "--headline", x}, []string{x}, []string{"status", "--" + x},
-				[]string{"doctor", x}, []string{"connect", "--file", x}, []string{"keyring", "generate", x + "/none/x"},
+			lines = append(
+				lines,
+				[]string{
+					"connect", x, "--tenant", "acme",
+				},
+				[]string{"connect", "d.empty.test", "--tenant", x},
+				[]string{"connect", "d.empty.test", "--tenant", "other", "--also", x},
+				[]string{
+					"status", x, "--json",
+				},
+				[]string{"timeline", x},
+				[]string{"records", x},
+				[]string{"watch", x},
+				[]string{"changes", x},
+				[]string{"csr", x},
+				[]string{"cases", x},
+				[]string{
+					"pause", "live.ready.test", "--reason", x,
+				},
+				[]string{"resume", "live.ready.test", "--reason", x, "--json"},
+				[]string{"check", "live.ready.test", "--reason", x},
+				[]string{
+					"hand-back", "live.ready.test", "--note", x,
+				},
+				[]string{"redirect", x, "on"},
+				[]string{"remove", x, "--yes"},
+				[]string{"remove", x, "--json"},
+				[]string{
+					"list", "--tenant", x,
+				},
+				[]string{"list", "--contains", x},
+				[]string{"list", "--headline", x},
+				[]string{x},
+				[]string{"status", "--" + x},
+				[]string{"doctor", x},
+				[]string{"connect", "--file", x},
+				[]string{"keyring", "generate", x + "/none/x"},
 			)
 		}
 		for _, line := range lines {
@@ -277,7 +348,8 @@ func (p *hostile) commands(t *testing.T) {
 func (p *hostile) edge(t *testing.T) {
 	for _, h := range hostileTexts {
 		text := h.text[:min(len(h.text), 4000)]
-		dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 20 * time.Second}, Config: &tls.Config{ServerName: text, InsecureSkipVerify: true}} //nolint:gosec // whatever answers
+		//nolint:gosec // whatever answers
+		dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 20 * time.Second}, Config: &tls.Config{ServerName: text, InsecureSkipVerify: true}}
 		if conn, err := dialer.DialContext(t.Context(), "tcp", p.info.EdgeHTTPS); err == nil {
 			require.NoError(t, conn.Close())
 		}
@@ -287,7 +359,9 @@ func (p *hostile) edge(t *testing.T) {
 		_, err = fmt.Fprintf(conn, "GET /.well-known/acme-challenge/%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", text, text)
 		if err == nil {
 			answer, _ := io.ReadAll(conn) // an edge may cut off what it won't read
-			require.False(t, bytes.HasPrefix(answer, []byte("HTTP/1.1 5")) && !bytes.HasPrefix(answer, []byte("HTTP/1.1 505")), "%s: %.200q", h.name, answer)
+			require.False(
+				t, bytes.HasPrefix(answer, []byte("HTTP/1.1 5")) && !bytes.HasPrefix(answer, []byte("HTTP/1.1 505")), "%s: %.200q", h.name, answer,
+			)
 		}
 		require.NoError(t, conn.Close())
 	}
@@ -300,8 +374,10 @@ func (p *hostile) signals(t *testing.T) {
 		t.Run(h.name, func(t *testing.T) {
 			name, text := fmt.Sprintf("signal%d.empty.test", i), h.text[:min(len(h.text), 500_000)] // Temporal takes 2 MB in all
 			p.start(name)
-			p.await(name, "is looked at", func(d control.Domain) bool { return !d.UpdatedAt.Equal(d.ConnectedAt) && len(d.Problems) > 0 })
-			for _, verb := range []string{workflows.Pause, workflows.CheckNow, workflows.Resume, workflows.RequestCertificate, workflows.HandedBack, workflows.SetRedirect} {
+			p.await(name, "is checked", func(d control.Domain) bool { return !d.UpdatedAt.Equal(d.ConnectedAt) && len(d.Problems) > 0 })
+			for _, verb := range []string{
+				workflows.Pause, workflows.CheckNow, workflows.Resume, workflows.RequestCertificate, workflows.HandedBack, workflows.SetRedirect,
+			} {
 				require.NoError(t, c.SignalWorkflow(t.Context(), workflows.DomainID(name), "", verb, workflows.Request{By: text, Reason: text}))
 			}
 			status, _, answer := p.send(t, "POST", "/v1/domains/"+name+"/pause", `{"by":"ann"}`, "")
@@ -322,7 +398,11 @@ func (p *hostile) signals(t *testing.T) {
 
 // outputs are all that people can read.
 func (p *hostile) outputs(t *testing.T) {
-	paths, lines := []string{"/v1/domains", "/v1/cases?all=true"}, [][]string{{"list"}, {"list", "--json"}, {"cases", "--all"}, {"cases", "--all", "--json"}}
+	paths, lines := []string{
+		"/v1/domains", "/v1/cases?all=true",
+	}, [][]string{
+		{"list"}, {"list", "--json"}, {"cases", "--all"}, {"cases", "--all", "--json"},
+	}
 	for _, name := range []string{"live.ready.test", "dns.empty.test", "case.ready.test"} {
 		for _, part := range []string{"", "/records", "/changes", "/timeline", "/certificate", "/csr"} {
 			paths = append(paths, "/v1/domains/"+name+part)

@@ -29,7 +29,7 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// patience is how long a test waits for something that takes seconds: these machines are shared. It is no measure of speed.
+// patience is how long a test waits for something that takes seconds: these machines are shared. It does not measure speed.
 const patience = 3 * time.Minute
 
 // platform is a running evercert and its users: the API's, the CLI's, a visitor's.
@@ -78,7 +78,9 @@ func (p *platform) call(method, path string, body, out any) int {
 
 func (p *platform) connect(hostname string, also ...string) {
 	p.t.Helper()
-	require.Equal(p.t, http.StatusCreated, p.call("POST", "/v1/domains", map[string]any{"hostname": hostname, "tenant": "acme", "also": also}, nil))
+	require.Equal(
+		p.t, http.StatusCreated, p.call("POST", "/v1/domains", map[string]any{"hostname": hostname, "tenant": "acme", "also": also}, nil),
+	)
 }
 
 func (p *platform) status(hostname string) (d control.Domain) {
@@ -143,8 +145,8 @@ func (p *platform) devstack(args ...string) {
 	require.NoError(p.t, err)
 }
 
-// visit makes a TLS connection to the edge as a browser that trusts only the test CA, and an HTTP request over it.
-func (p *platform) visit(hostname string) (*x509.Certificate, *http.Response, error) {
+// browse makes a TLS connection to the edge as a browser that trusts only the test CA, and an HTTP request over it.
+func (p *platform) browse(hostname string) (*x509.Certificate, *http.Response, error) {
 	pool := x509.NewCertPool()
 	roots, err := os.ReadFile(p.info.ACMERootPEM)
 	if err != nil {

@@ -104,7 +104,7 @@ func (p *sourcePackage) collect(t *testing.T, structName, prefix string, found m
 	t.Helper()
 	s, ok := p.structs[structName]
 	if !ok {
-		return // a type that is no group of settings, such as time.Duration
+		return // a type that is not a group of settings, such as time.Duration
 	}
 	for _, field := range s.fields {
 		tag := tagOf(t, field)
@@ -117,7 +117,11 @@ func (p *sourcePackage) collect(t *testing.T, structName, prefix string, found m
 			found[prefix+name] = setting{prefix + name, fallback, tag.Get("doc")}
 			continue
 		}
-		switch typ := field.Type.(type) {
+		group := field.Type
+		if list, ok := group.(*ast.ArrayType); ok && tag.Get("envNumbered") != "" {
+			group = list.Elt // the first one of the list has the names without a number
+		}
+		switch typ := group.(type) {
 		case *ast.Ident:
 			p.collect(t, typ.Name, prefix+tag.Get("envPrefix"), found)
 		case *ast.SelectorExpr:

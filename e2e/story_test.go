@@ -31,13 +31,13 @@ func TestA1_ConnectingIsAllThatATenantDoes(t *testing.T) {
 	require.Zero(t, code, "%s%s", out, stderr)
 	require.Contains(t, out, string(cert.InstallationComplete))
 
-	leaf, resp, err := p.visit("shop.ready.test")
+	leaf, resp, err := p.browse("shop.ready.test")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.ElementsMatch(t, []string{"shop.ready.test", "www.shop.ready.test"}, leaf.DNSNames)
-	_, _, err = p.visit("www.shop.ready.test")
+	_, _, err = p.browse("www.shop.ready.test")
 	require.NoError(t, err, "a further name is served with the same certificate")
-	_, _, err = p.visit("stranger.ready.test")
+	_, _, err = p.browse("unknown.ready.test")
 	require.ErrorContains(t, err, "unrecognized name", "an unknown name gets the alert of RFC 6066, not a wrong certificate")
 
 	t.Run("A3_redirect", func(t *testing.T) { redirects(t, p) })
@@ -60,14 +60,16 @@ func redirects(t *testing.T, p *platform) {
 		require.NoError(t, resp.Body.Close())
 		return resp.StatusCode
 	}
-	require.Equal(t, http.StatusOK, plain(), "no redirect before somebody switches it on")
+	require.Equal(t, http.StatusOK, plain(), "no redirect before it is switched on")
 	_, stderr, code := p.cli("redirect", "shop.ready.test", "on")
 	require.Zero(t, code, stderr)
 	p.eventually("plain HTTP is redirected", func() bool { return plain() == http.StatusPermanentRedirect }, func() any { return plain() })
 
 	p.connect("waiting.empty.test")
 	var problem problemDocument
-	require.Equal(t, http.StatusConflict, p.call("PUT", "/v1/domains/waiting.empty.test/https-redirect", map[string]bool{"on": true}, &problem))
+	require.Equal(
+		t, http.StatusConflict, p.call("PUT", "/v1/domains/waiting.empty.test/https-redirect", map[string]bool{"on": true}, &problem),
+	)
 	require.Equal(t, cert.RequestRefused, problem.Code)
 }
 
@@ -79,7 +81,8 @@ func costsFewActions(t *testing.T, p *platform) {
 	p.eventually("the domain rests on the timer of its renewal", func() bool {
 		runs = p.histories(c, workflows.DomainID("cost.ready.test"))
 		last := runs[0][len(runs[0])-1]
-		return last.GetEventType() == enums.EVENT_TYPE_TIMER_STARTED && last.GetTimerStartedEventAttributes().GetStartToFireTimeout().AsDuration() > 24*time.Hour
+		return last.GetEventType() == enums.EVENT_TYPE_TIMER_STARTED &&
+			last.GetTimerStartedEventAttributes().GetStartToFireTimeout().AsDuration() > 24*time.Hour
 	}, func() any { return len(runs[0]) })
 	require.Len(t, runs, 1, "the run goes on until the renewal begins")
 	n, what := actions(runs[0])
@@ -94,7 +97,9 @@ func costsFewActions(t *testing.T, p *platform) {
 		return len(runs) == 2 && newest[len(newest)-1].GetEventType() == enums.EVENT_TYPE_TIMER_STARTED
 	}, func() any { return len(runs) })
 	n, what = actions(runs[1])
-	t.Logf("a renewal, with the timer of the next: %d actions and its continue-as-new, %d events: %s", n, len(runs[1]), strings.Join(what, " "))
+	t.Logf(
+		"a renewal, with the timer of the next: %d actions and its continue-as-new, %d events: %s", n, len(runs[1]), strings.Join(what, " "),
+	)
 	require.LessOrEqual(t, n+1, 7)
 }
 
@@ -103,11 +108,13 @@ func removes(t *testing.T, p *platform) {
 	require.Zero(t, code, stderr)
 	p.await("shop.ready.test", "is removed", func(d control.Domain) bool { return d.Headline == cert.Removed })
 	p.eventually("the edge no longer serves it", func() bool {
-		_, _, err := p.visit("shop.ready.test")
+		_, _, err := p.browse("shop.ready.test")
 		return err != nil && strings.Contains(err.Error(), "unrecognized name")
 	}, func() any { return nil })
 	var problem problemDocument
-	require.Equal(t, http.StatusConflict, p.call("POST", "/v1/domains", map[string]any{"hostname": "shop.ready.test", "tenant": "other"}, &problem))
+	require.Equal(
+		t, http.StatusConflict, p.call("POST", "/v1/domains", map[string]any{"hostname": "shop.ready.test", "tenant": "other"}, &problem),
+	)
 	require.Equal(t, cert.NameTaken, problem.Code, "quarantine: another tenant can't take the name at once")
 }
 
@@ -120,11 +127,11 @@ func TestD2_RecordsAddedLaterAreSeenAndServedFromThen(t *testing.T) {
 		"pointed.empty.test":   {cert.ForOwnership, cert.ForAddress},
 	} {
 		p.connect(name)
-		d := p.await(name, "tells what is missing", func(d control.Domain) bool { return len(d.Problems) > 0 })
+		d := p.await(name, "shows what is missing", func(d control.Domain) bool { return len(d.Problems) > 0 })
 		require.Equal(t, cert.Pending, d.Headline)
 		require.NotZero(t, d.NextActionAt)
 		require.NotZero(t, d.Deadline)
-		var records struct{ Records []control.Record }
+		var records struct{ Records []cert.RecordState }
 		require.Equal(t, http.StatusOK, p.call("GET", "/v1/domains/"+name+"/records", nil, &records))
 		for _, r := range records.Records {
 			if slices.Contains(purposes, r.Purpose) {
@@ -132,7 +139,7 @@ func TestD2_RecordsAddedLaterAreSeenAndServedFromThen(t *testing.T) {
 			}
 		}
 		p.awaitHeadline(name, cert.InstallationComplete)
-		_, resp, err := p.visit(name)
+		_, resp, err := p.browse(name)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 	}
@@ -188,22 +195,22 @@ func TestB2_RenewalDropsNoConnection(t *testing.T) {
 	const name = "renew.ready.test"
 	p.connect(name)
 	first := p.awaitHeadline(name, cert.InstallationComplete)
-	visits, serials := 0, map[string]bool{}
+	requests, serials := 0, map[string]bool{}
 	p.eventually("two renewals were served", func() bool {
-		leaf, _, err := p.visit(name)
-		require.NoError(t, err, "after %d visits", visits)
-		visits++
+		leaf, _, err := p.browse(name)
+		require.NoError(t, err, "after %d requests", requests)
+		requests++
 		serials[leaf.SerialNumber.String()] = true
 		return len(serials) == 3
 	}, func() any { return serials })
-	t.Logf("%d visits, 0 failures, 3 serials", visits)
+	t.Logf("%d requests, 0 failures, 3 serials", requests)
 	d := p.status(name)
 	require.NotEqual(t, first.Certificate.Serial, d.Certificate.Serial)
 	require.Equal(t, cert.InstallationComplete, d.Headline)
 
 	runs := p.histories(p.temporal(), workflows.DomainID(name))
 	require.GreaterOrEqual(t, len(runs), 3)
-	n, what := actions(runs[1]) // the whole run between two installations: timer, look, CSR, order, installation, end
+	n, what := actions(runs[1]) // the whole run between two installations: timer, check, CSR, order, installation, end
 	t.Logf("one renewal: %d actions: %s", n, strings.Join(what, " "))
 	require.LessOrEqual(t, n, 10)
 }
@@ -214,7 +221,8 @@ func TestBadInput(t *testing.T) {
 	p.connect("taken.empty.test")
 	for input, want := range map[string]cert.Code{
 		"192.0.2.1": cert.NameInvalid, "[2001:db8::1]": cert.NameInvalid, "co.uk": cert.DomainNotAllowed, "*.empty.test": cert.NameInvalid,
-		strings.Repeat("a", 64) + ".empty.test": cert.NameInvalid, "https://empty.test/x": cert.NameInvalid, "shop.shops.platform.test": cert.NameReserved,
+		strings.Repeat("a", 64) + ".empty.test": cert.NameInvalid, "https://empty.test/x": cert.NameInvalid,
+		"shop.shops.platform.test":   cert.NameReserved,
 		"m.shop.shops.platform.test": cert.NameReserved, "a.b.shops.platform.test": cert.NameTooDeep, "edge.platform.test": cert.NameReserved,
 		"a..test": cert.NameInvalid, "": cert.NameInvalid,
 	} {
@@ -225,9 +233,11 @@ func TestBadInput(t *testing.T) {
 		require.NotEmpty(t, problem.Detail)
 	}
 	var problem problemDocument
-	require.Equal(t, http.StatusConflict, p.call("POST", "/v1/domains", map[string]any{"hostname": "taken.empty.test", "tenant": "other"}, &problem))
+	require.Equal(
+		t, http.StatusConflict, p.call("POST", "/v1/domains", map[string]any{"hostname": "taken.empty.test", "tenant": "other"}, &problem),
+	)
 	require.Equal(t, cert.NameTaken, problem.Code)
-	require.NotContains(t, problem.Detail, "acme", "who has it is nobody's business")
+	require.NotContains(t, problem.Detail, "acme", "who has it is confidential")
 	var list struct{ Domains []control.Domain }
 	require.Equal(t, http.StatusOK, p.call("GET", "/v1/domains", nil, &list))
 	require.Len(t, list.Domains, 1, "nothing half-created")
@@ -237,7 +247,9 @@ func TestBadInput(t *testing.T) {
 	require.Equal(t, "bücher.empty.test", d.UnicodeName)
 
 	file := filepath.Join(t.TempDir(), "domains.csv")
-	require.NoError(t, os.WriteFile(file, []byte("hostname,tenant\r\none.empty.test,acme\r\nnot a name,acme\r\ntwo.empty.test,acme\r\n,acme\r\n"), 0o600))
+	require.NoError(
+		t, os.WriteFile(file, []byte("hostname,tenant\r\none.empty.test,acme\r\nnot a name,acme\r\ntwo.empty.test,acme\r\n,acme\r\n"), 0o600),
+	)
 	out, stderr, code := p.cli("connect", "--file", file)
 	require.Equal(t, 2, code, "%s%s", out, stderr)
 	require.Contains(t, stderr, "line 3")

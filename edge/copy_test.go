@@ -24,7 +24,7 @@ import (
 	"github.com/evercert/evercert/edge/terminator"
 )
 
-// awaitCopied waits until the folder of the edge's copy has as many names, with their certificates.
+// awaitCopied waits until the edge's copy holds this number of names, with their certificates.
 func (b *bundle) awaitCopied(t *testing.T, names int) {
 	t.Helper()
 	b.eventually(t, fmt.Sprintf("%d names are copied", names), func() bool {
@@ -33,7 +33,7 @@ func (b *bundle) awaitCopied(t *testing.T, names int) {
 	})
 }
 
-// crashed is the folder of the edge's copy as it would be after a crash at this moment.
+// crashed returns a copy of the folder, as a crash at this moment would leave it.
 func (b *bundle) crashed(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,7 +44,7 @@ func (b *bundle) crashed(t *testing.T) string {
 	for _, entry := range entries {
 		content, err := os.ReadFile(filepath.Join(b.env["EDGE_COPY_DIR"], entry.Name()))
 		if os.IsNotExist(err) {
-			continue // replaced at this moment
+			continue // it was replaced at this moment
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -72,7 +72,8 @@ func (b *bundle) eventually(t *testing.T, what string, condition func() bool) {
 
 // shown returns the serial number of the certificate that a handshake shows, expired or not.
 func (b *bundle) shown(name string) (string, error) {
-	conn, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // an expired one is looked at, too
+	//nolint:gosec // an expired one is looked at, too
+	conn, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err != nil {
 		return "", err
 	}
@@ -85,7 +86,7 @@ func (b *bundle) sure(t *testing.T) {
 	b.eventually(t, "the names are compared", func() bool { return b.edge.source.NotServed("nobody.test") })
 }
 
-// holdServed keeps every query for certificates waiting, until release.
+// holdServed delays every query for certificates until release is called.
 func (b *bundle) holdServed(t *testing.T) (release func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), b.databaseURL)
@@ -104,7 +105,7 @@ func (b *bundle) holdServed(t *testing.T) (release func()) {
 	return release
 }
 
-// waiting is the number of connections whose query waits for a lock.
+// waiting returns the number of connections whose query waits for a lock.
 func (b *bundle) waiting(t *testing.T) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), b.databaseURL)
@@ -160,7 +161,7 @@ func TestF22_AnEdgeStartedWithoutItsDatabaseServesWhatItServed(t *testing.T) {
 	b.installed(t, b.connect(t, "new.test"), 1)
 }
 
-// theCAIsToldToTryLater: nobody says that there is no challenge.
+// theCAIsToldToTryLater checks that no answer says that there is no challenge.
 func (b *bundle) theCAIsToldToTryLater(t *testing.T) {
 	t.Helper()
 	response, err := http.Get("http://" + b.edge.plain.Addr().String() + dcv.HTTP01Path + "token")
@@ -171,11 +172,15 @@ func (b *bundle) theCAIsToldToTryLater(t *testing.T) {
 	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("http-01: %s, Retry-After %q", response.Status, response.Header.Get("Retry-After"))
 	}
-	answer, err := dns.Exchange(new(dns.Msg).SetQuestion(cert.DelegationLabel("shop.test", []byte("a secret"))+".dcv.test.", dns.TypeTXT), b.edge.dns.Addr())
+	answer, err := dns.Exchange(
+		new(dns.Msg).SetQuestion(cert.DelegationLabel("shop.test", []byte("a secret"))+".dcv.test.", dns.TypeTXT),
+		b.edge.dns.Addr(),
+	)
 	if err != nil || answer.Rcode != dns.RcodeServerFailure {
 		t.Errorf("dns-01: %v, %v", answer, err)
 	}
-	_, err = tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true}) //nolint:gosec // as a CA does
+	//nolint:gosec // as a CA does
+	_, err = tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
 	if err == nil || !strings.Contains(err.Error(), "internal error") {
 		t.Errorf("tls-alpn-01: %v", err)
 	}
@@ -191,8 +196,8 @@ func TestF22_ARemovedNameDoesNotComeBackFromTheCopy(t *testing.T) {
 	if err := b.install.Retire(t.Context(), gone.Names); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(t, "the edge knows", func() bool { return b.edge.source.NotServed("gone.test") })
-	b.env["EDGE_COPY_DIR"] = b.crashed(t) // with no time to write a list
+	b.eventually(t, "the edge has read the change", func() bool { return b.edge.source.NotServed("gone.test") })
+	b.env["EDGE_COPY_DIR"] = b.crashed(t) // a crash, with no time to save the list
 	b.admit(t, false)
 	b.stop()
 	b.start(t)
@@ -204,7 +209,7 @@ func TestF22_ARemovedNameDoesNotComeBackFromTheCopy(t *testing.T) {
 	}
 }
 
-// TestF22_ANameRemovedMeanwhileIsServedNoMore: the edge was down when it was removed.
+// TestF22_ANameRemovedMeanwhileIsServedNoMore: the name was removed while the edge was down.
 func TestF22_ANameRemovedMeanwhileIsServedNoMore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -223,7 +228,7 @@ func TestF22_ANameRemovedMeanwhileIsServedNoMore(t *testing.T) {
 	b.awaitCopied(t, 0)
 }
 
-// TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked: what the copy has may be old.
+// TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked: the copy may be outdated.
 func TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -238,7 +243,7 @@ func TestF22_UntilTheNamesAreComparedTheDatabaseIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	s := newSource(b.store, served.Open(b.env["EDGE_COPY_DIR"], b.keys, log), b.keys, log) // nobody follows the database
+	s := newSource(b.store, served.Open(b.env["EDGE_COPY_DIR"], b.keys, log), b.keys, log) // no goroutine follows the database
 	s.patience = deadline
 	if m, err := s.Load(t.Context(), "shop.test"); err != nil || m.Serial != renewed.Serial {
 		t.Errorf("%s, %v; want %s, not %s", m.Serial, err, renewed.Serial, old.Serial)
@@ -275,12 +280,12 @@ func TestF21_AnExpiredCertificateOfTheCopyIsNotGivenToTheFirstVisitor(t *testing
 	b.env["EDGE_COPY_DIR"] = folder
 	b.admit(t, false)
 	b.start(t)
-	if got, err := b.shown("shop.test"); err != nil || got != old.Serial { // nobody can say whether there is a newer one
+	if got, err := b.shown("shop.test"); err != nil || got != old.Serial { // it is not known whether there is a newer one
 		t.Errorf("without the database: %s, %v", got, err)
 	}
 }
 
-// TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest: the edge heard nothing of the renewal, and is sure of what it has.
+// TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest: the announcement of the renewal was lost, and the edge is sure of its copy.
 func TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -294,7 +299,8 @@ func TestF21_AnExpiredCertificateIsNotBelievedToBeTheNewest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background())                                                                   //nolint:errcheck // the update has answered
+	//nolint:errcheck // the update has answered
+	defer conn.Close(context.Background())
 	if _, err := conn.Exec(t.Context(), `UPDATE served_names SET serial = $1`, renewed.Serial); err != nil { // and no notification
 		t.Fatal(err)
 	}
@@ -324,7 +330,7 @@ func TestA9_AnUnknownNameCostsNoQuery(t *testing.T) {
 	}
 }
 
-// TestD2_ChallengesHaveConnectionsOfTheirOwn: with every connection of the handshakes taken, the CA is answered.
+// TestD2_ChallengesHaveConnectionsOfTheirOwn: the CA is answered while handshakes use all of their connections.
 func TestD2_ChallengesHaveConnectionsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(env map[string]string) { env["DATABASE_MAX_CONNS"], env["EDGE_COPY_DIR"] = "2", "none" })
@@ -362,7 +368,8 @@ func TestD2_ChallengesHaveConnectionsOfTheirOwn(t *testing.T) {
 	if err != nil || len(answer.Answer) != 1 {
 		t.Errorf("dns-01: %v, %v", answer, err)
 	}
-	conn, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true}) //nolint:gosec // as a CA does
+	//nolint:gosec // as a CA does
+	conn, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
 	if err != nil {
 		t.Errorf("tls-alpn-01: %v", err)
 	} else {
@@ -391,7 +398,7 @@ func TestF22_WithoutADiskTheEdgeServesAndSaysSo(t *testing.T) {
 	b.awaitCopied(t, 1)
 	b.stop()
 	b.env["KEYRING_FILE"] = filepath.Join(t.TempDir(), "other.json")
-	b.keys = newKeyring(t, b.env["KEYRING_FILE"]) // the worker's too
+	b.keys = newKeyring(t, b.env["KEYRING_FILE"]) // a new keyring, for the worker too
 	d := b.connect(t, "new.test")
 	b.start(t)
 	b.installed(t, d, 1)
@@ -400,7 +407,7 @@ func TestF22_WithoutADiskTheEdgeServesAndSaysSo(t *testing.T) {
 	}
 }
 
-// issueUntil is issue with another end.
+// issueUntil is like issue, with another end.
 func (b *bundle) issueUntil(t *testing.T, d cert.Domain, n int, notAfter time.Time) cert.Certificate {
 	t.Helper()
 	return b.keep(t, d, n, b.ca.IssueUntil(t, notAfter, d.Names...))

@@ -43,7 +43,7 @@ func TestB2_ARenewalTurnsNoClientAway(t *testing.T) {
 	b.installed(t, d, 1)
 	var clients sync.WaitGroup
 	stop := make(chan struct{})
-	for range 2 { // clients that connect all the time
+	for range 2 { // clients that connect continuously
 		clients.Go(func() {
 			for {
 				select {
@@ -116,10 +116,10 @@ func TestAKeyOfAnotherKeyringIsToldInTheLog(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	d := b.connect(t, "shop.test")
-	b.keys = newKeyring(t, filepath.Join(t.TempDir(), "other.json")) // the worker's, by mistake
+	b.keys = newKeyring(t, filepath.Join(t.TempDir(), "other.json")) // the worker uses another keyring by mistake
 	c := b.issue(t, d, 1)
 	b.put(t, d.Names, c)
-	for end := time.Now().Add(deadline); ; { // the edge hears of the installation in a moment
+	for end := time.Now().Add(deadline); ; { // the edge is notified of the installation shortly afterwards
 		err := b.handshake("shop.test")
 		if err != nil && strings.Contains(err.Error(), "internal error") {
 			break
@@ -140,7 +140,8 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		t.Errorf("what suffices: %v", err)
 	}
 	for variable, value := range map[string]string{
-		"EDGE_HTTPS_LISTEN": "8443", "EDGE_HTTP_LISTEN": "8080", "EDGE_PUBLIC_HTTPS_PORT": "0", "EDGE_CACHE_SIZE": "0", "EDGE_UPSTREAM": "shops.internal:3000",
+		"EDGE_HTTPS_LISTEN": "8443", "EDGE_HTTP_LISTEN": "8080", "EDGE_PUBLIC_HTTPS_PORT": "0", "EDGE_CACHE_SIZE": "0",
+		"EDGE_UPSTREAM": "shops.internal:3000",
 	} {
 		wrong := maps.Clone(right)
 		wrong[variable] = value
@@ -166,7 +167,7 @@ func TestServingOutlivesTheDatabase(t *testing.T) {
 		}
 	}
 	if err := b.handshake("uncached.test"); err == nil || !strings.Contains(err.Error(), "internal error") {
-		t.Errorf("a name that nobody can look up: %v", err)
+		t.Errorf("a name that can't be looked up: %v", err)
 	}
 	b.admit(t, true)
 	worker, err := store.Open(t.Context(), b.databaseURL)
@@ -174,10 +175,10 @@ func TestServingOutlivesTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer worker.Close()
-	b.store, b.install.Serving = worker, worker // the edge goes on with the connections that broke
+	b.store, b.install.Serving = worker, worker // the edge continues with the connections that broke
 	second := b.issue(t, d, 2)
 	b.put(t, d.Names, second)
-	// The edge may still be waiting to connect again; Verify's patience is for one that listens.
+	// The edge may still be waiting to reconnect, and Verify waits only for an edge that listens.
 	for end := time.Now().Add(deadline); ; {
 		err := b.prober.Verify(t.Context(), b.prober.Edges()[0], d.Names, second.Serial)
 		if err == nil {

@@ -1,9 +1,12 @@
-// Command edge ends TLS for the connected domains: each name with the certificate that is installed for it, HTTP/1.1 and
-// HTTP/2, and passes requests on to the platform. It answers the CA's http-01 questions on plain HTTP and its tls-alpn-01
-// questions by TLS, and can be a name server of the validation zone.
+// Command edge terminates TLS for the connected domains: it serves each name with its installed certificate, over HTTP/1.1 and HTTP/2, and
+// forwards requests to the platform. It answers the CA's http-01 requests on plain HTTP and its tls-alpn-01 requests over TLS, and can be a
+// name server of the validation zone.
 //
-// Any number of edge processes may run; each takes its certificates from the database and keeps a sealed copy, from which it serves when it is started
-// while the database is down.
+//	Any number of edge processes may run. Each reads its certificates from the database and keeps a sealed copy, from which it serves when
+//
+// it
+//
+//	starts while the database is down.
 package main
 
 import (
@@ -46,7 +49,7 @@ func main() {
 	}
 }
 
-// run serves until ctx ends and the requests under way are answered.
+// run serves until ctx ends and the requests in progress are answered.
 func run(ctx context.Context, c Config, log *slog.Logger) error {
 	keys, err := keyring.Load(c.Keyring.File)
 	if err != nil {
@@ -57,19 +60,27 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	defer e.close()
-	log.LogAttrs(ctx, slog.LevelInfo, "edge serves", slog.String("https", e.https.Addr().String()), slog.String("http", e.plain.Addr().String()),
-		slog.String("dns", e.dnsAddress()), config.Log(c))
+	log.LogAttrs(
+		ctx,
+		slog.LevelInfo,
+		"edge serves",
+		slog.String("https", e.https.Addr().String()),
+		slog.String("http", e.plain.Addr().String()),
+		slog.String("dns", e.dnsAddress()),
+		config.Log(c),
+	)
 	return e.serve(ctx)
 }
 
-// gcPercent is for a heap of some tens of megabytes, most of it certificates that stay: at Go's 100 the garbage collector takes a twentieth of the
-// processor time of a handshake, with this half as much. GOGC in the environment goes before it.
+// gcPercent is for a heap of some tens of megabytes, most of it certificates that stay. At Go's 100 the garbage collector takes a twentieth
+// of the processor time of a handshake, with this value half as much. GOGC in the environment overrides it.
 const gcPercent = 150
 
-// challengeConns are connections to PostgreSQL for the CA's questions alone, so that no flood of handshakes is before them.
+// challengeConns is the number of connections to PostgreSQL that are used only for the CA's requests, so that a flood of handshakes can't
+// delay them.
 const challengeConns = 4
 
-// edge is all that this process answers on.
+// edge holds everything that this process serves.
 type edge struct {
 	store, challenges *store.Store
 	names             *served.Set
@@ -80,7 +91,7 @@ type edge struct {
 	dns          *dcv.Server // nil unless DCV_LISTEN is set
 }
 
-// open makes an edge that serves what its own copy holds. Without a copy there is nothing to serve, so it waits for the database.
+// open makes an edge that serves from its own copy. When there is no copy, it waits for the database.
 func open(ctx context.Context, c Config, keys *keyring.Keyring, log *slog.Logger) (*edge, error) {
 	db, err := store.OpenLater(ctx, c.Store)
 	if err != nil {
@@ -110,10 +121,10 @@ func open(ctx context.Context, c Config, keys *keyring.Keyring, log *slog.Logger
 func (e *edge) close() {
 	e.store.Close()
 	e.challenges.Close()
-	e.names.Close() //nolint:errcheck // the process ends, or begins anew without what is lost
+	e.names.Close() //nolint:errcheck // the process ends, or makes the copy anew
 }
 
-// listen binds every address. Clients that come before serve wait.
+// listen binds every address. Clients that connect before serve wait.
 func (e *edge) listen(ctx context.Context, c Config, log *slog.Logger) error {
 	upstream, err := c.upstream()
 	if err != nil {
@@ -141,7 +152,7 @@ func (e *edge) listen(ctx context.Context, c Config, log *slog.Logger) error {
 	return nil
 }
 
-// serve answers until ctx ends, or until one part fails and takes the others with it: the process is started again then.
+// serve answers until ctx ends, or until one part fails, which stops the others: the process is then started again.
 func (e *edge) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.terminator.Serve(ctx, e.https, e.plain) })

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { stack.Main(m) }
 
 const deadline = 30 * time.Second
 
-// bundle is an edge on a database of its own, with what a worker would do to it.
+// bundle is an edge with its own database, and acts as its worker.
 type bundle struct {
 	ca          *edgetest.CA
 	databaseURL string
@@ -127,7 +127,7 @@ func newKeyring(t *testing.T, file string) *keyring.Keyring {
 	return keys
 }
 
-// connect makes a domain of a new tenant.
+// connect adds a domain of a new tenant.
 func (b *bundle) connect(t *testing.T, names ...string) cert.Domain {
 	t.Helper()
 	d := cert.Domain{ID: uuid.NewString(), Hostname: names[0], Names: names, Tenant: "tenant of " + names[0]}
@@ -162,7 +162,7 @@ func (b *bundle) keep(t *testing.T, d cert.Domain, n int, issued edgetest.Issued
 	return issued.Certificate
 }
 
-// put installs a certificate, and does not look whether it is served.
+// put installs a certificate without verifying it.
 func (b *bundle) put(t *testing.T, names []string, c cert.Certificate) {
 	t.Helper()
 	if err := b.install.Install(t.Context(), names, c.Serial); err != nil {
@@ -206,7 +206,7 @@ func (b *bundle) plainStatus(t *testing.T, host string) int {
 	return response.StatusCode
 }
 
-// admit opens the bundle's database to connections, or ends those there are and refuses new ones.
+// admit opens the bundle's database to connections, or ends its connections and refuses new ones.
 func (b *bundle) admit(t *testing.T, open bool) {
 	t.Helper()
 	u, err := url.Parse(b.databaseURL)
@@ -219,8 +219,11 @@ func (b *bundle) admit(t *testing.T, open bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background()) //nolint:errcheck // what was executed has answered
-	if _, err := conn.Exec(t.Context(), fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS %t", pgx.Identifier{name}.Sanitize(), open)); err != nil {
+	defer conn.Close(context.Background()) //nolint:errcheck // the statement has finished
+	if _, err := conn.Exec(
+		t.Context(),
+		fmt.Sprintf("ALTER DATABASE %s ALLOW_CONNECTIONS %t", pgx.Identifier{name}.Sanitize(), open),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name); err != nil {

@@ -17,15 +17,16 @@ import (
 )
 
 const (
-	copyPatience    = 250 * time.Millisecond // what a handshake waits for the database when the copy has a certificate that may be older, but is valid
-	unknownPatience = 250 * time.Millisecond // what one waits for its turn to ask about a name that is not in the list
-	unknownAtOnce   = 8                      // lookups of such names: whoever makes names up gets no more of the database
-	downFor         = time.Second            // after the database has failed it isn't asked about what the copy has, or what is in no list
-	openAgain       = 2 * time.Second        // between two tries with a database that refuses
+	// how long a handshake waits for the database when the copy has a valid certificate that may be outdated
+	copyPatience    = 250 * time.Millisecond
+	unknownPatience = 250 * time.Millisecond // how long a handshake waits before it may ask for a name that is not in the list
+	unknownAtOnce   = 8                      // lookups of such names at once: clients that invent names get no more of the database
+	downFor         = time.Second            // after an error the database is not asked for names in the copy, or in no list
+	openAgain       = 2 * time.Second        // between two attempts to connect to a database that refuses
 )
 
-// source gives the terminator what is served, with the keys unsealed: from the edge's own copy while that is known to be right, else from the
-// database, else from the copy all the same. A key is in clear in this process's memory only.
+// source gives the terminator what is served, with the keys unsealed: from the edge's own copy when that is known to be current, else from
+// the database, and from the copy again when the database fails. Unsealed keys exist only in this process's memory.
 type source struct {
 	store *store.Store
 	names *served.Set
@@ -80,7 +81,7 @@ func (s *source) Load(ctx context.Context, name string) (terminator.Material, er
 	return terminator.Material{Serial: current.Serial, ChainPEM: current.ChainPEM, Key: key, HTTPSRedirect: current.HTTPSRedirect}, nil
 }
 
-// copied reads the edge's own copy. What can't be used is told, and copied anew.
+// copied reads the edge's own copy. A certificate that can't be used is logged, and copied again.
 func (s *source) copied(name string, found served.Found) (m terminator.Material, notAfter time.Time, err error) {
 	if !found.Copied() {
 		return terminator.Material{}, time.Time{}, store.ErrNotFound
@@ -102,7 +103,7 @@ func (s *source) open(sealed []byte, keyID, serial string) (crypto.Signer, error
 	if err != nil {
 		return nil, fmt.Errorf("open the key of certificate %s: %w", serial, err)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(der) // RFC 5958, as it was sealed
+	key, err := x509.ParsePKCS8PrivateKey(der) // RFC 5958; the worker seals this form
 	if err != nil {
 		return nil, fmt.Errorf("read the key of certificate %s: %w", serial, err)
 	}
@@ -113,8 +114,8 @@ func (s *source) open(sealed []byte, keyID, serial string) (crypto.Signer, error
 	return signer, nil
 }
 
-// ask asks the database, unless it has just failed and there is something else to say. listed and copied say whether the name is in the list, and its
-// certificate in the copy.
+// ask asks the database, unless it has just failed and there is another answer. listed and copied say whether the name is in the list, and
+// its certificate in the copy.
 func (s *source) ask(ctx context.Context, name string, listed, copied bool) (store.Served, error) {
 	if (copied || !listed) && time.Now().UnixNano() < s.downUntil.Load() {
 		return store.Served{}, terminator.ErrNotAsked
@@ -136,8 +137,8 @@ func (s *source) ask(ctx context.Context, name string, listed, copied bool) (sto
 	return current, err
 }
 
-// served asks again while the database fails, until ctx ends, if need be: when PostgreSQL restarts, the handshakes of that moment rather
-// wait for it than break off.
+// served repeats the query while the database fails; a patient one until ctx ends: when PostgreSQL restarts, handshakes wait instead of
+// failing.
 func (s *source) served(ctx context.Context, name string, patient bool) (store.Served, error) {
 	for pause := 20 * time.Millisecond; ; pause *= 2 {
 		current, err := s.store.Served(ctx, name)
@@ -152,7 +153,7 @@ func (s *source) served(ctx context.Context, name string, patient bool) (store.S
 	}
 }
 
-// Listen implements terminator.Source. It waits for the database, however long, and however it refuses: what is in the copy is served meanwhile.
+// Listen implements terminator.Source. It waits for the database without a limit; meanwhile the copy is served.
 func (s *source) Listen(ctx context.Context, changed func(name string)) error {
 	for {
 		err := s.store.Migrate(ctx)
@@ -170,15 +171,15 @@ func (s *source) Listen(ctx context.Context, changed func(name string)) error {
 	}
 }
 
-// challenges reads what a CA asks for, on connections that visitors' handshakes don't use.
+// challenges reads the answers to challenges, on connections that visitors' handshakes don't use.
 type challenges struct{ *store.Store }
 
-// HTTPToken is the key authorization of an http-01 token; empty when no challenge is open.
+// HTTPToken returns the key authorization of an http-01 token; empty when no challenge is open.
 func (c challenges) HTTPToken(ctx context.Context, token string) (string, error) {
 	return noneIfNotFound(c.Store.HTTPToken(ctx, token))
 }
 
-// TLSChallenge is the key authorization to show in a tls-alpn-01 handshake for a name; empty when no challenge is open.
+// TLSChallenge returns the key authorization for a name in a tls-alpn-01 handshake; empty when no challenge is open.
 func (c challenges) TLSChallenge(ctx context.Context, name string) (string, error) {
 	return noneIfNotFound(c.Store.TLSChallenge(ctx, name))
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -21,24 +20,8 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// accounts keeps the CA's account in the store, as a worker does.
-type accounts struct{ *store.Store }
-
-func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.Store.Account(ctx, directory)
-	if errors.Is(err, store.ErrNotFound) {
-		return ca.Account{}, false, nil
-	}
-	return ca.Account(account), err == nil, err
-}
-
-func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
-	return ca.Account(kept), err
-}
-
-// setupTLSALPN starts an edge at the port where a real ACME CA, Pebble, looks for tls-alpn-01. Nothing but an address record leads
-// there. A worker would order by what it returns; change spoils what it shows the CA.
+// setupTLSALPN starts an edge at the port where Pebble, a real ACME CA, connects for tls-alpn-01. The names have only an address record.
+// The returned authority is what a worker orders with; change alters what it shows the CA.
 func setupTLSALPN(t *testing.T, change func(cert.Challenge) cert.Challenge, names ...string) (*bundle, *ca.Authority) {
 	t.Helper()
 	s := stack.New(t, stack.Options{Parts: []string{"dns", "ca"}})
@@ -51,12 +34,12 @@ func setupTLSALPN(t *testing.T, change func(cert.Challenge) cert.Challenge, name
 	solver := changing{dcv.NewSolver(b.store, nil /* nothing is delegated */, dcv.SolverConfig{}), change}
 	authority, err := ca.New(ca.Config{
 		Directory: info.ACMEDirectory, RootPEM: info.ACMERootPEM, Contact: "ops@example.com", Profile: "default", Timeout: 10 * time.Second,
-	}, accounts{b.store}, b.keys, solver, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	}, b.store, b.keys, solver, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	require.NoError(t, err)
 	return b, authority
 }
 
-// changing is a Solver that shows something else than it was asked to.
+// changing is a Solver that shows something other than it was asked to.
 type changing struct {
 	*dcv.Solver
 	change func(cert.Challenge) cert.Challenge
@@ -66,7 +49,7 @@ func (s changing) Present(ctx context.Context, c cert.Challenge) error {
 	return s.Solver.Present(ctx, s.change(c))
 }
 
-// order takes an order for the names to its end, each validated by tls-alpn-01.
+// order completes an order for the names, each validated by tls-alpn-01.
 func order(t *testing.T, authority *ca.Authority, names ...string) (cert.Certificate, error) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -91,7 +74,7 @@ func TestD2_TLSALPN01AgainstARealCA(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, names, first.Names)
 
-	// A renewal: the CA and visitors meet at one port.
+	// A renewal: the CA and visitors connect to the same port.
 	live := b.connect(t, names...)
 	installed := b.installed(t, live, 1)
 	second, err := order(t, authority, names...)
@@ -101,13 +84,14 @@ func TestD2_TLSALPN01AgainstARealCA(t *testing.T) {
 	for _, name := range names {
 		_, err := b.store.TLSChallenge(t.Context(), name)
 		require.ErrorIs(t, err, store.ErrNotFound, "the challenge is taken back")
-		_, err = tls.Dial("tcp", b.https, &tls.Config{ServerName: name, NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true}) //nolint:gosec // as a CA does
+		//nolint:gosec // as a CA does
+		_, err = tls.Dial("tcp", b.https, &tls.Config{ServerName: name, NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
 		require.ErrorContains(t, err, "no application protocol")
 	}
 }
 
-// TestD2_TLSALPN01ShowsTheKeyAuthorization: the CA looks at what is in the certificate, so a wrong one must fail, or the test before
-// proves nothing.
+// TestD2_TLSALPN01ShowsTheKeyAuthorization: the CA reads the certificate's extension, so an order with a wrong one must fail. Otherwise the
+// test before this one proves nothing.
 func TestD2_TLSALPN01ShowsTheKeyAuthorization(t *testing.T) {
 	t.Parallel()
 	const name = "wrong.empty.test"
@@ -126,6 +110,7 @@ func TestTLSALPN01WithTheDatabaseDownIsAnAlert(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.admit(t, false)
-	_, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true}) //nolint:gosec // as a CA does
+	//nolint:gosec // as a CA does
+	_, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true})
 	require.ErrorContains(t, err, "internal error")
 }

@@ -6,16 +6,16 @@ import (
 	"fmt"
 )
 
-// Serving is where the built-in edge reads which names are served with which certificate: the store.
+// Serving stores which names the built-in edges serve, and with which certificate. Its errors are those of the database.
 type Serving interface {
-	// Install serves the names with the certificate from now on. The same serial again changes nothing.
+	// Install serves the names with the certificate from now on. A second call with the same serial changes nothing.
 	Install(ctx context.Context, names []string, serial string) error
-	// Retire ends serving the names.
+	// Retire stops serving the names. Names that are not served are ignored.
 	Retire(ctx context.Context, names []string) error
 }
 
-// Builtin is the edge that comes with evercert. It takes certificates from the database at the moment they are asked for, and
-// is told of each change: installing is one transaction, whatever the number of edge processes.
+// Builtin is the edge that comes with evercert. Edge processes read certificates from the database when a client asks for a name, and
+// PostgreSQL notifies them of changes. So installing is one transaction, whatever the number of edge processes.
 type Builtin struct{ Serving Serving }
 
 // Install serves the names with the certificate of this serial from now on.
@@ -26,7 +26,7 @@ func (b Builtin) Install(ctx context.Context, names []string, serial string) err
 	return nil
 }
 
-// Retire ends serving the names: their visitors get the TLS alert unrecognized_name.
+// Retire stops serving the names: visitors get the TLS alert unrecognized_name.
 func (b Builtin) Retire(ctx context.Context, names []string) error {
 	if err := b.Serving.Retire(ctx, names); err != nil {
 		return fmt.Errorf("retire %d names: %w", len(names), err)

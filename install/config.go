@@ -6,12 +6,14 @@ import (
 	"net"
 )
 
-// Config says where the edges are.
+// Config lists the edges.
 type Config struct {
-	Addresses []string `env:"EDGE_ADDRESSES" envDefault:"127.0.0.1:8443" doc:"host:port of every edge process, separated by commas; an installation counts when each of them serves the certificate, so an address that is down holds back all"`
+	// Addresses lists every edge process. A certificate counts as installed when each of them serves it, so one address that is down delays
+	// every installation.
+	Addresses []string `env:"EDGE_ADDRESSES" envDefault:"127.0.0.1:8443" doc:"host:port of every edge process, separated by commas"`
 }
 
-// Validate reports addresses that can't be dialled.
+// Validate returns an error for addresses that can't be dialled.
 func (c Config) Validate() error {
 	if len(c.Addresses) == 0 {
 		return errors.New("EDGE_ADDRESSES is empty; it expects host:port of each edge process, separated by commas")

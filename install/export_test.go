@@ -2,7 +2,7 @@ package install
 
 import "time"
 
-// NewPatientProber is a Prober that looks again for as long as it is told.
+// NewPatientProber returns a Prober that retries for the given time.
 func NewPatientProber(patience time.Duration) *Prober {
 	return &Prober{patience: patience}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/evercert/evercert/install"
 )
 
-// fleet is some edges that serve from one source.
+// fleet is several edges that serve from one source.
 type fleet struct {
 	ca        *edgetest.CA
 	source    *edgetest.Source
@@ -29,7 +29,9 @@ func setup(t *testing.T, edges int) *fleet {
 	t.Helper()
 	f := &fleet{ca: edgetest.NewCA(t), source: edgetest.NewSource()}
 	for range edges {
-		edge, err := terminator.New(terminator.Options{Source: f.source, PublicHTTPSPort: 443, CacheSize: 100, Log: slog.New(slog.DiscardHandler)})
+		edge, err := terminator.New(
+			terminator.Options{Source: f.source, PublicHTTPSPort: 443, CacheSize: 100, Log: slog.New(slog.DiscardHandler)},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,17 +105,17 @@ func TestVerifyWaitsForAnEdgeThatHearsLate(t *testing.T) {
 
 func TestVerifyLooksAtMoreThanTheSerial(t *testing.T) {
 	t.Parallel()
-	ca, stranger := edgetest.NewCA(t), edgetest.NewCA(t)
+	ca, foreign := edgetest.NewCA(t), edgetest.NewCA(t)
 	other, shop := ca.Issue(t, "other.test"), ca.Issue(t, "shop.test")
 	broken := shop.TLS(t)
-	broken.Certificate[1] = stranger.Issue(t, "any.test").TLS(t).Certificate[1]
+	broken.Certificate[1] = foreign.Issue(t, "any.test").TLS(t).Certificate[1]
 	for what, c := range map[string]struct {
 		served tls.Certificate
 		serial string
 		found  string
 	}{
 		"of another name":         {other.TLS(t), other.Serial, "the certificate, which covers only other.test"},
-		"with a stranger's chain": {broken, shop.Serial, "the certificate without the chain to its CA"},
+		"with another CA's chain": {broken, shop.Serial, "the certificate without the chain to its CA"},
 	} {
 		address := serve(t, c.served)
 		err := install.NewPatientProber(0).Verify(t.Context(), address, []string{"shop.test"}, c.serial)
@@ -123,21 +125,24 @@ func TestVerifyLooksAtMoreThanTheSerial(t *testing.T) {
 	}
 }
 
-// serve shows clients the certificates one after the other, and then the last for ever, whatever name they ask for.
+// serve presents the certificates to clients one after the other, and then always the last one, whatever name they ask for.
 func serve(t *testing.T, certificates ...tls.Certificate) (address string) {
 	t.Helper()
 	var handshakes atomic.Int64
-	listener := tls.NewListener(listen(t), &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { //nolint:gosec // any version will do
-		return &certificates[min(int(handshakes.Add(1)), len(certificates))-1], nil
-	}})
+	listener := tls.NewListener(
+		listen(t),
+		&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { //nolint:gosec // any version will do
+			return &certificates[min(int(handshakes.Add(1)), len(certificates))-1], nil
+		}},
+	)
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			io.Copy(io.Discard, conn) //nolint:errcheck // until the client leaves
-			conn.Close()              //nolint:errcheck // it has left
+			io.Copy(io.Discard, conn) //nolint:errcheck // until the client closes
+			conn.Close()              //nolint:errcheck // the client has closed
 		}
 	}()
 	t.Cleanup(func() { listener.Close() }) //nolint:errcheck // the test's end
@@ -192,7 +197,7 @@ func TestVerifyTellsAnEdgeThatIsDown(t *testing.T) {
 			if err != nil {
 				return
 			}
-			io.WriteString(conn, "220 mail.test ESMTP\r\n") //nolint:errcheck // the prober tells
+			io.WriteString(conn, "220 mail.test ESMTP\r\n") //nolint:errcheck // the prober reports the error
 		}
 	}()
 	for _, address := range []string{gone.Addr().String(), notTLS.Addr().String()} {
@@ -204,7 +209,7 @@ func TestVerifyTellsAnEdgeThatIsDown(t *testing.T) {
 	}
 }
 
-// TestF21_AnEdgeWithoutItsDatabaseIsNoRefusal: it answers with the alert internal_error, and is waited for.
+// TestF21_AnEdgeWithoutItsDatabaseIsNoRefusal: such an edge answers with the alert internal_error, and Verify waits for it.
 func TestF21_AnEdgeWithoutItsDatabaseIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	f := setup(t, 1)
@@ -245,7 +250,7 @@ func TestBuiltinPassesOnWhatTheStoreSays(t *testing.T) {
 	}
 }
 
-// serving notes what it is asked for.
+// serving records the calls.
 type serving struct {
 	calls []string
 	err   error

@@ -12,41 +12,41 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// probeTimeout is for one connection and handshake, with an edge that may be on another continent.
+// probeTimeout limits one connection and handshake. The edge may be on another continent.
 const probeTimeout = 5 * time.Second
 
-// Served is the certificate that an edge showed for a name.
+// Served describes the certificate that an edge presented for a name.
 type Served struct {
 	Serial              string // lower-case hexadecimal, as in cert.Certificate
 	Names               []string
 	NotBefore, NotAfter time.Time
-	Issuer              string // common name, organisation if it has none
-	CoversName          bool   // a client that asked for the name accepts it (RFC 9525)
-	ChainComplete       bool   // each certificate is signed by the next, and the last is a CA's
+	Issuer              string // common name, or the organisation when there is none
+	CoversName          bool   // a client that connects to the name accepts the certificate (RFC 9525)
+	ChainComplete       bool   // each certificate is signed by the next, and the last belongs to a CA
 }
 
-// errUnreachable marks that no TLS server answered: nothing is known of what it serves.
+// errUnreachable means that no TLS server answered, so what the edge serves is not known.
 var errUnreachable = errors.New("no connection")
 
-// errCannotTell marks that an edge has no answer of its own: it could not ask its database.
-var errCannotTell = errors.New("the edge cannot tell")
+// errNoAnswer means that the edge answered, but could not read its database.
+var errNoAnswer = errors.New("the edge could not read its database")
 
-// internalError is how crypto/tls writes the alert internal_error (RFC 8446 §6.2), with which an edge says that it could not ask its database. The
-// alert's type is not exported.
+// internalError is the text of crypto/tls for the alert internal_error (RFC 8446 §6.2), which an edge sends when it can't read its
+// database. The type of the alert is not exported.
 const internalError = "tls: internal error"
 
-// Prober looks at what the edges serve, as a visitor's browser would. It trusts no roots and asks for none: which CA
-// issued is the business of the order, and a test CA must pass too.
+// Prober checks what the edges serve, as a visitor's browser would. It does not verify the issuing CA: that is the order's task, and
+// certificates of a test CA must pass too.
 type Prober struct {
 	Config
-	patience time.Duration // how long Verify looks again before it gives its verdict
+	patience time.Duration // how long Verify repeats probes before it returns an error
 }
 
-// NewProber probes the configured edges.
+// NewProber returns a Prober for the configured edges.
 func NewProber(c Config) *Prober { return &Prober{Config: c, patience: patience} }
 
-// Probe makes one TLS handshake for a name (A-labels) with an edge's address (host:port) and tells what was served.
-// An error means that there was no certificate to look at: no connection, or a TLS alert.
+// Probe makes one TLS handshake for a name (A-labels) with an edge's address (host:port), and returns the certificate that was served. An
+// error means that the edge presented none: it matches errUnreachable or errNoAnswer, or is the TLS alert.
 func (p *Prober) Probe(ctx context.Context, name, address string) (Served, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -58,14 +58,14 @@ func (p *Prober) Probe(ctx context.Context, name, address string) (Served, error
 		ServerName:         name,
 		NextProtos:         []string{"h2", "http/1.1"},
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // what is served is looked at below; trust in its CA is not the question
+		InsecureSkipVerify: true, //nolint:gosec // the certificate is checked below; its CA is not
 	})
-	defer conn.Close() //nolint:errcheck // nothing was sent that could be lost
+	defer conn.Close() //nolint:errcheck // nothing was written
 	if err := conn.HandshakeContext(ctx); err != nil {
 		var alert *net.OpError
-		if errors.As(err, &alert) && alert.Op == "remote error" { // as crypto/tls calls an alert that it received
+		if errors.As(err, &alert) && alert.Op == "remote error" { // crypto/tls uses this text for an alert that it received
 			if alert.Err.Error() == internalError {
-				return Served{}, fmt.Errorf("%w: handshake: %w", errCannotTell, err)
+				return Served{}, fmt.Errorf("%w: handshake: %w", errNoAnswer, err)
 			}
 			return Served{}, fmt.Errorf("handshake: %w", err)
 		}
@@ -75,28 +75,24 @@ func (p *Prober) Probe(ctx context.Context, name, address string) (Served, error
 }
 
 func describe(chain []*x509.Certificate, name string) Served {
-	leaf := chain[0] // a TLS client's handshake fails without one
-	issuer := leaf.Issuer.CommonName
-	if issuer == "" && len(leaf.Issuer.Organization) > 0 {
-		issuer = leaf.Issuer.Organization[0]
-	}
+	leaf := chain[0] // a client's handshake fails without a certificate
 	names := make([]string, len(leaf.DNSNames))
 	for i, n := range leaf.DNSNames {
 		names[i] = cert.Line(n, cert.MaxHostname)
 	}
 	return Served{
-		Serial:        fmt.Sprintf("%x", leaf.SerialNumber.Bytes()),
+		Serial:        cert.SerialOf(leaf),
 		Names:         names,
 		NotBefore:     leaf.NotBefore,
 		NotAfter:      leaf.NotAfter,
-		Issuer:        cert.Line(issuer, cert.MaxIssuer),
+		Issuer:        cert.IssuerOf(leaf),
 		CoversName:    leaf.VerifyHostname(name) == nil,
 		ChainComplete: chainComplete(chain),
 	}
 }
 
-// chainComplete tells whether clients can walk from the leaf to an issuing CA. A leaf alone can't be complete:
-// roots sign no leaves (Baseline Requirements §6.1.7).
+// chainComplete reports whether the chain leads from the leaf to an issuing CA. A leaf alone is not complete: roots do not sign leaves
+// (Baseline Requirements §6.1.7).
 func chainComplete(chain []*x509.Certificate) bool {
 	for i, c := range chain[:len(chain)-1] {
 		if c.CheckSignatureFrom(chain[i+1]) != nil {

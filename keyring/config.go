@@ -2,12 +2,13 @@ package keyring
 
 import "errors"
 
-// Config says where the key-encryption keys are.
+// Config names the file of the key-encryption keys.
 type Config struct {
-	File string `env:"KEYRING_FILE,required" doc:"keyset that seals private keys, mode 0600, the same in every process; back it up apart from the database, whose keys can't be opened without it"`
+	// File must be the same in every process. Back it up separately from the database: without it the keys in the database can't be opened.
+	File string `env:"KEYRING_FILE,required" doc:"file of the keyset that seals private keys, mode 0600"`
 }
 
-// Validate names the setting that is wrong. Whether the file can be read is seen by Load.
+// Validate returns an error that names the wrong setting. It does not read the file; Load does.
 func (c Config) Validate() error {
 	if c.File == "" {
 		return errors.New("KEYRING_FILE is empty; it expects the path of a keyset file")

@@ -12,14 +12,14 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// fileMode lets the owner alone read the keys; othersMode is every bit that lets anybody else touch them.
+// fileMode lets only the owner read the keys; othersMode has the bits that give anyone else access.
 const (
 	fileMode   fs.FileMode = 0o600
 	othersMode fs.FileMode = 0o077
 )
 
-// Generate writes a new keyset with one key to path, readable by its owner only. A file that exists is never
-// overwritten, because everything sealed by it would be lost; the error then matches fs.ErrExist.
+// Generate writes a new keyset with one key to path, readable by its owner only. It never overwrites a file, because everything sealed by
+// that file would be lost; the error then matches fs.ErrExist.
 func Generate(path string) error {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -38,7 +38,7 @@ func Generate(path string) error {
 	return nil
 }
 
-// Load reads the keyset at path. A file that others than its owner may read or write is refused.
+// Load reads the keyset at path. It refuses a file that others than its owner may read or write.
 func Load(path string) (*Keyring, error) {
 	handle, err := read(path)
 	if err != nil {
@@ -51,15 +51,15 @@ func Load(path string) (*Keyring, error) {
 	return ring, nil
 }
 
-// Rotate adds a new key to the keyset at path and makes it the one that seals. The old keys stay, so that what they
-// sealed still opens.
+// Rotate adds a new key to the keyset at path and makes it the sealing key. The old keys stay, so that what they sealed can still be
+// opened.
 //
-// Processes read the file once, at their start. One that started before the rotation can't open what is sealed by the
-// new key, so restart the processes that only open (edges) before those that seal (workers).
+//	Processes read the file once, when they start. A process that started before the rotation can't open what the new key seals. So restart
+//	the processes that only open (edges) before those that seal (workers).
 //
-// The new keyset is written beside the old one, as path.new, and renamed over it: a crash leaves either the old file
-// or the new one in place, whole. path.new also keeps two rotations apart. A crash may leave it behind; nothing has
-// been sealed by its key then, so remove it and rotate again.
+//	The new keyset is written to path.new, which is then renamed to path: after a crash, path holds either the old keyset or the new one,
+//	whole. path.new also prevents two rotations at once. A crash may leave path.new behind. Its key has sealed nothing yet, so remove the
+//	file and rotate again.
 func Rotate(path string) error {
 	next := path + ".new"
 	file, err := create(next)
@@ -69,7 +69,7 @@ func Rotate(path string) error {
 	if err != nil {
 		return fmt.Errorf("rotate keyring: %w", err)
 	}
-	handle, err := withNewPrimary(path) // read after path.new is ours: a rotation just before us is seen
+	handle, err := withNewPrimary(path) // read after path.new is created: no other rotation can run now
 	if err != nil {
 		return fmt.Errorf("rotate keyring: %w", errors.Join(err, file.Close(), os.Remove(next)))
 	}
@@ -85,7 +85,7 @@ func Rotate(path string) error {
 	return nil
 }
 
-// withNewPrimary is the keyset at path with one more key, which seals from then on.
+// withNewPrimary returns the keyset at path with one more key, which becomes the sealing key.
 func withNewPrimary(path string) (*keyset.Handle, error) {
 	handle, err := read(path)
 	if err != nil {
@@ -102,13 +102,13 @@ func withNewPrimary(path string) (*keyset.Handle, error) {
 	return manager.Handle()
 }
 
-// read opens a keyset. The mode is asked of the open file, so that it can't be exchanged in between.
+// read opens a keyset. It checks the mode of the open file, so that the file can't be exchanged in between.
 func read(path string) (*keyset.Handle, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // nothing was written to it
+	defer file.Close() //nolint:errcheck // only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 }
 
-// write stores a keyset in a file just created, and closes it.
+// write stores a keyset in a new file and closes it.
 func write(file *os.File, handle *keyset.Handle) error {
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(file)); err != nil {
 		return errors.Join(err, file.Close())
@@ -138,7 +138,7 @@ func write(file *os.File, handle *keyset.Handle) error {
 	return file.Close()
 }
 
-// syncFolder makes a new name survive a power cut.
+// syncFolder makes a new file name survive a power failure.
 func syncFolder(path string) error {
 	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {

@@ -37,7 +37,7 @@ func TestWhatIsSealedOpensAgain(t *testing.T) {
 	for _, secret := range [][]byte{[]byte("a private key"), {}, bytes.Repeat([]byte{0x42}, 1<<16)} {
 		sealed, err := ring.Seal(secret, "key-1")
 		require.NoError(t, err)
-		for _, opener := range []*keyring.Keyring{ring, load(t, path)} { // a second one: the process was restarted
+		for _, opener := range []*keyring.Keyring{ring, load(t, path)} { // a second Keyring, as after a restart
 			opened, err := opener.Unseal(sealed, "key-1")
 			require.NoError(t, err)
 			require.Equal(t, string(secret), string(opened))
@@ -86,10 +86,10 @@ func TestTamperedBytesDoNotOpen(t *testing.T) {
 func TestAnotherKeyringDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	_, ring := generate(t)
-	_, stranger := generate(t)
+	_, foreign := generate(t)
 	sealed, err := ring.Seal([]byte("secret"), "key-1")
 	require.NoError(t, err)
-	_, err = stranger.Unseal(sealed, "key-1")
+	_, err = foreign.Unseal(sealed, "key-1")
 	require.Error(t, err)
 }
 
@@ -120,7 +120,7 @@ func TestRotatedKeyringOpensOldAndSealsWithTheNewKey(t *testing.T) {
 	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
 }
 
-// Each rotation that reports success must leave its key in the file, or what is sealed by it would be lost.
+// Each rotation that reports success must leave its key in the file; otherwise what that key sealed would be lost.
 func TestRotationsAtOnceLoseNoKey(t *testing.T) {
 	t.Parallel()
 	path, _ := generate(t)
@@ -223,7 +223,7 @@ func TestNothingPrintsAKey(t *testing.T) {
 	}
 }
 
-// keysIn returns the keys' values as they stand in the file.
+// keysIn returns the values of the keys in the file.
 func keysIn(t *testing.T, path string) []string {
 	t.Helper()
 	raw, err := os.ReadFile(path)

@@ -1,56 +1,63 @@
 package resolver
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/caa"
+	"github.com/evercert/evercert/resolver/reach"
 )
+
+// decision is the conclusion from the evidence: whether an order placed now will succeed, and how.
+type decision struct {
+	plan      plan
+	verdict   cert.Verdict // of the plan, and of ownership where that is required
+	ownership cert.Verdict
+	pointed   cert.Verdict
+}
 
 // plan is how one CA could validate every name.
 type plan struct {
 	ca      cert.CAIdentity
-	names   []cert.Verdict // of each name: can it be validated
+	names   []namePlan
 	verdict cert.Verdict
-	methods map[string]cert.Method
 }
 
-// decide draws the conclusion: ownership is shown, and there is a CA that may issue for every name and can validate it by
-// some method. dns-01 comes first because it works before visitors are led here, and at every renewal.
-func (e evidence) decide(requireOwnership bool) cert.Diagnosis {
-	best := e.bestPlan()
-	d := cert.Diagnosis{Verdict: best.verdict, Ownership: e.ownership(), Pointed: e.allPointed()}
-	if requireOwnership {
-		d.Verdict = d.Verdict.Worse(d.Ownership)
+// namePlan is how one CA could validate a name.
+type namePlan struct {
+	*nameEvidence
+	method  cert.Method // the first that will do; empty where none will for sure
+	verdict cert.Verdict
+}
+
+// decide draws the conclusion: an order may be placed where ownership is shown and there is a CA that may issue for every name and can
+// validate it by some method. Methods are tried in the order of the question: dns-01 comes first, because it works before visitors are led
+// here, and at every renewal.
+func (e *evidence) decide() decision {
+	d := decision{plan: e.bestPlan(), ownership: e.ownership(), pointed: e.allPointed()}
+	d.verdict = d.plan.verdict
+	if e.config.RequireOwnership {
+		d.verdict = d.verdict.Worse(d.ownership)
 	}
-	d.Problems = e.problems(best, requireOwnership)
-	if d.Verdict == cert.OK {
-		d.Methods = best.methods
-		for i := range d.Problems {
-			d.Problems[i].Severity = cert.Warns // none of them stands in the way
-		}
-	}
-	d.Reasons = e.reasons(best, d)
 	return d
 }
 
-func (e evidence) ownership() cert.Verdict {
+func (e *evidence) ownership() cert.Verdict {
 	v := cert.OK
-	for i, want := range e.question.Expected {
-		if want.Purpose == cert.ForOwnership {
-			v = v.Worse(e.records[i].usable)
+	for _, r := range e.records {
+		if r.want.Purpose == cert.ForOwnership {
+			v = v.Worse(r.finding.usable)
 		}
 	}
 	return v
 }
 
-// allPointed judges the names that have address records to add; without any, nothing is known.
-func (e evidence) allPointed() cert.Verdict {
+// allPointed is the verdict on the names that have address records to add; without any, nothing is known.
+func (e *evidence) allPointed() cert.Verdict {
 	v, judged := cert.OK, false
-	for i, name := range e.question.Names {
-		if _, indexes := pointingOf(e.question, name); len(indexes) > 0 {
-			v, judged = v.Worse(e.pointed[i].usable), true
+	for _, n := range e.names {
+		if n.expected {
+			v, judged = v.Worse(n.pointed.usable), true
 		}
 	}
 	if !judged {
@@ -59,8 +66,8 @@ func (e evidence) allPointed() cert.Verdict {
 	return v
 }
 
-// bestPlan tries each CA. One order has one CA, so that a CA must do for all the names.
-func (e evidence) bestPlan() plan {
+// bestPlan tries each CA. One order goes to one CA, so that a CA must do for all the names.
+func (e *evidence) bestPlan() plan {
 	if len(e.question.CAs) == 0 {
 		return e.planFor(cert.CAIdentity{})
 	}
@@ -74,46 +81,47 @@ func (e evidence) bestPlan() plan {
 }
 
 // isBetter compares the plans for two CAs. Where records are missing, no plan works; then the one is better that will once
-// they are there, so that nobody is sent to change CAA records that another CA does not mind.
-func (e evidence) isBetter(p, than plan) bool {
+// they are there, so that nobody is asked to change CAA records that another CA does not mind.
+func (e *evidence) isBetter(p, than plan) bool {
 	if p.verdict != than.verdict {
 		return than.verdict.Worse(p.verdict) == than.verdict
 	}
-	return e.barred(p) < e.barred(than)
+	return e.refusals(p) < e.refusals(than)
 }
 
-// barred counts the names for which CAA stands in the plan's way.
-func (e evidence) barred(p plan) int {
-	n := 0
-	for i := range e.question.Names {
-		if _, stands := e.caaInTheWay(i, p); stands {
-			n++
+// refusals counts the names for which nothing but CAA, or CAA as well, keeps the plan from working.
+func (e *evidence) refusals(p plan) int {
+	count := 0
+	for _, n := range p.names {
+		if _, refused := e.refusedByCAA(n, p.ca); refused {
+			count++
 		}
 	}
-	return n
+	return count
 }
 
-func (e evidence) planFor(ca cert.CAIdentity) plan {
-	p := plan{ca: ca, verdict: cert.OK, methods: map[string]cert.Method{}}
-	for i, name := range e.question.Names {
-		// A name has a method if any will do; it has none for sure only if all are surely wrong.
-		verdict := cert.Wrong
-		for _, m := range e.methods() {
-			v := e.provable(i, m).Worse(e.permitted(i, p.request(name, m)))
-			if v == cert.OK && verdict != cert.OK {
-				p.methods[name] = m
-			}
-			verdict = better(verdict, v)
-		}
-		verdict = verdict.Worse(e.zoneVerdict(i))
-		p.names = append(p.names, verdict)
-		p.verdict = p.verdict.Worse(verdict)
+func (e *evidence) planFor(ca cert.CAIdentity) plan {
+	p := plan{ca: ca, verdict: cert.OK}
+	for _, n := range e.names {
+		planned := e.planName(n, ca)
+		p.names = append(p.names, planned)
+		p.verdict = p.verdict.Worse(planned.verdict)
 	}
 	return p
 }
 
-func (p plan) request(name string, m cert.Method) caaRequest {
-	return caaRequest{ca: p.ca, method: m, wildcard: strings.HasPrefix(name, "*.")}
+// planName chooses the method for a name. One that will do is enough; the name can't be validated for sure only if all methods are wrong.
+func (e *evidence) planName(n *nameEvidence, ca cert.CAIdentity) namePlan {
+	p := namePlan{nameEvidence: n, verdict: cert.Wrong}
+	for _, m := range e.methods() {
+		v := e.provable(n, m).Worse(e.permitted(n, caa.NewRequest(ca, n.name, m)))
+		if v == cert.OK && p.verdict != cert.OK {
+			p.method = m
+		}
+		p.verdict = better(p.verdict, v)
+	}
+	p.verdict = p.verdict.Worse(e.zoneVerdict(n))
+	return p
 }
 
 // better is the verdict of two ways of which one is enough.
@@ -124,123 +132,101 @@ func better(v, w cert.Verdict) cert.Verdict {
 	return v
 }
 
-// zoneVerdict is what the zone of the ith name, its registration and the platform's rule about name servers allow.
-func (e evidence) zoneVerdict(i int) cert.Verdict {
-	h := e.homes[i]
-	v := cert.OK
-	if h.broken() {
-		v = h.verdict()
+// zoneVerdict is what the zone of a name, its registration and the platform's rule about name servers allow.
+func (e *evidence) zoneVerdict(n *nameEvidence) cert.Verdict {
+	switch {
+	case n.registered != nil && n.registered.Severity != cert.Warns, n.zone.hostedElsewhere(e.config.HostedNameservers):
+		return cert.Wrong
+	case n.zone.broken():
+		return n.zone.verdict()
+	default:
+		return cert.OK
 	}
-	if p := e.registered[i]; p != nil && p.Severity != cert.Warns {
-		v = cert.Wrong
-	}
-	if _, elsewhere := h.hostedElsewhere(e.hosted); elsewhere {
-		v = cert.Wrong
-	}
-	return v
 }
 
-// provable says whether control over the ith name could be shown by the method, whatever CAA says.
-func (e evidence) provable(i int, m cert.Method) cert.Verdict {
-	name := e.question.Names[i]
+// provable decides whether control over a name could be shown by the method, whatever CAA says.
+func (e *evidence) provable(n *nameEvidence, m cert.Method) cert.Verdict {
 	switch {
-	case m == cert.DNS01 && e.bare():
-		return e.proofs[i].usable
 	case m == cert.DNS01:
-		if f := e.delegation(name); f != nil {
-			return f.usable
-		}
+		return e.provableByDNS(n)
+	case strings.HasPrefix(n.name, "*."):
+		return cert.Wrong // only DNS shows control over all names below (Baseline Requirements §3.2.2.4.19 and §3.2.2.4.20)
+	case m == cert.HTTP01 && len(n.web.http) > 0:
+		return n.led(n.web.http).Worse(n.web.http.Verdict())
+	case m == cert.TLSALPN01:
+		return e.provableByTLS(n)
+	default:
+		return n.pointed.usable
+	}
+}
+
+// provableByDNS decides about dns-01: by the delegation record, or for a domain that isn't connected by whether the name can be looked up.
+func (e *evidence) provableByDNS(n *nameEvidence) cert.Verdict {
+	switch {
+	case e.unconnected():
+		return n.challenge.usable
+	case n.delegation != nil:
+		return n.delegation.usable
+	default:
 		return cert.Wrong
-	case strings.HasPrefix(name, "*."):
-		return cert.Wrong // wildcards are validated by DNS only (Baseline Requirements §3.2.2.4.19)
-	case m == cert.HTTP01 && len(e.reached[i].http) > 0:
-		return e.pointed[i].usable.Worse(e.reached[i].http.Verdict())
-	case m == cert.TLSALPN01 && (e.bare() || e.pointed[i].usable == cert.OK) && len(e.reached[i].alpn) > 0:
-		if v := e.reached[i].alpn.Verdict(); v == cert.Wrong || e.bare() || !e.reached[i].alpn.AnswersTLS() {
+	}
+}
+
+// provableByTLS decides about tls-alpn-01. Where the name leads to the platform, a TLS server that answers there is enough: the platform's
+// edge speaks the protocol only while a challenge is open. A CDN ends the connection that the CA makes (RFC 8737 §3), so that the
+// challenge never gets here.
+func (e *evidence) provableByTLS(n *nameEvidence) cert.Verdict {
+	led := n.led(n.web.alpn) == cert.OK
+	switch {
+	case (e.unconnected() || led) && len(n.web.alpn) > 0:
+		if v := n.web.alpn.Verdict(); v == cert.Wrong || e.unconnected() || !n.web.alpn.AnswersTLS() {
 			return v
 		}
-		return cert.OK // the platform's edge answers the protocol once a challenge is open, not before
-	case m == cert.TLSALPN01 && e.reached[i].cdn() != "":
-		return cert.Wrong // a CDN ends the connection that the CA makes
+		return cert.OK
+	case n.web.cdn() != "":
+		return cert.Wrong
 	default:
-		return e.pointed[i].usable
+		return n.pointed.usable
 	}
 }
 
-// reasons says in words which method was chosen for each name, or what is waited for.
-func (e evidence) reasons(best plan, d cert.Diagnosis) map[string]string {
-	reasons := map[string]string{}
-	for i, name := range e.question.Names {
-		switch {
-		case best.names[i] != cert.OK || d.Verdict != cert.OK:
-			reasons[name] = e.waitsFor(d)
-		case best.methods[name] == cert.DNS01 && e.bare():
-			reasons[name] = "the challenge's name can be looked up"
-		case best.methods[name] == cert.DNS01 && e.homes[i].hostedHere(e.hosted):
-			reasons[name] = "the zone is hosted with the platform, and its CNAME record delegates the challenge"
-		case best.methods[name] == cert.DNS01:
-			reasons[name] = "by delegation: the CNAME record serves this and every later certificate"
-		case best.methods[name] == cert.HTTP01 && e.reached[i].cdn() != "":
-			reasons[name] = fmt.Sprintf("%s through %s, and %s", e.led(), e.reached[i].cdn(), e.notByDNS(name))
-		case best.methods[name] == cert.HTTP01:
-			reasons[name] = e.led() + ", and " + e.notByDNS(name)
-		case e.allows(cert.HTTP01):
-			reasons[name] = e.led() + ", http-01 will not do, and " + e.notByDNS(name)
-		default:
-			reasons[name] = e.led() + ", and " + e.notByDNS(name)
-		}
+// led decides whether the CA is led to the platform by the addresses that it asks: it does without some of those that lead elsewhere.
+func (n *nameEvidence) led(answers reach.Results) cert.Verdict {
+	if len(n.pointed.strays) > 0 && answers.PassesOver(n.pointed.strays) {
+		return cert.OK
 	}
-	return reasons
+	return n.pointed.usable
 }
 
-// led says of a name that is validated over its address what is known of that. Where nothing is expected, nobody knows where it should lead.
-func (e evidence) led() string {
-	if e.bare() {
-		return "the name's address can be reached"
-	}
-	return "the name leads here"
-}
-
-// notByDNS says why a name is not validated by dns-01.
-func (e evidence) notByDNS(name string) string {
-	switch {
-	case !e.allows(cert.DNS01):
-		return "dns-01 is not among the methods allowed"
-	case e.bare():
-		return "the challenge's name of dns-01 can't be looked up"
-	case !cert.CanDelegate(name):
-		return "the name is too long for dns-01: its _acme-challenge name would not fit into DNS"
-	case e.delegation(name) == nil:
-		return "whether dns-01 is delegated was not compared"
-	default:
-		return "dns-01 is not delegated"
-	}
-}
-
-// waitsFor is the first thing that keeps an order from being placed.
-func (e evidence) waitsFor(d cert.Diagnosis) string {
-	for _, p := range d.Problems {
-		if p.Severity != cert.Warns {
-			return p.Message
-		}
-	}
-	return "DNS gave no answer"
-}
-
-// delegation is the finding of a name's delegation record, nil if none is expected.
-func (e evidence) delegation(name string) *finding {
-	i := slices.IndexFunc(e.question.Expected, func(want cert.Record) bool {
-		return want.Purpose == cert.ForDelegation && want.Name == cert.DelegationName(name)
-	})
-	if i < 0 {
-		return nil
-	}
-	return &e.records[i]
-}
-
-func (e evidence) permitted(i int, r caaRequest) cert.Verdict {
+// permitted decides whether CAA records let the CA issue. With no CA in the question, CAA is left out.
+func (e *evidence) permitted(n *nameEvidence, request caa.Request) cert.Verdict {
 	if len(e.question.CAs) == 0 {
 		return cert.OK
 	}
-	return permission(e.caa[i], r)
+	return caa.Verdict(n.caa, request)
+}
+
+// refusedByCAA reports whether CAA keeps a name from being validated: no method is permitted, or none of those that would
+// work. A name that has its method already is not refused. The request is for the method to ask permission for.
+func (e *evidence) refusedByCAA(n namePlan, ca cert.CAIdentity) (caa.Request, bool) {
+	if n.verdict == cert.OK {
+		return caa.Request{}, false
+	}
+	var refused []caa.Request
+	anyPermitted := false
+	for _, m := range e.methods() {
+		request := caa.NewRequest(ca, n.name, m)
+		switch {
+		case e.permitted(n.nameEvidence, request) == cert.OK:
+			anyPermitted = true
+		case e.provable(n.nameEvidence, m) == cert.OK:
+			return request, true // nothing but CAA is in the way
+		default:
+			refused = append(refused, request)
+		}
+	}
+	if anyPermitted {
+		return caa.Request{}, false
+	}
+	return refused[0], true
 }

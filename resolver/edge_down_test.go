@@ -18,9 +18,11 @@ import (
 )
 
 // A name whose records are all right, while the platform's validation zone is silent. The platform's edge has the address 127.0.0.1.
-const silentZone = "del shops.platform.net A\ndel shops.platform.net AAAA\nadd shops.platform.net. 60 A 127.0.0.1\nfault $DELEGATION servfail"
+const silentZone = "del shops.platform.net A\ndel shops.platform.net AAAA\n" +
+	"add shops.platform.net. 60 A 127.0.0.1\nfault $DELEGATION servfail"
 
-// TestF1_AnEdgeThatIsDownIsAWait shows that the methods after dns-01 are not taken unseen: an edge that is down answers none of them, and an
+// TestF1_AnEdgeThatIsDownIsAWait shows that the methods after dns-01 are not taken unseen: an edge that is down answers none of them, and
+// an
 // order would fail and count against the tenant.
 func TestF1_AnEdgeThatIsDownIsAWait(t *testing.T) {
 	t.Parallel()
@@ -39,7 +41,7 @@ func TestF1_AnEdgeThatAnswersValidates(t *testing.T) {
 	edge := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(edge.Close)
 	d := diagnoseAtEdge(t, []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}, portOf(t, edge.URL), closedPort(t))
-	require.Equal(t, cert.HTTP01, d.Methods["shop.example.com"], "verdict %v, problems: %v", d.Verdict, d.Problems)
+	require.Equal(t, cert.HTTP01, d.Names[0].Method, "verdict %v, problems: %v", d.Verdict, d.Problems)
 
 	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secured.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -49,7 +51,7 @@ func TestF1_AnEdgeThatAnswersValidates(t *testing.T) {
 	secured.StartTLS()
 	t.Cleanup(secured.Close)
 	d = diagnoseAtEdge(t, []cert.Method{cert.DNS01, cert.TLSALPN01}, closedPort(t), portOf(t, secured.URL))
-	require.Equal(t, cert.TLSALPN01, d.Methods["shop.example.com"], "verdict %v, problems: %v", d.Verdict, d.Problems)
+	require.Equal(t, cert.TLSALPN01, d.Names[0].Method, "verdict %v, problems: %v", d.Verdict, d.Problems)
 }
 
 func diagnoseAtEdge(t *testing.T, methods []cert.Method, httpPort, httpsPort uint16) cert.Diagnosis {
@@ -57,7 +59,8 @@ func diagnoseAtEdge(t *testing.T, methods []cert.Method, httpPort, httpsPort uin
 	at := cert.Platform{ValidationZone: platform.ValidationZone, Target: platform.Target, Addresses: []string{"127.0.0.1"}}
 	s := setup{}
 	r, err := resolver.New(resolver.Config{
-		Resolvers: []string{s.start(t, silentZone).address}, QueryTimeout: 3 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true,
+		Resolvers:    []string{s.start(t, silentZone).address},
+		QueryTimeout: 3 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true,
 		ProbeTimeout: 5 * time.Second, ProbeHTTPPort: httpPort, ProbeHTTPSPort: httpsPort, ProbeAllow: []string{"127.0.0.0/24"},
 	}, quiet())
 	require.NoError(t, err)

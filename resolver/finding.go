@@ -3,27 +3,22 @@ package resolver
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
-	"github.com/miekg/dns"
-
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// Hostile answers stay small: a diagnosis is kept in workflow histories and shown on pages.
-const (
-	maxFound       = 10  // records told of one name
-	maxFoundLength = 255 // characters told of one record
-)
-
-// finding is what one view, or all of them together, show in the place of an expected record.
+// finding is what one server, or all of them together, show in the place of an expected record.
 type finding struct {
 	record  cert.Verdict // is it there and right
 	usable  cert.Verdict // does it do what it is for; unknown where the record is right and the platform's part is not
 	found   []string     // as in a zone file: "CNAME other.example"
-	problem cert.Problem // why it isn't usable; without a code when there is nothing to tell
-	fault   string       // why nothing was told
+	problem cert.Problem // why it isn't usable; without a code when there is nothing to report
+	fault   string       // why no answer came
+	strays  []netip.Addr // of a name that leads here: its addresses that are not the platform's, and why it isn't usable
 }
 
 func right(found []string) finding {
@@ -35,25 +30,45 @@ func wrong(found []string, p cert.Problem) finding {
 	return finding{record: cert.Wrong, usable: cert.Wrong, found: found, problem: p}
 }
 
-// untold is the finding of a view that gave no answer.
-func untold(name string, err error) finding {
-	if bogus, ok := errors.AsType[*bogusError](err); ok {
-		return finding{record: cert.Unknown, usable: cert.Wrong, fault: err.Error(), problem: bogus.problem(name)}
+// unanswered is the finding where no answer came. found is what was seen before that, such as the aliases on the way.
+//
+// A time-out or SERVFAIL is unknown. An answer that fails DNSSEC validation is wrong for its use: every CA discards it, too
+// (RFC 4035 §5.5). Whether the record is there is unknown in both cases.
+func unanswered(name string, found []string, err error) finding {
+	f := finding{record: cert.Unknown, usable: cert.Unknown, found: found, fault: err.Error()}
+	if bogus, ok := errors.AsType[*lookup.BogusError](err); ok {
+		f.usable, f.problem = cert.Wrong, bogus.Problem(name)
+		return f
 	}
-	return finding{record: cert.Unknown, usable: cert.Unknown, fault: err.Error(), problem: lookupFailed(name, err)}
+	f.problem = waiting(fmt.Sprintf("We could not check the DNS records of %s: no answer came.", cert.Unicode(name)), err)
+	if server, ok := errors.AsType[*lookup.ServerError](err); ok {
+		f.problem.Message = fmt.Sprintf("We could not check the DNS records of %s: no answer to the question for %s came from %s.",
+			cert.Unicode(name), server.Asked, server.Servers())
+		f.problem.Remediation += " If it lasts for hours, ask whoever runs that server."
+	}
+	return f
 }
 
-// rightButBroken is the finding of a tenant's record that is right and leads to a part of the platform that is broken.
+// rightButBroken is the finding of a tenant's record that is right and leads to a part of the platform that gives no answer.
 func rightButBroken(found []string, p cert.Problem) finding {
 	return finding{record: cert.OK, usable: cert.Unknown, found: found, problem: p}
 }
 
-// notAskedFor is the finding of a name that the tenant was asked for no address record of, as an apex is on a platform whose
-// addresses aren't configured: it is no way to be validated, and nobody is blamed for it.
-var notAskedFor = finding{record: cert.Wrong, usable: cert.Wrong}
+// notExpected is the finding of a name for which the tenant was asked for no address record, as an apex is on a platform whose
+// addresses aren't configured: the name can't be validated by its address, and no problem is reported for that.
+var notExpected = finding{record: cert.Wrong, usable: cert.Wrong}
 
-// agree puts together what the views say: one that shows something wrong is enough, because the CA may see the same;
-// those that gave no answer don't count unless all are such.
+// waiting returns the problem of a look-up that failed: never the tenant's fault, and it passes by itself.
+func waiting(message string, fault error) cert.Problem {
+	p := cert.Problem{Code: cert.DNSLookupFailed, WhoActs: cert.PlatformActs, Message: message, Remediation: cert.NothingToDo}
+	if fault != nil {
+		p.Found = fault.Error()
+	}
+	return p
+}
+
+// agree returns the verdict of several servers together. One that shows something wrong is enough for wrong, because the CA may ask that
+// one; those that gave no answer do not count unless none did.
 func agree(verdicts ...cert.Verdict) cert.Verdict {
 	switch {
 	case slices.Contains(verdicts, cert.Wrong):
@@ -65,14 +80,14 @@ func agree(verdicts ...cert.Verdict) cert.Verdict {
 	}
 }
 
-// merge makes one finding of those of all views.
+// merge returns one finding for those of several servers. Its problem is one that was seen, if any was.
 func merge(findings []finding) finding {
 	var records, usables []cert.Verdict
 	for _, f := range findings {
 		records, usables = append(records, f.record), append(usables, f.usable)
 	}
 	m := finding{record: agree(records...), usable: agree(usables...)}
-	var same []finding // those that say what the verdict says
+	var same []finding // those whose verdict became the verdict of all
 	for _, f := range findings {
 		if f.record == m.record {
 			m.found = append(m.found, f.found...)
@@ -81,63 +96,53 @@ func merge(findings []finding) finding {
 			same = append(same, f)
 		}
 	}
-	m.found = distinct(m.found)
+	m.found = lookup.Distinct(m.found)
 	if m.usable == cert.OK {
 		return m
 	}
-	m.problem = mostTelling(same)
+	if m.strays = commonStrays(same); m.strays == nil { // stray addresses, which a CA may do without, are not the whole reason
+		same = slices.DeleteFunc(same, func(f finding) bool { return len(f.strays) > 0 })
+	}
+	m.problem = clearest(same)
 	if m.usable == cert.Wrong && slices.Contains(usables, cert.OK) && m.problem.Code != cert.DNSSECBogus {
 		m.problem = notYetEverywhere(m.problem)
 	}
 	return m
 }
 
-// mostTelling chooses the problem that was seen rather than one of nothing found, and collects why nobody answered.
-func mostTelling(findings []finding) cert.Problem {
+// commonStrays returns the stray addresses of all servers; none where a server has another reason than those.
+func commonStrays(same []finding) []netip.Addr {
+	var strays []netip.Addr
+	for _, f := range same {
+		if len(f.strays) == 0 {
+			return nil
+		}
+		strays = append(strays, f.strays...)
+	}
+	return strays
+}
+
+// clearest returns the first problem that has something found, or else the first; with the reasons of all servers where none answered.
+func clearest(findings []finding) cert.Problem {
 	best := findings[0].problem
-	var failures []string
+	var faults []string
 	for _, f := range findings {
 		if best.Found == "" && f.problem.Found != "" {
 			best = f.problem
 		}
 		if f.problem.Code == cert.DNSLookupFailed && f.problem.Found != "" {
-			failures = append(failures, f.problem.Found)
+			faults = append(faults, f.problem.Found)
 		}
 	}
 	if best.Code == cert.DNSLookupFailed {
-		best.Found = strings.Join(distinct(failures), "; ")
+		best.Found = strings.Join(lookup.Distinct(faults), "; ")
 	}
 	return best
 }
 
-func distinct(found []string) []string {
-	seen := map[string]bool{}
-	var kept []string
-	for _, f := range found {
-		if !seen[f] && len(kept) < maxFound {
-			seen[f] = true
-			kept = append(kept, f)
-		}
-	}
-	return kept
-}
-
-// tell lists what an answer holds, as in a zone file.
-func (a *answer) tell() []string {
-	var found []string
-	for _, alias := range a.aliases {
-		found = append(found, "CNAME "+bare(alias))
-	}
-	for _, rr := range a.records {
-		found = append(found, tellRecord(rr))
-	}
-	return distinct(found)
-}
-
-func tellRecord(rr dns.RR) string {
-	text := fmt.Sprintf("%s %s", dns.TypeToString[rr.Header().Rrtype], strings.TrimPrefix(rr.String(), rr.Header().String()))
-	if len(text) > maxFoundLength {
-		text = text[:maxFoundLength] + "…"
-	}
-	return text
+// notYetEverywhere adds to a problem that servers differ, as they do for a while after a change.
+func notYetEverywhere(p cert.Problem) cert.Problem {
+	p.Message += " Some servers show the right records already, others don't yet."
+	p.Remediation = "If you changed it within the last day, just wait: the change is on its way. If not: " + p.Remediation
+	return p
 }

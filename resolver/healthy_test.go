@@ -20,31 +20,77 @@ func TestD2_HealthyDomainsAreReady(t *testing.T) {
 		{name: "three resolvers agree", others: []string{"", ""}, methods: dns01},
 		{name: "one of three resolvers is silent", others: []string{"", "fault _evercert.shop.example.com silent"}, methods: dns01},
 		{name: "one of two resolvers is dead", others: []string{"dead"}, methods: dns01},
-		{name: "one of two resolvers fails", others: []string{"fault shop.example.com servfail\nfault _evercert.shop.example.com refused\nfault _acme-challenge.shop.example.com servfail"}, methods: dns01},
+		{
+			name: "one of two resolvers fails",
+			others: []string{
+				"fault shop.example.com servfail\nfault _evercert.shop.example.com refused\nfault _acme-challenge.shop.example.com servfail",
+			},
+			methods: dns01,
+		},
 		{name: "a resolver that leaves CNAMEs to us", zone: "lazy", methods: dns01},
-		{name: "delegation through an alias", zone: undelegate + "add _acme-challenge.shop.example.com. 60 CNAME a.example.com.\nadd a.example.com. 60 CNAME $DELEGATION.", methods: dns01},
+		{
+			name:    "delegation through an alias",
+			zone:    undelegate + "add _acme-challenge.shop.example.com. 60 CNAME a.example.com.\nadd a.example.com. 60 CNAME $DELEGATION.",
+			methods: dns01,
+		},
 		{name: "delegation in capitals", zone: undelegate + "add _Acme-Challenge.SHOP.example.com. 60 CNAME $DELEGATION.", methods: dns01},
-		{name: "quotes copied into the TXT value", zone: "del _evercert.shop.example.com TXT\n" + `add _evercert.shop.example.com. 60 TXT "\"$OWNERSHIP\""`, methods: dns01},
-		{name: "other values beside ours", zone: `add _evercert.shop.example.com. 60 TXT "evercert-tenant=abcdefghijklmnopqrstuvwxyz"`, methods: dns01},
+		{
+			name: "quotes copied into the TXT value",
+			zone: "del _evercert.shop.example.com TXT\n" + `add _evercert.shop.example.com. 60 TXT "\"$OWNERSHIP\""`, methods: dns01,
+		},
+		{
+			name: "other values beside ours", zone: `add _evercert.shop.example.com. 60 TXT "evercert-tenant=abcdefghijklmnopqrstuvwxyz"`,
+			methods: dns01,
+		},
 		{name: "pointed only", zone: undelegate, methods: http01},
 		{name: "pointed, the validation zone fails", zone: "fault $DELEGATION servfail", methods: http01},
-		{name: "delegated, addresses can't be looked up", zone: "fault shop.example.com A servfail\nfault shop.example.com AAAA servfail\nfault shop.example.com CNAME servfail", methods: dns01},
-		{name: "flattened", zone: undelegate + flat + "add shop.example.com. 60 A 192.0.2.10\nadd shop.example.com. 60 AAAA 2001:db8::10", methods: http01},
+		{
+			name: "delegated, addresses can't be looked up",
+			zone: "fault shop.example.com A servfail\nfault shop.example.com AAAA servfail\nfault shop.example.com CNAME servfail", methods: dns01,
+		},
+		{
+			name: "flattened", zone: undelegate + flat + "add shop.example.com. 60 A 192.0.2.10\nadd shop.example.com. 60 AAAA 2001:db8::10",
+			methods: http01,
+		},
 		{name: "flattened, IPv4 only", zone: undelegate + flat + "add shop.example.com. 60 A 192.0.2.10", methods: http01},
-		{name: "flattened, AAAA fails", zone: undelegate + flat + "add shop.example.com. 60 A 192.0.2.10\nfault shop.example.com AAAA servfail", methods: http01},
-		{name: "pointed through the tenant's own alias", zone: undelegate + flat + "add shop.example.com. 60 CNAME www.example.com.\nadd www.example.com. 60 CNAME shops.platform.net.", methods: http01},
+		{
+			name: "flattened, AAAA fails", zone: undelegate + flat + "add shop.example.com. 60 A 192.0.2.10\nfault shop.example.com AAAA servfail",
+			methods: http01,
+		},
+		{
+			name:    "pointed through the tenant's own alias",
+			zone:    undelegate + flat + "add shop.example.com. 60 CNAME www.example.com.\nadd www.example.com. 60 CNAME shops.platform.net.",
+			methods: http01,
+		},
 		{name: "the platform has IPv6 only", zone: undelegate + "del shops.platform.net A", methods: http01},
 		{name: "an apex", names: []string{"example.com"}, methods: dns01},
 		{name: "an apex, pointed only", names: []string{"example.com"}, zone: "del _acme-challenge.example.com CNAME", methods: http01},
-		{name: "an apex with one address of two, pointed only", names: []string{"example.com"}, zone: "del _acme-challenge.example.com CNAME\ndel example.com AAAA", methods: http01},
-		{name: "apex and www, each by its own method", names: []string{"example.com", "www.example.com"}, zone: "del _acme-challenge.example.com CNAME", methods: []cert.Method{cert.HTTP01, cert.DNS01}},
-		{name: "an apex with the addresses of the target that www leads to", names: []string{"example.com", "www.example.com"}, zone: "del _acme-challenge.example.com CNAME\nadd shops.platform.net. 60 A 192.0.2.11\ndel example.com A\nadd example.com. 60 A 192.0.2.11", methods: []cert.Method{cert.HTTP01, cert.DNS01}},
+		{
+			name: "an apex with one address of two, pointed only", names: []string{"example.com"},
+			zone: "del _acme-challenge.example.com CNAME\ndel example.com AAAA", methods: http01,
+		},
+		{
+			name: "apex and www, each by its own method", names: []string{"example.com", "www.example.com"},
+			zone: "del _acme-challenge.example.com CNAME", methods: []cert.Method{cert.HTTP01, cert.DNS01},
+		},
+		{
+			name: "an apex with the addresses of the target that www leads to", names: []string{"example.com", "www.example.com"},
+			zone: "del _acme-challenge.example.com CNAME\n" + "add shops.platform.net. 60 A 192.0.2.11\n" + "del example.com A\n" +
+				"add example.com. 60 A 192.0.2.11",
+			methods: []cert.Method{cert.HTTP01, cert.DNS01},
+		},
 		{name: "a wildcard", names: []string{"*.example.com"}, methods: dns01},
 		{name: "an internationalised name", names: []string{"xn--bcher-kva.example.com"}, methods: dns01},
 		{name: "two registered domains", names: []string{"shop.example.com", "shop.example.org"}, methods: dns01},
-		{name: "the first datagram is lost", zone: "fault shop.example.com lose-first\nfault _evercert.shop.example.com lose-first", methods: dns01},
+		{
+			name: "the first datagram is lost", zone: "fault shop.example.com lose-first\nfault _evercert.shop.example.com lose-first",
+			methods: dns01,
+		},
 		{name: "a forged answer arrives first", zone: "fault _evercert.shop.example.com forge-first", methods: dns01},
-		{name: "an answer too long for UDP", zone: strings.Repeat("add _evercert.shop.example.com. 60 TXT \"another value\"\n", 60), methods: dns01},
+		{
+			name: "an answer too long for UDP", zone: strings.Repeat("add _evercert.shop.example.com. 60 TXT \"another value\"\n", 60),
+			methods: dns01,
+		},
 		{name: "an answer that comes by TCP only", zone: "fault _evercert.shop.example.com tcp-only", methods: dns01},
 	} {
 		s.verdict = cert.OK
@@ -58,7 +104,10 @@ func TestD2_IssuesBeforeTrafficMoves(t *testing.T) {
 	for _, s := range []setup{
 		{name: "no address yet", zone: unpoint, codes: []cert.Code{cert.DNSNoRecords}},
 		{name: "still at the old server", zone: unpoint + "add shop.example.com. 60 A 203.0.113.7", codes: []cert.Code{cert.DNSWrongTarget}},
-		{name: "half moved", zone: unpoint + "add shop.example.com. 60 A 203.0.113.7\nadd shop.example.com. 60 A 192.0.2.10", codes: []cert.Code{cert.DNSConflictingRecords}},
+		{
+			name: "half moved", zone: unpoint + "add shop.example.com. 60 A 203.0.113.7\nadd shop.example.com. 60 A 192.0.2.10",
+			codes: []cert.Code{cert.DNSConflictingRecords},
+		},
 	} {
 		s.verdict, s.acts, s.methods = cert.OK, cert.TenantActs, []cert.Method{cert.DNS01}
 		t.Run(s.name, s.run)

@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 	"github.com/evercert/evercert/resolver/reach"
 )
 
-// Visit is what one address of a name answers to a browser on the machine that looks.
+// Visit is what one address of a name answers to a browser on this machine.
 type Visit struct {
 	Name     string        `json:"name"`               // in A-labels
 	Address  netip.Addr    `json:"address,omitzero"`   // missing where none is known
 	OK       bool          `json:"ok"`                 // HTTPS works there, seen from here
-	Verdict  cert.Verdict  `json:"verdict"`            // tells "it does not work" from "it could not be told"
+	Verdict  cert.Verdict  `json:"verdict"`            // wrong: it does not work; unknown: that could not be seen from here
 	Status   int           `json:"status,omitempty"`   // of the front page; redirects are not followed
 	Issuer   string        `json:"issuer,omitempty"`   // of the certificate that is shown
 	NotAfter time.Time     `json:"not_after,omitzero"` // its end
@@ -30,21 +31,12 @@ type Visit struct {
 // visitsAtOnce is how many names are visited at once.
 const visitsAtOnce = 8
 
-// HTTPS visits the names of the question over HTTPS, at every address that the resolvers show for them: visitors ask those too, not the
-// authoritative servers. roots are what a browser trusts, the system's when nil. Wildcards are left out, because nobody can visit them; with
-// PROBE_TIMEOUT 0s nobody is visited. The answer keeps the order of the names and holds at least one Visit for each.
-//
-// An address is given PROBE_TIMEOUT, and must be public or allowed as for every probe. What is the platform's own is known by the question's
-// address records.
-func (r *Resolver) HTTPS(ctx context.Context, q cert.Question, roots *x509.CertPool) []Visit {
-	if r.config.ProbeTimeout <= 0 {
-		return nil
-	}
-	views := r.recursiveViews()
+// visitAll visits the names of the question at every address that the views show for them.
+func visitAll(ctx context.Context, config Config, q cert.Question, views []*lookup.View, roots *x509.CertPool) []Visit {
 	prober := reach.New(reach.Config{
-		HTTPSPort: r.config.ProbeHTTPSPort, Timeout: r.config.ProbeTimeout, Allowed: r.allowedFor(q), Roots: roots,
+		HTTPSPort: config.ProbeHTTPSPort, Timeout: config.ProbeTimeout, Allowed: probeNetworks(config, q), Roots: roots,
 	}, nil)
-	own := sync.OnceValue(func() []netip.Addr { return platforms(ctx, q, views) })
+	own := sync.OnceValue(func() []netip.Addr { return platformAddresses(ctx, q, views) })
 	visits := make([][]Visit, len(q.Names))
 	var all errgroup.Group
 	all.SetLimit(visitsAtOnce)
@@ -53,8 +45,8 @@ func (r *Resolver) HTTPS(ctx context.Context, q cert.Question, roots *x509.CertP
 			continue
 		}
 		all.Go(func() error {
-			looking, cancel := context.WithTimeout(ctx, r.config.CheckTimeout)
-			addresses, err := addressesIn(looking, views, name)
+			limited, cancel := context.WithTimeout(ctx, config.CheckTimeout)
+			addresses, err := addressesIn(limited, views, name)
 			cancel()
 			if len(addresses) == 0 {
 				visits[i] = []Visit{nowhere(name, err)}
@@ -85,14 +77,14 @@ func visitOf(name string, result reach.AddressResult) Visit {
 	return v
 }
 
-// nowhere is the visit to a name that leads to no address, or of which the resolvers did not tell.
+// nowhere is the visit to a name that has no address, or for which no answer came from the resolvers.
 func nowhere(name string, err error) Visit {
 	f := wrong(nil, noAddress(name))
 	if err != nil {
-		f = untold(name, err)
+		f = unanswered(name, nil, err)
 	}
-	if f.usable == cert.Unknown { // nobody visits again by himself
-		f.problem.Remediation = "Look again in a minute, and from another machine: from this one it can't be told."
+	if f.usable == cert.Unknown { // there is no next visit by itself
+		f.problem.Remediation = "Check again in a minute, and from another machine: from this one the answer can't be seen."
 	}
 	f.problem.Severity = cert.Warns
 	p := f.problem.Clean()

@@ -48,8 +48,10 @@ func TestA9_EveryNameIsVisitedAtEveryAddress(t *testing.T) {
 		ProbeTimeout: 10 * time.Second, ProbeHTTPSPort: port, ProbeAllow: []string{"127.0.0.0/24"},
 	}
 	q := cert.Question{
-		Names:    []string{"shop.example.com", "*.example.com", "www.example.com", "bare.example.com", "slow.example.com"},
-		Expected: []cert.Record{{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress}},
+		Names: []string{"shop.example.com", "*.example.com", "www.example.com", "bare.example.com", "slow.example.com"},
+		Expected: []cert.Record{{
+			Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress, Hostname: "shop.example.com",
+		}},
 	}
 	r, err := resolver.New(config, quiet())
 	require.NoError(t, err)

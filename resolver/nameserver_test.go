@@ -84,7 +84,8 @@ var loopbacks = []string{"127.0.0.11", "127.0.0.12", "127.0.0.13"}
 
 // rootZone holds the platform's names, and leaves example.com to the servers at the given places in loopbacks.
 func rootZone(places ...int) string {
-	text := "@ NS ns\nns A " + loopbacks[0] + "\nshops.platform.net A 192.0.2.10\nshops.platform.net AAAA 2001:db8::10\n$DELEGATION. HINFO here there\n"
+	text := "@ NS ns\nns A " + loopbacks[0] + "\nshops.platform.net A 192.0.2.10\n" +
+		"shops.platform.net AAAA 2001:db8::10\n$DELEGATION. HINFO here there\n"
 	for _, place := range places {
 		text += fmt.Sprintf("example.com NS ns%d.example.com\nns%d.example.com A %s\n", place, place, loopbacks[place])
 	}
@@ -148,7 +149,10 @@ func TestD4_AReferralWithTheAABitIsFollowed(t *testing.T) {
 			t.Parallel()
 			s := setup{}
 			s.ask(t, &nameserver{text: map[string]string{".": rootZone(1)}},
-				&nameserver{careless: careless, text: map[string]string{"example.com.": inZone + "_evercert.shop NS ns._evercert.shop\nns._evercert.shop A " + loopbacks[2]}},
+				&nameserver{
+					careless: careless,
+					text:     map[string]string{"example.com.": inZone + "_evercert.shop NS ns._evercert.shop\nns._evercert.shop A " + loopbacks[2]},
+				},
 				&nameserver{text: map[string]string{"_evercert.shop.example.com.": "@ NS ns\nns A " + loopbacks[2] + "\n@ TXT $OWNERSHIP"}})
 			d := s.diagnose(t)
 			require.Empty(t, d.Problems)

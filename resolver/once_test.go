@@ -38,18 +38,23 @@ func TestD5_NobodyWhoAsksOnceIsToldThatWeLookAgain(t *testing.T) {
 	silent := "fault shop.example.com servfail\nfault _acme-challenge.shop.example.com servfail\nfault example.com servfail"
 	for _, q := range []cert.Question{
 		{Methods: everyMethod},
-		{Methods: everyMethod, Expected: []cert.Record{{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress}}},
+		{
+			Methods: everyMethod,
+			Expected: []cert.Record{{
+				Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress, Hostname: "shop.example.com",
+			}},
+		},
 	} {
 		d := askOnce(t, silent, q, nil)
 		require.Equal(t, cert.Unknown, d.Verdict)
 		require.NotEmpty(t, d.Problems)
 		for _, p := range d.Problems {
-			require.NotRegexp(t, "ourselves|we look again", p.Message+p.Remediation)
+			require.NotRegexp(t, "ourselves|we check again", p.Message+p.Remediation)
 			require.Contains(t, p.Remediation, "ask again in a minute")
 		}
 	}
 	s := setup{zone: "dead"}
-	require.Contains(t, s.diagnose(t).Problems[0].Remediation, "we look again by ourselves", "a connected domain is looked at again")
+	require.Contains(t, s.diagnose(t).Problems[0].Remediation, "we check again by ourselves", "a connected domain is checked again")
 }
 
 // TestD5_WhatWasNotComparedIsNotCalledMissing: doctor knows the target, and not the label of the delegation.
@@ -58,21 +63,32 @@ func TestD5_WhatWasNotComparedIsNotCalledMissing(t *testing.T) {
 	zone := `add shop.example.com. 60 CNAME edge.platform.net.
 		add edge.platform.net. 60 A 192.0.2.10
 		add _acme-challenge.shop.example.com. 60 CNAME x.dcv.platform.net.`
-	address := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress}
-	delegation := cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "y.dcv.platform.net", Purpose: cert.ForDelegation}
+	address := cert.Record{
+		Name: "shop.example.com", Type: "CNAME", Value: "edge.platform.net", Purpose: cert.ForAddress, Hostname: "shop.example.com",
+	}
+	delegation := cert.Record{
+		Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "y.dcv.platform.net", Purpose: cert.ForDelegation,
+		Hostname: "shop.example.com",
+	}
 	for _, c := range []struct {
 		q    cert.Question
 		says string
 	}{
-		{cert.Question{Methods: everyMethod, Expected: []cert.Record{address}}, "the name leads here, and whether dns-01 is delegated was not compared"},
+		{
+			cert.Question{Methods: everyMethod, Expected: []cert.Record{address}},
+			"the name leads here, and whether dns-01 is delegated was not compared",
+		},
 		{cert.Question{Methods: everyMethod, Expected: []cert.Record{address, delegation}}, "the name leads here, and dns-01 is not delegated"},
-		{cert.Question{Methods: []cert.Method{cert.HTTP01}, Expected: []cert.Record{address}}, "the name leads here, and dns-01 is not among the methods allowed"},
+		{
+			cert.Question{Methods: []cert.Method{cert.HTTP01}, Expected: []cert.Record{address}},
+			"the name leads here, and dns-01 is not among the methods allowed",
+		},
 		{cert.Question{Methods: []cert.Method{cert.HTTP01}}, "the name's address can be reached, and dns-01 is not among the methods allowed"},
 		{cert.Question{Methods: []cert.Method{cert.TLSALPN01}}, "the name's address can be reached, and dns-01 is not among the methods allowed"},
 	} {
 		d := askOnce(t, zone, c.q, nil)
 		require.Equal(t, cert.OK, d.Verdict, "%v", d.Problems)
-		require.Equal(t, c.says, d.Reasons["shop.example.com"])
+		require.Equal(t, c.says, d.Names[0].Reason)
 	}
 }
 
@@ -86,7 +102,8 @@ func TestD5_AServerThatRefusesTLSALPNIsHealthy(t *testing.T) {
 	secured.StartTLS()
 	t.Cleanup(secured.Close)
 	probe := func(c *resolver.Config) {
-		c.ProbeTimeout, c.ProbeHTTPPort, c.ProbeHTTPSPort, c.ProbeAllow = 5*time.Second, portOf(t, plain.URL), portOf(t, secured.URL), []string{"127.0.0.0/24"}
+		c.ProbeTimeout, c.ProbeAllow = 5*time.Second, []string{"127.0.0.0/24"}
+		c.ProbeHTTPPort, c.ProbeHTTPSPort = portOf(t, plain.URL), portOf(t, secured.URL)
 	}
 	const zone = "add shop.example.com. 60 A 127.0.0.1"
 	for _, methods := range [][]cert.Method{everyMethod, {cert.HTTP01, cert.TLSALPN01}} {

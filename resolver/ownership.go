@@ -10,43 +10,50 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/lookup"
 )
 
-// ownership looks for the TXT record that shows whose a name is: at the name, then above it, up to the registered domain (cert.OwnershipPlaces). What
-// stands beside the name shows nothing.
-func (v *view) ownership(ctx context.Context, want cert.Record, q cert.Question) finding {
-	a := v.lookup(ctx, want.Name, dns.TypeTXT)
-	if a.err == nil && hasText(a.records, want.Value) {
-		return right(a.tell())
+// checkOwnership decides whether the TXT record is there that shows whose a name is.
+//
+// It may stand at the name or above it, up to the registered domain (cert.OwnershipPlaces): who controls a name controls those below it.
+// A record beside the name shows nothing. Where a record above could not be looked up, the finding is unknown, because it may be there.
+func checkOwnership(ctx context.Context, v *lookup.View, want cert.Record, q cert.Question) finding {
+	a := v.Lookup(ctx, want.Name, dns.TypeTXT)
+	if a.Err == nil && a.HasText(want.Value) {
+		return right(a.Text())
 	}
 	above := recordsAbove(want, q)
-	shown, fault := v.shownAbove(ctx, above)
+	shown, fault := shownAbove(ctx, v, above)
 	switch {
 	case shown != nil:
 		return right(shown)
-	case a.err != nil:
-		return untold(subject(want), a.err)
-	case fault != nil: // the proof may stand there
-		return untold(subject(want), fault)
+	case a.Err != nil:
+		return unanswered(want.Hostname, nil, a.Err)
+	case fault != nil:
+		return unanswered(want.Hostname, nil, fault)
 	}
-	if other := otherName(a.records, q); other != "" {
-		return wrong(a.tell(), ownershipOfOtherName(want, other))
-	}
-	if namesTenant(a.records) {
-		return wrong(a.tell(), ownershipMismatch(want))
+	other := otherName(a, q)
+	switch {
+	case other == "" && !isOwnership(a):
+	case wildcardText(ctx, v, want.Name, a) != "": // there is no record at the name to change
+		return wrong(a.Text(), ownershipMissing(want, above))
+	case other != "":
+		return wrong(a.Text(), ownershipOfOtherName(want, other))
+	default:
+		return wrong(a.Text(), ownershipMismatch(want))
 	}
 	for _, name := range doubledNames(want) {
-		if doubled := v.lookup(ctx, name, dns.TypeTXT); hasText(doubled.records, want.Value) {
-			return wrong([]string{name + " " + tellRecord(doubled.records[0])}, ownershipDoubled(want, name))
+		if doubled := v.Lookup(ctx, name, dns.TypeTXT); doubled.HasText(want.Value) && wildcardText(ctx, v, name, doubled) == "" {
+			return wrong([]string{name + " " + lookup.RecordText(doubled.Records[0])}, ownershipDoubled(want, name))
 		}
 	}
-	return wrong(a.tell(), ownershipMissing(want, above))
+	return wrong(a.Text(), ownershipMissing(want, above))
 }
 
-// recordsAbove are the ownership records above an expected one, the nearest first.
+// recordsAbove returns the ownership records above an expected one, the nearest first.
 func recordsAbove(want cert.Record, q cert.Question) []cert.Record {
 	var above []cert.Record
-	for _, place := range cert.OwnershipPlaces(subject(want))[1:] {
+	for _, place := range cert.OwnershipPlaces(want.Hostname)[1:] {
 		if i := slices.IndexFunc(q.Above, func(r cert.Record) bool { return r.Name == cert.OwnershipName(place) }); i >= 0 {
 			above = append(above, q.Above[i])
 		}
@@ -54,58 +61,71 @@ func recordsAbove(want cert.Record, q cert.Question) []cert.Record {
 	return above
 }
 
-// shownAbove asks for all of the records at once. It returns the nearest that is shown, or why one of them was not told.
-func (v *view) shownAbove(ctx context.Context, above []cert.Record) (shown []string, fault error) {
-	answers := make([]answer, len(above))
+// shownAbove asks for all of the records at once. It returns the nearest that is there, or why one of them could not be looked up.
+func shownAbove(ctx context.Context, v *lookup.View, above []cert.Record) (shown []string, fault error) {
+	type place struct {
+		record cert.Record
+		answer lookup.Answer
+	}
+	places := make([]place, len(above))
 	var wg sync.WaitGroup
 	for i, r := range above {
-		wg.Go(func() { answers[i] = v.lookup(ctx, r.Name, dns.TypeTXT) })
+		wg.Go(func() { places[i] = place{r, v.Lookup(ctx, r.Name, dns.TypeTXT)} })
 	}
 	wg.Wait()
-	for i, r := range above {
-		if answers[i].err == nil && hasText(answers[i].records, r.Value) {
-			return []string{fmt.Sprintf("%s TXT %q", r.Name, r.Value)}, nil
+	for _, p := range places {
+		if p.answer.Err == nil && p.answer.HasText(p.record.Value) {
+			return []string{fmt.Sprintf("%s TXT %q", p.record.Name, p.record.Value)}, nil
 		}
-		fault = firstError(fault, answers[i].err)
+		if fault == nil {
+			fault = p.answer.Err
+		}
 	}
 	return nil, fault
 }
 
-// otherName is the name, of those in the question or above them, whose ownership value stands here by mistake; empty if none does.
-func otherName(records []dns.RR, q cert.Question) string {
+// otherName returns the name whose ownership value stands here by mistake, of those in the question or above them; empty if none does.
+func otherName(a lookup.Answer, q cert.Question) string {
 	for _, r := range slices.Concat(q.Expected, q.Above) {
-		if r.Purpose == cert.ForOwnership && hasText(records, r.Value) {
-			return subject(r)
+		if r.Purpose == cert.ForOwnership && a.HasText(r.Value) {
+			return r.Hostname
 		}
 	}
 	return ""
 }
 
-// doubledNames are where a record lands when a DNS provider adds the domain to a name that has it already.
-func doubledNames(want cert.Record) []string {
-	names := []string{want.Name + "." + zoneOf(want.Name)}
-	if s := subject(want); s != zoneOf(want.Name) {
-		names = append(names, want.Name+"."+s)
+// isOwnership reports whether there is an ownership record, of whatever tenant.
+func isOwnership(a lookup.Answer) bool {
+	return slices.ContainsFunc(a.Texts(), func(value string) bool { return strings.HasPrefix(value, cert.OwnershipValuePrefix) })
+}
+
+// ownershipMissing offers the record of the registered domain as well, which covers all names below it.
+func ownershipMissing(want cert.Record, above []cert.Record) cert.Problem {
+	step := toAdd(want)
+	if len(above) > 0 {
+		top := above[len(above)-1]
+		step += fmt.Sprintf("; or, once for all names below %s, %s", cert.Unicode(top.Hostname), toAdd(top))
 	}
-	return names
+	return tenantActs(cert.OwnershipMissing, want,
+		fmt.Sprintf("We don't see the record that shows that %s is yours.", cert.Unicode(want.Hostname)), step)
 }
 
-// texts are the values of TXT records, without the quotes and blanks that slip in by copying.
-func texts(records []dns.RR) []string {
-	var values []string
-	for _, rr := range records {
-		if txt, ok := rr.(*dns.TXT); ok {
-			values = append(values, strings.Trim(strings.ReplaceAll(strings.Join(txt.Txt, ""), `\"`, `"`), "\" \t"))
-		}
-	}
-	return values
+func ownershipOfOtherName(want cert.Record, other string) cert.Problem {
+	return tenantActs(cert.OwnershipMismatch, want,
+		fmt.Sprintf("The record that should show that %s is yours has the value that belongs to %s: each name has its own.",
+			cert.Unicode(want.Hostname), cert.Unicode(other)),
+		fmt.Sprintf("change the value of the TXT record %s to %s", cert.FormName(want.Name), want.Value))
 }
 
-func hasText(records []dns.RR, want string) bool {
-	return slices.Contains(texts(records), want)
+func ownershipDoubled(want cert.Record, stands string) cert.Problem {
+	return tenantActs(cert.OwnershipMissing, want,
+		fmt.Sprintf("The record that shows that %s is yours is in the wrong place: "+addedTwice, cert.Unicode(want.Hostname), stands),
+		fmt.Sprintf("rename that record: it must be %s", cert.FormName(want.Name)))
 }
 
-// namesTenant tells whether a TXT record is an ownership record, of whatever tenant.
-func namesTenant(records []dns.RR) bool {
-	return slices.ContainsFunc(texts(records), func(value string) bool { return strings.HasPrefix(value, cert.OwnershipValuePrefix) })
+func ownershipMismatch(want cert.Record) cert.Problem {
+	return tenantActs(cert.OwnershipMismatch, want,
+		fmt.Sprintf("The record that should show that %s is yours names another account.", cert.Unicode(want.Hostname)),
+		fmt.Sprintf("change the value of the TXT record %s to %s; or connect the domain from the account that it names",
+			cert.FormName(want.Name), want.Value))
 }

@@ -6,115 +6,122 @@ import (
 	"strings"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/resolver/caa"
 )
 
-// problems lists what stands in the way, and address records that lead elsewhere even where they don't stand in the way
-// of the certificate: visitors follow them. A missing delegation is left out for a name that http-01 serves. Of names in a zone that
-// is broken only the zone's own problems are told: all else follows from them.
-func (e evidence) problems(best plan, requireOwnership bool) []cert.Problem {
-	var l list
-	for i, h := range e.homes {
-		for _, p := range h.problems(e.registered[i], e.hosted) {
-			l.addProblem(p)
+// problems lists what stands in the way, and what harms visitors even where it doesn't stand in the way of the certificate. A missing
+// delegation is left out for a name that http-01 serves. Of names in a broken zone only the zone's own problems are reported: all else
+// follows from them.
+func (e *evidence) problems(p plan) []cert.Problem {
+	var l problemList
+	for _, n := range e.names {
+		for _, problem := range zoneProblems(n.zone, n.registered, e.config.HostedNameservers) {
+			l.add(problem)
 		}
 	}
-	for i, want := range e.question.Expected {
-		if requireOwnership && want.Purpose == cert.ForOwnership && !e.inBrokenZone(subject(want)) {
-			l.add(subject(want), e.hostedWork(subject(want), e.records[i]))
+	if e.config.RequireOwnership {
+		e.addOwnership(&l)
+	}
+	for _, n := range p.names {
+		switch {
+		case n.zone.broken():
+		case n.verdict == cert.OK:
+			e.addWarnings(&l, n, p.ca)
+		default:
+			e.addObstacles(&l, n, p.ca)
 		}
 	}
-	for i, name := range e.question.Names {
-		if e.homes[i].broken() {
-			continue
-		}
-		if best.names[i] == cert.OK {
-			if e.pointed[i].usable == cert.Wrong || e.pointed[i].problem.Code == cert.ProxiedByCDN {
-				l.add(name, warned(e.pointed[i]))
-			}
-			l.addReached(e.reached[i], best.methods[name])
-			continue
-		}
-		onlyCAA := e.pointed[i].usable == cert.OK && e.permitted(i, best.request(name, cert.DNS01)) != cert.OK
-		if f := e.delegation(name); f != nil && !onlyCAA && e.allows(cert.DNS01) {
-			l.add(name, e.hostedWork(name, *f))
-		}
-		if !cert.CanDelegate(name) && !e.allows(cert.HTTP01) && !e.allows(cert.TLSALPN01) {
-			l.addProblem(tooLongToDelegate(name))
-		}
-		if e.bare() && e.allows(cert.DNS01) {
-			l.add(name, e.proofs[i])
-		}
-		if e.allows(cert.HTTP01) || e.allows(cert.TLSALPN01) {
-			l.add(name, e.pointed[i])
-		} else {
-			l.add(name, warned(e.pointed[i])) // visitors suffer; the certificate doesn't depend on it
-		}
-		l.addReached(e.reached[i], "")
-		if request, stands := e.caaInTheWay(i, best); stands {
-			p := caaProblem(name, e.caa[i], request)
-			if p.Code == cert.CAALookupFailed && l.silent[silenceOf(cert.DNSLookupFailed, name)] {
-				continue // said already: no answer comes for this name
-			}
-			l.addProblem(p)
-		}
-	}
+	e.addWildcards(&l)
 	if e.cutOff {
-		l.addProblem(cutOff)
+		l.add(cutOff)
 	}
-	for i, want := range e.question.Expected {
-		if p := e.differing(i); p != nil && !e.inBrokenZone(subject(want)) {
-			if best.verdict == cert.OK { // what still blocks is ownership, and told as such
-				p.Severity = cert.Warns
+	for _, r := range e.records {
+		if problem, differ := serversDiffer(r); differ && !e.inBrokenZone(r.want.Hostname) {
+			if p.verdict == cert.OK { // what still blocks is ownership, which has a problem of its own
+				problem.Severity = cert.Warns
 			}
-			l.addProblem(*p)
+			l.add(problem)
 		}
 	}
 	return l.problems
 }
 
-// caaInTheWay tells whether CAA keeps the ith name from being validated: no method is permitted, or none of those that would
-// work. A name that has its method already has nothing in its way. The request is for the method to ask permission for.
-func (e evidence) caaInTheWay(i int, best plan) (caaRequest, bool) {
-	name := e.question.Names[i]
-	if best.names[i] == cert.OK {
-		return caaRequest{}, false
-	}
-	var refused []cert.Method
-	anyPermitted := false
-	for _, m := range e.methods() {
-		switch {
-		case e.permitted(i, best.request(name, m)) == cert.OK:
-			anyPermitted = true
-		case e.provable(i, m) == cert.OK:
-			return best.request(name, m), true // nothing but CAA is in the way
-		default:
-			refused = append(refused, m)
+// addWildcards warns where a record that a problem asks for would take a name off the wildcard record that leads its visitors.
+func (e *evidence) addWildcards(l *problemList) {
+	for _, n := range e.names {
+		d := destinationOf(e.question, n.name)
+		i := slices.IndexFunc(l.problems, func(p cert.Problem) bool {
+			return p.Record != nil && p.Severity != cert.Warns && isBelow(p.Record.Name, n.name)
+		})
+		if n.wildcard != "" && i >= 0 && len(d.records) > 0 {
+			l.add(siteWouldBreak(n, l.problems[i].Record.Name, d.records[0]))
 		}
 	}
-	if anyPermitted {
-		return caaRequest{}, false
-	}
-	return best.request(name, refused[0]), true
 }
 
-func (e evidence) inBrokenZone(name string) bool {
-	return slices.ContainsFunc(e.homes, func(h home) bool { return h.name == base(name) && h.broken() })
-}
-
-// hostedWork gives a record that is missing in a zone that the platform hosts to the platform to add.
-func (e evidence) hostedWork(name string, f finding) finding {
-	for _, h := range e.homes {
-		if h.name == base(name) && h.hostedHere(e.hosted) && f.problem.WhoActs == cert.TenantActs {
-			f.problem.WhoActs = cert.PlatformActs
+func (e *evidence) addOwnership(l *problemList) {
+	for _, r := range e.records {
+		if r.want.Purpose == cert.ForOwnership && !e.inBrokenZone(r.want.Hostname) {
+			l.addFinding(r.want.Hostname, e.assigned(r.want.Hostname, r.finding))
 		}
+	}
+}
+
+// addWarnings adds what harms visitors of a name that can be validated, and CAA records that other CAs than this one refuse.
+func (e *evidence) addWarnings(l *problemList, n namePlan, ca cert.CAIdentity) {
+	if n.pointed.usable == cert.Wrong || n.pointed.problem.Code == cert.ProxiedByCDN {
+		l.addFinding(n.name, warning(n.pointed))
+	}
+	l.addWeb(n.web, n.method)
+	if problem, warns := caa.Warning(n.name, n.caa, caa.NewRequest(ca, n.name, n.method)); warns {
+		l.add(problem)
+	}
+}
+
+// addObstacles adds what keeps a name from being validated. A delegation isn't asked for where the name leads here and only CAA is in
+// the way.
+func (e *evidence) addObstacles(l *problemList, n namePlan, ca cert.CAIdentity) {
+	onlyCAA := n.pointed.usable == cert.OK && e.permitted(n.nameEvidence, caa.NewRequest(ca, n.name, cert.DNS01)) != cert.OK
+	if n.delegation != nil && !onlyCAA && e.allows(cert.DNS01) {
+		l.addFinding(n.name, e.assigned(n.name, *n.delegation))
+	}
+	switch {
+	case !cert.CanDelegate(n.name) && !e.allowsByAddress():
+		l.add(tooLongToDelegate(n.name))
+	case strings.HasPrefix(n.name, "*.") && !e.allows(cert.DNS01):
+		l.add(wildcardNeedsDNS(n.name))
+	}
+	if e.unconnected() && e.allows(cert.DNS01) {
+		l.addFinding(n.name, n.challenge)
+	}
+	if e.allowsByAddress() {
+		l.addFinding(n.name, n.pointed)
+	} else {
+		l.addFinding(n.name, warning(n.pointed)) // visitors suffer; the certificate doesn't depend on it
+	}
+	l.addWeb(n.web, "")
+	if request, refused := e.refusedByCAA(n, ca); refused {
+		problem := caa.Problem(n.name, n.caa, request)
+		if problem.Code == cert.CAALookupFailed && l.unanswered[unanswerable{cert.DNSLookupFailed, n.name}] {
+			return // reported already: no answer comes for this name
+		}
+		l.add(problem)
+	}
+}
+
+// assigned gives a record that is missing in a zone that the platform hosts to the platform to add.
+func (e *evidence) assigned(name string, f finding) finding {
+	if z, known := e.zoneOf(name); known && z.hostedAt(e.config.HostedNameservers) && f.problem.WhoActs == cert.TenantActs {
+		f.problem.WhoActs = cert.PlatformActs
 	}
 	return f
 }
 
-// differing is the problem of an expected record that some servers of the zone show and others don't, as for a while after a change.
-func (e evidence) differing(i int) *cert.Problem {
+// serversDiffer returns the problem of an expected record that some servers of the zone show and others don't, as for a while after a
+// change.
+func serversDiffer(r *recordEvidence) (problem cert.Problem, differ bool) {
 	var have, lack []string
-	for _, s := range e.seen[i] {
+	for _, s := range r.seen {
 		switch {
 		case s.Role != cert.Authoritative:
 		case s.Verdict == cert.OK:
@@ -124,64 +131,116 @@ func (e evidence) differing(i int) *cert.Problem {
 		}
 	}
 	if len(have) == 0 || len(lack) == 0 {
-		return nil
+		return cert.Problem{}, false
 	}
-	want := e.question.Expected[i]
-	return &cert.Problem{
-		Code: cert.AnswersDiffer, WhoActs: cert.TenantActs, Record: &want, Found: "right at " + strings.Join(have, ", ") + "; not at " + strings.Join(lack, ", "),
-		Message:     fmt.Sprintf("The name servers of %s don't say the same about %s: it is right at %s, and not at %s.", cert.Unicode(zoneOf(want.Name)), want.Name, strings.Join(have, ", "), strings.Join(lack, ", ")),
-		Remediation: "If you changed it within the last hour, just wait: the change is on its way. If not: " + atProvider + "ask why these name servers hold different versions of the domain. The record must be " + cert.FormName(want.Name) + ".",
+	right, not := strings.Join(have, ", "), strings.Join(lack, ", ")
+	return cert.Problem{
+		Code: cert.AnswersDiffer, WhoActs: cert.TenantActs, Record: &r.want, Found: "right at " + right + "; not at " + not,
+		Message: fmt.Sprintf("The name servers of %s don't say the same about %s: it is right at %s, and not at %s.",
+			cert.Unicode(cert.RegisteredDomain(r.want.Name)), r.want.Name, right, not),
+		Remediation: "If you changed it within the last hour, just wait: the change is on its way. If not: " + atProvider +
+			"ask why these name servers hold different versions of the domain. The record must be " + cert.FormName(r.want.Name) + ".",
+	}, true
+}
+
+// tooLongToDelegate is the problem of a platform that validates by dns-01 only (RFC 1035 §2.3.4, RFC 8555 §8.4).
+func tooLongToDelegate(name string) cert.Problem {
+	return cert.Problem{
+		Code: cert.NameInvalid, WhoActs: cert.PlatformActs,
+		Message: fmt.Sprintf("%s is too long for dns-01: with _acme-challenge. before it, it has more than the 253 characters that DNS allows.",
+			cert.Unicode(name)),
+		Remediation: "Allow http-01, which works for it (VALIDATION_METHODS), or connect a shorter name.",
 	}
 }
 
-func warned(f finding) finding {
+// siteWouldBreak warns of the records that take a name off the wildcard that leads its visitors. record is the name's own, which prevents
+// it.
+func siteWouldBreak(n *nameEvidence, below string, record cert.Record) cert.Problem {
+	shown := strings.Join(n.pointed.found, ", ")
+	p := tenantActs(cert.SiteWouldBreak, record,
+		fmt.Sprintf("A wildcard record %s leads the visitors of %s (%s). As soon as there is a record below that name, such as %s, "+
+			"the wildcard answers for it no more, and visitors find nothing.", cert.FormName(n.wildcard), cert.Unicode(n.name), shown, below),
+		fmt.Sprintf("first %s, or one with the value of the wildcard record as long as the site stays where it is; then the others",
+			toAdd(record)))
+	p.Severity, p.Found = cert.Warns, shown
+	return p
+}
+
+// wildcardNeedsDNS is the problem of a platform that doesn't validate by dns-01 (Baseline Requirements §3.2.2.4.19 and §3.2.2.4.20).
+func wildcardNeedsDNS(name string) cert.Problem {
+	return cert.Problem{
+		Code: cert.NameInvalid, WhoActs: cert.PlatformActs,
+		Message: fmt.Sprintf(
+			"CAs issue certificates for wildcards such as %s by dns-01 only, which is not allowed here.", cert.Unicode(name),
+		),
+		Remediation: "Allow dns-01 (VALIDATION_METHODS), or connect the names one by one.",
+	}
+}
+
+// cutOff is reported where the walk from the root servers found nothing: the platform's network is the usual reason.
+var cutOff = cert.Problem{
+	Code: cert.DNSLookupFailed, Severity: cert.Warns, WhoActs: cert.PlatformActs,
+	Message: "The domain's own name servers could not be asked from here, only public resolvers, which may be behind.",
+	Remediation: "If every domain has this problem: let workers reach port 53 of the whole internet, by UDP and TCP, " +
+		"or set DNS_ROOT_HINTS to none.",
+}
+
+// warning returns the finding with a problem that only warns.
+func warning(f finding) finding {
 	f.problem.Severity = cert.Warns
 	if f.usable == cert.OK && f.problem.Code != "" {
-		f.usable = cert.Wrong // so that it is told
+		f.usable = cert.Wrong // so that it is reported
 	}
 	return f
 }
 
-// list collects problems, each once, and says only once of a name that its DNS could not be looked up.
-type list struct {
-	problems []cert.Problem
-	silent   map[string]bool
+// problemList collects problems, each once, and reports only once of a name that its DNS could not be looked up.
+type problemList struct {
+	problems   []cert.Problem
+	unanswered map[unanswerable]bool
 }
 
-func (l *list) add(name string, f finding) {
+// unanswerable is a name for which no answer comes, or none that can be believed.
+type unanswerable struct {
+	code cert.Code // DNSLookupFailed or DNSSECBogus
+	name string
+}
+
+// addFinding adds the problem of a finding about a name, unless it is usable.
+func (l *problemList) addFinding(name string, f finding) {
 	if f.usable == cert.OK || f.problem.Code == "" {
 		return
 	}
 	if f.problem.Code == cert.DNSLookupFailed || f.problem.Code == cert.DNSSECBogus {
-		key := silenceOf(f.problem.Code, name)
-		if l.silent[key] {
+		key := unanswerable{f.problem.Code, name}
+		if l.unanswered[key] {
 			return
 		}
-		if l.silent == nil {
-			l.silent = map[string]bool{}
+		if l.unanswered == nil {
+			l.unanswered = map[unanswerable]bool{}
 		}
-		l.silent[key] = true
+		l.unanswered[key] = true
 	}
-	l.addProblem(f.problem)
+	l.add(f.problem)
 }
 
-// silenceOf is the key under which it is noted that a name's lookups fail.
-func silenceOf(code cert.Code, name string) string { return string(code) + " " + name }
-
-// addProblem adds a problem that isn't there yet. One record with a broken signature shows that its zone's signing is broken; the next
-// of that zone adds nothing.
-func (l *list) addProblem(p cert.Problem) {
-	if !slices.ContainsFunc(l.problems, func(q cert.Problem) bool {
+// add adds a problem that isn't there yet. One record with a broken signature shows that the signing of its zone is broken; the next
+// of that zone adds nothing. A problem that is there as a warning, and now stands in the way, blocks.
+func (l *problemList) add(p cert.Problem) {
+	i := slices.IndexFunc(l.problems, func(q cert.Problem) bool {
 		return q.Code == p.Code && (q.Message == p.Message || p.Code == cert.DNSSECBogus && q.Remediation == p.Remediation)
-	}) {
+	})
+	switch {
+	case i < 0:
 		l.problems = append(l.problems, p)
+	case l.problems[i].Severity == cert.Warns && p.Severity != cert.Warns:
+		l.problems[i].Severity = p.Severity
 	}
 }
 
-// addReached adds what was seen of a name's web servers. chosen is the method that will do, if one will: then the others' troubles
-// only warn.
-func (l *list) addReached(r reached, chosen cert.Method) {
-	for _, p := range slices.Concat(r.http.Problems(), r.alpn.Problems()) {
+// addWeb adds what was seen of a name's web servers. chosen is the method that will do, if one will: then the problems of others only warn.
+func (l *problemList) addWeb(w webAnswers, chosen cert.Method) {
+	for _, p := range w.problems() {
 		if p.Code == cert.TLSALPNRefused && chosen != "" && chosen != cert.TLSALPN01 {
 			continue // as nearly every web server does: no harm to a name that is validated otherwise
 		}
@@ -191,6 +250,6 @@ func (l *list) addReached(r reached, chosen cert.Method) {
 		if chosen != "" {
 			p.Severity = cert.Warns
 		}
-		l.addProblem(p)
+		l.add(p)
 	}
 }

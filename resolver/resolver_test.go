@@ -19,7 +19,9 @@ import (
 
 func TestConfig_NamesTheVariableThatIsWrong(t *testing.T) {
 	t.Parallel()
-	valid := resolver.Config{Resolvers: []string{"192.0.2.1:53", "[2001:db8::1]:53", "dns:53"}, QueryTimeout: time.Second, CheckTimeout: time.Second}
+	valid := resolver.Config{
+		Resolvers: []string{"192.0.2.1:53", "[2001:db8::1]:53", "dns:53"}, QueryTimeout: time.Second, CheckTimeout: time.Second,
+	}
 	require.NoError(t, valid.Validate())
 	for variable, spoil := range map[string]func(*resolver.Config){
 		"DNS_RESOLVERS is empty":           func(c *resolver.Config) { c.Resolvers = nil },
@@ -40,7 +42,10 @@ func TestConfig_NamesTheVariableThatIsWrong(t *testing.T) {
 
 func TestDiagnose_AQuestionThatMeansNothingIsAnError(t *testing.T) {
 	t.Parallel()
-	r, err := resolver.New(resolver.Config{Resolvers: []string{"127.0.0.1:53"}, QueryTimeout: time.Second, CheckTimeout: time.Second, RequireOwnership: true}, quiet())
+	r, err := resolver.New(
+		resolver.Config{Resolvers: []string{"127.0.0.1:53"}, QueryTimeout: time.Second, CheckTimeout: time.Second, RequireOwnership: true},
+		quiet(),
+	)
 	require.NoError(t, err)
 	_, err = r.Diagnose(t.Context(), cert.Question{})
 	require.ErrorContains(t, err, "no name")
@@ -56,7 +61,12 @@ func TestDiagnose_ACancelledContextIsAnError(t *testing.T) {
 	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, silent.Close()) }()
-	r, err := resolver.New(resolver.Config{Resolvers: []string{silent.LocalAddr().String()}, QueryTimeout: time.Minute, CheckTimeout: time.Minute, RequireOwnership: true}, quiet())
+	r, err := resolver.New(
+		resolver.Config{
+			Resolvers: []string{silent.LocalAddr().String()}, QueryTimeout: time.Minute, CheckTimeout: time.Minute, RequireOwnership: true,
+		},
+		quiet(),
+	)
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -105,7 +115,7 @@ func TestDiagnose_NoAddressIsAskedFor(t *testing.T) {
 
 	d, err := ask(t, q, s.start(t, ""))
 	require.NoError(t, err)
-	require.Equal(t, map[string]cert.Method{"example.com": cert.DNS01, "www.example.com": cert.DNS01}, d.Methods)
+	require.Equal(t, map[string]cert.Method{"example.com": cert.DNS01, "www.example.com": cert.DNS01}, d.Methods())
 	require.Equal(t, cert.OK, d.Pointed, "of the names that can be judged")
 	require.Empty(t, d.Problems)
 
@@ -184,7 +194,8 @@ func TestDiagnose_HostileAnswersStaySmall(t *testing.T) {
 	long := strings.Repeat(`"`+strings.Repeat(`\000`, 255)+`" `, 4)
 	changes := "del _evercert.shop.example.com TXT\n" + undelegate + unpoint
 	for i := range 50 {
-		changes += "add _evercert.shop.example.com. 60 TXT " + strconv.Itoa(i) + " " + long + "\nadd shop.example.com. 60 A 203.0.113." + strconv.Itoa(i) +
+		changes += "add _evercert.shop.example.com. 60 TXT " + strconv.Itoa(i) + " " + long + "\n" +
+			"add shop.example.com. 60 A 203.0.113." + strconv.Itoa(i) +
 			"\nadd example.com. 60 CAA 0 issue " + strconv.Itoa(i) + ".example\n"
 	}
 	d, err := ask(t, setup{}.question(), setup{}.start(t, changes))
@@ -203,7 +214,10 @@ func TestDiagnose_HostileAnswersStaySmall(t *testing.T) {
 }
 
 func newResolver(t testing.TB, w *world) *resolver.Resolver {
-	r, err := resolver.New(resolver.Config{Resolvers: []string{w.address}, QueryTimeout: 5 * time.Second, CheckTimeout: 5 * time.Second, RequireOwnership: true}, quiet())
+	r, err := resolver.New(
+		resolver.Config{Resolvers: []string{w.address}, QueryTimeout: 5 * time.Second, CheckTimeout: 5 * time.Second, RequireOwnership: true},
+		quiet(),
+	)
 	require.NoError(t, err)
 	return r
 }

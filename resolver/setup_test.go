@@ -14,8 +14,10 @@ import (
 )
 
 var (
-	platform = cert.Platform{ValidationZone: "dcv.platform.net", Target: "shops.platform.net", Addresses: []string{"192.0.2.10", "2001:db8::10"}}
-	secret   = []byte("the secret of the tenant in tests")
+	platform = cert.Platform{
+		ValidationZone: "dcv.platform.net", Target: "shops.platform.net", Addresses: []string{"192.0.2.10", "2001:db8::10"},
+	}
+	secret = []byte("the secret of the tenant in tests")
 
 	letsEncrypt = cert.CAIdentity{Name: "letsencrypt", Domains: []string{"letsencrypt.org"}, AccountURI: "https://ca.example/acct/1"}
 	google      = cert.CAIdentity{Name: "google", Domains: []string{"pki.goog"}, AccountURI: "https://gts.example/acct/9"}
@@ -82,7 +84,10 @@ func (s setup) start(t testing.TB, changes string) *world {
 	return w
 }
 
-func (s setup) diagnose(t *testing.T) cert.Diagnosis {
+func (s setup) diagnose(t *testing.T) cert.Diagnosis { return s.answer(t, s.question()) }
+
+// answer diagnoses by another question than that of the setup.
+func (s setup) answer(t *testing.T, q cert.Question) cert.Diagnosis {
 	config := resolver.Config{QueryTimeout: 3 * time.Second, CheckTimeout: 10 * time.Second, RequireOwnership: true}
 	for _, changes := range append([]string{s.zone}, s.others...) {
 		config.Resolvers = append(config.Resolvers, s.start(t, changes).address)
@@ -92,7 +97,7 @@ func (s setup) diagnose(t *testing.T) cert.Diagnosis {
 	}
 	r, err := resolver.New(config, quiet())
 	require.NoError(t, err)
-	d, err := r.Diagnose(t.Context(), s.question())
+	d, err := r.Diagnose(t.Context(), q)
 	require.NoError(t, err)
 	return d
 }
@@ -132,7 +137,7 @@ func (s setup) requireWhole(t *testing.T, d cert.Diagnosis) {
 		require.Contains(t, []cert.Verdict{cert.OK, cert.Wrong, cert.Unknown}, state.Verdict)
 	}
 	if d.Verdict != cert.OK {
-		require.Empty(t, d.Methods)
+		require.Empty(t, d.Methods())
 		require.NotEmpty(t, d.Problems, "a verdict that isn't ok must be explained")
 		require.NotEmpty(t, blocking(d), "problems that only warn don't explain it")
 		return
@@ -141,7 +146,7 @@ func (s setup) requireWhole(t *testing.T, d cert.Diagnosis) {
 	for i, name := range q.Names {
 		want[name] = s.methods[min(i, len(s.methods)-1)]
 	}
-	require.Equal(t, want, d.Methods)
+	require.Equal(t, want, d.Methods())
 }
 
 // blocking lists the codes of the problems that keep a certificate from being ordered.

@@ -200,6 +200,9 @@ func (w *world) at(name string) (records []dns.RR, exists bool) {
 		if len(records) > 0 {
 			return records, true
 		}
+		if w.names[parent] { // the closest encloser (RFC 4592 §3.3.1): wildcards above it don't count
+			return nil, false
+		}
 	}
 	return nil, false
 }

@@ -28,8 +28,8 @@ const about = `evercert connects your customers' domains and keeps them on HTTPS
 It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION_ZONE …), or by .dev/stack.json
 in this folder or one above it if the environment names neither database nor Temporal.
 
-Exit codes: 0 done · 1 a fault of evercert or of what it needs · 2 refused, or the request was wrong · 3 not complete (watch, check, deploy drain) ·
-4 something is wrong with the domain, or audit could not repair it · 5 could not tell, because answers did not come (both: doctor, check)`
+Exit codes: 0 done · 1 a fault of evercert or of what it needs, or certificates expire (simulate) · 2 refused, or the request was wrong · 3 not complete (watch, check, deploy drain) ·
+4 something is wrong with the domain, or audit could not repair it · 5 not known, because answers did not come (both: doctor, check)`
 
 // incomplete is what watch returns when it stops before the certificate is installed.
 type incomplete struct{ message string }
@@ -65,7 +65,7 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 		a.removeCommand(), a.handBackCommand(), a.redirectCommand(), a.casesCommand(), a.timelineCommand(),
 		a.fileCommand("csr", "Print the CSR of the live certificate", (*control.Control).CSR),
 		a.fileCommand("certificate", "Print the live certificate and its chain", (*control.Control).Chain),
-		a.auditCommand(), a.quarantineCommand(), a.deployCommand(), a.keyringCommand(),
+		a.auditCommand(), a.quarantineCommand(), a.deployCommand(), a.keyringCommand(), a.rulesCommand(), a.simulateCommand(), a.caCommand(),
 	)
 	root.SetArgs(arguments)
 	root.SetIn(a.in)
@@ -122,6 +122,7 @@ func exitCode(err error) int {
 		unfinished incomplete
 		diagnosis  judged
 		left       unrepaired
+		expire     wouldExpire
 	)
 	switch {
 	case err == nil:
@@ -130,6 +131,8 @@ func exitCode(err error) int {
 		return exitIncomplete
 	case errors.As(err, &left):
 		return exitWrong
+	case errors.As(err, &expire):
+		return exitFault
 	case errors.As(err, &diagnosis):
 		return map[cert.Verdict]int{cert.Wrong: exitWrong, cert.Unknown: exitUnknown, "": exitIncomplete}[diagnosis.verdict]
 	case errors.As(err, &understood) && control.IsFault(err):

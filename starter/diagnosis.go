@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -30,104 +29,32 @@ func judge(v cert.Verdict) error {
 func (a *app) showVerdict(names []string, d cert.Diagnosis, visits []resolver.Visit) {
 	if a.json {
 		a.printJSON(a.out, struct {
-			Names []string `json:"names"`
 			cert.Diagnosis
 			HTTPS []resolver.Visit `json:"https,omitempty"`
-		}{names, d, visits})
+		}{d, visits})
 		return
 	}
-	a.showDiagnosis(names, d, attempts{})
+	a.showDiagnosis(names, cert.Answer{Diagnosis: &d})
 	a.showVisits(visits)
 }
 
-// attempts are those at a connected domain's certificate that failed in a row; no look at the DNS shows why.
-type attempts struct {
-	failed   int
-	held     bool // support has the domain, and nothing is ordered
-	problems []cert.Problem
-}
-
-// showDiagnosis tells a diagnosis: the verdict first, then what has to be done, then what was seen.
-func (a *app) showDiagnosis(names []string, d cert.Diagnosis, before attempts) {
-	problems := blockingFirst(d.Problems)
-	if d.Verdict == cert.OK && before.failed > 0 {
-		fmt.Fprintln(a.out, before.line(names))
-	} else {
-		fmt.Fprintln(a.out, verdictLine(names, d.Verdict, problems))
-	}
-	a.showMethods(names, d)
-	for _, p := range before.problems {
+// showDiagnosis shows the result of a check: the summary first, then what has to be done, then what was seen. Where attempts at the certificate failed
+// before, their problems stand before those of the check.
+func (a *app) showDiagnosis(names []string, answer cert.Answer) {
+	d := answer.Diagnosis
+	fmt.Fprintln(a.out, answer.Summary(names))
+	a.showMethods(d.Names)
+	for _, p := range answer.Problems {
 		if !slices.ContainsFunc(d.Problems, func(q cert.Problem) bool { return q.Code == p.Code && q.Message == p.Message }) {
-			a.showProblem(p)
+			a.showProblem(p, names[0])
 		}
 	}
-	for _, p := range problems {
-		a.showProblem(p)
+	for _, p := range blockingFirst(d.Problems) {
+		a.showProblem(p, names[0])
 	}
 	a.showSeenRecords(d.Records)
 	a.showNameservers(d.Servers)
 	a.showCAA(d.CAA)
-}
-
-// line is the verdict on a domain whose records are right, and whose certificate fails all the same.
-func (before attempts) line(names []string) string {
-	who, failed := enumerate(unicodes(names)), "1 attempt failed"
-	if before.failed > 1 {
-		failed = fmt.Sprintf("%d attempts in a row failed", before.failed)
-	}
-	if before.held {
-		return fmt.Sprintf("%s: the records are right, but %s. Nothing is ordered until support hands the domain back.", who, failed)
-	}
-	return fmt.Sprintf("%s: the records are right, but %s.", who, failed)
-}
-
-// verdictLine is the diagnosis in one line.
-func verdictLine(names []string, v cert.Verdict, problems []cert.Problem) string {
-	who := enumerate(unicodes(names))
-	warnings := 0
-	for _, p := range problems {
-		if p.Severity == cert.Warns {
-			warnings++
-		}
-	}
-	blocking := len(problems) - warnings
-	switch {
-	case v == cert.OK && warnings > 0:
-		return fmt.Sprintf("%s: ready, with %s. A certificate ordered now is expected to be issued.", who, count(warnings, "warning"))
-	case v == cert.OK:
-		return who + ": ready. A certificate ordered now is expected to be issued."
-	case v == cert.Wrong && blocking > 0:
-		return fmt.Sprintf("%s: not ready. %s in the way of a certificate.", who, stands(blocking))
-	case v == cert.Wrong:
-		return who + ": not ready. A certificate can't be ordered by any of the methods allowed."
-	case slices.ContainsFunc(problems, func(p cert.Problem) bool { return p.Severity != cert.Warns && p.WhoActs != cert.PlatformActs }):
-		return who + ": could not tell. Answers that a CA needs did not come: try again in a minute. What is wrong for sure stands below, and can be mended meanwhile."
-	default:
-		return who + ": could not tell. Answers that a CA needs did not come; that is no fault of the domain's. Try again in a minute."
-	}
-}
-
-func stands(problems int) string {
-	if problems == 1 {
-		return "1 problem stands"
-	}
-	return fmt.Sprintf("%d problems stand", problems)
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// enumerate joins names as a sentence does.
-func enumerate(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // blockingFirst sorts what keeps a certificate away before what only harms visitors. A problem that says nothing of it blocks.
@@ -145,29 +72,21 @@ func weight(p cert.Problem) int {
 }
 
 // showMethods says of each name by which method it would be validated, and why.
-func (a *app) showMethods(names []string, d cert.Diagnosis) {
-	if len(d.Methods) == 0 && len(d.Reasons) == 0 {
+func (a *app) showMethods(names []cert.NameResult) {
+	if len(names) == 0 {
 		return
 	}
 	fmt.Fprintln(a.out)
 	t := a.newTable("NAME", "VALIDATED BY", "WHY")
-	for _, name := range names {
-		method := string(d.Methods[name])
-		if method == "" {
-			method = "wait"
-		}
-		t.row(cert.Unicode(name), method, d.Reasons[name])
+	for _, n := range names {
+		t.row(cert.Unicode(n.Name), n.By(), n.Reason)
 	}
 	t.show()
 }
 
-// showProblem tells what is wrong, what was found in which place, what mends it, and whose turn it is.
-func (a *app) showProblem(p cert.Problem) {
-	word := "Blocks"
-	if p.Severity == cert.Warns {
-		word = "Warns"
-	}
-	fmt.Fprintf(a.out, "\n%s: %s (%s)\n", word, printable(p.Message), p.Code)
+// showProblem shows what is wrong, what was found in which place, what fixes it, who acts, and the command that goes on then.
+func (a *app) showProblem(p cert.Problem, hostname string) {
+	fmt.Fprintf(a.out, "\n%s: %s (%s)\n", p.Severity.Word(), printable(p.Message), p.Code)
 	if p.Record != nil {
 		fmt.Fprintf(a.out, "  Needed: %s %s %s\n", printable(p.Record.Name), p.Record.Type, printable(p.Record.Value))
 	}
@@ -180,22 +99,9 @@ func (a *app) showProblem(p cert.Problem) {
 	if p.Remediation != "" {
 		fmt.Fprintf(a.out, "  To do:  %s\n", sentence(printable(p.Remediation)))
 	}
-	fmt.Fprintf(a.out, "  Who:    %s\n", actor(p.WhoActs))
-}
-
-// actor says whose turn it is.
-func actor(who cert.Actor) string {
-	switch who {
-	case cert.TenantActs:
-		return "the tenant, whose domain it is"
-	case cert.PlatformActs:
-		return "the platform"
-	case cert.CAActs:
-		return "the CA"
-	case cert.RegistrarActs:
-		return "the registrar of the domain"
-	default:
-		return string(who)
+	fmt.Fprintf(a.out, "  Who:    %s\n", p.WhoActs.Who())
+	if command := p.Then.Command(hostname); command != "" {
+		fmt.Fprintf(a.out, "  Then:   %s\n", command)
 	}
 }
 
@@ -207,7 +113,7 @@ func (a *app) showSeenRecords(records []cert.RecordState) {
 	fmt.Fprintln(a.out)
 	t := a.newTable("NAME", "TYPE", "VALUE", "STATE")
 	for _, r := range records {
-		t.row(r.Name, r.Type, r.Value, stateWord(r.Word()))
+		t.row(r.Name, r.Type, r.Value, r.State.Words())
 	}
 	t.show()
 	a.showSightings(records)
@@ -231,35 +137,14 @@ func (a *app) showSightings(records []cert.RecordState) {
 	t := a.newTable(append(header, "SHOWS")...)
 	for _, r := range records {
 		for _, s := range r.Seen {
-			cells := []string{r.Name, r.Type, serverName(s.Role, s.Server), stateWord(cert.RecordState{Verdict: s.Verdict, Found: s.Found}.Word())}
+			cells := []string{r.Name, r.Type, s.Role.From(s.Server), s.State().Words()}
 			if dated {
 				cells = append(cells, a.clockOrDash(s.FirstSeen), a.clockOrDash(s.LastSeen))
 			}
-			t.row(append(cells, shows(s))...)
+			t.row(append(cells, s.Shows())...)
 		}
 	}
 	t.show()
-}
-
-// serverName tells a resolver from the name servers of the domain.
-func serverName(role cert.ServerRole, server string) string {
-	if role == cert.Recursive {
-		return "resolver " + server
-	}
-	return server
-}
-
-func shows(s cert.Sighting) string {
-	switch {
-	case s.Error != "":
-		return s.Error
-	case s.Verdict == cert.Unknown && len(s.Found) == 0:
-		return "no answer"
-	case len(s.Found) == 0:
-		return "nothing"
-	default:
-		return strings.Join(s.Found, ", ")
-	}
 }
 
 // showNameservers is the table of the authoritative servers of the names' zones.
@@ -270,7 +155,7 @@ func (a *app) showNameservers(servers []cert.Nameserver) {
 	fmt.Fprintln(a.out)
 	t := a.newTable("ZONE", "NAME SERVER", "ADDRESS", "STATE", "DETAIL")
 	for _, s := range servers {
-		t.row(s.Zone, s.Name, s.Address, s.State, s.Detail)
+		t.row(s.Zone, s.Name, s.Address, string(s.State), s.Detail)
 	}
 	t.show()
 }
@@ -283,12 +168,11 @@ func (a *app) showCAA(states []cert.CAAState) {
 	fmt.Fprintln(a.out)
 	t := a.newTable("CA", "MAY ISSUE", "CAA RECORD THAT LETS IT")
 	for _, s := range states {
-		may := map[cert.Verdict]string{cert.OK: "yes", cert.Wrong: "no", cert.Unknown: "could not tell"}[s.Verdict]
 		record := ""
 		if s.Record != nil {
 			record = fmt.Sprintf("%s %s %s", s.Record.Name, s.Record.Type, s.Record.Value)
 		}
-		t.row(s.CA, may, record)
+		t.row(s.CA, s.MayIssue(), record)
 	}
 	t.show()
 }

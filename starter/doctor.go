@@ -83,7 +83,7 @@ func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) erro
 		return err
 	}
 	told := a.whileWaiting(fmt.Sprintf("asking the name servers of %s, %d resolvers and the addresses found; up to %s",
-		enumerate(names), len(settings.Resolvers), settings.CheckTimeout))
+		cert.Enumerate(names), len(settings.Resolvers), settings.CheckTimeout))
 	var (
 		visits   []resolver.Visit
 		visiting error
@@ -218,7 +218,7 @@ func (flags doctorFlags) delegations(names []string) ([]cert.Record, error) {
 		if len(targets) == 0 {
 			break
 		}
-		r := cert.Record{Name: cert.DelegationName(name), Type: "CNAME", Value: canonical(targets[i%len(targets)]), Purpose: cert.ForDelegation}
+		r := cert.DelegationRecord(name, canonical(targets[i%len(targets)]))
 		if !slices.Contains(records, r) {
 			records = append(records, r)
 		}
@@ -228,25 +228,18 @@ func (flags doctorFlags) delegations(names []string) ([]cert.Record, error) {
 
 // addressRecords are those by which the names should lead visitors to the platform, as far as it is known where that is.
 func (s doctorSettings) addressRecords(names []string) ([]cert.Record, error) {
+	platform := cert.Platform{Target: canonical(s.Target)}
+	for _, address := range s.Addresses {
+		a, err := netip.ParseAddr(address)
+		if err != nil {
+			return nil, fmt.Errorf("--address or PLATFORM_ADDRESSES has %q; it expects IP addresses such as 203.0.113.7 or 2001:db8::7", address)
+		}
+		platform.Addresses = append(platform.Addresses, a.String())
+	}
 	var records []cert.Record
 	for _, name := range names {
-		if strings.HasPrefix(name, "*.") { // validated by dns-01 only
-			continue
-		}
-		if s.Target != "" && !cert.IsApex(name) { // an apex can't hold a CNAME beside its SOA and NS (RFC 1034 §3.6.2)
-			records = append(records, cert.Record{Name: name, Type: "CNAME", Value: canonical(s.Target), Purpose: cert.ForAddress})
-			continue
-		}
-		for _, address := range s.Addresses {
-			a, err := netip.ParseAddr(address)
-			if err != nil {
-				return nil, fmt.Errorf("--address or PLATFORM_ADDRESSES has %q; it expects IP addresses such as 203.0.113.7 or 2001:db8::7", address)
-			}
-			kind := "A"
-			if a.Is6() {
-				kind = "AAAA"
-			}
-			records = append(records, cert.Record{Name: name, Type: kind, Value: a.String(), Purpose: cert.ForAddress})
+		if !strings.HasPrefix(name, "*.") { // wildcards are validated by dns-01 only
+			records = append(records, platform.AddressRecords(name)...)
 		}
 	}
 	return records, nil

@@ -41,19 +41,19 @@ func broken() cert.Diagnosis {
 	address := cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress}
 	return cert.Diagnosis{
 		CheckedAt: noon, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.OK,
-		Reasons: map[string]string{"shop.example.com": "waits for the record _acme-challenge.shop.example.com"},
+		Names: []cert.NameResult{{Name: "shop.example.com", Reason: "waits for the record _acme-challenge.shop.example.com"}},
 		Problems: []cert.Problem{
 			{Code: cert.IPv6Unreachable, Severity: cert.Warns, WhoActs: cert.TenantActs, Message: "IPv6 does not answer.", Remediation: "At your DNS provider, delete the AAAA record", Found: "AAAA 2001:db8::1"},
 			{Code: cert.DelegationMissing, WhoActs: cert.TenantActs, Message: "We don't see the record.", Remediation: "At your DNS provider, add it.", Record: &delegation},
 			{Code: cert.DNSLookupFailed, Severity: cert.Blocks, WhoActs: cert.PlatformActs, Message: "No answer \x1b[31mcame.", Remediation: "There is nothing to do.", Found: "time-out\nof ns2"},
 		},
 		Records: []cert.RecordState{
-			{Record: delegation, Verdict: cert.Wrong, Seen: []cert.Sighting{
+			{Record: delegation, State: cert.RecordNotYetPropagated, Verdict: cert.Wrong, Seen: []cert.Sighting{
 				{Server: "ns1.example.com (192.0.2.53)", Role: cert.Authoritative, Verdict: cert.OK, Found: []string{"CNAME abc.dcv.example.net"}},
 				{Server: "ns2.example.com (192.0.2.54)", Role: cert.Authoritative, Verdict: cert.Wrong},
 				{Server: "1.1.1.1:53", Role: cert.Recursive, Verdict: cert.Unknown, Error: "time-out"},
 			}},
-			{Record: address, Verdict: cert.OK, Found: []string{"CNAME edge.example.net"}},
+			{Record: address, State: cert.RecordFound, Verdict: cert.OK, Found: []string{"CNAME edge.example.net"}},
 		},
 		CAA: []cert.CAAState{
 			{CA: "letsencrypt.org", Verdict: cert.Wrong, Record: &cert.Record{Name: "example.com", Type: "CAA", Value: `0 issue "letsencrypt.org"`}},
@@ -70,7 +70,7 @@ func TestDoctorTellsTheVerdictThenWhatToDoThenWhatWasSeen(t *testing.T) {
 	t.Parallel()
 	b := setupDoctor(t, broken(), nil)
 	out, errOut := b.run(exitWrong, "doctor", "shop.example.com", "--target", "edge.example.net", "--delegation-target", "abc.dcv.example.net")
-	equal(t, out, `shop.example.com: not ready. 2 problems stand in the way of a certificate.
+	equal(t, out, `shop.example.com: not ready. No certificate can be ordered because of 2 problems.
 
 NAME              VALIDATED BY  WHY
 shop.example.com  wait          waits for the record _acme-challenge.shop.example.com
@@ -115,13 +115,9 @@ func TestDoctorAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	b := setupDoctor(t, broken(), nil)
 	out, errOut := b.run(exitWrong, "doctor", "shop.example.com", "--json")
-	var got struct {
-		Names []string
-		cert.Diagnosis
-	}
+	var got cert.Diagnosis
 	require.NoError(t, json.Unmarshal([]byte(out), &got))
-	require.Equal(t, broken(), got.Diagnosis)
-	require.Equal(t, []string{"shop.example.com"}, got.Names)
+	require.Equal(t, broken(), got)
 	require.Empty(t, errOut)
 }
 
@@ -135,9 +131,9 @@ func TestDoctorsExitCodeIsTheVerdict(t *testing.T) {
 	}{
 		{cert.Diagnosis{Verdict: cert.OK}, exitOK, "a.example.com and b.example.com: ready. A certificate"},
 		{cert.Diagnosis{Verdict: cert.OK, Problems: warning}, exitOK, "ready, with 1 warning."},
-		{cert.Diagnosis{Verdict: cert.Wrong, Problems: append(warning, cert.Problem{Message: "n"})}, exitWrong, "not ready. 1 problem stands in the way"},
+		{cert.Diagnosis{Verdict: cert.Wrong, Problems: append(warning, cert.Problem{Message: "n"})}, exitWrong, "not ready. No certificate can be ordered because of 1 problem"},
 		{cert.Diagnosis{Verdict: cert.Wrong, Problems: warning}, exitWrong, "not ready. A certificate can't be ordered by any"},
-		{cert.Diagnosis{Verdict: cert.Unknown}, exitUnknown, "could not tell."},
+		{cert.Diagnosis{Verdict: cert.Unknown}, exitUnknown, "not known."},
 	} {
 		b := setupDoctor(t, c.diagnosis, nil)
 		out, errOut := b.run(c.code, "doctor", "a.example.com", "b.example.com")
@@ -161,11 +157,11 @@ func TestDoctorAsksWhatItWasTold(t *testing.T) {
 	require.Equal(t, cert.Question{
 		Names: []string{apex, "www." + apex, "*." + apex},
 		Expected: []cert.Record{
-			{Name: "_acme-challenge." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation}, // and of the wildcard
-			{Name: "_acme-challenge.www." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation},
-			{Name: apex, Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress},
-			{Name: apex, Type: "AAAA", Value: "2001:db8::1", Purpose: cert.ForAddress},
-			{Name: "www." + apex, Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
+			{Name: "_acme-challenge." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation, Hostname: apex}, // and of the wildcard
+			{Name: "_acme-challenge.www." + apex, Type: "CNAME", Value: "d.dcv.example.net", Purpose: cert.ForDelegation, Hostname: "www." + apex},
+			{Name: apex, Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress, Hostname: apex},
+			{Name: apex, Type: "AAAA", Value: "2001:db8::1", Purpose: cert.ForAddress, Hostname: apex},
+			{Name: "www." + apex, Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "www." + apex},
 		},
 		CAs:     []cert.CAIdentity{{Name: "pki.goog", Domains: []string{"pki.goog"}, AccountURI: "https://ca.example/acct/1"}},
 		Methods: []cert.Method{cert.HTTP01, cert.DNS01},
@@ -185,8 +181,8 @@ func TestDoctorTakesTheRestFromTheEnvironment(t *testing.T) {
 	b.app.environ["TEST_SUFFIXES"] = "shops.test"
 	b.run(exitOK, "doctor", "a.shops.test", "shops.test", "--root-hint", "none")
 	require.Equal(t, []cert.Record{
-		{Name: "a.shops.test", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress},
-		{Name: "shops.test", Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress},
+		{Name: "a.shops.test", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "a.shops.test"},
+		{Name: "shops.test", Type: "A", Value: "192.0.2.1", Purpose: cert.ForAddress, Hostname: "shops.test"},
 	}, b.question.Expected)
 	require.Equal(t, []cert.Method{cert.DNS01, cert.HTTP01, cert.TLSALPN01}, b.question.Methods)
 	require.Equal(t, []cert.CAIdentity{{Name: "letsencrypt.org", Domains: []string{"letsencrypt.org"}}}, b.question.CAs)
@@ -323,7 +319,7 @@ func TestDoctorNeedsNothingButDNS(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, silent.Close()) }()
 	address = silent.LocalAddr().String()
-	require.Contains(t, run(exitUnknown, "shop.example.com", "--timeout", "300ms"), "could not tell")
+	require.Contains(t, run(exitUnknown, "shop.example.com", "--timeout", "300ms"), "not known")
 }
 
 func TestD5_AnUnknownVerdictExcusesNobodyWhoHasToAct(t *testing.T) {
@@ -339,8 +335,8 @@ func TestD5_AnUnknownVerdictExcusesNobodyWhoHasToAct(t *testing.T) {
 		b := setupDoctor(t, cert.Diagnosis{Verdict: cert.Unknown, Problems: c.problems}, nil)
 		out, _ := b.run(exitUnknown, "doctor", "shop.example.com")
 		line, _, _ := strings.Cut(out, "\n")
-		require.Equal(t, c.excused, strings.Contains(line, "no fault of the domain's"), line)
-		require.Equal(t, !c.excused, strings.Contains(line, "What is wrong for sure stands below"), line)
+		require.Equal(t, c.excused, strings.Contains(line, "not the domain's fault"), line)
+		require.Equal(t, !c.excused, strings.Contains(line, "What is surely wrong is listed below"), line)
 	}
 }
 
@@ -352,6 +348,6 @@ func TestD4_NoAnswerIsNotCalledNothing(t *testing.T) {
 		"ns1: SERVFAIL":        {Verdict: cert.Unknown, Error: "ns1: SERVFAIL"},
 		"CNAME x, TXT \"a b\"": {Verdict: cert.Wrong, Found: []string{"CNAME x", `TXT "a b"`}},
 	} {
-		require.Equal(t, want, shows(s))
+		require.Equal(t, want, s.Shows())
 	}
 }

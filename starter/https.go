@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/evercert/evercert/cert"
@@ -77,7 +76,7 @@ func visitsInAWord(visits []resolver.Visit) string {
 	case works == len(visits):
 		return "works. If somebody can't open the site all the same, look at their browser, network and DNS."
 	case untold == len(visits):
-		return "could not tell."
+		return "not known."
 	case works == 0:
 		return "does not work."
 	default:
@@ -91,10 +90,10 @@ func outcome(v resolver.Visit) string {
 	case v.Verdict == cert.OK:
 		return fmt.Sprintf("works (certificate valid until %s, status %d)", v.NotAfter.UTC().Format(time.DateOnly), v.Status)
 	case v.Problem == nil:
-		return "could not tell"
+		return "not known"
 	case v.Verdict == cert.Unknown:
-		return "could not tell: " + strings.TrimSuffix(problemLine(*v.Problem), ".") + "."
+		return "not known: " + v.Problem.OneLine() + "."
 	default:
-		return "does not work: " + strings.TrimSuffix(problemLine(*v.Problem), ".") + "."
+		return "does not work: " + v.Problem.OneLine() + "."
 	}
 }

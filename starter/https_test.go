@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/edge/edgetest"
 	"github.com/evercert/evercert/resolver"
 	"github.com/evercert/evercert/workflows"
@@ -137,9 +136,9 @@ func TestA9_CheckVisitsADomainThatHasALiveCertificate(t *testing.T) {
 	b := setup(t)
 	b.app.environ["PLATFORM_TARGET"] = "edge.example.net"
 	b.connected("shop.example.com", func(*cert.Snapshot) {})
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
-		return control.Answer{Headline: cert.InstallationComplete, Message: "checked", Checking: true}, nil
+		return cert.Answer{Headline: cert.InstallationComplete, Message: "checked", Checking: true}, nil
 	}
 	var asked []cert.Question
 	b.app.visit = func(_ context.Context, _ doctorSettings, q cert.Question) ([]resolver.Visit, error) {
@@ -159,7 +158,7 @@ HTTPS from here: works. If somebody can't open the site all the same, look at th
   https://shop.example.com at 192.0.2.1: works (certificate valid until 2026-05-01, status 200)
 `), out)
 	require.Equal(t, []string{"shop.example.com"}, asked[0].Names)
-	require.Contains(t, asked[0].Expected, cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress})
+	require.Contains(t, asked[0].Expected, cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net", Purpose: cert.ForAddress, Hostname: "shop.example.com"})
 
 	out, _ = b.run(exitOK, "check", "shop.example.com", "--json")
 	var got struct {
@@ -188,9 +187,9 @@ func TestA9_VisitsInADevelopmentStackTrustItsCA(t *testing.T) {
 	}
 	b.run(exitOK, "doctor", "shop.empty.test")
 	b.connected("shop.example.com", func(s *cert.Snapshot) { s.Serial, s.Status.HasLive = "0a", true })
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
-		return control.Answer{Message: "checked", Checking: true}, nil
+		return cert.Answer{Message: "checked", Checking: true}, nil
 	}
 	b.run(exitOK, "check", "shop.example.com")
 	require.Equal(t, []string{"/ca/trust.pem", "/ca/trust.pem"}, roots)

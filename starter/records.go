@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,17 +14,17 @@ import (
 func (a *app) recordsCommand() *cobra.Command {
 	var servers bool
 	cmd := a.command("records NAME", "The DNS records to add, and what the newest check saw of each", cobra.ExactArgs(1), func(ctx context.Context, c *control.Control, args []string) error {
-		panel, err := c.Panel(ctx, args[0])
+		d, err := c.Diagnosis(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		if a.json {
-			a.printJSON(a.out, panel)
+			a.printJSON(a.out, d)
 			return nil
 		}
-		a.showRecords(panel.Records)
+		a.showRecords(d.Records)
 		if servers {
-			a.showPanel(panel)
+			a.showServers(d)
 		}
 		return nil
 	})
@@ -39,19 +36,15 @@ With --servers, what every name server of the domain and every resolver shows, s
 	return cmd
 }
 
-// showPanel tells what each server shows.
-func (a *app) showPanel(p control.Panel) {
-	if p.CheckedAt.IsZero() {
+// showServers is what each server shows.
+func (a *app) showServers(d cert.Diagnosis) {
+	if d.CheckedAt.IsZero() {
 		fmt.Fprintln(a.out, "\nNo server was asked yet.")
 		return
 	}
-	fmt.Fprintf(a.out, "\nChecked: %s\n", a.moment(p.CheckedAt))
-	states := make([]cert.RecordState, len(p.Records))
-	for i, r := range p.Records {
-		states[i] = cert.RecordState{Record: r.Record, Verdict: r.Verdict, Found: r.Found, Seen: r.Seen}
-	}
-	a.showSightings(states)
-	a.showNameservers(p.Servers)
+	fmt.Fprintf(a.out, "\nChecked: %s\n", a.moment(d.CheckedAt))
+	a.showSightings(d.Records)
+	a.showNameservers(d.Servers)
 }
 
 func (a *app) changesCommand() *cobra.Command {
@@ -70,8 +63,8 @@ func (a *app) changesCommand() *cobra.Command {
 		}
 		t := a.newTable("SEEN AT", "RECORD", "TYPE", "SERVER", "CHANGE", "SHOWS")
 		for _, c := range changes {
-			shown := shows(cert.Sighting{Found: c.Found, Verdict: c.To})
-			t.row(a.clock(c.At), c.Record.Name, c.Record.Type, serverName(c.Role, c.Server), changeWord(c), shown)
+			shown := cert.Sighting{Found: c.Found, Verdict: c.To}.Shows()
+			t.row(a.clock(c.At), c.Record.Name, c.Record.Type, c.Role.From(c.Server), c.Words(), shown)
 		}
 		t.show()
 		return nil
@@ -79,20 +72,6 @@ func (a *app) changesCommand() *cobra.Command {
 	cmd.Long = `What name servers and resolvers showed otherwise than at the check before, record by record. A server that gave no answer for a while and
 then shows the same as before has changed nothing.`
 	return cmd
-}
-
-// changeWord says what became of the record that is asked for.
-func changeWord(c cert.RecordChange) string {
-	switch {
-	case c.From == c.To:
-		return "changed"
-	case c.To == cert.OK:
-		return "appeared"
-	case c.From == cert.OK:
-		return "gone"
-	default:
-		return string(c.From) + " to " + string(c.To)
-	}
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -127,16 +106,16 @@ func (a *app) checkCommand() *cobra.Command {
 visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of that.
 
 Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong, or
-support has the domain after attempts that failed · 5 could not tell, because answers did not come.`
+support has the domain after attempts that failed · 5 not known, because answers did not come.`
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
 	return cmd
 }
 
 // showChecked prints what check found.
-func (a *app) showChecked(answer control.Answer, visits []resolver.Visit) {
+func (a *app) showChecked(answer cert.Answer, visits []resolver.Visit) {
 	if a.json {
 		a.printJSON(a.out, struct {
-			control.Answer
+			cert.Answer
 			HTTPS []resolver.Visit `json:"https,omitempty"`
 		}{answer, visits})
 		return
@@ -144,28 +123,19 @@ func (a *app) showChecked(answer control.Answer, visits []resolver.Visit) {
 	a.tellAnswer(answer)
 	if d := answer.Diagnosis; d != nil {
 		fmt.Fprintln(a.out)
-		a.showDiagnosis(namesIn(answer.Hostname, *d), *d, attempts{answer.Failures, answer.Held, answer.Problems})
+		a.showDiagnosis(namesOf(answer.Hostname, *d), answer)
 	}
 	a.showVisits(visits)
 }
 
-// namesIn lists the names that a diagnosis speaks of, the domain's own first.
-func namesIn(hostname string, d cert.Diagnosis) []string {
-	known := map[string]bool{}
-	for name := range d.Methods {
-		known[name] = true
+// namesOf lists the names that a diagnosis is about. One that could not be made has none: then it is the domain's hostname.
+func namesOf(hostname string, d cert.Diagnosis) []string {
+	if len(d.Names) == 0 {
+		return []string{hostname}
 	}
-	for name := range d.Reasons {
-		known[name] = true
+	names := make([]string, len(d.Names))
+	for i, n := range d.Names {
+		names[i] = n.Name
 	}
-	delete(known, hostname)
-	return append([]string{hostname}, slices.Sorted(maps.Keys(known))...)
-}
-
-// stateWord is a state as people read it.
-func stateWord(s cert.RecordWord) string {
-	if s == "" {
-		return "not checked yet"
-	}
-	return strings.ReplaceAll(string(s), "_", " ")
+	return names
 }

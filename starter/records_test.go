@@ -10,16 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/control"
 )
 
 // expected are the records that a connected domain was asked for.
-func (b *bundle) expected(hostname string) []control.Record {
+func (b *bundle) expected(hostname string) []cert.RecordState {
 	b.t.Helper()
 	out, _ := b.run(exitOK, "records", hostname, "--json")
-	var panel control.Panel
-	require.NoError(b.t, json.Unmarshal([]byte(out), &panel))
-	return panel.Records
+	var diagnosis cert.Diagnosis
+	require.NoError(b.t, json.Unmarshal([]byte(out), &diagnosis))
+	return diagnosis.Records
 }
 
 // checked is a check of a connected domain in which each of its records is seen by three servers, at three stages of a change.
@@ -27,7 +26,7 @@ func (b *bundle) checked(hostname string) cert.Diagnosis {
 	b.t.Helper()
 	d := cert.Diagnosis{
 		CheckedAt: noon, Verdict: cert.Wrong,
-		Reasons:  map[string]string{hostname: "waits for its records"},
+		Names:    []cert.NameResult{{Name: hostname, Reason: "waits for its records"}},
 		Problems: []cert.Problem{{Code: cert.AnswersDiffer, WhoActs: cert.TenantActs, Message: "The servers differ.", Remediation: "wait"}},
 		Servers:  []cert.Nameserver{{Zone: "example.com", Name: "ns1.example.com", Address: "192.0.2.53", State: "answers"}},
 	}
@@ -111,10 +110,10 @@ func TestChangesAreListed(t *testing.T) {
 
 // checksNow lets the domain's workflow make a check as soon as it is asked for one.
 func (b *bundle) checksNow(d cert.Diagnosis) {
-	b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 		d.CheckedAt = noon.Add(time.Second)
 		b.store.Checked(hostname, d)
-		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", Checking: true, LastCheck: noon}, nil
+		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", Checking: true, LastCheck: noon}, nil
 	}
 }
 
@@ -129,22 +128,24 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	require.True(t, strings.HasPrefix(out, "Pending: shop.example.com – "), out)
 	_, told, _ := strings.Cut(out, "\n\n")
 	doctor := setup(t)
-	doctor.app.showDiagnosis([]string{"shop.example.com"}, d, attempts{})
+	d = d.Clean()
+	d.Problems[0].Then = cert.CheckNow // doctor knows no domain that a request could be for
+	doctor.app.showDiagnosis([]string{"shop.example.com"}, cert.Answer{Diagnosis: &d})
 	equal(t, told, doctor.out.String())
 	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {ID: By:ann Reason:they called")
 
 	out, _ = b.run(exitWrong, "check", "shop.example.com", "--json")
-	var answer control.Answer
+	var answer cert.Answer
 	require.NoError(t, json.Unmarshal([]byte(out), &answer))
 	require.Equal(t, "shop.example.com", answer.Hostname)
 	require.Equal(t, d.Problems, answer.Diagnosis.Problems)
 
-	b.checksNow(cert.Diagnosis{Verdict: cert.OK, Methods: map[string]cert.Method{"www.example.com": cert.HTTP01, "shop.example.com": cert.DNS01}})
+	b.checksNow(cert.Diagnosis{Verdict: cert.OK, Names: []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01}, {Name: "www.example.com", Method: cert.HTTP01}}})
 	out, _ = b.run(exitOK, "check", "shop.example.com")
 	require.Regexp(t, `(?m)^shop\.example\.com and www\.example\.com: ready\.`, out)
 	b.checksNow(cert.Diagnosis{Verdict: cert.Unknown})
 	out, _ = b.run(exitUnknown, "check", "shop.example.com")
-	require.Contains(t, out, "could not tell")
+	require.Contains(t, out, "not known")
 }
 
 func TestACheckThatIsNotMadeAtOnceSaysSo(t *testing.T) {
@@ -152,16 +153,16 @@ func TestACheckThatIsNotMadeAtOnceSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the command waits in the bubble's time
 		b := setup(t)
 		b.connected("shop.example.com", func(*cert.Snapshot) {})
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{Headline: cert.Pending, Message: "it is paused"}, nil
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{Headline: cert.Pending, Message: "it is paused"}, nil
 		}
 		out, errOut := b.run(exitIncomplete, "check", "shop.example.com")
 		equal(t, out, "Pending: shop.example.com – it is paused\n")
 		require.Empty(t, errOut)
 
 		b.app.terminal = true
-		b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-			return control.Answer{Headline: cert.Pending, Message: "now", Checking: true, LastCheck: noon}, nil
+		b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+			return cert.Answer{Headline: cert.Pending, Message: "now", Checking: true, LastCheck: noon}, nil
 		}
 		out, errOut = b.run(exitIncomplete, "check", "shop.example.com")
 		require.Contains(t, out, "under way")
@@ -188,7 +189,7 @@ func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
 	} {
 		b := setup(t)
 		b.connected("shop.example.com", func(*cert.Snapshot) {})
-		b.workflows.Reply = func(hostname, _ string, _ any) (control.Answer, error) {
+		b.workflows.Reply = func(hostname, _ string, _ any) (cert.Answer, error) {
 			b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
 			b.store.Record(hostname, func(s *cert.Snapshot) {
 				s.Failures, s.Status.Escalated = c.failures, c.escalated
@@ -196,7 +197,7 @@ func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
 					s.Problems, s.Status.Certificate = []cert.Problem{refusal}, cert.CertificateFailed
 				}
 			})
-			return control.Answer{Checking: true, LastCheck: noon.Add(-time.Hour)}, nil
+			return cert.Answer{Checking: true, LastCheck: noon.Add(-time.Hour)}, nil
 		}
 		out, _ := b.run(c.code, "check", "shop.example.com")
 		for _, part := range c.says {

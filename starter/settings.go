@@ -43,8 +43,17 @@ func loadSettings(environ map[string]string, stackFile string) (settings, error)
 	if err != nil {
 		return settings{}, err
 	}
-	return config.LoadFrom[settings](environ)
+	loaded, err := config.LoadFrom[settings](environ)
+	if err != nil && environ["DATABASE_URL"] == "" {
+		err = noDatabase{err}
+	}
+	return loaded, err
 }
+
+// noDatabase is what is wrong with settings that name no database.
+type noDatabase struct{ error }
+
+func (n noDatabase) Unwrap() error { return n.error }
 
 // loadTemporalSettings are what deploy needs, which asks nobody but Temporal.
 func loadTemporalSettings(environ map[string]string, stackFile string) (control.TemporalConfig, error) {

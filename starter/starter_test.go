@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/control/controltest"
@@ -119,6 +121,7 @@ func TestStatusTellsTheHeadlineFirst(t *testing.T) {
 Next: next attempt, 2026-03-02 13:58 (in 1 h 58 min)
 Goes to support if nothing changes by 2026-03-05 10:00 (in 2 d 22 h)
 Problem: CAA forbids it – the tenant acts – add a CAA record
+  Then: evercert check shop.example.com
 Failed attempts in a row: 2
 Connected: 2026-03-02 12:00 (in 0 s)
 `)
@@ -143,9 +146,9 @@ func TestEveryCommandAnswersInJSON(t *testing.T) {
 	b.store.Certificates = map[string]cert.Certificate{"0a": {Serial: "0a", IssuanceID: "1/1", ChainPEM: []byte("chain")}}
 	b.store.Issuances = map[string]cert.Issuance{"1/1": {CSR: []byte("csr")}}
 	b.connected("case.example.com", func(s *cert.Snapshot) { s.Status.Escalated = true })
-	b.workflows.Reply = func(hostname, verb string, _ any) (control.Answer, error) {
+	b.workflows.Reply = func(hostname, verb string, _ any) (cert.Answer, error) {
 		b.store.Checked(hostname, cert.Diagnosis{CheckedAt: noon, Verdict: cert.OK})
-		return control.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil
+		return cert.Answer{Headline: cert.Pending, Message: "done", Checking: verb == workflows.CheckNow}, nil
 	}
 	for _, line := range [][]string{
 		{"connect", "other.example.com", "--tenant", "acme"},
@@ -184,8 +187,8 @@ func TestE3_VerbsAnswerInSentences(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected("shop.example.com", func(*cert.Snapshot) {})
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-		return control.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "DNS check", NextActionAt: noon.Add(42 * time.Second)}, nil
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+		return cert.Answer{Headline: cert.Pending, Message: "the records are checked now", NextAction: "DNS check", NextActionAt: noon.Add(42 * time.Second)}, nil
 	}
 	out, _ := b.run(exitOK, "request", "shop.example.com", "--reason", "in a hurry")
 	equal(t, out, "Pending: shop.example.com – the records are checked now\nNext: DNS check, 2026-03-02 12:00 (in 42 s)\n")
@@ -380,5 +383,43 @@ func TestAnOutputThatCannotBeWrittenIsAFault(t *testing.T) {
 				t.Errorf("%s with room for %d: exit code %d, %s", line, room, code, b.err.String())
 			}
 		}
+	}
+}
+
+// TestF2_EachVerbIsACommand: what a problem leads to can be done with the CLI, and the CLI names it as it is.
+func TestF2_EachVerbIsACommand(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.connected("shop.example.com", func(*cert.Snapshot) {})
+	for _, v := range cert.Verbs {
+		command := v.Command("shop.example.com")
+		if command == "" {
+			require.Equal(t, cert.Repeat, v)
+			continue
+		}
+		words := strings.Fields(command)
+		require.Equal(t, "evercert", words[0])
+		out, _ := b.run(exitOK, append(words[1:], "--help")...)
+		require.Contains(t, out, "evercert "+words[1], "the help of that command")
+	}
+}
+
+// TestF2_TheCLINamesTheVerbOfEachProblem: for every code, the words that the docs and the API have, and the command that the domain accepts.
+func TestF2_TheCLINamesTheVerbOfEachProblem(t *testing.T) {
+	t.Parallel()
+	for _, e := range cert.Explanations {
+		b := setup(t)
+		b.connected("shop.example.com", func(s *cert.Snapshot) {
+			s.Problems = []cert.Problem{{Code: e.Code, Message: "it is wrong", Remediation: "do this", WhoActs: e.WhoActs[0]}}
+		})
+		out, _ := b.run(exitOK, "status", "shop.example.com")
+		require.Contains(t, out, "Problem: it is wrong – "+e.WhoActs[0].Acts()+" – do this\n")
+		if command := e.Verb.Command("shop.example.com"); command != "" {
+			require.Contains(t, out, "  Then: "+command+"\n", e.Code)
+		}
+		out, _ = b.run(exitOK, "status", "shop.example.com", "--json")
+		var d control.Domain
+		require.NoError(t, json.Unmarshal([]byte(out), &d))
+		require.Equal(t, e.Verb, d.Problems[0].Then, e.Code)
 	}
 }

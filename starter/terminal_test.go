@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/control"
 	"github.com/evercert/evercert/store"
 )
 
@@ -32,7 +31,7 @@ func TestF24_NothingThatIsPrintedCanSteerATerminal(t *testing.T) {
 		s.NotAfter = noon.AddDate(0, 1, 0)
 	})
 	b.store.Checked("shop.example.com", cert.Diagnosis{
-		CheckedAt: noon, Verdict: cert.Wrong, Reasons: map[string]string{"shop.example.com": nasty},
+		CheckedAt: noon, Verdict: cert.Wrong, Names: []cert.NameResult{{Name: "shop.example.com", Reason: nasty}},
 		Problems: []cert.Problem{{Message: nasty, Remediation: nasty, Found: nasty, Record: &cert.Record{Name: "shop.example.com", Value: nasty}}},
 		Records:  []cert.RecordState{{Record: cert.Record{Name: "a", Type: "TXT", Value: nasty}, Found: []string{nasty}, Seen: []cert.Sighting{{Server: nasty, Error: nasty}}}},
 		Servers:  []cert.Nameserver{{Zone: nasty, Name: nasty, Address: nasty, Detail: nasty}},
@@ -44,8 +43,8 @@ func TestF24_NothingThatIsPrintedCanSteerATerminal(t *testing.T) {
 		Hostname: "shop.example.com", Tenant: "acme", Reason: nasty, Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty}},
 		Problems: []cert.Problem{{Message: nasty}},
 	}}
-	b.workflows.Reply = func(string, string, any) (control.Answer, error) {
-		return control.Answer{Message: nasty, NextAction: nasty}, nil
+	b.workflows.Reply = func(string, string, any) (cert.Answer, error) {
+		return cert.Answer{Message: nasty, NextAction: nasty}, nil
 	}
 	b.app.environ["USER"] = nasty
 	for _, line := range [][]string{

@@ -22,7 +22,8 @@ func (a *app) showDomain(d control.Domain) {
 	}
 	a.showNext(d)
 	for _, p := range d.Problems {
-		fmt.Fprintf(a.out, "Problem: %s\n", problemLine(p))
+		fmt.Fprintf(a.out, "Problem: %s\n", p.OneLine())
+		a.showThen(p, d.Hostname)
 	}
 	if d.Failures > 0 {
 		fmt.Fprintf(a.out, "Failed attempts in a row: %d\n", d.Failures)
@@ -54,19 +55,14 @@ func turn(d control.Domain) string {
 	if d.NextActor == "" || d.NextActor == cert.PlatformActs && !d.NextActionAt.IsZero() {
 		return ""
 	}
-	return " – " + acts[d.NextActor]
-}
-
-// acts are the actors in words.
-var acts = map[cert.Actor]string{
-	cert.TenantActs: "the tenant acts", cert.PlatformActs: "the platform acts", cert.CAActs: "the CA acts", cert.RegistrarActs: "the registrar acts",
+	return " – " + d.NextActor.Acts()
 }
 
 // showRecords is the table to copy into a DNS provider's form.
-func (a *app) showRecords(records []control.Record) {
+func (a *app) showRecords(records []cert.RecordState) {
 	t := a.newTable("NAME", "TYPE", "VALUE", "FOR", "STATE")
 	for _, r := range records {
-		t.row(r.Name, r.Type, r.Value, string(r.Purpose), stateWord(r.State))
+		t.row(r.Name, r.Type, r.Value, string(r.Purpose), r.State.Words())
 	}
 	t.show()
 }
@@ -85,20 +81,19 @@ func (a *app) showCase(c cert.Case) {
 	}
 	fmt.Fprintf(a.out, "%s: %s\n  %s since %s; %s\n", about, c.Reason, state, a.moment(c.OpenedAt), who)
 	for _, p := range c.Problems {
-		fmt.Fprintf(a.out, "  Problem: %s\n", problemLine(p))
+		fmt.Fprintf(a.out, "  Problem: %s\n", p.OneLine())
+		a.showThen(p, c.Hostname)
 	}
 	for _, n := range c.Notes {
 		fmt.Fprintf(a.out, "  %s, %s: %s\n", a.clock(n.At), n.Author, n.Text)
 	}
 }
 
-// problemLine is what – who acts – what to do.
-func problemLine(p cert.Problem) string {
-	parts := []string{strings.TrimSuffix(p.Message, "."), acts[p.WhoActs]}
-	if p.Remediation != "" {
-		parts = append(parts, p.Remediation)
+// showThen shows the command that goes on once a problem is fixed, if there is one.
+func (a *app) showThen(p cert.Problem, hostname string) {
+	if command := p.Then.Command(hostname); command != "" && hostname != "" {
+		fmt.Fprintf(a.out, "  Then: %s\n", command)
 	}
-	return strings.Join(parts, " – ")
 }
 
 func (a *app) action(what string, at time.Time) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-type ask func(*control.Control, context.Context, control.Request) (control.Answer, error)
+type ask func(*control.Control, context.Context, control.Request) (cert.Answer, error)
 
 // verbCommand makes a command that puts a verb to a domain.
 func (a *app) verbCommand(verb, short string, put ask) *cobra.Command {
@@ -27,9 +27,9 @@ func (a *app) verbCommand(verb, short string, put ask) *cobra.Command {
 
 func (a *app) removeCommand() *cobra.Command {
 	var yes bool
-	cmd := a.verbCommand("remove", "End evercert's care for a domain; it is no longer served", func(c *control.Control, ctx context.Context, r control.Request) (control.Answer, error) {
+	cmd := a.verbCommand("remove", "End evercert's care for a domain; it is no longer served", func(c *control.Control, ctx context.Context, r control.Request) (cert.Answer, error) {
 		if !yes {
-			return control.Answer{}, cert.Problem{
+			return cert.Answer{}, cert.Problem{
 				Code: cert.RequestRefused, WhoActs: cert.TenantActs,
 				Message:     fmt.Sprintf("removing %s ends HTTPS for all its names at once; nothing was done", cert.Line(r.Name, cert.MaxHostname)),
 				Remediation: "repeat the command with --yes if that is what you want",
@@ -109,7 +109,7 @@ func (a *app) redirectCommand() *cobra.Command {
 	})
 }
 
-func (a *app) showAnswer(answer control.Answer, err error) error {
+func (a *app) showAnswer(answer cert.Answer, err error) error {
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (a *app) showAnswer(answer control.Answer, err error) error {
 	return nil
 }
 
-func (a *app) tellAnswer(answer control.Answer) {
+func (a *app) tellAnswer(answer cert.Answer) {
 	fmt.Fprintf(a.out, "%s: %s – %s\n", answer.Headline, cert.Unicode(answer.Hostname), answer.Message)
 	if answer.NextAction != "" {
 		fmt.Fprintf(a.out, "Next: %s\n", a.action(answer.NextAction, answer.NextActionAt))

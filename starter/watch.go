@@ -115,6 +115,6 @@ func (a *app) showChange(d control.Domain) {
 	}
 	fmt.Fprintln(a.out, line)
 	for _, p := range d.Problems {
-		fmt.Fprintf(a.out, "          %s\n", problemLine(p))
+		fmt.Fprintf(a.out, "          %s\n", p.OneLine())
 	}
 }

@@ -11,22 +11,16 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Account is evercert's account at a CA (RFC 8555 §7.1.2).
-type Account struct {
-	Directory string // URL of the CA's directory: one active account each
-	URL       string // of the account, its "kid"
-	Contact   string
-	KeyID     string // under which SealedKey opens
-	SealedKey []byte
-}
-
-// Account returns the active account at a CA, or ErrNotFound.
-func (s *Store) Account(ctx context.Context, directory string) (Account, error) {
-	account, err := one(ctx, s.pool, pgx.RowToStructByName[Account], accountSQL, directory)
-	if err != nil {
-		return Account{}, fmt.Errorf("account at %s: %w", directory, err)
+// Account returns the active account at a CA. found is false where there is none.
+func (s *Store) Account(ctx context.Context, directory string) (account cert.Account, found bool, err error) {
+	account, err = one(ctx, s.pool, pgx.RowToStructByName[cert.Account], accountSQL, directory)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return cert.Account{}, false, nil
+	case err != nil:
+		return cert.Account{}, false, fmt.Errorf("account at %s: %w", directory, err)
 	}
-	return account, nil
+	return account, true, nil
 }
 
 const accountSQL = `
@@ -34,28 +28,28 @@ const accountSQL = `
 	FROM acme_accounts
 	WHERE directory = $1 AND state = 'active'`
 
-// SaveAccount stores an account that was just registered. The first write for a directory wins and is returned, so that
-// two workers that registered at the same moment go on with the same account.
-func (s *Store) SaveAccount(ctx context.Context, a Account) (Account, error) {
+// SaveAccount stores an account that was just registered. The first write for a directory decides and is returned, so that two workers that
+// registered at the same time use the same account.
+func (s *Store) SaveAccount(ctx context.Context, a cert.Account) (cert.Account, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
 		INSERT INTO acme_accounts (directory, url, contact, key_id, sealed_key)
 		VALUES (@directory, @url, @contact, @key_id, @sealed_key)
 		ON CONFLICT (directory) WHERE state = 'active' DO NOTHING`,
 		pgx.StrictNamedArgs{"directory": a.Directory, "url": a.URL, "contact": a.Contact, "key_id": a.KeyID, "sealed_key": a.SealedKey})
-	var stored Account
+	var stored cert.Account
 	batch.Queue(accountSQL, a.Directory).Query(func(rows pgx.Rows) (err error) {
-		stored, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Account])
+		stored, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[cert.Account])
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return Account{}, fmt.Errorf("save account at %s: %w", a.Directory, err)
+		return cert.Account{}, fmt.Errorf("save account at %s: %w", a.Directory, err)
 	}
 	return stored, nil
 }
 
-// RetireAccount takes an account out of use, because the CA does not know it any more (accountDoesNotExist, RFC 8555 §6.7). Its
-// row and key stay. If another worker has replaced it meanwhile, the new one stays active.
+// RetireAccount ends the use of an account that the CA does not know any more (accountDoesNotExist, RFC 8555 §6.7). Its row and key stay.
+// If another worker has replaced it meanwhile, the new one stays active.
 func (s *Store) RetireAccount(ctx context.Context, directory, url, because string) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE acme_accounts
@@ -67,11 +61,11 @@ func (s *Store) RetireAccount(ctx context.Context, directory, url, because strin
 	return nil
 }
 
-// Times between the probes of a blocked account: the first, doubling to the longest.
+// The pauses between probes of a blocked account: the first one, doubling up to the longest.
 const (
 	firstProbe   = 5 * time.Minute
 	longestProbe = time.Hour
-	// freshSettings is how soon other settings may be probed after the probe before. Two workers with different settings then don't
+	// freshSettings is the shortest pause between two probes with different settings. Without it, two workers with different settings would
 	// probe in turn without a pause.
 	freshSettings = 10 * time.Second
 )
@@ -93,8 +87,8 @@ const blockSQL = `
 	FROM acme_blocks
 	WHERE directory = $1`
 
-// BlockAccount notes that a CA refuses the account, opens the account's case, and returns the block with the wait until the next probe.
-// A block that is there keeps its next probe.
+// BlockAccount stores that a CA refuses the account, opens the account's case, and returns the block with the wait until the next probe. A
+// block that exists keeps the time of its next probe.
 func (s *Store) BlockAccount(ctx context.Context, b cert.AccountBlock) (cert.AccountBlock, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -123,7 +117,7 @@ func (s *Store) BlockAccount(ctx context.Context, b cert.AccountBlock) (cert.Acc
 	return b, nil
 }
 
-// accountCase is the id of the case of an account, or of a registration that the CA refuses.
+// accountCase returns the id of the case of an account, or of a registration that the CA refuses.
 func accountCase(directory, url string) string {
 	if url == "" {
 		url = directory
@@ -131,8 +125,8 @@ func accountCase(directory, url string) string {
 	return cert.AccountCasePrefix + url
 }
 
-// LeaseProbe reports whether the caller may try what the CA refused: one caller at a time, when the time of the next probe has come, or
-// with other settings than those that were refused. It sets the time of the probe after this one, so that a caller that dies is followed by another.
+// LeaseProbe reports whether the caller may try the request that the CA refused: one caller at a time, when the next probe is due, or with
+// other settings than those that were refused. It sets the time of the following probe, so that another caller probes if this one dies.
 func (s *Store) LeaseProbe(ctx context.Context, directory, settings string) (bool, error) {
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE acme_blocks

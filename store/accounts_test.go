@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
 )
 
 const directory = "https://ca.example/directory"
@@ -18,21 +17,23 @@ const directory = "https://ca.example/directory"
 func TestWorkersThatRegisterAtOnceGoOnWithOneAccount(t *testing.T) {
 	t.Parallel()
 	db := open(t)
-	_, err := db.Account(t.Context(), directory)
-	require.ErrorIs(t, err, store.ErrNotFound)
+	_, found, err := db.Account(t.Context(), directory)
+	require.NoError(t, err)
+	require.False(t, found)
 	var wg sync.WaitGroup
-	stored, errs := make([]store.Account, 10), make([]error, 10)
+	stored, errs := make([]cert.Account, 10), make([]error, 10)
 	for i := range stored {
 		wg.Go(func() {
-			stored[i], errs[i] = db.SaveAccount(t.Context(), store.Account{
+			stored[i], errs[i] = db.SaveAccount(t.Context(), cert.Account{
 				Directory: directory, URL: fmt.Sprintf("https://ca.example/account/%d", i),
 				Contact: "mailto:ops@example.com", KeyID: fmt.Sprint(i), SealedKey: []byte{byte(i)},
 			})
 		})
 	}
 	wg.Wait()
-	account, err := db.Account(t.Context(), directory)
+	account, found, err := db.Account(t.Context(), directory)
 	require.NoError(t, err)
+	require.True(t, found)
 	require.Equal(t, fmt.Sprintf("https://ca.example/account/%d", account.SealedKey[0]), account.URL)
 	for i := range stored {
 		require.NoError(t, errs[i])
@@ -43,21 +44,29 @@ func TestWorkersThatRegisterAtOnceGoOnWithOneAccount(t *testing.T) {
 func TestAnAccountThatTheCAForgotIsRetiredButNotItsSuccessor(t *testing.T) {
 	t.Parallel()
 	db := open(t)
-	old := store.Account{Directory: directory, URL: "https://ca.example/account/1", KeyID: "1", SealedKey: []byte{1}}
-	fresh := store.Account{Directory: directory, URL: "https://ca.example/account/2", KeyID: "2", SealedKey: []byte{2}}
+	old := cert.Account{Directory: directory, URL: "https://ca.example/account/1", KeyID: "1", SealedKey: []byte{1}}
+	fresh := cert.Account{Directory: directory, URL: "https://ca.example/account/2", KeyID: "2", SealedKey: []byte{2}}
 	_, err := db.SaveAccount(t.Context(), old)
 	require.NoError(t, err)
 	require.NoError(t, db.RetireAccount(t.Context(), directory, old.URL, "forgotten"))
-	_, err = db.Account(t.Context(), directory)
-	require.ErrorIs(t, err, store.ErrNotFound)
+	_, found, err := db.Account(t.Context(), directory)
+	require.NoError(t, err)
+	require.False(t, found)
 	_, err = db.SaveAccount(t.Context(), fresh)
 	require.NoError(t, err)
 
 	require.NoError(t, db.RetireAccount(t.Context(), directory, old.URL, "noticed late"))
-	account, err := db.Account(t.Context(), directory)
+	account, found, err := db.Account(t.Context(), directory)
 	require.NoError(t, err)
+	require.True(t, found)
 	require.Equal(t, fresh, account)
-	require.Equal(t, 1, db.count(`SELECT count(*) FROM acme_accounts WHERE url = $1 AND state = 'retired' AND retired_because = 'forgotten' AND sealed_key = '\x01'`, old.URL))
+	require.Equal(
+		t, 1,
+		db.count(
+			`SELECT count(*) FROM acme_accounts WHERE url = $1 AND state = 'retired' AND retired_because = 'forgotten' AND sealed_key = '\x01'`,
+			old.URL,
+		),
+	)
 }
 
 func block(kind, message string) cert.AccountBlock {
@@ -67,7 +76,7 @@ func block(kind, message string) cert.AccountBlock {
 	}
 }
 
-// probeIsDue moves the time of the next probe to now.
+// probeIsDue sets the time of the next probe to now.
 func (db *database) probeIsDue() { db.sql(`UPDATE acme_blocks SET probe_at = now()`) }
 
 func TestABlockedAccountIsOneCaseThatClosesByItself(t *testing.T) {
@@ -77,7 +86,7 @@ func TestABlockedAccountIsOneCaseThatClosesByItself(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, blocked)
 	var wg sync.WaitGroup
-	for range 20 { // as many domains meet it at once
+	for range 20 { // many domains get it at once
 		wg.Go(func() {
 			if _, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")); err != nil {
 				t.Error(err)
@@ -141,7 +150,7 @@ func TestOneCallerProbesABlockedAccountAtATime(t *testing.T) {
 		}
 		wg.Wait()
 		require.Equal(t, int32(1), leased.Load())
-		again, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")) // it failed
+		again, err := db.BlockAccount(t.Context(), block("userActionRequired", "new terms")) // the probe failed
 		require.NoError(t, err)
 		require.InDelta(t, time.Duration(minutes)*time.Minute, again.Wait, float64(time.Minute))
 	}

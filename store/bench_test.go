@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/cert/budget"
 )
 
-// What a platform does all the time: three or four RecordStatus for each certificate, Served for each name that an edge
-// does not remember, TXT and HTTPToken for each look of a CA.
+// What a platform does all the time: three or four RecordStatus for each certificate, Served for each name that an edge does not have in
+// memory, TXT and HTTPToken for each validation of a CA.
 
 func BenchmarkRecordStatus(b *testing.B) {
 	db := open(b)
@@ -28,7 +28,8 @@ func BenchmarkRecordStatus(b *testing.B) {
 		for pb.Next() {
 			i := n.Add(1)
 			snap := full(domains[i%1000], i)
-			snap.Status.Certificate = []cert.CertificateStatus{cert.CertificatePendingIssuance, cert.CertificateVerifying, cert.CertificateActive}[i%3]
+			statuses := []cert.CertificateStatus{cert.CertificatePendingIssuance, cert.CertificateVerifying, cert.CertificateActive}
+			snap.Status.Certificate = statuses[i%3]
 			snap.Events = []cert.Event{{Type: cert.IssuanceSucceeded}}
 			if err := db.RecordStatus(b.Context(), snap); err != nil {
 				b.Error(err)
@@ -64,7 +65,11 @@ func BenchmarkTXT(b *testing.B) {
 func BenchmarkReserve(b *testing.B) {
 	db := open(b)
 	read(b, func(ctx context.Context, i int64) error {
-		charges := []store.Charge{orders(1 << 30), perDomain(fmt.Sprint(i)), {CA: "test-ca", Account: accountURL, Bucket: "exact set", Key: fmt.Sprint(i), Capacity: 5, Refill: time.Hour}}
+		charges := []budget.Charge{
+			orders(1 << 30),
+			perDomain(fmt.Sprint(i)),
+			{CA: "test-ca", Account: accountURL, Bucket: "exact set", Key: fmt.Sprint(i), Capacity: 5, Refill: time.Hour},
+		}
 		_, err := db.Reserve(ctx, cert.Reservation{IssuanceID: fmt.Sprint(i), Tenant: "acme"}, charges)
 		return err
 	})

@@ -10,38 +10,19 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/cert/budget"
 )
 
-// Charge is one token to take from a bucket: the bucket of one CA and account, named by what it limits and for what
-// ("orders", ""; "domain", "example.com").
-type Charge struct {
-	CA       string
-	Account  string
-	Bucket   string
-	Key      string
-	Capacity int           // tokens in a full bucket
-	Refill   time.Duration // for one token to come back; a microsecond at least
-
-	Shared       bool // all tenants draw from the bucket, so that its places are shared fairly; one charge of an order at most
-	BackIfIssued bool // given back when the order has become a certificate
-	BackIfFailed bool // given back when the order has failed
-}
-
-// A bucket is stored as the one instant at which it is full again (the generic cell rate algorithm: ITU-T I.371; Boulder
-// keeps its limits the same way). Taking a token moves the instant later by the time that one token needs to come back.
-// The token of a place in line is taken when the place is given: it is there when the instant lies no more than the
-// whole capacity's refill ahead. So a place has a time, nobody else gets its token, and nothing has to be refilled.
-
-// Reserve gives an issuance its place in line for the tokens that its order costs. Without a wait the order may be placed at
-// once. Coming back at the time of the place lets it through; coming back earlier gets the same place again. A place that nobody
-// comes for within unusedFor of its time ends, and gives its tokens back. The rules of sharing stand at placement.
+// Reserve gives an issuance the tokens that its order costs, or a place in the queue for them. Without a wait the order may be placed at
+// once. A second call at the time of the place returns no wait; an earlier call gets the same place again. A place that is not used within
+// unusedFor of its time ends, and its tokens are given back. Package budget has the rules of sharing.
 //
-// All callers of one issuance must give the same charges. A repeated call takes nothing twice.
-func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charge) (cert.Place, error) {
+//	All calls for one issuance must give the same charges. A repeated call takes nothing twice.
+func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []budget.Charge) (cert.Place, error) {
 	if len(charges) == 0 {
 		return cert.Place{}, nil
 	}
-	if err := checkCharges(charges); err != nil {
+	if err := budget.Check(charges); err != nil {
 		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
 	}
 	state, err := s.takeIfFree(ctx, r, charges)
@@ -54,10 +35,10 @@ func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charg
 		return cert.Place{}, fmt.Errorf("reserve budget of issuance %s: %w", r.IssuanceID, err)
 	}
 	switch {
-	case state.free || state.held.Stage == stageSpent:
+	case state.free || state.held.Stage == budget.Spent:
 		return cert.Place{At: state.now}, nil
 	case state.held.Stage != "" && state.now.Before(state.held.At):
-		return state.held.place(state.now), nil
+		return state.held.Place(state.now), nil
 	}
 	place, err := s.placeInLine(ctx, r, charges)
 	if err != nil {
@@ -66,30 +47,24 @@ func (s *Store) Reserve(ctx context.Context, r cert.Reservation, charges []Charg
 	return place, nil
 }
 
-// unusedFor is how long after its time a place is kept for an issuance that does not come: an outage of the workers may last as
-// long without anybody losing a place.
-const unusedFor = 12 * time.Hour
-
-// spentFor is how long it is remembered that an order may have been placed. An order whose end nobody reported has taken its tokens.
-const spentFor = 30 * 24 * time.Hour
-
-// free is what takeIfFree found.
+// free is the result of takeIfFree.
 type free struct {
 	free  bool // the tokens are taken
-	ended bool // there are places to be given back
+	ended bool // some places have ended and must be given back
 	now   time.Time
-	held  held // the issuance's place; its Stage is empty without one
+	held  budget.Held // the issuance's place
 }
 
-// takeIfFree is the usual case in one round trip: no place is held, and each bucket has a token, so they are taken.
-func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []Charge) (state free, err error) {
-	args := s.bucketArgs(firstCharges(charges))
+// takeIfFree is the usual case, in one round trip: the issuance has no place, and each bucket has a token, so the tokens are taken.
+func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []budget.Charge) (state free, err error) {
+	first := budget.First(charges)
+	args := s.bucketArgs(first)
 	maps.Copy(args, map[string]any{
-		"id": r.IssuanceID, "tenant": r.Tenant, "spent_for": spentFor, "charges": takenCharges(firstCharges(charges)),
+		"id": r.IssuanceID, "tenant": r.Tenant, "spent_for": budget.SpentFor, "charges": budget.Take(first),
 		"reserved_ca": charges[0].CA, "reserved_account": charges[0].Account,
 	})
 	batch := &pgx.Batch{}
-	batch.Queue(lockBucketsSQL, s.bucketArgs(firstCharges(charges)))
+	batch.Queue(lockBucketsSQL, s.bucketArgs(first))
 	batch.Queue(`
 		WITH clock AS (
 			SELECT coalesce(@now::timestamptz, now()) AS now
@@ -112,16 +87,16 @@ func (s *Store) takeIfFree(ctx context.Context, r cert.Reservation, charges []Ch
 			SELECT @id, @tenant, @reserved_ca, @reserved_account, 'spent', 0, clock.now, clock.now + @spent_for::interval, @charges::jsonb
 			FROM free, clock
 		)
-		SELECT EXISTS (SELECT FROM free), coalesce((SELECT min(ends_at) FROM budget_reservations) <= clock.now, false), -- min: one look at the index
+		SELECT EXISTS (SELECT FROM free), coalesce((SELECT min(ends_at) FROM budget_reservations) <= clock.now, false),
 		       clock.now, coalesce(held.stage, ''), coalesce(held.at, clock.now), coalesce(held.place, 0)
 		FROM clock LEFT JOIN held ON true`, args).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&state.free, &state.ended, &state.now, &state.held.Stage, &state.held.At, &state.held.Place)
+		return row.Scan(&state.free, &state.ended, &state.now, &state.held.Stage, &state.held.At, &state.held.N)
 	})
 	return state, s.pool.SendBatch(ctx, batch).Close()
 }
 
-// Settle ends the reservation of an issuance whose order has come to its end, and gives back what the order did not cost. A
-// second call finds no reservation and changes nothing.
+// Settle ends the reservation of an issuance whose order has ended, and gives back what the order did not cost. A second call finds no
+// reservation and changes nothing.
 func (s *Store) Settle(ctx context.Context, issuanceID string, issued bool) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH ended AS (
@@ -137,7 +112,7 @@ func (s *Store) Settle(ctx context.Context, issuanceID string, issued bool) erro
 	return nil
 }
 
-// endUnused gives back the places that nobody came for, and forgets orders of long ago. Callers that do so at the same time share the work.
+// endUnused gives back the places that were not used, and deletes old orders. Callers at the same time share the work.
 func (s *Store) endUnused(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH ended AS (
@@ -160,7 +135,7 @@ func (s *Store) endUnused(ctx context.Context) error {
 	return nil
 }
 
-// giveBackSQL moves the buckets in "back" by what comes back to each. They are locked in the order of lockBucketsSQL.
+// giveBackSQL gives the tokens in "back" back to the buckets. It locks them in the order of lockBucketsSQL.
 const giveBackSQL = `, locked AS (
 			SELECT budgets.ca, budgets.account, budgets.bucket, budgets.key, back.refill
 			FROM budgets JOIN back USING (ca, account, bucket, key)
@@ -172,7 +147,7 @@ const giveBackSQL = `, locked AS (
 		FROM locked
 		WHERE (budgets.ca, budgets.account, budgets.bucket, budgets.key) = (locked.ca, locked.account, locked.bucket, locked.key)`
 
-// chargesOf makes rows of the charges that a reservation keeps.
+// chargesOf returns SQL for rows of the charges of a reservation.
 func chargesOf(reservation string) string {
 	return `LATERAL (
 				SELECT bucket, key, refill_us * interval '1 microsecond' AS refill, back_if_issued, back_if_failed
@@ -181,32 +156,18 @@ func chargesOf(reservation string) string {
 			) AS charge`
 }
 
-// taken is a charge as a reservation keeps it.
-type taken struct {
-	Bucket       string `json:"bucket"`
-	Key          string `json:"key"`
-	RefillUS     int64  `json:"refill_us"`
-	BackIfIssued bool   `json:"back_if_issued"`
-	BackIfFailed bool   `json:"back_if_failed"`
-}
-
-func takenCharges(charges []Charge) []taken {
-	list := make([]taken, len(charges))
-	for i, c := range charges {
-		list[i] = taken{c.Bucket, c.Key, c.Refill.Microseconds(), c.BackIfIssued, c.BackIfFailed}
-	}
-	return list
-}
-
-// bucketRows makes rows of the arguments that bucketArgs builds.
+// bucketRows is SQL for rows of the arguments that bucketArgs builds.
 const bucketRows = `unnest(@cas::text[], @accounts::text[], @buckets::text[], @keys::text[], @capacities::integer[], @refills::interval[])
 	AS charge (ca, account, bucket, key, capacity, refill)`
 
-// lockBucketsSQL locks the buckets, and makes those that are new. Everybody locks in the same order, so that nobody
-// waits in a circle. WHERE false: a bucket that is there is locked, not written.
+// lockBucketsSQL locks the buckets, and inserts those that are new. All transactions lock in the same order, so that they can't deadlock.
+// WHERE false: an existing bucket is locked, not written.
 //
-// It is a statement of its own, in one transaction with the next: that one then sees what those that held the
-// locks before have left.
+//	It is a separate statement in the same transaction as the next one, which therefore sees what the transactions that held the locks
+//
+// before
+//
+//	have written.
 const lockBucketsSQL = `
 	INSERT INTO budgets (ca, account, bucket, key, full_at)
 	SELECT ca, account, bucket, key, coalesce(@now::timestamptz, now())
@@ -214,7 +175,7 @@ const lockBucketsSQL = `
 	ORDER BY ca, account, bucket, key
 	ON CONFLICT (ca, account, bucket, key) DO UPDATE SET full_at = budgets.full_at WHERE false`
 
-func (s *Store) bucketArgs(charges []Charge) pgx.StrictNamedArgs {
+func (s *Store) bucketArgs(charges []budget.Charge) pgx.StrictNamedArgs {
 	var cas, accounts, names, keys []string
 	var capacities []int
 	var refills []time.Duration
@@ -227,37 +188,10 @@ func (s *Store) bucketArgs(charges []Charge) pgx.StrictNamedArgs {
 	}
 }
 
-// clock is the time that tests set, or NULL, which leaves it to the database.
+// clock returns the time that tests set, or NULL for the database's clock.
 func (s *Store) clock() pgtype.Timestamptz {
 	if s.Clock == nil {
 		return pgtype.Timestamptz{}
 	}
 	return pgtype.Timestamptz{Time: s.Clock(), Valid: true}
-}
-
-// checkCharges refuses charges that could never be met, or that could not be told apart.
-func checkCharges(charges []Charge) error {
-	type bucket struct{ name, key string }
-	seen, shared := map[bucket]bool{}, 0
-	for _, c := range charges {
-		b := bucket{c.Bucket, c.Key}
-		switch {
-		case seen[b]:
-			return fmt.Errorf("bucket %s of %s is charged twice", c.Bucket, c.CA)
-		case c.CA != charges[0].CA || c.Account != charges[0].Account:
-			return fmt.Errorf("bucket %s of %s belongs to another account than bucket %s of %s", c.Bucket, c.CA, charges[0].Bucket, charges[0].CA)
-		case c.Refill < time.Microsecond:
-			return fmt.Errorf("bucket %s of %s: a refill of %s is below a microsecond", c.Bucket, c.CA, c.Refill)
-		case c.Capacity < 1:
-			return fmt.Errorf("bucket %s of %s holds no token", c.Bucket, c.CA)
-		}
-		seen[b] = true
-		if c.Shared {
-			shared++
-		}
-	}
-	if shared > 1 {
-		return fmt.Errorf("%d buckets of %s are shared; it expects one at most", shared, charges[0].CA)
-	}
-	return nil
 }

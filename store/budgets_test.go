@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/cert/budget"
 )
 
-// budgets is a database whose reservations go by a clock that the test moves.
+// budgets is a database whose reservations use a clock that the test moves.
 type budgets struct {
 	*database
 	now time.Time
@@ -29,7 +29,7 @@ func openBudgets(t testing.TB) *budgets {
 	return b
 }
 
-// withoutWaitingForTheDisk makes commits cheap for tests of many thousands, none of which is about a crash.
+// withoutWaitingForTheDisk makes commits cheap for tests with many thousands of them. No such test is about a crash.
 func (b *budgets) withoutWaitingForTheDisk() {
 	b.t.Helper()
 	target, err := url.Parse(b.url)
@@ -44,8 +44,8 @@ func (b *budgets) withoutWaitingForTheDisk() {
 
 func (b *budgets) pass(d time.Duration) { b.now = b.now.Add(d) }
 
-// reserve asks for a place for an issuance of a tenant.
-func (b *budgets) reserve(id, tenant string, charges ...store.Charge) cert.Place {
+// reserve reserves for an issuance of a tenant.
+func (b *budgets) reserve(id, tenant string, charges ...budget.Charge) cert.Place {
 	b.t.Helper()
 	place, err := b.Reserve(b.t.Context(), cert.Reservation{IssuanceID: id, Tenant: tenant}, charges)
 	require.NoError(b.t, err)
@@ -54,23 +54,31 @@ func (b *budgets) reserve(id, tenant string, charges ...store.Charge) cert.Place
 	return place
 }
 
-// order asks for a place for an issuance that is new.
-func (b *budgets) order(charges ...store.Charge) cert.Place {
+// order reserves for a new issuance.
+func (b *budgets) order(charges ...budget.Charge) cert.Place {
 	b.t.Helper()
 	b.ids++
 	return b.reserve(fmt.Sprintf("order/%d", b.ids), "acme", charges...)
 }
 
-func orders(capacity int) store.Charge {
-	return store.Charge{CA: "test-ca", Account: accountURL, Bucket: "orders", Capacity: capacity, Refill: time.Hour}
+func orders(capacity int) budget.Charge {
+	return budget.Charge{CA: "test-ca", Account: accountURL, Bucket: "orders", Capacity: capacity, Refill: time.Hour}
 }
 
-func perDomain(domain string) store.Charge {
-	return store.Charge{CA: "test-ca", Account: accountURL, Bucket: "domain", Key: domain, Capacity: 2, Refill: 12 * time.Hour, BackIfFailed: true}
+func perDomain(domain string) budget.Charge {
+	return budget.Charge{
+		CA:           "test-ca",
+		Account:      accountURL,
+		Bucket:       "domain",
+		Key:          domain,
+		Capacity:     2,
+		Refill:       12 * time.Hour,
+		BackIfFailed: true,
+	}
 }
 
-func perName(name string) store.Charge {
-	return store.Charge{CA: "test-ca", Account: accountURL, Bucket: "failures", Key: name, Capacity: 1, Refill: time.Hour, BackIfIssued: true}
+func perName(name string) budget.Charge {
+	return budget.Charge{CA: "test-ca", Account: accountURL, Bucket: "failures", Key: name, Capacity: 1, Refill: time.Hour, BackIfIssued: true}
 }
 
 func TestF3_TheNthCallerGetsTheNthPlaceWithItsTime(t *testing.T) {
@@ -168,8 +176,8 @@ func TestF3_SettlingTwiceGivesBackOnce(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		issued bool
-		back   store.Charge
-		spent  store.Charge
+		back   budget.Charge
+		spent  budget.Charge
 	}{
 		{true, perName("www.example.com"), perDomain("example.com")},
 		{false, perDomain("example.com"), perName("www.example.com")},
@@ -192,7 +200,7 @@ func TestF3_SettlingTwiceGivesBackOnce(t *testing.T) {
 	}
 }
 
-// fullAt is when each bucket is full again.
+// fullAt returns when each bucket is full again.
 func (b *budgets) fullAt() map[string]time.Time {
 	b.t.Helper()
 	rows, err := b.raw.Query(b.t.Context(), `SELECT bucket, full_at FROM budgets`)
@@ -246,7 +254,7 @@ func TestChargesThatCanNeverBeMetAreErrors(t *testing.T) {
 	otherShared.Shared = true
 	elsewhere := perDomain("x")
 	elsewhere.Account = "https://ca.example/account/2"
-	for name, charges := range map[string][]store.Charge{
+	for name, charges := range map[string][]budget.Charge{
 		"no capacity":     {orders(0)},
 		"twice":           {orders(2), orders(2)},
 		"no refill":       {{CA: "test-ca", Bucket: "orders", Capacity: 1}},
@@ -264,13 +272,13 @@ func TestChargesThatCanNeverBeMetAreErrors(t *testing.T) {
 	require.Zero(t, b.count(`SELECT count(*) FROM budget_reservations`))
 }
 
-// TestReservingAtOnceNeverOversells: by the database's own clock, as in production.
+// TestReservingAtOnceNeverOversells uses the database's clock, as in production.
 func TestReservingAtOnceNeverOversells(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	const buckets, capacity, goroutines = 4, 30, 50
-	charge := func(n int) store.Charge {
-		return store.Charge{CA: "test-ca", Bucket: fmt.Sprint(n), Capacity: capacity, Refill: 24 * time.Hour, Shared: n == 0}
+	charge := func(n int) budget.Charge {
+		return budget.Charge{CA: "test-ca", Bucket: fmt.Sprint(n), Capacity: capacity, Refill: 24 * time.Hour, Shared: n == 0}
 	}
 	var ids atomic.Int32
 	var sold [buckets]atomic.Int32
@@ -283,7 +291,7 @@ func TestReservingAtOnceNeverOversells(t *testing.T) {
 					second++
 				}
 				r := cert.Reservation{IssuanceID: fmt.Sprint(ids.Add(1)), Tenant: fmt.Sprint(rand.N(3))}
-				place, err := db.Reserve(t.Context(), r, []store.Charge{charge(first), charge(second)})
+				place, err := db.Reserve(t.Context(), r, []budget.Charge{charge(first), charge(second)})
 				if err != nil {
 					t.Error(err)
 					return
@@ -310,7 +318,7 @@ func TestCallersOfOneIssuanceAtOnceTakeOneToken(t *testing.T) {
 		for i := range places {
 			wg.Go(func() {
 				var err error
-				if places[i], err = db.Reserve(t.Context(), cert.Reservation{IssuanceID: id, Tenant: "acme"}, []store.Charge{orders(1)}); err != nil {
+				if places[i], err = db.Reserve(t.Context(), cert.Reservation{IssuanceID: id, Tenant: "acme"}, []budget.Charge{orders(1)}); err != nil {
 					t.Error(err)
 				}
 			})

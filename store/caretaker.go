@@ -12,44 +12,45 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Inspected is what the tables say about a connected domain, for the caretaker to compare. All of it is of one moment.
+// Inspected is what the tables say about a connected domain, for the caretaker to compare. All of it is read at one moment.
 type Inspected struct {
 	cert.Domain
-	Run          string // that wrote the newest snapshot; empty if it named none
+	Run          string // the run that wrote the newest snapshot; empty if it named none
 	SnapshotAt   time.Time
 	Status       cert.Status
 	NextActionAt time.Time
 
-	Serial      string    // of the live certificate
-	LiveNames   []string  // of the live certificate; none when it is not in the tables
+	Serial      string    // of the certificate in use
+	LiveNames   []string  // its names; none when it is not in the tables
 	LiveFrom    time.Time // its notBefore
-	LiveCA      string    // URL of the ACME directory that it was ordered from
+	LiveCA      string    // URL of the ACME directory where it was ordered
 	Served      []ServedName
 	OpenCase    string // id of the domain's open case
 	CaseStarted bool   // its workflow has written something
 	Tended      Tended
-	ToldPeople  bool // the case of PlatformCaseID is open
+	Reported    bool // the case of PlatformCaseID is open
 }
 
 // ServedName says with which certificate a name is served.
 type ServedName struct {
 	Name        string    `json:"name"`
 	Serial      string    `json:"serial"`
-	DomainID    string    `json:"domain_id"`  // whose certificate it is
+	DomainID    string    `json:"domain_id"`  // of the domain that the certificate belongs to
 	NotBefore   time.Time `json:"not_before"` // of the certificate
 	InstalledAt time.Time `json:"installed_at"`
 }
 
-// Tended is what the caretaker did about a domain and has not seen succeed. The zero value is nothing.
+// Tended is what the caretaker did about a domain and has not seen succeed yet. The zero value means nothing.
 type Tended struct {
 	At  time.Time
 	For []cert.FindingKind
 }
 
-// PlatformCaseID is the id of the case that people of the platform have when the caretaker can't repair a domain.
+// PlatformCaseID returns the id of the platform's case about a domain that the caretaker can't repair.
 func PlatformCaseID(domainID string) string { return "workflow:" + domainID }
 
-// Inspect returns the connected domains after a hostname, in its order, whose workflow has recorded something. The others are TakeUnstarted's.
+// Inspect returns the connected domains after a hostname, ordered by hostname, whose workflow has recorded something. TakeUnstarted returns
+// the others.
 func (s *Store) Inspect(ctx context.Context, after string, limit int) ([]Inspected, error) {
 	domains, err := list(ctx, s.pool, readInspected, `
 		SELECT d.id, d.hostname, d.names, d.tenant, CASE WHEN d.run = @no_run THEN '' ELSE coalesce(d.run::text, '') END, d.snapshot_at,
@@ -73,29 +74,31 @@ func (s *Store) Inspect(ctx context.Context, after string, limit int) ([]Inspect
 	return domains, nil
 }
 
-// HasOtherCA reports whether a connected domain is served with a certificate that was ordered from another CA's directory than this one.
-func (s *Store) HasOtherCA(ctx context.Context, directory string) (bool, error) {
+// HasOtherCA reports whether a connected domain is served with a certificate that was ordered at another CA's directory than these.
+func (s *Store) HasOtherCA(ctx context.Context, directories []string) (bool, error) {
 	found, err := one(ctx, s.pool, pgx.RowTo[bool], `
 		SELECT EXISTS (
 			SELECT FROM domains d JOIN certificates c ON c.serial = d.serial
-			WHERE d.removed_at IS NULL AND d.serial <> '' AND c.directory NOT IN ('', $1))`, directory)
+			WHERE d.removed_at IS NULL AND d.serial <> '' AND c.directory <> '' AND c.directory <> ALL ($1))`, directories)
 	if err != nil {
-		return false, fmt.Errorf("look for certificates of another CA: %w", err)
+		return false, fmt.Errorf("find certificates of another CA: %w", err)
 	}
 	return found, nil
 }
 
 func readInspected(row pgx.CollectableRow) (Inspected, error) {
 	var d Inspected
-	err := row.Scan(&d.ID, &d.Hostname, &d.Names, &d.Tenant, &d.Run, (*zeronull.Timestamptz)(&d.SnapshotAt),
-		&d.Status.Domain, &d.Status.Certificate, &d.Status.Renewal, &d.Status.HasLive, &d.Status.Escalated, (*zeronull.Timestamptz)(&d.NextActionAt),
-		&d.Serial, &d.LiveNames, (*zeronull.Timestamptz)(&d.LiveFrom), &d.LiveCA, &d.Served,
-		&d.OpenCase, &d.CaseStarted, (*zeronull.Timestamptz)(&d.Tended.At), &d.Tended.For, &d.ToldPeople)
+	err := row.Scan(
+		&d.ID, &d.Hostname, &d.Names, &d.Tenant, &d.Run, (*zeronull.Timestamptz)(&d.SnapshotAt), &d.Status.Domain, &d.Status.Certificate,
+		&d.Status.Renewal, &d.Status.HasLive, &d.Status.Escalated, (*zeronull.Timestamptz)(&d.NextActionAt), &d.Serial, &d.LiveNames,
+		(*zeronull.Timestamptz)(&d.LiveFrom), &d.LiveCA, &d.Served, &d.OpenCase, &d.CaseStarted, (*zeronull.Timestamptz)(&d.Tended.At),
+		&d.Tended.For, &d.Reported,
+	)
 	return d, err
 }
 
-// KeptState returns a connected domain and the workflow's state that was kept with its newest snapshot, nil if there is none. ErrNotFound when the
-// domain was removed, or its workflow has recorded nothing yet: then it is not to be started again.
+// KeptState returns a connected domain and the workflow's state that was stored with its newest snapshot; the state is nil if there is
+// none. ErrNotFound when the domain was removed, or its workflow has recorded nothing yet: then it must not be started again.
 func (s *Store) KeptState(ctx context.Context, domainID string) (cert.Domain, json.RawMessage, error) {
 	type kept struct {
 		cert.Domain
@@ -114,7 +117,7 @@ func (s *Store) KeptState(ctx context.Context, domainID string) (cert.Domain, js
 	return found.Domain, json.RawMessage(*found.State), nil
 }
 
-// NoteTended notes what the caretaker does about a domain.
+// NoteTended stores what the caretaker does about a domain.
 func (s *Store) NoteTended(ctx context.Context, domainID string, kinds []cert.FindingKind) error {
 	if _, err := s.pool.Exec(ctx, `UPDATE domains SET tended_at = now(), tended_for = $2 WHERE id = $1`, domainID, noNil(kinds)); err != nil {
 		return fmt.Errorf("note what was done about domain %s: %w", domainID, err)
@@ -122,7 +125,7 @@ func (s *Store) NoteTended(ctx context.Context, domainID string, kinds []cert.Fi
 	return nil
 }
 
-// NoteHealthy notes that nothing is wrong with domains any more, and closes the platform's cases about them.
+// NoteHealthy stores that the domains have no fault any more, and closes the platform's cases about them.
 func (s *Store) NoteHealthy(ctx context.Context, domainIDs []string) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH healthy AS (
@@ -136,7 +139,7 @@ func (s *Store) NoteHealthy(ctx context.Context, domainIDs []string) error {
 	return nil
 }
 
-// OpenPlatformCase tells people of the platform what is wrong with a domain; the problem of an open case is brought up to date.
+// OpenPlatformCase opens the platform's case about a domain. When it is open already, its problem is updated.
 func (s *Store) OpenPlatformCase(ctx context.Context, c cert.Case) error {
 	args := caseArgs(c)
 	delete(args, "domain_id")
@@ -154,7 +157,7 @@ func (s *Store) OpenPlatformCase(ctx context.Context, c cert.Case) error {
 	return nil
 }
 
-// CloseOrphanedCases closes the platform's cases about domains that are connected no more.
+// CloseOrphanedCases closes the platform's cases about domains that are not connected any more.
 func (s *Store) CloseOrphanedCases(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE cases SET closed_at = now(), resolution = 'the domain was removed'
@@ -166,14 +169,14 @@ func (s *Store) CloseOrphanedCases(ctx context.Context) error {
 	return nil
 }
 
-// OweCase makes a case's workflow be started or told again (TakeOwedCases).
+// OweCase makes a case's workflow be started, or signalled again (TakeOwedCases).
 func (s *Store) OweCase(ctx context.Context, id string) error {
 	_, err := s.pool.Exec(ctx, `
 		UPDATE cases SET started = closed_at IS NOT NULL, ended = false, start_at = now() WHERE id = $1 AND domain_id IS NOT NULL`, id)
 	if err != nil {
 		return fmt.Errorf("owe case %s: %w", id, err)
 	}
-	s.tellConnected(ctx)
+	s.notifyConnected(ctx)
 	return nil
 }
 
@@ -182,7 +185,7 @@ type Stray struct {
 	Name     string
 	Serial   string
 	Names    []string // of its certificate
-	Hostname string   // of the domain whose certificate it is; empty when the tables don't know that domain
+	Hostname string   // of the domain that the certificate belongs to; empty when the tables don't have that domain
 }
 
 // Strays returns names that are served though no connected domain has them.
@@ -196,13 +199,13 @@ func (s *Store) Strays(ctx context.Context, limit int) ([]Stray, error) {
 		ORDER BY s.name
 		LIMIT $1`, limit)
 	if err != nil {
-		return nil, fmt.Errorf("look for names that no domain has: %w", err)
+		return nil, fmt.Errorf("find served names that no domain has: %w", err)
 	}
 	return strays, nil
 }
 
-// RetireStray makes a name be served no more with a certificate, unless a domain was connected that has the name meanwhile, or the certificate's own
-// domain is not in the tables: then its row was lost, and not the domain.
+// RetireStray stops serving a name with a certificate, unless a domain with the name was connected meanwhile, or the certificate's own
+// domain is not in the tables: then only its row was lost.
 func (s *Store) RetireStray(ctx context.Context, name, serial string) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH retired AS (
@@ -221,10 +224,10 @@ func (s *Store) RetireStray(ctx context.Context, name, serial string) error {
 // Unknown is a hostname that no connected domain has.
 type Unknown struct {
 	Hostname  string
-	RemovedAt time.Time // when a domain of this hostname was removed last; zero if there never was one
+	RemovedAt time.Time // when the last domain of this hostname was removed; zero if there was none
 }
 
-// UnknownHostnames returns those that are no connected domain's.
+// UnknownHostnames returns those of the hostnames that are not a connected domain's.
 func (s *Store) UnknownHostnames(ctx context.Context, hostnames []string) ([]Unknown, error) {
 	unknown, err := list(ctx, s.pool, func(row pgx.CollectableRow) (u Unknown, err error) {
 		err = row.Scan(&u.Hostname, (*zeronull.Timestamptz)(&u.RemovedAt))
@@ -235,12 +238,13 @@ func (s *Store) UnknownHostnames(ctx context.Context, hostnames []string) ([]Unk
 		WHERE NOT EXISTS (SELECT FROM domains d WHERE d.hostname = asked.hostname AND removed_at IS NULL)
 		ORDER BY hostname`, hostnames)
 	if err != nil {
-		return nil, fmt.Errorf("look which of %d hostnames are not connected: %w", len(hostnames), err)
+		return nil, fmt.Errorf("find which of %d hostnames are not connected: %w", len(hostnames), err)
 	}
 	return unknown, nil
 }
 
-// UnheardCases returns those of the cases whose workflow should not run, and is not told so either: without a row, or with one that says that it ended.
+// UnheardCases returns those of the cases whose workflow should not run and does not know it: cases without a row, or with a row that says
+// that the workflow has ended.
 func (s *Store) UnheardCases(ctx context.Context, ids []string) (unheard []UnheardCase, err error) {
 	unheard, err = list(ctx, s.pool, pgx.RowToStructByName[UnheardCase], `
 		SELECT asked.id, cases.id IS NOT NULL AS ended
@@ -249,13 +253,13 @@ func (s *Store) UnheardCases(ctx context.Context, ids []string) (unheard []Unhea
 		WHERE cases.id IS NULL OR cases.closed_at IS NOT NULL AND cases.ended
 		ORDER BY asked.id`, ids)
 	if err != nil {
-		return nil, fmt.Errorf("look which of %d cases are known: %w", len(ids), err)
+		return nil, fmt.Errorf("find which of %d cases are known: %w", len(ids), err)
 	}
 	return unheard, nil
 }
 
-// UnheardCase is a case whose workflow nobody waits for.
+// UnheardCase is a case whose workflow should not run.
 type UnheardCase struct {
 	ID    string
-	Ended bool // there is a row, and it says so; else there is none
+	Ended bool // its row says so; else it has no row
 }

@@ -24,7 +24,7 @@ func (db *database) inspect() map[string]store.Inspected {
 	return found
 }
 
-// live is a connected domain whose certificate is installed and recorded.
+// live returns a connected domain whose certificate is installed and recorded.
 func (db *database) live(serial string, names ...string) cert.Domain {
 	db.t.Helper()
 	d := db.connect("acme", names...)
@@ -71,7 +71,7 @@ func TestF22_TheCaretakerSeesAllOfADomainAtOnce(t *testing.T) {
 		require.True(t, s.NotBefore.Equal(row.LiveFrom) && !s.InstalledAt.IsZero())
 	}
 	require.Empty(t, row.Tended.For)
-	require.False(t, row.ToldPeople)
+	require.False(t, row.Reported)
 
 	next, err := db.Inspect(t.Context(), "www.example.com", 100)
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ func TestF22_WhatWasDoneIsNotedUntilTheDomainIsInOrder(t *testing.T) {
 	row := db.inspect()["www.example.com"]
 	require.Equal(t, []cert.FindingKind{cert.TimerPast, cert.NotServed}, row.Tended.For)
 	require.WithinDuration(t, time.Now(), row.Tended.At, deadline)
-	require.True(t, row.ToldPeople)
+	require.True(t, row.Reported)
 	require.Empty(t, row.OpenCase, "it is the platform's case, not the domain's")
 	open := db.cases(true, "www.example.com")
 	require.Len(t, open, 1)
@@ -140,8 +140,8 @@ func TestF22_WhatWasDoneIsNotedUntilTheDomainIsInOrder(t *testing.T) {
 	row = db.inspect()["www.example.com"]
 	require.Empty(t, row.Tended.For)
 	require.True(t, row.Tended.At.IsZero())
-	require.False(t, row.ToldPeople)
-	require.True(t, db.inspect()["www.example.org"].ToldPeople)
+	require.False(t, row.Reported)
+	require.True(t, db.inspect()["www.example.org"].Reported)
 
 	db.record(other, 2, func(s *cert.Snapshot) { s.Status.Domain = cert.DomainRemoved })
 	require.NoError(t, db.CloseOrphanedCases(t.Context()))
@@ -158,7 +158,7 @@ func TestF22_ACaseWithoutWorkflowIsOwedOne(t *testing.T) {
 	c := newCase(d.Hostname, noon)
 	c.ID, c.DomainID = d.ID+"/1", d.ID
 	db.record(d, 1, func(s *cert.Snapshot) { s.Case = &c })
-	db.sql(`UPDATE cases SET started = true`) // its workflow has said something
+	db.sql(`UPDATE cases SET started = true`) // its workflow has recorded something
 	owed := func() int {
 		cases, err := db.TakeOwedCases(t.Context(), time.Hour, 10)
 		require.NoError(t, err)
@@ -175,7 +175,7 @@ func TestF22_ACaseWithoutWorkflowIsOwedOne(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []store.UnheardCase{{ID: c.ID, Ended: true}, {ID: "never/1"}}, unheard)
 	require.NoError(t, db.OweCase(t.Context(), c.ID))
-	require.Equal(t, 1, owed(), "its workflow is told that it is closed")
+	require.Equal(t, 1, owed(), "its workflow is signalled that it is closed")
 	unheard, err = db.UnheardCases(t.Context(), []string{c.ID})
 	require.NoError(t, err)
 	require.Empty(t, unheard)
@@ -200,12 +200,12 @@ func TestF22_OnlyNamesThatNoDomainHasAreTakenAway(t *testing.T) {
 		{Name: "old.example.com", Serial: "0a", Names: []string{"www.example.com", "example.com"}, Hostname: "www.example.com"},
 	}, strays)
 
-	told := db.listen()
+	heard := db.listen()
 	for _, s := range append(strays, store.Stray{Name: "www.example.com", Serial: "0a"}, store.Stray{Name: "old.example.com", Serial: "0b"}) {
 		require.NoError(t, db.RetireStray(t.Context(), s.Name, s.Serial))
 	}
-	require.Equal(t, "gone.example.com", told.next())
-	require.Equal(t, "old.example.com", told.next())
+	require.Equal(t, "gone.example.com", heard.next())
+	require.Equal(t, "old.example.com", heard.next())
 	require.Equal(t, 3, db.count(`SELECT count(*) FROM served_names`), "a domain's own names, and one whose domain may come back")
 }
 

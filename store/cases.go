@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// openCase makes the case of a snapshot, or opens it again when its row is closed: the workflow is the truth about it.
+// openCase inserts the case of a snapshot, or opens it again when its row is closed: the workflow decides whether a case is open.
 func openCase(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (opened bool, err error) {
 	if snap.Case == nil {
 		return false, nil
@@ -46,9 +46,9 @@ func caseArgs(c cert.Case) pgx.StrictNamedArgs {
 	}
 }
 
-// SaveCase stores what people did with a case, as its workflow knows it: who took it, notes, reminders. It returns the case as it stands, because it
-// is the domain's snapshots that close it (RecordStatus). A workflow that gets a closed case has seen that it is closed, and ends. A row that is missing
-// is made again; it is closed at once when its domain has another open case meanwhile.
+// SaveCase stores what people did with a case, as its workflow knows it: who took it, notes, reminders. It returns the stored case, because
+// the domain's snapshots close it (RecordStatus). A workflow that gets a closed case has seen that it is closed, and ends. A missing row is
+// inserted again; it is closed at once when its domain has another open case.
 func (s *Store) SaveCase(ctx context.Context, c cert.Case) (cert.Case, error) {
 	saved, err := one(ctx, s.pool, readCase, `
 		INSERT INTO cases (`+caseColumns+`, started, ended)
@@ -57,7 +57,8 @@ func (s *Store) SaveCase(ctx context.Context, c cert.Case) (cert.Case, error) {
 		            THEN now() ELSE @closed_at::timestamptz END,
 		       @resolution, true, @closed_at IS NOT NULL
 		ON CONFLICT (id) DO UPDATE
-		SET assignee = excluded.assignee, notes = excluded.notes, reminded_at = excluded.reminded_at, started = true, ended = cases.closed_at IS NOT NULL
+		SET assignee = excluded.assignee, notes = excluded.notes, reminded_at = excluded.reminded_at,
+				started = true, ended = cases.closed_at IS NOT NULL
 		RETURNING `+readCaseColumns, caseArgs(c))
 	if err != nil {
 		return cert.Case{}, fmt.Errorf("save case %s of %s: %w", c.ID, c.Hostname, err)
@@ -65,8 +66,8 @@ func (s *Store) SaveCase(ctx context.Context, c cert.Case) (cert.Case, error) {
 	return saved, nil
 }
 
-// TakeOwedCases returns open cases whose workflow has written nothing yet, and closed ones whose workflow has not seen that they are closed, the
-// longest waiting first, and keeps them from other workers for the lease: whoever took them starts or tells their workflows.
+// TakeOwedCases returns open cases whose workflow has written nothing yet, and closed cases whose workflow has not seen that they are
+// closed, those that wait longest first. It reserves them for the lease: the caller starts or signals their workflows.
 func (s *Store) TakeOwedCases(ctx context.Context, lease time.Duration, limit int) ([]cert.Case, error) {
 	cases, err := list(ctx, s.pool, readCase, `
 		UPDATE cases
@@ -86,7 +87,7 @@ func (s *Store) TakeOwedCases(ctx context.Context, lease time.Duration, limit in
 	return cases, nil
 }
 
-// EndCase notes that no workflow of a closed case runs any more.
+// EndCase stores that the workflow of a closed case has ended.
 func (s *Store) EndCase(ctx context.Context, id string) error {
 	if _, err := s.pool.Exec(ctx, `UPDATE cases SET ended = true WHERE id = $1 AND closed_at IS NOT NULL`, id); err != nil {
 		return fmt.Errorf("end case %s: %w", id, err)
@@ -97,12 +98,12 @@ func (s *Store) EndCase(ctx context.Context, id string) error {
 // CaseFilter chooses cases. Its zero value chooses the newest of all.
 type CaseFilter struct {
 	OpenOnly bool
-	Hostname string    // of this domain only
-	After    CasePlace // those that follow this place in the list: that of the last of the page before
+	Hostname string    // only those of this domain
+	After    CasePlace // those after this place in the list: the last place of the page before
 	Limit    int       // at most so many; 100 if zero or less
 }
 
-// CasePlace is where a case stands in the list: by the time of its opening, to the microsecond, and then by its id.
+// CasePlace is the place of a case in the list: the time of its opening, to the microsecond, and then its id.
 type CasePlace struct {
 	OpenedAt time.Time
 	ID       string

@@ -13,8 +13,17 @@ import (
 
 func newCase(hostname string, opened time.Time) cert.Case {
 	return cert.Case{
-		ID: uuid.NewString(), DomainID: uuid.NewString(), Hostname: hostname, Tenant: "acme", Kind: cert.TooManyFailures, Reason: "3 failures", Failures: 3,
-		Problems: []cert.Problem{{Code: cert.CAAForbids, Message: "m", WhoActs: cert.TenantActs}}, OpenedAt: opened.UTC().Truncate(time.Microsecond),
+		ID:       uuid.NewString(),
+		DomainID: uuid.NewString(),
+		Hostname: hostname,
+		Tenant:   "acme",
+		Kind:     cert.TooManyFailures,
+		Reason:   "3 failures",
+		Failures: 3,
+		Problems: []cert.Problem{
+			{Code: cert.CAAForbids, Message: "m", WhoActs: cert.TenantActs},
+		},
+		OpenedAt: opened.UTC().Truncate(time.Microsecond),
 	}
 }
 
@@ -43,7 +52,13 @@ func TestA5_CasesAreListedOpenOrByHostname(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	now := time.Now()
-	old, current, other := newCase("www.example.com", now.Add(-time.Hour)), newCase("www.example.com", now), newCase("www.example.org", now.Add(-time.Minute))
+	old, current, other := newCase(
+		"www.example.com", now.Add(-time.Hour),
+	), newCase(
+		"www.example.com", now,
+	), newCase(
+		"www.example.org", now.Add(-time.Minute),
+	)
 	old.ClosedAt, old.Resolution = current.OpenedAt, "handed back"
 	for _, c := range []cert.Case{old, current, other} {
 		db.save(c)
@@ -55,7 +70,7 @@ func TestA5_CasesAreListedOpenOrByHostname(t *testing.T) {
 	require.Empty(t, db.cases(false, "unknown.example.com"))
 }
 
-// TestA5_PagesOfCasesMissNoneAndRepeatNone: five were opened in one instant, and one is opened while somebody reads.
+// TestA5_PagesOfCasesMissNoneAndRepeatNone: five cases were opened at the same time, and one is opened between two pages.
 func TestA5_PagesOfCasesMissNoneAndRepeatNone(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -110,7 +125,7 @@ func TestA5_WhatPeopleDoOnACaseIsKeptUntilItsDomainClosesIt(t *testing.T) {
 	require.Empty(t, db.cases(true, ""), "only the domain opens it again")
 }
 
-// TestF22_TheWorkflowOfACaseIsOwedUntilItHasSaidSomething: whoever dies between the record and the start of the workflow loses nothing.
+// TestF22_TheWorkflowOfACaseIsOwedUntilItHasSaidSomething: a crash between the record and the start of the workflow loses nothing.
 func TestF22_TheWorkflowOfACaseIsOwedUntilItHasSaidSomething(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -156,7 +171,7 @@ func TestF22_OfTwoCasesOfADomainOneIsOpen(t *testing.T) {
 	require.Equal(t, []cert.Case{second}, db.cases(true, ""))
 	_, err := db.raw.Exec(t.Context(), `DELETE FROM cases WHERE id = $1`, first.ID)
 	require.NoError(t, err)
-	db.save(first) // its workflow, which has not heard yet
+	db.save(first) // its workflow, which has not read it yet
 	require.Equal(t, []cert.Case{second}, db.cases(true, ""))
 	_, err = db.raw.Exec(t.Context(), `DELETE FROM cases WHERE id = $1`, second.ID)
 	require.NoError(t, err)

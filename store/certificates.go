@@ -10,8 +10,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// SaveCertificate stores what the CA issued. The issuance has its serial from then on (Issuance.Serial). Saving it again
-// changes nothing; a second certificate for one issuance is an error.
+// SaveCertificate stores what the CA issued. From then on it is the issuance's certificate (Issuance.Serial). Saving it again changes
+// nothing; a second certificate for one issuance is an error.
 func (s *Store) SaveCertificate(ctx context.Context, c cert.Certificate) error {
 	holder, err := one(ctx, s.pool, pgx.RowTo[string], `
 		INSERT INTO certificates (serial, issuance_id, domain_id, names, issuer, not_before, not_after, directory, chain_pem)

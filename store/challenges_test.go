@@ -23,12 +23,15 @@ func TestHTTPTokenAnswersUntilItExpiresOrIsDeleted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, answer, got)
 	}
-	require.Equal(t, 1, db.count(`SELECT count(*) FROM http_tokens WHERE expires_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'`))
+	require.Equal(
+		t, 1,
+		db.count(`SELECT count(*) FROM http_tokens WHERE expires_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'`),
+	)
 
 	db.sql(`UPDATE http_tokens SET expires_at = now()`)
 	_, err = db.HTTPToken(t.Context(), "token")
 	require.ErrorIs(t, err, store.ErrNotFound)
-	require.NoError(t, db.PutHTTPToken(t.Context(), "token", "token.third", time.Hour)) // the expired one comes back
+	require.NoError(t, db.PutHTTPToken(t.Context(), "token", "token.third", time.Hour)) // the expired one is stored again
 	_, err = db.HTTPToken(t.Context(), "token")
 	require.NoError(t, err)
 	for range 2 {
@@ -92,7 +95,7 @@ func TestD2_TXTValuesStandSideBySide(t *testing.T) {
 	}
 }
 
-// Each put takes some expired rows away and adds one, so they never pile up, and no put has to take thousands.
+// Each put deletes some expired rows and adds one, so they never accumulate, and no put has to delete thousands.
 func TestExpiredAnswersAreSweptInSmallPortions(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -112,7 +115,7 @@ func TestPutsAtOnceSweepWithoutWaitingForEachOther(t *testing.T) {
 	db.sql(`INSERT INTO http_tokens SELECT 'token' || n, 'x', now() FROM generate_series(1, 200) AS n`)
 	var wg sync.WaitGroup
 	errs := make([]error, 40)
-	for i := range errs { // half of them put back a token that others are about to sweep
+	for i := range errs { // half of them store again a token that others are about to delete
 		wg.Go(func() { errs[i] = db.PutHTTPToken(t.Context(), fmt.Sprintf("token%d", 2*i), "fresh", time.Hour) })
 	}
 	wg.Wait()

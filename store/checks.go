@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,21 +11,21 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// changesKept is how many changes of a domain's records are kept: the newest.
+// changesKept is how many changes of a domain's records are stored: the newest ones.
 const changesKept = 200
 
-// KeepCheck stores a check of a domain as its newest, and notes what changed since the one before (Changes). It returns the check with
-// the times of each sighting: FirstSeen and LastSeen of the right record, ChangedAt. A check that is not newer than the stored one, by
-// CheckedAt to the microsecond, changes nothing; then the stored one is returned. So repeating is harmless.
+// KeepCheck stores a check of a domain as its newest, and adds what changed since the check before (Changes). It returns the check with the
+// times of each sighting: FirstSeen and LastSeen of the right record, ChangedAt. When the check is not newer than the stored one, by
+// CheckedAt to the microsecond, nothing changes and the stored one is returned. So it may be repeated.
 //
-// The first check of a domain takes one round trip, every other two, each a transaction of its own: the check is put in place of the one
-// that was read, or, if another came between, read and joined again.
+// The first check of a domain takes one round trip, every later one two, each a transaction: the check replaces the one that was read. When
+// another check was stored in between, that one is read, joined and replaced instead.
 func (s *Store) KeepCheck(ctx context.Context, domainID string, d cert.Diagnosis) (cert.Diagnosis, error) {
 	if d.CheckedAt.IsZero() {
 		return cert.Diagnosis{}, fmt.Errorf("keep the check of domain %s: it has no time", domainID)
 	}
-	d.CheckedAt = d.CheckedAt.UTC().Truncate(time.Microsecond) // as the database keeps it
-	first, _ := panel{}.joined(d)
+	d.CheckedAt = d.CheckedAt.UTC().Truncate(time.Microsecond) // the precision of the database
+	first, _ := storedCheck{}.joined(d)
 	for {
 		before, err := s.insertCheck(ctx, domainID, first)
 		switch {
@@ -46,36 +47,38 @@ func (s *Store) KeepCheck(ctx context.Context, domainID string, d cert.Diagnosis
 	}
 }
 
-// insertCheck stores the first check of a domain. If it isn't the first, the stored one is returned, and nothing is written.
-func (s *Store) insertCheck(ctx context.Context, domainID string, first panel) (*panel, error) {
+// insertCheck stores the first check of a domain. If there is one already, it returns that one and writes nothing.
+func (s *Store) insertCheck(ctx context.Context, domainID string, first storedCheck) (*storedCheck, error) {
 	for {
 		var inserted bool
-		var before *panel
+		var before *storedCheck
 		err := s.pool.QueryRow(ctx, `
 			WITH inserted AS (
-				INSERT INTO domain_checks (domain_id, checked_at, panel)
-				VALUES (@domain, @at, @panel)
+				INSERT INTO domain_checks (domain_id, checked_at, panel, early_at)
+				VALUES (@domain, @at, @panel, CASE WHEN @early THEN now() END)
 				ON CONFLICT (domain_id) DO NOTHING
 				RETURNING domain_id
 			)
 			SELECT EXISTS (SELECT FROM inserted), (SELECT panel FROM domain_checks WHERE domain_id = @domain)`,
-			pgx.StrictNamedArgs{"domain": domainID, "at": first.CheckedAt, "panel": first}).Scan(&inserted, &before)
+			pgx.StrictNamedArgs{"domain": domainID, "at": first.CheckedAt, "panel": first, "early": early(first.Diagnosis)}).Scan(&inserted, &before)
 		if err != nil || inserted || before != nil {
 			return before, err
 		}
-		// Another check was inserted after this statement began, so that it neither inserts nor sees. The next one does.
+		// Another check was inserted after this statement began, so this one neither inserts nor sees it. The next statement sees it.
 	}
 }
 
-// replaceCheck puts a check in the place of the one that was made at before, with its changes. It returns false, and has
-// written nothing, if that one is no longer there. The changes that are kept are counted without those that the
-// statement itself writes, which it can't see.
-func (s *Store) replaceCheck(ctx context.Context, domainID string, before time.Time, after panel, changes []cert.RecordChange) (replaced bool, err error) {
+// replaceCheck replaces the check that was made at before, and stores the changes. It returns false, and has written nothing, if that check
+// is not the stored one any more. The number of stored changes to keep does not include those that the statement itself inserts, because it
+// can't see them.
+func (s *Store) replaceCheck(
+	ctx context.Context, domainID string, before time.Time, after storedCheck, changes []cert.RecordChange,
+) (replaced bool, err error) {
 	changes = changes[:min(len(changes), changesKept)]
 	err = s.pool.QueryRow(ctx, `
 		WITH replaced AS (
 			UPDATE domain_checks
-			SET checked_at = @at, panel = @panel
+			SET checked_at = @at, panel = @panel, early_at = CASE WHEN @early THEN now() END, early_seen = ''
 			WHERE domain_id = @domain AND checked_at = @before
 			RETURNING domain_id
 		), noted AS (
@@ -89,22 +92,36 @@ func (s *Store) replaceCheck(ctx context.Context, domainID string, before time.T
 		)
 		SELECT EXISTS (SELECT FROM replaced)`,
 		pgx.StrictNamedArgs{
-			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes), "kept": changesKept - len(changes),
+			"domain": domainID, "at": after.CheckedAt, "panel": after, "before": before, "changes": noNil(changes),
+			"kept": changesKept - len(changes), "early": early(after.Diagnosis),
 		}).Scan(&replaced)
 	return replaced, err
 }
 
 // Check returns the newest check of a domain, with the times of each sighting, or ErrNotFound when it was never checked.
 func (s *Store) Check(ctx context.Context, domainID string) (cert.Diagnosis, error) {
-	kept, err := one(ctx, s.pool, pgx.RowTo[panel], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
+	kept, err := one(ctx, s.pool, pgx.RowTo[storedCheck], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
 	if err != nil {
 		return cert.Diagnosis{}, fmt.Errorf("check of domain %s: %w", domainID, err)
 	}
 	return kept.Diagnosis, nil
 }
 
-// Changes lists what changed in a domain's records from check to check, the newest first, at most limit of them (100 if zero or
-// less). The newest 200 are kept.
+// LastAnswers returns the last answer of each server about a domain's records. Answers of servers that have not answered since are at most
+// 30 days old. It returns none for a domain that was never checked.
+func (s *Store) LastAnswers(ctx context.Context, domainID string) ([]cert.LastAnswer, error) {
+	kept, err := one(ctx, s.pool, pgx.RowTo[storedCheck], `SELECT panel FROM domain_checks WHERE domain_id = $1`, domainID)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("last answers about domain %s: %w", domainID, err)
+	}
+	return kept.answers(), nil
+}
+
+// Changes lists what changed in a domain's records from check to check, newest first, at most limit changes (100 if zero or less). The
+// newest 200 are stored.
 func (s *Store) Changes(ctx context.Context, domainID string, limit int) ([]cert.RecordChange, error) {
 	if limit <= 0 {
 		limit = defaultLimit

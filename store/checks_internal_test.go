@@ -16,7 +16,7 @@ import (
 	"github.com/evercert/evercert/e2e/stack"
 )
 
-// statements counts what is sent to the database. Each is a round trip and, outside of a transaction, a commit if it writes.
+// statements counts the statements sent to the database. Each is a round trip and, outside of a transaction, a commit if it writes.
 type statements struct{ atomic.Int32 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
@@ -26,7 +26,7 @@ func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// TestAFirstCheckIsOneStatementAndALaterOneTwo: a domain whose records are ready is checked once, and each commit of it costs.
+// TestAFirstCheckIsOneStatementAndALaterOneTwo: a domain whose records are ready is checked once, and each commit costs.
 func TestAFirstCheckIsOneStatementAndALaterOneTwo(t *testing.T) {
 	t.Parallel()
 	url := stack.Database(t)
@@ -45,7 +45,7 @@ func TestAFirstCheckIsOneStatementAndALaterOneTwo(t *testing.T) {
 	domain := uuid.NewString()
 	for i, want := range []int32{1, 2, 2, 1} {
 		verdict := []cert.Verdict{cert.Wrong, cert.Wrong, cert.OK, cert.OK}[i]
-		minute := min(i, 2) // the last is the one before it, again
+		minute := min(i, 2) // the last one is the one before it, again
 		sent.Store(0)
 		_, err := s.KeepCheck(t.Context(), domain, cert.Diagnosis{CheckedAt: time.Unix(int64(60*minute), 0), Records: []cert.RecordState{
 			{Record: cert.Record{Name: "www.example.com", Type: "CNAME"}, Seen: []cert.Sighting{{Server: "ns1", Verdict: verdict}}},

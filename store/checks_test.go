@@ -26,7 +26,7 @@ func seen(server string, v cert.Verdict, found ...string) cert.Sighting {
 	return cert.Sighting{Server: server, Role: cert.Authoritative, Verdict: v, Found: found}
 }
 
-// checked is a check, some minutes after noon, of the delegation record.
+// checked returns a check of the delegation record, some minutes after noon.
 func checked(minute int, sightings ...cert.Sighting) cert.Diagnosis {
 	return cert.Diagnosis{
 		CheckedAt: noon.Add(time.Duration(minute) * time.Minute), Verdict: cert.Wrong,
@@ -34,7 +34,7 @@ func checked(minute int, sightings ...cert.Sighting) cert.Diagnosis {
 	}
 }
 
-// checks is the life of one domain's panel.
+// checks stores the checks of one domain.
 type checks struct {
 	*database
 	domain string
@@ -42,7 +42,7 @@ type checks struct {
 
 func newChecks(t *testing.T) checks { return checks{open(t), uuid.NewString()} }
 
-// keep stores a check and returns what its only record looks like at each server.
+// keep stores a check and returns its only record as each server shows it.
 func (c checks) keep(d cert.Diagnosis) []cert.Sighting {
 	c.t.Helper()
 	kept, err := c.KeepCheck(c.t.Context(), c.domain, d)
@@ -53,7 +53,7 @@ func (c checks) keep(d cert.Diagnosis) []cert.Sighting {
 	return kept.Records[0].Seen
 }
 
-// changes lists what changed, the newest first, as "minute server from>to".
+// changes lists what changed, newest first, as "minute server from>to".
 func (c checks) changes() (lines []string) {
 	c.t.Helper()
 	changes, err := c.Changes(c.t.Context(), c.domain, 0)
@@ -70,7 +70,9 @@ func at(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Min
 func TestD3_EachServersSightingsHaveTheirTimes(t *testing.T) {
 	t.Parallel()
 	c := newChecks(t)
-	require.Equal(t, []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: cert.Wrong}}, c.keep(checked(0, seen("ns1", cert.Wrong))))
+	require.Equal(
+		t, []cert.Sighting{{Server: "ns1", Role: cert.Authoritative, Verdict: cert.Wrong}}, c.keep(checked(0, seen("ns1", cert.Wrong))),
+	)
 
 	first := c.keep(checked(1, seen("ns1", cert.OK, "CNAME x.dcv.example.net")))[0]
 	require.Equal(t, []time.Time{at(1), at(1), at(1)}, []time.Time{first.FirstSeen, first.LastSeen, first.ChangedAt}, "it appeared")
@@ -88,7 +90,8 @@ func TestD3_EachServersSightingsHaveTheirTimes(t *testing.T) {
 	require.Equal(t, []time.Time{at(5), at(5), at(5)}, []time.Time{back.FirstSeen, back.LastSeen, back.ChangedAt}, "it appeared anew")
 
 	require.Equal(t, []string{
-		"5 ns1 wrong>ok [CNAME x.dcv.example.net]", "4 ns1 wrong>wrong [CNAME elsewhere.example]", "3 ns1 ok>wrong []", "1 ns1 wrong>ok [CNAME x.dcv.example.net]",
+		"5 ns1 wrong>ok [CNAME x.dcv.example.net]", "4 ns1 wrong>wrong [CNAME elsewhere.example]", "3 ns1 ok>wrong []",
+		"1 ns1 wrong>ok [CNAME x.dcv.example.net]",
 	}, c.changes())
 }
 
@@ -108,7 +111,7 @@ func TestD3_ATimeOutBetweenTwoAnswersIsNoChange(t *testing.T) {
 			}
 			if len(silence) > 0 && silence[0].Verdict == cert.Unknown {
 				silent := c.keep(checked(4, silence...))[0]
-				require.Equal(t, cert.Unknown, silent.Verdict, "the panel says what this check saw")
+				require.Equal(t, cert.Unknown, silent.Verdict, "the stored check says what this check saw")
 				require.Equal(t, "no answer within 2s", silent.Error)
 				require.Equal(t, []time.Time{at(0), at(0)}, []time.Time{silent.FirstSeen, silent.LastSeen})
 			}
@@ -119,10 +122,32 @@ func TestD3_ATimeOutBetweenTwoAnswersIsNoChange(t *testing.T) {
 
 			c.keep(checked(6, silence...))
 			gone := c.keep(checked(7, seen("ns1", cert.Wrong)))[0]
-			require.Equal(t, at(7), gone.ChangedAt, "compared with what it last told")
+			require.Equal(t, at(7), gone.ChangedAt, "compared with its last answer")
 			require.Equal(t, []string{"7 ns1 ok>wrong []"}, c.changes())
 		})
 	}
+}
+
+func TestD4_WhatAServerShowedLastIsRememberedWhileItIsSilent(t *testing.T) {
+	t.Parallel()
+	c := newChecks(t)
+	last := func() (lines []string) {
+		answers, err := c.LastAnswers(t.Context(), c.domain)
+		require.NoError(t, err)
+		for _, a := range answers {
+			require.Equal(t, delegation, a.Record)
+			lines = append(lines, fmt.Sprintf("%v %s %s %v", a.At.Sub(noon).Minutes(), a.Sighting.Server, a.Sighting.Verdict, a.Sighting.Found))
+		}
+		return lines
+	}
+	require.Empty(t, last(), "never checked")
+	silent := cert.Sighting{Server: "ns2", Role: cert.Authoritative, Verdict: cert.Unknown, Error: "unreachable"}
+	c.keep(checked(0, seen("ns1", cert.OK), seen("ns2", cert.Wrong, "CNAME old.example")))
+	c.keep(checked(1, seen("ns1", cert.OK), silent))
+	c.keep(checked(2, seen("ns1", cert.OK), silent))
+	require.Equal(t, []string{"2 ns1 ok []", "0 ns2 wrong [CNAME old.example]"}, last())
+	c.keep(checked(3, seen("ns1", cert.OK), seen("ns2", cert.OK)))
+	require.Equal(t, []string{"3 ns1 ok []", "3 ns2 ok []"}, last())
 }
 
 func TestSilenceIsNotRememberedForEver(t *testing.T) {
@@ -141,7 +166,7 @@ func TestWhatIsSeenForTheFirstTimeIsNoChange(t *testing.T) {
 	t.Parallel()
 	c := newChecks(t)
 	c.keep(checked(0, seen("ns1", cert.OK)))
-	moved := c.keep(checked(1, seen("ns1.new.example", cert.OK))) // to other name servers
+	moved := c.keep(checked(1, seen("ns1.new.example", cert.OK))) // the zone moved to other name servers
 	require.Equal(t, at(1), moved[0].FirstSeen)
 	require.True(t, moved[0].ChangedAt.IsZero())
 
@@ -149,11 +174,11 @@ func TestWhatIsSeenForTheFirstTimeIsNoChange(t *testing.T) {
 	recursive.Role = cert.Recursive // the same address in another role is another server
 	c.keep(checked(2, recursive))
 
-	other := checked(3, seen("ns1.new.example", cert.Wrong)) // the platform moved: another record is expected
+	other := checked(3, seen("ns1.new.example", cert.Wrong)) // another record is expected, because the platform's target changed
 	other.Records[0].Value = "y.dcv.example.org"
 	c.keep(other)
 	require.Empty(t, c.changes())
-	require.Zero(t, c.count(`SELECT count(*) FROM domain_checks WHERE panel ? 'silent'`), "nobody asks for the old record any more")
+	require.Zero(t, c.count(`SELECT count(*) FROM domain_checks WHERE panel ? 'silent'`), "the old record is not checked any more")
 }
 
 func TestTheOrderOfAnAnswerIsNoChange(t *testing.T) {
@@ -170,7 +195,7 @@ func TestTheWholeDiagnosisIsKept(t *testing.T) {
 	c := newChecks(t)
 	d := checked(0, seen("ns1", cert.OK))
 	d.Records = append(d.Records, cert.RecordState{Record: address, Verdict: cert.Unknown})
-	d.Methods, d.Reasons = map[string]cert.Method{"www.example.com": cert.DNS01}, map[string]string{"www.example.com": "the delegation is in place"}
+	d.Names = []cert.NameResult{{Name: "www.example.com", Method: cert.DNS01, Reason: "the delegation is in place"}}
 	d.Problems = []cert.Problem{{Code: cert.IPv6Unreachable, Message: "m", WhoActs: cert.TenantActs, Severity: cert.Warns}}
 	d.CAA = []cert.CAAState{{CA: "a", Verdict: cert.Wrong, Record: &cert.Record{Name: "example.com", Type: "CAA", Value: "0 issue \"a\""}}}
 	d.Servers = []cert.Nameserver{{Zone: "example.com", Name: "ns1", Address: "192.0.2.53", State: "answers"}}
@@ -186,9 +211,11 @@ func TestAnOlderCheckChangesNothing(t *testing.T) {
 	c := newChecks(t)
 	c.keep(checked(1, seen("ns1", cert.OK)))
 	newest := checked(2, seen("ns1", cert.Wrong))
-	newest.CheckedAt = newest.CheckedAt.Add(999 * time.Nanosecond).In(time.FixedZone("", 3600)) // the database knows microseconds
+	newest.CheckedAt = newest.CheckedAt.Add(999 * time.Nanosecond).In(time.FixedZone("", 3600)) // the database has microseconds
 	c.keep(newest)
-	for _, late := range []cert.Diagnosis{checked(0, seen("ns1", cert.OK)), checked(1, seen("ns1", cert.Wrong)), checked(2, seen("ns1", cert.OK)), newest} {
+	for _, late := range []cert.Diagnosis{
+		checked(0, seen("ns1", cert.OK)), checked(1, seen("ns1", cert.Wrong)), checked(2, seen("ns1", cert.OK)), newest,
+	} {
 		got := c.keep(late)
 		require.Equal(t, cert.Wrong, got[0].Verdict)
 		require.Equal(t, at(2), got[0].ChangedAt)
@@ -237,7 +264,7 @@ func TestChecksKeptAtOnceLeaveTheNewestAndEveryStepOnce(t *testing.T) {
 	const minutes = 20
 	var wg sync.WaitGroup
 	errs := make([]error, 3*minutes)
-	for i, n := range rand.Perm(3 * minutes) { // each three times, in any order
+	for i, n := range rand.Perm(3 * minutes) { // each three times, in random order
 		minute := n / 3
 		wg.Go(func() {
 			_, errs[i] = c.KeepCheck(context.WithoutCancel(t.Context()), c.domain, checked(minute, seen("ns1", cert.Wrong, fmt.Sprint(minute))))

@@ -14,25 +14,24 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Connected is the domain as it is stored. Created is false when this tenant had connected it before, with the same
-// names; Domain.ID is then the one given at that time.
+// Connected is the stored domain. Created is false when this tenant had connected it before with the same names; Domain.ID is then the id
+// of that time.
 type Connected struct {
 	Domain  cert.Domain
 	Created bool
 }
 
-// connectTries is how often Connect looks again when the domain in its way was removed between two looks.
+// connectTries limits how often Connect tries again when the conflicting domain was removed between two reads.
 const connectTries = 5
 
-// errNameHeld rolls back a transaction that could not get every name.
+// errNameHeld rolls back a transaction that did not get every name.
 var errNameHeld = errors.New("a name belongs to another domain")
 
-// Connect makes the domain, and the tenant if it is new. Of two that connect one name at the same time one wins, and
-// nothing of the other's stays. Repeating it changes nothing.
+// Connect stores the domain, and the tenant if it is new. When two tenants connect one name at the same time, one succeeds, and nothing of
+// the other's is stored. Repeating it changes nothing.
 //
-// It returns a cert.Problem: NameTaken when another tenant has one of the names, or had it until a short time ago;
-// RequestRefused when this tenant has one of them connected with other names, or too many that it never showed to be its own; TenantInactive or
-// TenantDeleted.
+//	It returns a cert.Problem: NameTaken when another tenant has one of the names, or had it until recently; RequestRefused when this tenant
+//	has one of them connected with other names, or has too many unverified names; TenantInactive or TenantDeleted.
 func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
 	if err := s.refuseUnverified(ctx, d); err != nil {
 		return Connected{}, fmt.Errorf("connect %s: %w", d.Hostname, err)
@@ -40,7 +39,7 @@ func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
 	for range connectTries {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return connect(ctx, tx, d) })
 		if err == nil {
-			s.tellConnected(ctx)
+			s.notifyConnected(ctx)
 			return Connected{Domain: d, Created: true}, nil
 		}
 		if !errors.Is(err, errNameHeld) {
@@ -57,11 +56,11 @@ func (s *Store) Connect(ctx context.Context, d cert.Domain) (Connected, error) {
 	return Connected{}, fmt.Errorf("connect %s: %w, or its id %s is that of a removed domain", d.Hostname, errNameHeld, d.ID)
 }
 
-// tellConnected wakes the workers that wait in ListenConnected. It is no part of the transaction, because those that notify commit one
-// by one; what isn't told is found at their next look.
-func (s *Store) tellConnected(ctx context.Context) {
+// notifyConnected wakes the workers that wait in ListenConnected. It is not part of the transaction, because PostgreSQL commits
+// transactions with NOTIFY one by one. Workers find a domain whose notification was lost when they next read the table.
+func (s *Store) notifyConnected(ctx context.Context) {
 	if _, err := s.pool.Exec(ctx, "SELECT pg_notify($1, 'connected')", connectedChannel); err != nil {
-		slog.WarnContext(ctx, "workers are not told of a connected domain, and find it later", "error", err)
+		slog.WarnContext(ctx, "workers could not be notified of a connected domain; they find it later", "error", err)
 	}
 }
 
@@ -90,8 +89,7 @@ func connect(ctx context.Context, tx pgx.Tx, d cert.Domain) error {
 	return nil
 }
 
-// insertDomain makes the row of a domain whose tenant is there, unless its id is known or another domain is live under
-// its hostname.
+// insertDomain inserts the row of a domain whose tenant exists, unless its id is known or another connected domain has its hostname.
 func insertDomain(ctx context.Context, tx pgx.Tx, d cert.Domain, status cert.DomainStatus) (inserted bool, err error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO domains (id, tenant, hostname, names, domain_status, headline, removed_at)
@@ -107,8 +105,8 @@ func insertDomain(ctx context.Context, tx pgx.Tx, d cert.Domain, status cert.Dom
 	return tag.RowsAffected() == 1, nil
 }
 
-// present returns the domain that a tenant asks to connect, if it has it already with the same names. Otherwise it
-// returns the problem that keeps the tenant from connecting it, or ErrNotFound if there is none any more.
+// present returns the domain that a tenant asks to connect, if the tenant has it already with the same names. Otherwise it returns the
+// problem that prevents connecting it, or ErrNotFound if there is none any more.
 func (s *Store) present(ctx context.Context, d cert.Domain) (cert.Domain, error) {
 	holders, err := list(ctx, s.pool, pgx.RowToStructByName[cert.Domain], `
 		SELECT id, tenant, hostname, names
@@ -116,7 +114,7 @@ func (s *Store) present(ctx context.Context, d cert.Domain) (cert.Domain, error)
 		WHERE id IN (SELECT domain_id FROM domain_names WHERE name = ANY ($1))
 		ORDER BY hostname`, d.Names)
 	if err != nil {
-		return cert.Domain{}, fmt.Errorf("look who has the names: %w", err)
+		return cert.Domain{}, fmt.Errorf("find who has the names: %w", err)
 	}
 	for _, h := range holders {
 		if h.Tenant != d.Tenant {
@@ -134,7 +132,7 @@ func (s *Store) present(ctx context.Context, d cert.Domain) (cert.Domain, error)
 	}
 }
 
-// connectedOtherwise tells a tenant that its own domain is in the way.
+// connectedOtherwise returns the problem that the tenant has another domain with one of the names.
 func connectedOtherwise(d cert.Domain) cert.Problem {
 	names := make([]string, 0, len(d.Names))
 	for _, name := range d.Names {
@@ -151,9 +149,9 @@ func sameNames(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// TakeUnstarted returns connected domains whose workflow has recorded nothing yet, the longest waiting first, and keeps them from
-// other workers for the lease: whoever took them starts their workflows. Those that still say nothing are then taken again,
-// because that worker may have died, or Temporal may have lost the start.
+// TakeUnstarted returns connected domains whose workflow has recorded nothing yet, those that wait longest first. It reserves them for the
+// lease: the caller starts their workflows. Domains that still have recorded nothing are then returned again, because the caller may have
+// died, or Temporal may have lost the start.
 func (s *Store) TakeUnstarted(ctx context.Context, lease time.Duration, limit int) ([]cert.Domain, error) {
 	domains, err := list(ctx, s.pool, pgx.RowToStructByName[cert.Domain], `
 		UPDATE domains
@@ -172,13 +170,14 @@ func (s *Store) TakeUnstarted(ctx context.Context, lease time.Duration, limit in
 	return domains, nil
 }
 
-// Line is where a domain stands among those that wait for their first check.
+// Line is the place of a domain among those that wait for their first check.
 type Line struct {
-	Place     int // from 1; 0 when it waits no more
-	PerMinute int // how many new domains were written about within the last minute; 0 where none was, as after a standstill
+	Place     int // from 1; 0 when it does not wait any more
+	PerMinute int // how many new domains recorded something within the last minute; 0 when there was none, as after a standstill
 }
 
-// Line returns where a domain stands. Those connected before it come first. It reads the new domains of a day, so ask for one domain, not for a list.
+// Line returns the place of a domain. Domains connected before it come first. It reads the new domains of a day, so call it for one domain,
+// not for a list.
 func (s *Store) Line(ctx context.Context, domainID string) (Line, error) {
 	line, err := one(ctx, s.pool, pgx.RowToStructByPos[Line], `
 		SELECT (SELECT count(*)

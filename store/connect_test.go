@@ -100,7 +100,7 @@ func TestOfTwoTenantsThatConnectANameAtOnceOneWins(t *testing.T) {
 		}
 		wg.Wait()
 		winner := slices.IndexFunc(results, func(c store.Connected) bool { return c.Created })
-		require.GreaterOrEqual(t, winner, 0, "nobody won: %v", errs)
+		require.GreaterOrEqual(t, winner, 0, "none succeeded: %v", errs)
 		for i, err := range errs {
 			if i == winner {
 				require.NoError(t, err)

@@ -41,8 +41,8 @@ func readView(row pgx.CollectableRow) (View, error) {
 	return v, err
 }
 
-// Domain returns the domain that has a name, be it the hostname or a further one. If no live domain has it, it is the
-// one that was removed last. A name that nobody connected is a cert.Problem, DomainUnknown.
+// Domain returns the connected domain that has a name, as its hostname or a further name. If there is none, it returns the one that was
+// removed last. For a name that was never connected it returns a cert.Problem, DomainUnknown.
 func (s *Store) Domain(ctx context.Context, name string) (View, error) {
 	view, err := one(ctx, s.pool, readView, `
 		SELECT `+viewColumns+`
@@ -55,7 +55,7 @@ func (s *Store) Domain(ctx context.Context, name string) (View, error) {
 		return View{}, cert.Problem{
 			Code: cert.DomainUnknown, WhoActs: cert.TenantActs,
 			Message:     cert.Unicode(name) + " is not connected here",
-			Remediation: "look for a typing error, or connect it first",
+			Remediation: "check the spelling, or connect it first",
 		}
 	}
 	if err != nil {
@@ -68,16 +68,16 @@ func (s *Store) Domain(ctx context.Context, name string) (View, error) {
 type Filter struct {
 	Tenant   string        // of this tenant only
 	Headline cert.Headline // with this headline only
-	Contains string        // one of whose names has this text in it; upper and lower case are the same
-	After    string        // whose hostname comes after this one: the last of the page before
+	Contains string        // one of its names contains this text, in any case
+	After    string        // its hostname is after this one: the last of the page before
 	Limit    int           // at most so many; 100 if zero or less
 }
 
-// defaultLimit is the length of a list whose caller does not say.
+// defaultLimit is the length of a list whose caller gives no limit.
 const defaultLimit = 100
 
-// Domains lists domains by hostname. Removed ones are left out unless the filter asks for the headline Removed; of
-// several removed ones with one hostname it is then the last.
+// Domains lists domains by hostname. Removed ones are omitted unless the filter asks for the headline Removed; of several removed domains
+// with one hostname it then returns the last one.
 func (s *Store) Domains(ctx context.Context, f Filter) ([]View, error) {
 	conditions := []string{"hostname > @after", "removed_at IS NULL"}
 	if f.Headline == cert.Removed {
@@ -89,7 +89,7 @@ func (s *Store) Domains(ctx context.Context, f Filter) ([]View, error) {
 	if f.Headline != "" {
 		conditions = append(conditions, "headline = @headline")
 	}
-	if f.Contains != "" { // strpos and not LIKE, whose wildcards would have to be escaped
+	if f.Contains != "" { // strpos has no wildcards that must be escaped, as LIKE has
 		conditions = append(conditions, "EXISTS (SELECT FROM unnest(names) AS name WHERE strpos(name, @contains) > 0)")
 	}
 	if f.Limit <= 0 {

@@ -61,22 +61,28 @@ func TestB9_ListsAreFilteredAndPaged(t *testing.T) {
 		filter store.Filter
 		want   []string
 	}{
-		"all that are live":    {store.Filter{}, []string{"a.example.com", "b.example.com", `back\slash.example`, "c.example.com", "e.example.com"}},
+		"all that are live": {
+			store.Filter{}, []string{"a.example.com", "b.example.com", `back\slash.example`, "c.example.com", "e.example.com"},
+		},
 		"of a tenant":          {store.Filter{Tenant: "acme"}, []string{"a.example.com", "c.example.com", "e.example.com"}},
 		"of nobody":            {store.Filter{Tenant: "nobody"}, []string{}},
 		"with a headline":      {store.Filter{Headline: cert.Issuing}, []string{"e.example.com"}},
 		"removed":              {store.Filter{Headline: cert.Removed}, []string{"d.example.com"}},
 		"removed, of a tenant": {store.Filter{Headline: cert.Removed, Tenant: "other"}, []string{}},
-		"containing":           {store.Filter{Contains: ".EXAMPLE.com", Tenant: "acme"}, []string{"a.example.com", "c.example.com", "e.example.com"}},
-		"containing %":         {store.Filter{Contains: "%"}, []string{"c.example.com"}},
-		"containing _":         {store.Filter{Contains: "_"}, []string{"b.example.com"}},
-		"containing \\":        {store.Filter{Contains: `\`}, []string{`back\slash.example`}},
-		"containing '":         {store.Filter{Contains: `' OR true --`}, []string{}},
-		"first page":           {store.Filter{Limit: 2}, []string{"a.example.com", "b.example.com"}},
-		"second page":          {store.Filter{Limit: 2, After: "b.example.com"}, []string{`back\slash.example`, "c.example.com"}},
-		"last page":            {store.Filter{Limit: 2, After: "c.example.com"}, []string{"e.example.com"}},
-		"after the last":       {store.Filter{After: "e.example.com"}, []string{}},
-		"everything at once":   {store.Filter{Tenant: "acme", Headline: cert.Pending, Contains: "example", After: "a.example.com", Limit: 5}, []string{"c.example.com"}},
+		"containing": {
+			store.Filter{Contains: ".EXAMPLE.com", Tenant: "acme"}, []string{"a.example.com", "c.example.com", "e.example.com"},
+		},
+		"containing %":   {store.Filter{Contains: "%"}, []string{"c.example.com"}},
+		"containing _":   {store.Filter{Contains: "_"}, []string{"b.example.com"}},
+		"containing \\":  {store.Filter{Contains: `\`}, []string{`back\slash.example`}},
+		"containing '":   {store.Filter{Contains: `' OR true --`}, []string{}},
+		"first page":     {store.Filter{Limit: 2}, []string{"a.example.com", "b.example.com"}},
+		"second page":    {store.Filter{Limit: 2, After: "b.example.com"}, []string{`back\slash.example`, "c.example.com"}},
+		"last page":      {store.Filter{Limit: 2, After: "c.example.com"}, []string{"e.example.com"}},
+		"after the last": {store.Filter{After: "e.example.com"}, []string{}},
+		"everything at once": {
+			store.Filter{Tenant: "acme", Headline: cert.Pending, Contains: "example", After: "a.example.com", Limit: 5}, []string{"c.example.com"},
+		},
 	} {
 		views, err := db.Domains(t.Context(), c.filter)
 		require.NoError(t, err, name)

@@ -11,24 +11,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/store"
+	"github.com/evercert/evercert/cert/budget"
 )
 
 // newOrders is Let's Encrypt's limit of an account: 300 orders in 3 hours.
-func newOrders() store.Charge {
-	return store.Charge{CA: "test-ca", Account: accountURL, Bucket: "orders", Capacity: 300, Refill: 36 * time.Second, Shared: true}
+func newOrders() budget.Charge {
+	return budget.Charge{CA: "test-ca", Account: accountURL, Bucket: "orders", Capacity: 300, Refill: 36 * time.Second, Shared: true}
 }
 
-// caller is a domain: it asks for a place, comes back at the time that it was told, and orders when it is let through.
+// caller is a domain: it asks for a place, returns at the time of its place, and orders when it may.
 type caller struct {
 	cert.Reservation
 	came    time.Time
 	at      time.Time // of its next call
-	looks   int       // calls after the first
+	repeats int       // calls after the first
 	ordered time.Time
 }
 
-// fleet is the callers that have not ordered, the next one first.
+// fleet holds the callers that have not ordered, the next one first.
 type fleet []*caller
 
 func (f fleet) Len() int           { return len(f) }
@@ -41,7 +41,8 @@ func (f *fleet) Pop() any {
 	return last
 }
 
-// arrive adds n domains of a tenant, spread over a time. remaining is how long their live certificates are valid when they come; 0 without one.
+// arrive adds n domains of a tenant, spread over a time. remaining is how long their certificates in use are still valid when they arrive;
+// 0 when they have none.
 func (b *budgets) arrive(all []*caller, tenant string, n int, after, spread, remaining time.Duration) []*caller {
 	random := rand.New(rand.NewPCG(1, uint64(len(all))))
 	for range n {
@@ -58,7 +59,7 @@ func (b *budgets) arrive(all []*caller, tenant string, n int, after, spread, rem
 	return all
 }
 
-// run lets all callers come until each has ordered. The CA counts what it gets by its own bucket, and must never have to refuse.
+// run lets all callers call until each has ordered. The CA counts orders in its own bucket, and must never have to refuse one.
 func (b *budgets) run(all []*caller) {
 	b.t.Helper()
 	waiting := fleet{}
@@ -69,13 +70,13 @@ func (b *budgets) run(all []*caller) {
 	for waiting.Len() > 0 {
 		c := heap.Pop(&waiting).(*caller)
 		b.now = c.at
-		place, err := b.Reserve(b.t.Context(), c.Reservation, []store.Charge{newOrders()})
+		place, err := b.Reserve(b.t.Context(), c.Reservation, []budget.Charge{newOrders()})
 		require.NoError(b.t, err)
 		if b.now.After(c.came) {
-			c.looks++
+			c.repeats++
 		}
 		if place.N > 0 {
-			c.at = b.now.Add(place.Wait + time.Duration(random.Int64N(int64(2*time.Second)))) // a timer and a look take a moment
+			c.at = b.now.Add(place.Wait + time.Duration(random.Int64N(int64(2*time.Second)))) // a timer and a call take a moment
 			heap.Push(&waiting, c)
 			continue
 		}
@@ -88,12 +89,12 @@ func (b *budgets) run(all []*caller) {
 	}
 }
 
-// summary is what became of some callers.
+// summary is the result of some callers.
 type summary struct {
 	last    time.Time
 	longest time.Duration // wait
-	looks   int           // of the caller that looked most
-	dense   int           // callers that looked more often than once in 12 hours, the last look not counted
+	repeats int           // of the caller with most calls
+	dense   int           // callers that called more often than once in 12 hours, without the last call
 }
 
 func sum(all []*caller, which func(*caller) bool) (s summary) {
@@ -105,8 +106,8 @@ func sum(all []*caller, which func(*caller) bool) (s summary) {
 		if c.ordered.After(s.last) {
 			s.last = c.ordered
 		}
-		s.longest, s.looks = max(s.longest, waited), max(s.looks, c.looks)
-		if c.looks > 1+int(waited/(12*time.Hour)) {
+		s.longest, s.repeats = max(s.longest, waited), max(s.repeats, c.repeats)
+		if c.repeats > 1+int(waited/(12*time.Hour)) {
 			s.dense++
 		}
 	}
@@ -119,7 +120,7 @@ func of(tenants ...string) func(*caller) bool {
 	}
 }
 
-// TestF3_TenThousandNewDomains is a tenant with 9,940 names, some with ten each, and renewals near their end at a CA that counts those.
+// TestF3_TenThousandNewDomains is a tenant with 9,940 names, some with ten each, and renewals near their end, at a CA that counts those.
 func TestF3_TenThousandNewDomains(t *testing.T) {
 	t.Parallel()
 	b := openBudgets(t)
@@ -133,10 +134,10 @@ func TestF3_TenThousandNewDomains(t *testing.T) {
 	b.run(all)
 
 	everybody, renewals := sum(all, of()), sum(all, of("renewing"))
-	t.Logf("the last after %s; most looks %d", everybody.last.Sub(begin), everybody.looks)
+	t.Logf("the last after %s; most repeated calls %d", everybody.last.Sub(begin), everybody.repeats)
 	require.Less(t, everybody.last.Sub(begin), 105*time.Hour, "the limit itself needs (10,200 - 300) * 36 s = 99 h")
-	require.Zero(t, everybody.dense, "each domain looks once in 12 hours, or once in all")
-	require.LessOrEqual(t, everybody.looks, 2, "the place that was told, and at most one more look")
+	require.Zero(t, everybody.dense, "each domain calls again once in 12 hours, or once in all")
+	require.LessOrEqual(t, everybody.repeats, 2, "at the time of the place, and at most once more")
 	for n := range 6 {
 		small := sum(all, of(fmt.Sprint("small", n)))
 		t.Logf("ten names of a small tenant waited %s at most", small.longest)
@@ -146,7 +147,7 @@ func TestF3_TenThousandNewDomains(t *testing.T) {
 	require.Less(t, renewals.longest, 36*time.Hour/4+time.Minute, "no renewal is late")
 }
 
-// TestF3_AllWhoWaitAreServedAtTheSameRate: tenants of different size that come one after the other.
+// TestF3_AllWhoWaitAreServedAtTheSameRate: tenants of different size that arrive one after the other.
 func TestF3_AllWhoWaitAreServedAtTheSameRate(t *testing.T) {
 	t.Parallel()
 	b := openBudgets(t)
@@ -157,7 +158,7 @@ func TestF3_AllWhoWaitAreServedAtTheSameRate(t *testing.T) {
 	b.run(all)
 	first, second := sum(all, of("first")), sum(all, of("second"))
 	t.Logf("first: the last after %s; second: waited %s at most", first.last.Sub(begin), second.longest)
-	require.LessOrEqual(t, max(first.looks, second.looks), 2, "at most one look more than for the place that was told")
+	require.LessOrEqual(t, max(first.repeats, second.repeats), 2, "at the time of the place, and at most once more")
 	require.Less(t, second.longest, 7*time.Hour, "alone it would take 3 h, behind the first tenant's 10 h")
 	beside := 0
 	for _, c := range all {

@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sweep is how many expired rows each put takes away. More than one, so that they can't pile up.
+// sweep is how many expired rows each put deletes. It is more than one, so that they never accumulate.
 const sweep = 10
 
-// PutHTTPToken makes the edges answer an http-01 challenge (RFC 8555 §8.3) for the length of ttl, by the database's
-// clock. A token that is there gets the new answer and the new time.
+// PutHTTPToken makes the edges answer an http-01 challenge (RFC 8555 §8.3) until ttl has passed, by the database's clock. A token that
+// exists gets the new answer and the new end.
 func (s *Store) PutHTTPToken(ctx context.Context, token, keyAuthorization string, ttl time.Duration) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH swept AS (
@@ -43,12 +43,17 @@ func (s *Store) HTTPToken(ctx context.Context, token string) (string, error) {
 	return answer, nil
 }
 
-// ShowsHTTPToken reports whether a token has this answer, and it has not expired.
+// ShowsHTTPToken reports whether a token has this answer and has not expired.
 func (s *Store) ShowsHTTPToken(ctx context.Context, token, keyAuthorization string) (bool, error) {
-	return s.shows(ctx, `SELECT EXISTS (SELECT FROM http_tokens WHERE token = $1 AND key_authorization = $2 AND expires_at > now())`, token, keyAuthorization)
+	return s.shows(
+		ctx,
+		`SELECT EXISTS (SELECT FROM http_tokens WHERE token = $1 AND key_authorization = $2 AND expires_at > now())`,
+		token,
+		keyAuthorization,
+	)
 }
 
-// shows asks whether the answer to a challenge is there.
+// shows reports whether the answer to a challenge is stored.
 func (s *Store) shows(ctx context.Context, query, key, value string) (bool, error) {
 	shown, err := one(ctx, s.pool, pgx.RowTo[bool], query, key, value)
 	if err != nil {
@@ -57,7 +62,7 @@ func (s *Store) shows(ctx context.Context, query, key, value string) (bool, erro
 	return shown, nil
 }
 
-// DeleteHTTPToken takes an answer away once its challenge is decided. One that is not there is no error.
+// DeleteHTTPToken deletes an answer once its challenge is decided. To delete one that does not exist succeeds.
 func (s *Store) DeleteHTTPToken(ctx context.Context, token string) error {
 	if _, err := s.pool.Exec(ctx, `DELETE FROM http_tokens WHERE token = $1`, token); err != nil {
 		return fmt.Errorf("delete http-01 token: %w", err)

@@ -9,9 +9,9 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// CreateIssuance stores an attempt at a certificate with its sealed private key, before anything is asked of a CA. The
-// first write of an id wins; what is stored is returned, so that a second run of the same step goes on with the key and
-// the CSR of the first. The key of a run that lost is not stored.
+// CreateIssuance stores an issuance with its sealed private key, before anything is asked of a CA. The first write of an id decides. It
+// returns what is stored, so that a second run of the same step continues with the key and the CSR of the first, and its own key is not
+// stored.
 func (s *Store) CreateIssuance(ctx context.Context, i cert.Issuance, sealedKey []byte) (cert.Issuance, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -37,7 +37,7 @@ func (s *Store) CreateIssuance(ctx context.Context, i cert.Issuance, sealedKey [
 	return stored, nil
 }
 
-// issuanceSQL reads one issuance. Its serial is that of the certificate that names it.
+// issuanceSQL reads one issuance. Its serial is that of its certificate.
 const issuanceSQL = `
 	SELECT i.id, i.domain_id, i.names, i.key_id, i.csr, i.replaces, i.ca, i.directory, i.account_url, i.order_tries,
 	       coalesce(i.order_url, '') AS order_url, coalesce(c.serial, '') AS serial, coalesce(i.ordered_at, i.created_at) AS ordered_at
@@ -45,7 +45,7 @@ const issuanceSQL = `
 	LEFT JOIN certificates c ON c.issuance_id = i.id
 	WHERE i.id = $1`
 
-// Issuance returns an attempt at a certificate, or ErrNotFound.
+// Issuance returns an issuance, or ErrNotFound.
 func (s *Store) Issuance(ctx context.Context, id string) (cert.Issuance, error) {
 	issuance, err := one(ctx, s.pool, pgx.RowToStructByName[cert.Issuance], issuanceSQL, id)
 	if err != nil {

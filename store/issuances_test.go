@@ -22,7 +22,14 @@ func (db *database) issue(d cert.Domain, n int) cert.Issuance {
 }
 
 func newIssuance(d cert.Domain, n int) cert.Issuance {
-	return cert.Issuance{ID: fmt.Sprintf("%s/%d", d.ID, n), DomainID: d.ID, Names: d.Names, KeyID: uuid.NewString(), CSR: []byte{0x30, 0x82, 0}, Replaces: "aki.serial"}
+	return cert.Issuance{
+		ID:       fmt.Sprintf("%s/%d", d.ID, n),
+		DomainID: d.ID,
+		Names:    d.Names,
+		KeyID:    uuid.NewString(),
+		CSR:      []byte{0x30, 0x82, 0},
+		Replaces: "aki.serial",
+	}
 }
 
 func newCertificate(i cert.Issuance, serial string) cert.Certificate {

@@ -10,30 +10,29 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// How ListenServed finds out that its connection is dead though nobody closed it (a firewall that forgot it, a host
-// that went dark): after some silence it asks, and waits some seconds for the answer. Together they are less than
-// the minute that an installation is looked for: an edge that cannot hear of it says so in time (the alert internal_error).
+// How ListenServed notices that its connection is dead though it was not closed, because of a firewall or a host that failed. After some
+// silence it sends a query and waits some seconds for the answer. Together this is shorter than the minute for which an installation is
+// verified: an edge that can't be notified reports it in time (the alert internal_error).
 const (
 	listenSilence = 15 * time.Second
 	listenAnswer  = 10 * time.Second
 )
 
-// ListenServed calls changed with each name whose certificate or redirect rule has changed, until ctx ends, and then
-// returns its error. It has a connection of its own. When that is lost it connects again by itself, and since what was
-// told meanwhile is lost, it calls changed("") after each connect, the first one too: anything may have changed. It calls lost
-// when a connection was lost, or could not be made.
+// ListenServed calls changed with each name whose certificate or redirect rule has changed, until ctx ends, and then returns ctx's error.
+// It has its own connection, and reconnects by itself. Notifications during a disconnection are lost, so it calls changed("") after each
+// connect, also after the first one: anything may have changed. It calls lost when the connection broke, or could not be made.
 //
-// Both are called by one goroutine, in order. While they run nothing further is read, so they should be quick.
+//	Both functions are called by one goroutine, in order. They should return quickly, because nothing is read meanwhile.
 func (s *Store) ListenServed(ctx context.Context, changed func(name string), lost func()) error {
 	return s.listenFor(ctx, servedChannel, changed, lost)
 }
 
-// ListenConnected calls wake when domains were connected that TakeUnstarted may find, in the way of ListenServed.
+// ListenConnected calls wake when domains were connected that TakeUnstarted may return. It reconnects as ListenServed does.
 func (s *Store) ListenConnected(ctx context.Context, wake func()) error {
 	return s.listenFor(ctx, connectedChannel, func(string) { wake() }, func() {})
 }
 
-// The channels of LISTEN and NOTIFY. SQL elsewhere in this package names the first one.
+// The channels of LISTEN and NOTIFY. SQL in other files names the first one.
 const (
 	servedChannel    = "evercert_served"
 	connectedChannel = "evercert_connected"
@@ -43,21 +42,21 @@ func (s *Store) listenFor(ctx context.Context, channel string, changed func(payl
 	var pause backoff
 	for {
 		err := s.listen(ctx, channel, func(payload string) {
-			pause = backoff{} // the connection was good
+			pause = backoff{} // the connection was usable
 			changed(payload)
 		})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		lost()
-		slog.WarnContext(ctx, "lost the connection that tells of changes", "channel", channel, "error", err)
+		slog.WarnContext(ctx, "lost the connection for notifications", "channel", channel, "error", err)
 		if err := pause.wait(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// listen serves one connection and returns when it is lost.
+// listen reads from one connection and returns when it breaks.
 func (s *Store) listen(ctx context.Context, channel string, changed func(payload string)) (err error) {
 	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
@@ -83,7 +82,7 @@ func (s *Store) listen(ctx context.Context, channel string, changed func(payload
 	}
 }
 
-// nextNotification waits for a payload. It returns none when nothing came for a while but the connection is alive.
+// nextNotification waits for a payload. It returns an empty one when nothing arrived for a while but the connection works.
 func nextNotification(ctx context.Context, conn *pgx.Conn) (payload string, err error) {
 	waiting, cancel := context.WithTimeout(ctx, listenSilence)
 	defer cancel()

@@ -11,19 +11,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The migrations run in the order of their names (0001_tables.sql, 0002_…). One that has been released never changes;
-// a correction is a further one.
+// The migrations run in the order of their names (0001_tables.sql, 0002_…). A released migration never changes; a correction is a new
+// migration.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrationLock is the key of the advisory lock that lets one process migrate at a time; any number that nothing else
-// in this database uses.
+// migrationLock is the key of the advisory lock under which one process migrates at a time. It may be any number that nothing else in this
+// database uses.
 const migrationLock = 0x65766572 // "ever"
 
-// migrate brings the tables up to date. Each migration is a transaction of its own, with its line in schema_migrations:
-// a crash leaves the database between two migrations, never inside one, and the next start goes on from there.
-// On a database that is up to date it only reads, so that edges start, and status can be read, while it takes no writes.
+// migrate brings the tables up to date. Each migration is one transaction, together with its row in schema_migrations: after a crash the
+// database is between two migrations, and the next start continues from there. On a database that is up to date it only reads, so that
+// edges can start, and the status can be read, while the database is read-only.
 func migrate(ctx context.Context, conn *pgx.Conn) error {
 	names, err := pending(ctx, conn)
 	if err != nil || len(names) == 0 {
@@ -48,7 +48,7 @@ func migrate(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// pending returns the names of the migrations that the database has not seen yet, in their order.
+// pending returns the names of the migrations that the database does not have yet, in order.
 func pending(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	entries, err := migrations.ReadDir("migrations")
 	if err != nil {
@@ -60,7 +60,7 @@ func pending(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	}
 	var made bool
 	if err := conn.QueryRow(ctx, `SELECT to_regclass('schema_migrations') IS NOT NULL`).Scan(&made); err != nil {
-		return nil, fmt.Errorf("look for schema_migrations: %w", err)
+		return nil, fmt.Errorf("read schema_migrations: %w", err)
 	}
 	if !made {
 		return names, nil
@@ -76,8 +76,7 @@ func pending(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(applied, name) }), nil
 }
 
-// apply runs one migration, unless it was run before. That is looked up under the lock: another process may have run it
-// while this one waited.
+// apply runs one migration, unless it was run before. It checks that under the lock: another process may have run it while this one waited.
 func apply(ctx context.Context, conn *pgx.Conn, name string) error {
 	sql, err := migrations.ReadFile(path.Join("migrations", name))
 	if err != nil {
@@ -96,7 +95,7 @@ func apply(ctx context.Context, conn *pgx.Conn, name string) error {
 	})
 }
 
-// underMigrationLock runs f in a transaction that holds the lock and gives it back when it ends, however it ends.
+// underMigrationLock runs f in a transaction that holds the lock until it ends.
 func underMigrationLock(ctx context.Context, conn *pgx.Conn, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, migrationLock); err != nil {

@@ -50,7 +50,8 @@ func TestOpeningAgainKeepsWhatIsThere(t *testing.T) {
 	require.Equal(t, d, view.Domain)
 }
 
-// TestF22_ADatabaseWithoutWritesOpens: edges start and status can be read while the database is read-only, as after a fail-over to a standby.
+// TestF22_ADatabaseWithoutWritesOpens: edges start and the status can be read while the database is read-only, as after a fail-over to a
+// standby.
 func TestF22_ADatabaseWithoutWritesOpens(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -58,7 +59,10 @@ func TestF22_ADatabaseWithoutWritesOpens(t *testing.T) {
 	raw, err := pgxpool.New(t.Context(), db.url)
 	require.NoError(t, err)
 	defer raw.Close()
-	_, err = raw.Exec(t.Context(), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+	_, err = raw.Exec(
+		t.Context(),
+		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`,
+	)
 	require.NoError(t, err)
 	again := openAt(t, db.url)
 	view, err := again.Domain(t.Context(), "www.example.com")
@@ -67,14 +71,14 @@ func TestF22_ADatabaseWithoutWritesOpens(t *testing.T) {
 	require.ErrorContains(t, again.SetTenantState(t.Context(), "acme", store.TenantActive), "read-only", "the database takes no writes")
 }
 
-// A migration that fails leaves nothing of itself, not even its line: the next start tries it as a whole.
+// A failed migration leaves nothing, not even its row: the next start runs it as a whole.
 func TestFailedMigrationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	occupied := stack.Database(t)
 	raw, err := pgxpool.New(t.Context(), occupied)
 	require.NoError(t, err)
 	defer raw.Close()
-	_, err = raw.Exec(t.Context(), `CREATE TABLE cases (id text)`) // the last table of 0001: all the others come before
+	_, err = raw.Exec(t.Context(), `CREATE TABLE cases (id text)`) // the last table of 0001: all others are created before it
 	require.NoError(t, err)
 	_, err = store.Open(t.Context(), occupied)
 	require.ErrorContains(t, err, "0001_tables.sql")

@@ -10,15 +10,15 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// quarantine is how long a removed name is kept from other tenants: long enough for its former owner to take down the
-// records that still point here, or to notice that somebody removed it.
+// quarantine is how long a removed name is kept from other tenants: long enough for its former owner to delete the records that still point
+// here, or to notice the removal.
 const quarantine = 7 * 24 * time.Hour
 
-// claimNames gives the names to a domain whose row is there already. It returns those that another domain holds, and a
-// problem when one of them is in another tenant's quarantine; in both cases the transaction must be rolled back.
+// claimNames gives the names to a domain whose row exists. It returns those that another domain has, and a problem when one of them is in
+// another tenant's quarantine; in both cases the transaction must be rolled back.
 //
-// The names are inserted in alphabetical order, so that two transactions that want the same ones queue up instead of
-// locking each other out. Quarantine is looked at afterwards: once the names are ours, nobody can put them there.
+//	The names are inserted in alphabetical order, so that two transactions for the same names wait for each other instead of deadlocking.
+//	Quarantine is read afterwards: once the names belong to this domain, no other transaction can add them there.
 func claimNames(ctx context.Context, tx pgx.Tx, d cert.Domain) (held []string, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -54,15 +54,15 @@ func claimNames(ctx context.Context, tx pgx.Tx, d cert.Domain) (held []string, e
 	return nil, nil
 }
 
-// quarantinedName is a row of name_quarantine, and whether it keeps out the tenant that asks.
+// quarantinedName is a row of name_quarantine, and whether it excludes the tenant that asks.
 type quarantinedName struct {
 	Name    string
 	EndsAt  time.Time
 	Refused bool
 }
 
-// freeNames takes every name from a domain but those to keep. Those of its heir are kept for the heir, and the others for the domain's tenant,
-// unless it never was verified: a claim that nobody proved keeps nothing from anybody.
+// freeNames removes all names from a domain except those in keep. The names of its heir are kept for the heir, and the others for the
+// domain's tenant, unless the domain was never verified: an unproven claim keeps names from nobody.
 func freeNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot, keep []string) error {
 	var heir cert.Heir
 	if snap.Heir != nil {
@@ -87,7 +87,7 @@ func freeNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot, keep []string
 	return nil
 }
 
-// nameTaken does not tell who has the name: that is nobody else's business.
+// nameTaken does not say who has the name, because that is confidential.
 func nameTaken(name string) cert.Problem {
 	return cert.Problem{
 		Code: cert.NameTaken, WhoActs: cert.TenantActs,

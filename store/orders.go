@@ -11,13 +11,13 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// keepOrderTimeout is how long PlaceOrder tries to store the URL of an order that the CA has made. It covers a restart
-// of the database.
+// keepOrderTimeout limits how long PlaceOrder tries to store the URL of an order that the CA has made. It is longer than a restart of the
+// database.
 const keepOrderTimeout = 30 * time.Second
 
-// MarkOrderTried notes that one more newOrder for this issuance is about to be sent to a CA by its account. It is committed
-// when it returns, so that whoever comes after a crash knows that an order may exist without its URL being stored. The
-// CA and the account of an order that is placed do not change any more. ErrNotFound if there is no such issuance.
+// MarkOrderTried stores that one more newOrder for this issuance is about to be sent to a CA by its account. It is committed when it
+// returns, so that after a crash the next caller knows that an order may exist whose URL is not stored. The CA and the account of a placed
+// order do not change any more. ErrNotFound if the issuance does not exist.
 func (s *Store) MarkOrderTried(ctx context.Context, id string, by cert.CAIdentity) error {
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE issuances
@@ -36,26 +36,29 @@ func (s *Store) MarkOrderTried(ctx context.Context, id string, by cert.CAIdentit
 	return nil
 }
 
-// PlaceOrder returns the URL of the issuance's order. Without one it calls place, which sends newOrder, and stores the
-// URL that place returns. The issuance's row is locked meanwhile, so that of any number of callers, in any number of
-// processes, one places the order and the others get its URL. MarkOrderTried must have been called.
+// PlaceOrder returns the URL of the issuance's order. If there is none, it calls place, which sends newOrder, and stores the URL that place
+// returns. It locks the issuance's row meanwhile, so that of any number of callers, in any number of processes, one places the order and
+// the others get its URL. MarkOrderTried must have been called.
 //
-// What happens when this process dies:
-//   - before place is called: the server ends the transaction and frees the row. Nothing was sent; the next caller
-//     places the order.
-//   - while place runs: the same, but the CA may have made an order whose URL is lost. The issuance's OrderTries say
-//     so to the next caller, who looks for it before placing another one. At Boulder that is answered with the same order while it is
-//     pending; elsewhere the lost one expires unused.
-//   - after the CA's answer, before the commit: as above. This is why the URL is stored first thing, whatever became of
-//     ctx meanwhile, and on another connection if this one is lost.
-//   - after the commit: the next caller gets the stored URL.
+//	What happens when this process dies:
+//	 - before place is called: the server ends the transaction and unlocks the row. Nothing was sent; the next caller places the order.
+//	 - while place runs: the same, but the CA may have made an order whose URL is lost. The issuance's OrderTries shows that to the next
+//	   caller, which searches for it before it places another one. Boulder returns the same order while it is pending; elsewhere the lost
+//	   order expires unused.
+//	 - after the CA's answer, before the commit: as above. So the URL is stored at once, even if ctx has ended, and on another connection if
+//	   this one is lost.
+//	 - after the commit: the next caller gets the stored URL.
 //
-// If the database goes away while place runs, the lock goes with the connection and another caller may place a second
-// order. The first URL that is stored wins and is returned to both; the other order expires unused.
+//	If the database fails while place runs, the lock is lost with the connection, and another caller may place a second order. The first URL
+//	that is stored is returned to both; the other order expires unused.
 //
-// place must not call PlaceOrder or MarkOrderTried for the same issuance: they would wait for it. At most half of the
-// pool's connections are held here, so that what else place needs of the store is not waited for in vain.
-func (s *Store) PlaceOrder(ctx context.Context, id string, place func(ctx context.Context, i cert.Issuance) (orderURL string, err error)) (string, error) {
+//	place must not call PlaceOrder or MarkOrderTried for the same issuance: they would wait for it. At most half of the pool's connections
+//	are used here, so that other calls of place to the store find a connection.
+func (s *Store) PlaceOrder(
+	ctx context.Context,
+	id string,
+	place func(ctx context.Context, i cert.Issuance) (orderURL string, err error),
+) (string, error) {
 	select {
 	case s.orders <- struct{}{}:
 		defer func() { <-s.orders }()
@@ -66,7 +69,7 @@ func (s *Store) PlaceOrder(ctx context.Context, id string, place func(ctx contex
 	if err != nil {
 		return "", fmt.Errorf("place order of issuance %s: %w", id, err)
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // after a commit there is nothing to roll back; a lost connection is rolled back by the server
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // after a commit it does nothing; the server rolls back a lost connection
 	issuance, err := one(ctx, tx, pgx.RowToStructByName[cert.Issuance], issuanceSQL+` FOR UPDATE OF i`, id)
 	switch {
 	case err != nil:
@@ -83,8 +86,8 @@ func (s *Store) PlaceOrder(ctx context.Context, id string, place func(ctx contex
 	return s.keepOrder(context.WithoutCancel(ctx), tx, id, placed)
 }
 
-// keepOrder stores the URL of an order that was just placed. From here the CA has counted the order against our limits,
-// used or not. So an error leads to further attempts, on other connections; the row's lock is then gone.
+// keepOrder stores the URL of an order that was just placed. From here the CA has counted the order against our limits, used or not. So
+// after an error it tries again on other connections; the row's lock is then lost.
 func (s *Store) keepOrder(ctx context.Context, tx pgx.Tx, id, placed string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, keepOrderTimeout)
 	defer cancel()
@@ -104,7 +107,7 @@ func (s *Store) keepOrder(ctx context.Context, tx pgx.Tx, id, placed string) (st
 	return stored, nil
 }
 
-// storeOrder sets the order's URL unless the issuance has one, and returns the one it has.
+// storeOrder sets the order's URL unless the issuance has one, and returns the stored one.
 func storeOrder(ctx context.Context, db runner, id, placed string) (string, error) {
 	return one(ctx, db, pgx.RowTo[string], `
 		UPDATE issuances
@@ -115,12 +118,12 @@ func storeOrder(ctx context.Context, db runner, id, placed string) (string, erro
 		pgx.StrictNamedArgs{"id": id, "order_url": placed})
 }
 
-// KnownOrders returns those of the orders that an issuance has already, in no order.
+// KnownOrders returns those of the orders that belong to an issuance, in any order.
 func (s *Store) KnownOrders(ctx context.Context, orderURLs []string) ([]string, error) {
 	known, err := list(ctx, s.pool, pgx.RowTo[string], `
 		SELECT DISTINCT order_url FROM issuances WHERE order_url = ANY ($1)`, orderURLs)
 	if err != nil {
-		return nil, fmt.Errorf("look up orders: %w", err)
+		return nil, fmt.Errorf("find orders: %w", err)
 	}
 	return known, nil
 }

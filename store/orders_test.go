@@ -39,7 +39,7 @@ func TestOrderIsMarkedBeforeItIsPlaced(t *testing.T) {
 	require.ErrorContains(t, err, "not marked as tried")
 
 	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, identity("first-ca", "https://first.example/account")))
-	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, identity("test-ca", accountURL))) // the first refused: fail-over
+	require.NoError(t, db.MarkOrderTried(t.Context(), issuance.ID, identity("test-ca", accountURL))) // the first CA refused: fail-over
 	want := issuance
 	want.CA, want.AccountURL, want.OrderTries = "test-ca", accountURL, 2
 	want.Directory = directory
@@ -58,7 +58,7 @@ func TestOrderIsMarkedBeforeItIsPlaced(t *testing.T) {
 	want.OrderedAt = stored.OrderedAt
 	require.Equal(t, want, stored, "the CA of a placed order stays")
 
-	db.sql(`UPDATE issuances SET ordered_at = NULL`) // as it was placed before the time was noted
+	db.sql(`UPDATE issuances SET ordered_at = NULL`) // as for orders placed by older versions
 	stored, err = db.Issuance(t.Context(), issuance.ID)
 	require.NoError(t, err)
 	require.Equal(t, issuance.OrderedAt, stored.OrderedAt)
@@ -72,7 +72,7 @@ func TestOf20CallersOnePlacesTheOrder(t *testing.T) {
 	var placed atomic.Int32
 	place := func(ctx context.Context, _ cert.Issuance) (string, error) {
 		url := fmt.Sprintf("https://ca.example/order/%d", placed.Add(1))
-		// The CA takes its time, until others wait for the row or have got past it.
+		// The CA does not answer until others wait for the row or have got past it.
 		return url, db.awaitWaiting(ctx, 10, func() bool { return placed.Load() > 1 })
 	}
 	var wg sync.WaitGroup
@@ -104,7 +104,10 @@ func TestFailedOrderIsPlacedByTheNextCaller(t *testing.T) {
 	require.Positive(t, stored.OrderTries, "an order may have been made all the same")
 	require.Empty(t, stored.OrderURL)
 
-	url, err := db.PlaceOrder(t.Context(), issuance.ID, func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/2", nil })
+	url, err := db.PlaceOrder(
+		t.Context(), issuance.ID,
+		func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/2", nil },
+	)
 	require.NoError(t, err)
 	require.Equal(t, "https://ca.example/order/2", url)
 }
@@ -115,7 +118,7 @@ func TestOrderIsStoredThoughItsCallerHasGone(t *testing.T) {
 	issuance := db.tried("www.example.com")
 	ctx, cancel := context.WithCancel(t.Context())
 	url, err := db.PlaceOrder(ctx, issuance.ID, func(context.Context, cert.Issuance) (string, error) {
-		cancel() // the activity's worker is told to stop just after the CA has answered
+		cancel() // the worker stops just after the CA has answered
 		return "https://ca.example/order/1", nil
 	})
 	require.NoError(t, err)
@@ -139,7 +142,7 @@ func TestOrderIsStoredThoughTheConnectionIsLost(t *testing.T) {
 	require.Equal(t, "https://ca.example/order/1", url)
 }
 
-// Without its lock a caller can be overtaken. Both then go on with the same order.
+// A caller that lost its lock can be overtaken. Both then use the same order.
 func TestFirstStoredOrderWinsWhenTheLockWasLost(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -148,7 +151,10 @@ func TestFirstStoredOrderWinsWhenTheLockWasLost(t *testing.T) {
 		if err := db.endIdleTransactions(); err != nil {
 			return "", err
 		}
-		overtaking, err := db.PlaceOrder(ctx, issuance.ID, func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/1", nil })
+		overtaking, err := db.PlaceOrder(
+			ctx, issuance.ID,
+			func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/1", nil },
+		)
 		if err != nil {
 			return "", err
 		}
@@ -159,7 +165,7 @@ func TestFirstStoredOrderWinsWhenTheLockWasLost(t *testing.T) {
 	require.Equal(t, "https://ca.example/order/1", url)
 }
 
-// endIdleTransactions does what a failing network or a restarting server does to a transaction that waits for a CA.
+// endIdleTransactions ends the transactions that wait for a CA, as a failing network or a restarting server does.
 func (db *database) endIdleTransactions() error {
 	ended, err := db.raw.Exec(db.t.Context(), `
 		SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`)
@@ -169,7 +175,7 @@ func (db *database) endIdleTransactions() error {
 	return err
 }
 
-// What place needs of the store must be had while many orders wait for the CA.
+// The store must have connections for other calls of place while many orders wait for the CA.
 func TestOrdersLeaveConnectionsForOthers(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -216,7 +222,7 @@ func TestCallerThatWaitsForItsTurnCanGiveUp(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A CA may answer with the pending order of an earlier attempt (Boulder does), so two issuances can share one.
+// A CA may answer with the pending order of an earlier attempt (as Boulder does), so two issuances can share one.
 func TestKnownOrders(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -224,7 +230,10 @@ func TestKnownOrders(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, known)
 	for _, hostname := range []string{"a.example.com", "b.example.com"} {
-		_, err := db.PlaceOrder(t.Context(), db.tried(hostname).ID, func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/1", nil })
+		_, err := db.PlaceOrder(
+			t.Context(), db.tried(hostname).ID,
+			func(context.Context, cert.Issuance) (string, error) { return "https://ca.example/order/1", nil },
+		)
 		require.NoError(t, err)
 	}
 	known, err = db.KnownOrders(t.Context(), []string{"https://ca.example/order/1", "https://ca.example/order/2"})

@@ -17,7 +17,7 @@ type Quarantined struct {
 	EndsAt time.Time `json:"ends_at"`
 }
 
-// Quarantine lists the names that are in quarantine now and come after a name, by name, at most limit of them (100 if zero or less).
+// Quarantine lists the names that are in quarantine now, by name and after the given one, at most limit of them (100 if zero or less).
 func (s *Store) Quarantine(ctx context.Context, after string, limit int) ([]Quarantined, error) {
 	if limit <= 0 {
 		limit = defaultLimit
@@ -30,8 +30,8 @@ func (s *Store) Quarantine(ctx context.Context, after string, limit int) ([]Quar
 	return names, nil
 }
 
-// LiftQuarantine ends the quarantine of a name, and puts what is said of it on the timeline of the domain that had the name last. It returns
-// ErrNotFound for a name that is in none.
+// LiftQuarantine ends the quarantine of a name, and adds detail to the timeline of the domain that had the name last. It returns
+// ErrNotFound for a name that is not in quarantine.
 func (s *Store) LiftQuarantine(ctx context.Context, name, detail string) (lifted Quarantined, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		lifted, err = one(ctx, tx, pgx.RowToStructByName[Quarantined], `
@@ -39,7 +39,7 @@ func (s *Store) LiftQuarantine(ctx context.Context, name, detail string) (lifted
 		if err != nil {
 			return err
 		}
-		// The workflow of the removed domain has ended: nobody else writes to its timeline. Run and seq are those of no snapshot.
+		// The workflow of the removed domain has ended, so that nothing else writes to its timeline. Run and seq are not those of a snapshot.
 		_, err = tx.Exec(ctx, `
 			WITH last AS (
 				SELECT id FROM domains WHERE removed_at IS NOT NULL AND names @> ARRAY[@name::text] ORDER BY removed_at DESC LIMIT 1
@@ -57,16 +57,16 @@ func (s *Store) LiftQuarantine(ctx context.Context, name, detail string) (lifted
 	return lifted, nil
 }
 
-// Holder is another tenant's connected domain that has names which a tenant wants.
+// Holder is another tenant's connected domain with names that a tenant wants.
 type Holder struct {
 	cert.Domain
-	Wanted   []string // those of its names that are wanted
-	Verified bool     // its records were all seen once
+	Wanted   []string // the wanted names that it has
+	Verified bool     // all of its records were seen at one check
 	Seq      int64    // of its newest snapshot
 }
 
-// Holders returns the domains of other tenants that hold names of a domain which is not connected yet. The tenant that wants them is made if it is new,
-// because its ownership records are what decides.
+// Holders returns the domains of other tenants that have names of a domain which is not connected yet. It inserts the tenant that wants
+// them if it is new, because its ownership records decide.
 func (s *Store) Holders(ctx context.Context, d cert.Domain) (holders []Holder, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		state, err := ensureTenant(ctx, tx, d.Tenant)
@@ -85,7 +85,7 @@ func (s *Store) Holders(ctx context.Context, d cert.Domain) (holders []Holder, e
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look who has the names of %s: %w", d.Hostname, err)
+		return nil, fmt.Errorf("find who has the names of %s: %w", d.Hostname, err)
 	}
 	return holders, nil
 }

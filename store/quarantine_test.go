@@ -27,13 +27,13 @@ func TestF19_AVerifiedNameStaysInQuarantineAlsoWhenItsRecordsAreGone(t *testing.
 	db := open(t)
 	d := db.connect("acme", "example.com")
 	db.record(d, 1, verified)
-	db.record(d, 2) // a workflow that was lost began anew
+	db.record(d, 2) // a workflow that was lost started again
 	db.record(d, 3, removed)
 	_, err := db.Connect(t.Context(), newDomain("other", "example.com"))
 	require.Equal(t, cert.NameTaken, problem(t, err).Code)
 }
 
-// TestF19_AnHeirGetsItsNamesAndNobodyElseDoes: what another tenant has shown to be its own is kept for it, not for the domain's tenant.
+// TestF19_AnHeirGetsItsNamesAndNobodyElseDoes: names that another tenant has proved to own are kept for it, not for the domain's tenant.
 func TestF19_AnHeirGetsItsNamesAndNobodyElseDoes(t *testing.T) {
 	t.Parallel()
 	for _, was := range []bool{true, false} {
@@ -115,7 +115,7 @@ func TestF19_UnverifiedNamesOfATenantAreLimited(t *testing.T) {
 	db.connect("acme", "k.example.com")
 }
 
-// TestF19_TheLimitHoldsWhereNotEachNameIsCounted: half of the room that a count leaves is used up without another one.
+// TestF19_TheLimitHoldsWhereNotEachNameIsCounted: after a count, half of the remaining room can be used without another count.
 func TestF19_TheLimitHoldsWhereNotEachNameIsCounted(t *testing.T) {
 	t.Parallel()
 	db := open(t)

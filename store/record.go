@@ -13,32 +13,36 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// RecordStatus writes what the workflow knows about a domain, with the events of the timeline. A snapshot that is not newer than the
-// stored one changes nothing, so that repeating is harmless and an older one never wins. Newer is a later time, and within a run also a
-// higher Seq, which starts at 1, at the same time. The time is that of the workflow. It decides first, because a worker may die after
-// the commits of a turn and before it has told Temporal: another one does the turn again later, maybe with a message that has come
-// meanwhile, and then in fewer snapshots. Runs of one workflow follow each other, also after a reset, which begins again at a lower
-// Seq.
+// RecordStatus writes what the workflow knows about a domain, with the new events of the timeline. A snapshot that is not newer than the
+// stored one changes nothing, so repeating it has no effect, and an older one never replaces a newer one.
 //
-// A domain that has no row yet gets one; cert.Problem NameTaken when its names belong to another. Names that changed
-// are claimed and freed. When the domain is removed its names are free for its own tenant, in quarantine for seven days
-// for others, and are served no more. Names of a domain that never was verified are free for everybody at once; those with an heir are in
-// quarantine for all but the heir. A removed domain stays removed (removed_has_its_time in the tables).
+//	Newer means a later time of the workflow; at the same time within a run, a higher Seq, which starts at 1. The time decides first for
 //
-// The domain's case is open in the tables exactly when the snapshot has one. Edges are told (ListenServed) when https_redirect changes and
-// when names are served no more; workers (ListenConnected) when a case was opened or closed.
+// this
+//
+//	reason: a worker may die after it has committed snapshots, and before it has reported the workflow task to Temporal. Another worker then
+//	repeats the task later, perhaps together with a message that has arrived meanwhile, and perhaps with fewer snapshots. Runs of one
+//	workflow follow each other, also after a reset, which starts again at a lower Seq.
+//
+//	A domain without a row gets one; the error is the cert.Problem NameTaken when its names belong to another domain. Names that changed are
+//	claimed and freed. When the domain is removed, its names are free for its own tenant, in quarantine for others for seven days, and not
+//	served any more. Names of a domain that was never verified are free for everybody at once; those with an heir are in quarantine for all
+//	but the heir. A removed domain stays removed (removed_has_its_time in the tables).
+//
+//	The domain's case is open in the tables exactly when the snapshot has one. Edges are notified (ListenServed) when https_redirect changes
+//	and when names are not served any more; workers (ListenConnected) when a case was opened or closed.
 func (s *Store) RecordStatus(ctx context.Context, snap cert.Snapshot) error {
 	if snap.Seq < 1 {
 		return fmt.Errorf("record status of %s: sequence number %d is below 1", snap.Hostname, snap.Seq)
 	}
 	cases := false
 	if snap.Status.Domain != cert.DomainRemoved && snap.Case == nil {
-		done, closed, err := record(ctx, s.pool, snap) // nearly always all there is to do
+		done, closed, err := record(ctx, s.pool, snap) // nearly always this is enough
 		if err != nil {
 			return fmt.Errorf("record status of %s: %w", snap.Hostname, err)
 		}
 		if closed > 0 {
-			s.tellConnected(ctx)
+			s.notifyConnected(ctx)
 		}
 		if done {
 			return nil
@@ -52,26 +56,26 @@ func (s *Store) RecordStatus(ctx context.Context, snap cert.Snapshot) error {
 		return fmt.Errorf("record status of %s: %w", snap.Hostname, err)
 	}
 	if cases {
-		s.tellConnected(ctx)
+		s.notifyConnected(ctx)
 	}
 	return nil
 }
 
-// noRun stands for the run of a snapshot that names none.
+// noRun stands for the run of a snapshot that has none.
 const noRun = "00000000-0000-0000-0000-000000000000"
 
-// gate are the arguments of newer.
+// gate returns the arguments of newer.
 func gate(snap cert.Snapshot) pgx.NamedArgs {
 	return pgx.NamedArgs{"run": cmp.Or(snap.Run, noRun), "seq": snap.Seq, "at": zeronull.Timestamptz(snap.At)}
 }
 
-// newer is the condition on a row of domains under which a snapshot is written.
+// newer is the condition on a row of domains for writing a snapshot.
 const newer = `(run IS NULL
 	OR run = @run AND (snapshot_at, seq) < (coalesce(@at::timestamptz, snapshot_at), @seq::bigint)
 	OR run <> @run AND snapshot_at < coalesce(@at::timestamptz, '-infinity'))`
 
-// record writes a snapshot in one statement. It returns false, and has written nothing, unless the domain's row is there
-// with the same names and an older snapshot; and how many cases it has closed.
+// record writes a snapshot in one statement, and returns how many cases it closed. It returns false, and has written nothing, unless the
+// domain's row has the same names and an older snapshot.
 func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, closed int, err error) {
 	var types, details []string
 	for _, event := range snap.Events {
@@ -83,24 +87,40 @@ func record(ctx context.Context, db runner, snap cert.Snapshot) (written bool, c
 	}
 	args := gate(snap)
 	maps.Copy(args, pgx.NamedArgs{
-		"id": snap.ID, "names": snap.Names,
-		"domain_status": snap.Status.Domain, "certificate_status": snap.Status.Certificate, "renewal_status": snap.Status.Renewal,
-		"has_live": snap.Status.HasLive, "escalated": snap.Status.Escalated, "headline": snap.Status.Headline(),
-		"failures": snap.Failures, "paused": snap.Paused,
-		"problems": noNil(snap.Problems), "diagnosis": snap.Diagnosis,
-		"next_action": snap.NextAction, "next_action_at": zeronull.Timestamptz(snap.NextActionAt), "next_actor": snap.NextActor,
-		"deadline": zeronull.Timestamptz(snap.Deadline),
-		"serial":   snap.Serial, "issuer": snap.Issuer, "not_after": zeronull.Timestamptz(snap.NotAfter), "renew_at": zeronull.Timestamptz(snap.RenewAt),
-		"https_redirect": snap.HTTPSRedirect, "state": state(snap),
-		"event_types": types, "event_details": details,
-		"case_id": caseID, "resolution": snap.Resolution, "verified": snap.Verified,
+		"id":                 snap.ID,
+		"names":              snap.Names,
+		"domain_status":      snap.Status.Domain,
+		"certificate_status": snap.Status.Certificate,
+		"renewal_status":     snap.Status.Renewal,
+		"has_live":           snap.Status.HasLive,
+		"escalated":          snap.Status.Escalated,
+		"headline":           snap.Status.Headline(),
+		"failures":           snap.Failures,
+		"paused":             snap.Paused,
+		"problems":           noNil(snap.Problems),
+		"diagnosis":          snap.Diagnosis,
+		"next_action":        snap.NextAction,
+		"next_action_at":     zeronull.Timestamptz(snap.NextActionAt),
+		"next_actor":         snap.NextActor,
+		"deadline":           zeronull.Timestamptz(snap.Deadline),
+		"serial":             snap.Serial,
+		"issuer":             snap.Issuer,
+		"not_after":          zeronull.Timestamptz(snap.NotAfter),
+		"renew_at":           zeronull.Timestamptz(snap.RenewAt),
+		"https_redirect":     snap.HTTPSRedirect,
+		"state":              state(snap),
+		"event_types":        types,
+		"event_details":      details,
+		"case_id":            caseID,
+		"resolution":         snap.Resolution,
+		"verified":           snap.Verified,
 	})
 	var notified int
 	err = db.QueryRow(ctx, recordSQL, pgx.StrictNamedArgs(args)).Scan(&written, &notified, &closed)
 	return written, closed, err
 }
 
-// state is what the column holds: nothing, when the snapshot brings nothing.
+// state returns the value of the column: NULL when the snapshot brings no state.
 func state(snap cert.Snapshot) *string {
 	if len(snap.State) == 0 {
 		return nil
@@ -109,8 +129,8 @@ func state(snap cert.Snapshot) *string {
 	return &text
 }
 
-// recordSQL locks the row if the snapshot is newer, writes it, adds the events, closes cases and tells the edges. What has no result that is
-// needed is counted all the same, because PostgreSQL runs a SELECT of a WITH list only as far as it is read.
+// recordSQL locks the row if the snapshot is newer, writes it, adds the events, closes cases and notifies the edges. The results of all
+// parts are counted, because PostgreSQL runs a SELECT in a WITH list only as far as its result is read.
 const recordSQL = `
 	WITH before AS (
 		SELECT id, https_redirect
@@ -169,8 +189,8 @@ const recordSQL = `
 	)
 	SELECT EXISTS (SELECT FROM written), (SELECT count(*) FROM notified), (SELECT count(*) FROM closed)`
 
-// recordWithNames writes a snapshot that brings a new domain or a case, changes the names of a domain or removes it. It does nothing
-// when it finds, with the row locked, that the stored snapshot is as new. cases reports whether a case was opened or closed.
+// recordWithNames writes a snapshot that brings a new domain or a case, changes the names of a domain or removes it. It does nothing when
+// the stored snapshot, read with the row locked, is as new. cases reports whether a case was opened or closed.
 func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (cases bool, err error) {
 	if _, err := ensureTenant(ctx, tx, snap.Tenant); err != nil {
 		return false, err
@@ -181,7 +201,7 @@ func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (cases 
 	args := gate(snap)
 	args["id"] = snap.ID
 	isNewer, err := one(ctx, tx, pgx.RowTo[bool], `SELECT `+newer+` FROM domains WHERE id = @id FOR UPDATE`, pgx.StrictNamedArgs(args))
-	if errors.Is(err, ErrNotFound) { // not inserted: another domain is live under the hostname
+	if errors.Is(err, ErrNotFound) { // not inserted: another connected domain has the hostname
 		return false, nameTaken(snap.Hostname)
 	}
 	if err != nil {
@@ -207,7 +227,7 @@ func recordWithNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) (cases 
 	return opened || closed > 0, err
 }
 
-// changeNames gives a domain the names of its newest snapshot and no others; none if it is removed.
+// changeNames gives a domain exactly the names of its newest snapshot; none if it is removed.
 func changeNames(ctx context.Context, tx pgx.Tx, snap cert.Snapshot) error {
 	d := snap.Domain
 	_, err := tx.Exec(ctx, `UPDATE domains SET names = @names WHERE id = @id AND names <> @names`,

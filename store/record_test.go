@@ -14,22 +14,40 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// full is a snapshot with something in each field.
+// full returns a snapshot with a value in each field.
 func full(d cert.Domain, seq int64) cert.Snapshot {
 	at := time.Date(2026, 11, 22, 7, 0, 0, 123456000, time.UTC)
 	return cert.Snapshot{
-		Domain: d, Run: firstRun, Seq: seq, Failures: 2, Paused: true, At: at,
-		Status: cert.Status{Domain: cert.DomainMoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalOnHold, HasLive: true, Escalated: true},
+		Domain:   d,
+		Run:      firstRun,
+		Seq:      seq,
+		Failures: 2,
+		Paused:   true,
+		At:       at,
+		Status: cert.Status{
+			Domain:      cert.DomainMoved,
+			Certificate: cert.CertificateActive,
+			Renewal:     cert.RenewalOnHold,
+			HasLive:     true,
+			Escalated:   true,
+		},
 		Problems: []cert.Problem{{
 			Code: cert.DNSWrongTarget, Message: "m", Remediation: "r", WhoActs: cert.TenantActs, Found: "CNAME x",
 			Record: &cert.Record{Name: "n", Type: "CNAME", Value: "v", Purpose: cert.ForAddress},
 		}},
 		Diagnosis: &cert.Diagnosis{
 			CheckedAt: at, Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.Unknown,
-			Methods: map[string]cert.Method{"www.example.com": cert.DNS01},
+			Names: []cert.NameResult{{Name: "www.example.com", Method: cert.DNS01}},
 		},
-		NextAction: "check DNS", NextActionAt: at.Add(time.Hour), NextActor: cert.TenantActs, Deadline: at.Add(72 * time.Hour),
-		Serial: "00ab", Issuer: "Test CA", NotAfter: at.Add(90 * 24 * time.Hour), RenewAt: at.Add(60 * 24 * time.Hour), HTTPSRedirect: true,
+		NextAction:    "check DNS",
+		NextActionAt:  at.Add(time.Hour),
+		NextActor:     cert.TenantActs,
+		Deadline:      at.Add(72 * time.Hour),
+		Serial:        "00ab",
+		Issuer:        "Test CA",
+		NotAfter:      at.Add(90 * 24 * time.Hour),
+		RenewAt:       at.Add(60 * 24 * time.Hour),
+		HTTPSRedirect: true,
 	}
 }
 
@@ -142,7 +160,8 @@ func TestOlderSnapshotNeverWins(t *testing.T) {
 	require.Len(t, timeline, 1)
 }
 
-// A worker died after the commit and before Temporal knew; the next one does the turn again, and a removal has come meanwhile.
+// A worker died after the commit and before it reported the task to Temporal. The next worker repeats the task, and a removal has arrived
+// meanwhile.
 func TestATurnThatIsDoneAgainLaterReplacesItsSnapshot(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -165,8 +184,7 @@ func TestATurnThatIsDoneAgainLaterReplacesItsSnapshot(t *testing.T) {
 	require.Equal(t, cert.DomainRemovedEvent, timeline[0].Type)
 }
 
-// The same, but the first worker had come further than the next one does: two snapshots are followed by one, in which somebody has
-// paused the domain.
+// The same, but the first worker had written two snapshots, and the next one writes one, in which the domain is paused.
 func TestF22_AShorterTurnThatIsDoneAgainReplacesTheLongerOne(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -196,7 +214,7 @@ func TestSnapshotsRecordedAtOnceLeaveTheNewest(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 2*snapshots)
 	at := time.Now()
-	for i, n := range rand.Perm(2 * snapshots) { // each twice, in any order
+	for i, n := range rand.Perm(2 * snapshots) { // each twice, in random order
 		wg.Go(func() {
 			snap := pending(d, int64(n/2)+1)
 			snap.NextAction, snap.At = fmt.Sprint(snap.Seq), at
@@ -281,7 +299,7 @@ func TestSnapshotOfAnUnknownDomainWhoseNamesAreTakenIsAnError(t *testing.T) {
 		require.Equal(t, 1, db.count(`SELECT count(*) FROM domains`))
 		require.Equal(t, 1, db.count(`SELECT count(*) FROM tenants`))
 
-		gone := pending(late, 2) // but its removal can be recorded, and takes nothing from the other
+		gone := pending(late, 2) // its removal can be recorded, and takes nothing from the other
 		removed(&gone)
 		require.NoError(t, db.RecordStatus(t.Context(), gone))
 		require.Zero(t, db.count(`SELECT count(*) FROM name_quarantine`))
@@ -326,7 +344,11 @@ func TestRemovedDomainStaysRemoved(t *testing.T) {
 	until := db.count(`SELECT extract(epoch FROM ends_at)::bigint FROM name_quarantine`)
 	db.sql(`UPDATE name_quarantine SET ends_at = ends_at - interval '1 day'`)
 	db.record(d, 2, removed)
-	require.Equal(t, until-24*60*60, db.count(`SELECT extract(epoch FROM ends_at)::bigint FROM name_quarantine`), "repeating the removal prolongs nothing")
+	require.Equal(
+		t, until-24*60*60,
+		db.count(`SELECT extract(epoch FROM ends_at)::bigint FROM name_quarantine`),
+		"repeating the removal prolongs nothing",
+	)
 
 	require.ErrorContains(t, db.RecordStatus(t.Context(), pending(d, 3)), "violates check constraint")
 	view, err := db.Domain(t.Context(), "www.example.com")
@@ -339,8 +361,8 @@ const (
 	secondRun = "bbbbbbbb-0000-0000-0000-000000000002"
 )
 
-// TestF22_ARunAfterAResetWins: an operator resets a workflow to an earlier point. The new run counts from there, and what it says is newer all the same.
-// A late write of the run before never wins.
+// TestF22_ARunAfterAResetWins: an operator resets a workflow to an earlier point. The new run counts from there, and its snapshots are
+// newer all the same. A late write of the earlier run never replaces them.
 func TestF22_ARunAfterAResetWins(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -374,17 +396,17 @@ func TestF22_ARunAfterAResetWins(t *testing.T) {
 
 	timeline, err := db.Timeline(t.Context(), d.ID, 10)
 	require.NoError(t, err)
-	var told []string
+	var details []string
 	for _, e := range timeline {
-		told = append(told, e.Detail)
+		details = append(details, e.Detail)
 	}
-	require.Equal(t, []string{"b 6", "b 5", "a 9", "a 4"}, told, "events of the run before the reset stay")
+	require.Equal(t, []string{"b 6", "b 5", "a 9", "a 4"}, details, "events of the run before the reset stay")
 
 	write(secondRun, 7, 5*time.Hour, removed)
 	require.Zero(t, db.count(`SELECT count(*) FROM domain_names`), "a removal after a reset frees the names")
 }
 
-// TestF22_TheStateOfTheWorkflowIsKeptWithEachRecord: a workflow that is lost goes on from it.
+// TestF22_TheStateOfTheWorkflowIsKeptWithEachRecord: a workflow that was lost continues from it.
 func TestF22_TheStateOfTheWorkflowIsKeptWithEachRecord(t *testing.T) {
 	t.Parallel()
 	db := open(t)
@@ -394,13 +416,13 @@ func TestF22_TheStateOfTheWorkflowIsKeptWithEachRecord(t *testing.T) {
 		var kept string
 		require.NoError(t, db.raw.QueryRow(t.Context(), `SELECT state FROM domains WHERE id = $1`, d.ID).Scan(&kept))
 		if state == "" {
-			state = `{"phase":"issuing"}` // a snapshot that brings none leaves the one that is there
+			state = `{"phase":"issuing"}` // a snapshot without a state does not change the stored one
 		}
 		require.Equal(t, state, kept)
 	}
 }
 
-// TestF22_APermanentErrorIsKnownAsOne: everything else may pass by itself, and is waited for.
+// TestF22_APermanentErrorIsKnownAsOne: every other error may pass by itself, and is retried.
 func TestF22_APermanentErrorIsKnownAsOne(t *testing.T) {
 	t.Parallel()
 	db := open(t)

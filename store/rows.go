@@ -36,7 +36,7 @@ func one[T any](ctx context.Context, db runner, read pgx.RowToFunc[T], sql strin
 	return row, err
 }
 
-// noNil keeps an empty list from reaching the database as NULL or JSON null.
+// noNil replaces nil by an empty list, which is not written to the database as NULL or JSON null.
 func noNil[T any](list []T) []T {
 	if list == nil {
 		return []T{}

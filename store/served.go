@@ -13,20 +13,21 @@ import (
 
 // Served is what an edge needs to answer for a name.
 type Served struct {
-	Name          string // under which it is served: the name asked for, or the wildcard that covers it
+	Name          string // the name under which it is served: the requested one, or the wildcard that covers it
 	Serial        string
-	ChainPEM      []byte // leaf first
-	KeyID         string // under which SealedKey opens
+	ChainPEM      []byte // the leaf is first
+	KeyID         string // the id under which SealedKey opens
 	SealedKey     []byte
 	HTTPSRedirect bool // visitors who come over HTTP are sent to HTTPS
 }
 
-// Served returns the certificate that a name is served with: its own, else that of the wildcard one label up
-// (RFC 9525 §6.3: a wildcard stands for one label). ErrNotFound if there is neither.
+// Served returns the certificate that a name is served with: its own, else that of the wildcard one label above (RFC 9525 §6.3: a wildcard
+// stands for one label). ErrNotFound if there is neither.
 func (s *Store) Served(ctx context.Context, name string) (Served, error) {
 	_, parent, _ := strings.Cut(name, ".")
 	served, err := one(ctx, s.pool, pgx.RowToStructByName[Served], `
-		SELECT s.name, s.serial, c.chain_pem, i.key_id, k.sealed AS sealed_key, coalesce(d.https_redirect, false) AS https_redirect
+		SELECT s.name, s.serial, c.chain_pem, i.key_id, k.sealed AS sealed_key,
+			coalesce(d.https_redirect, false) AS https_redirect
 		FROM served_names s
 		JOIN certificates c ON c.serial = s.serial
 		JOIN issuances i ON i.id = c.issuance_id
@@ -49,7 +50,7 @@ type Serving struct {
 	HTTPSRedirect bool
 }
 
-// ServedNames calls each with every name that is served, in no order.
+// ServedNames calls each with every name that is served, in any order.
 func (s *Store) ServedNames(ctx context.Context, each func(Serving)) error {
 	rows, err := s.pool.Query(ctx, `
 		SELECT s.name, s.serial, coalesce(d.https_redirect, false)
@@ -72,7 +73,7 @@ func (s *Store) ServedNames(ctx context.Context, each func(Serving)) error {
 // ServedCertificate is a certificate in use, with every name that is served with it.
 type ServedCertificate struct {
 	Serial        string
-	Names         []string // served with it, which may be fewer than it covers
+	Names         []string // the names served with it, which may be fewer than it covers
 	ChainPEM      []byte   // leaf first
 	NotAfter      time.Time
 	KeyID         string // under which SealedKey opens
@@ -80,11 +81,12 @@ type ServedCertificate struct {
 	HTTPSRedirect bool
 }
 
-// ServedCertificates returns the certificates that names, or wildcards, are served with. A name that is not among the Names of one of them is
+// ServedCertificates returns the certificates that the names, or wildcards, are served with. A name that is in no certificate's Names is
 // not served.
 func (s *Store) ServedCertificates(ctx context.Context, names []string) ([]ServedCertificate, error) {
 	certificates, err := list(ctx, s.pool, pgx.RowToStructByName[ServedCertificate], `
-		SELECT c.serial, served.names, c.chain_pem, c.not_after, i.key_id, k.sealed AS sealed_key, coalesce(d.https_redirect, false) AS https_redirect
+		SELECT c.serial, served.names, c.chain_pem, c.not_after, i.key_id, k.sealed AS sealed_key,
+			coalesce(d.https_redirect, false) AS https_redirect
 		FROM (
 			SELECT serial, array_agg(name ORDER BY name) AS names
 			FROM served_names
@@ -102,9 +104,9 @@ func (s *Store) ServedCertificates(ctx context.Context, names []string) ([]Serve
 	return certificates, nil
 }
 
-// Install makes names be served with a certificate from now on, and tells the edges. Names that are served with it
-// already change nothing and are not told. ErrNotFound if there is no such certificate; cert.Problem RequestRefused if
-// its domain was removed, because its names may be somebody else's by now.
+// Install serves the names with a certificate from now on, and notifies the edges. Names that are served with it already are not announced.
+// ErrNotFound if there is no such certificate; cert.Problem RequestRefused if its domain was removed, because its names may belong to
+// another tenant by now.
 func (s *Store) Install(ctx context.Context, names []string, serial string) error {
 	var known, removed bool
 	var notified int
@@ -142,7 +144,7 @@ func (s *Store) Install(ctx context.Context, names []string, serial string) erro
 	return nil
 }
 
-// Retire makes names be served no more, and tells the edges. Names that are not served change nothing.
+// Retire stops serving the names, and notifies the edges. Names that are not served are ignored.
 func (s *Store) Retire(ctx context.Context, names []string) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH retired AS (

@@ -28,7 +28,10 @@ func TestInstalledNamesAreServed(t *testing.T) {
 	for _, name := range d.Names {
 		served, err := db.Served(t.Context(), name)
 		require.NoError(t, err)
-		require.Equal(t, store.Served{Name: name, Serial: "0a", ChainPEM: c.ChainPEM, KeyID: issuance.KeyID, SealedKey: []byte("sealed www.example.com")}, served)
+		require.Equal(
+			t, store.Served{Name: name, Serial: "0a", ChainPEM: c.ChainPEM, KeyID: issuance.KeyID, SealedKey: []byte("sealed www.example.com")},
+			served,
+		)
 	}
 
 	db.certify(d, 2, "0b")
@@ -101,7 +104,9 @@ func TestRemovedDomainIsServedNoMore(t *testing.T) {
 	changed := db.listen()
 
 	db.record(d, 1, removed)
-	require.ElementsMatch(t, []string{"www.example.com", "example.com", "left.example.com"}, []string{changed.next(), changed.next(), changed.next()})
+	require.ElementsMatch(
+		t, []string{"www.example.com", "example.com", "left.example.com"}, []string{changed.next(), changed.next(), changed.next()},
+	)
 	for _, name := range []string{"www.example.com", "example.com", "left.example.com"} {
 		_, err := db.Served(t.Context(), name)
 		require.ErrorIs(t, err, store.ErrNotFound)
@@ -109,7 +114,7 @@ func TestRemovedDomainIsServedNoMore(t *testing.T) {
 	_, err := db.Served(t.Context(), "www.example.org")
 	require.NoError(t, err)
 
-	err = db.Install(t.Context(), d.Names, "0a") // an activity that was still running somewhere
+	err = db.Install(t.Context(), d.Names, "0a") // an activity that was still running
 	require.Equal(t, cert.RequestRefused, problem(t, err).Code)
 	_, err = db.Served(t.Context(), "www.example.com")
 	require.ErrorIs(t, err, store.ErrNotFound)
@@ -122,7 +127,11 @@ func TestInstallationAtTheMomentOfRemovalLeavesNothingServed(t *testing.T) {
 	db.certify(d, 1, "0a")
 	removal, err := db.raw.Begin(t.Context()) // stopped half-way, with the names freed and the domain's row changed
 	require.NoError(t, err)
-	_, err = removal.Exec(t.Context(), `UPDATE domains SET domain_status = 'removed', headline = 'Removed', removed_at = now() WHERE id = $1`, d.ID)
+	_, err = removal.Exec(
+		t.Context(),
+		`UPDATE domains SET domain_status = 'removed', headline = 'Removed', removed_at = now() WHERE id = $1`,
+		d.ID,
+	)
 	require.NoError(t, err)
 
 	installed := make(chan error, 1)
@@ -156,7 +165,7 @@ func TestOverlappingInstallationsAtOnceDoNotLockEachOtherOut(t *testing.T) {
 	require.Equal(t, 1, db.count(`SELECT count(DISTINCT serial) FROM served_names`), "all names have the certificate of the last one")
 }
 
-// listener collects what ListenServed tells.
+// listener collects the calls of ListenServed.
 type listener struct {
 	t     testing.TB
 	names chan string
@@ -171,7 +180,7 @@ func (db *database) listen() *listener {
 	go func() {
 		ended <- db.ListenServed(db.t.Context(), func(name string) { l.names <- name }, func() { l.lost.Add(1) })
 	}()
-	db.t.Cleanup(func() { // the test's context has ended by now
+	db.t.Cleanup(func() { // the test's context has ended then
 		select {
 		case err := <-ended:
 			require.ErrorIs(db.t, err, context.Canceled)
@@ -208,11 +217,11 @@ func TestEdgesAreToldOfChangesAndOfNothingElse(t *testing.T) {
 	require.NoError(t, db.Install(t.Context(), []string{"www.example.com", "example.com"}, "0a")) // one of them is new
 	require.Equal(t, "www.example.com", changed.next())
 	require.NoError(t, db.Install(t.Context(), d.Names, "0a")) // nothing new
-	db.record(d, 1, redirect(false))                           // nothing either
+	db.record(d, 1, redirect(false))                           // no change either
 	db.record(d, 2, redirect(true))
 	require.ElementsMatch(t, d.Names, []string{changed.next(), changed.next()})
 	db.record(d, 3, redirect(true))
-	db.record(d, 2, redirect(false), func(s *cert.Snapshot) { s.At = s.At.Add(-time.Hour) }) // an old one
+	db.record(d, 2, redirect(false), func(s *cert.Snapshot) { s.At = s.At.Add(-time.Hour) }) // an older snapshot
 	require.NoError(t, db.Retire(t.Context(), []string{"never.example.com"}))
 	require.NoError(t, db.Install(t.Context(), []string{"www.example.com"}, "0b"))
 	require.Equal(t, "www.example.com", changed.next())

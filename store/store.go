@@ -1,9 +1,8 @@
-// Package store is evercert's database, PostgreSQL. Each exported method is one transaction, and the tables refuse what
-// must not happen (migrations/*.sql): two domains with one name, two certificates of one issuance, a status that does
-// not exist.
+// Package store is evercert's database, PostgreSQL. Each exported method is one transaction. Constraints of the tables refuse what must not
+// happen (migrations/*.sql): two domains with one name, two certificates of one issuance, a status that does not exist.
 //
-// Methods return ErrNotFound when what they were asked for is not there, a cert.Problem when a person has to do
-// something, and otherwise the database's error with what was being done.
+//	Methods return ErrNotFound when what was asked for does not exist, a cert.Problem when a person has to act, and otherwise the database's
+//	error with the step that failed.
 package store
 
 import (
@@ -22,18 +21,19 @@ import (
 	"github.com/evercert/evercert/config"
 )
 
-// ErrNotFound says that there is no such row. Test for it with errors.Is.
+// ErrNotFound means that there is no such row. Test for it with errors.Is.
 var ErrNotFound = errors.New("not found")
 
-// connectTimeout is for a host that accepts connections and then says nothing, unless the URL has a connect_timeout.
+// connectTimeout is for a host that accepts connections and does not answer; connect_timeout in the URL overrides it.
 const connectTimeout = 10 * time.Second
 
 // Store is a pool of connections to the database. It is safe for concurrent use.
 type Store struct {
-	// Clock is the time that reservations of budgets go by; nil is the database's clock, which all processes share. Set it before the first use.
+	// Clock is the time used for reservations of budgets; nil is the database's clock, which all processes share. Set it before the first use.
 	Clock func() time.Time
 
-	// UnverifiedNames is how many names a tenant may have connected whose records were never all seen; 0 is no limit. Set it before the first use.
+	// UnverifiedNames limits the names that a tenant may have connected without ever having all of their records seen; 0 is no limit. Set it
+	// before the first use.
 	UnverifiedNames int
 
 	rooms  rooms // of UnverifiedNames
@@ -41,13 +41,13 @@ type Store struct {
 	orders chan struct{} // a place for each PlaceOrder that may hold a connection
 }
 
-// Open connects to the database with the default pool and brings its tables up to date. While no server answers, it
-// logs and tries again until ctx ends. A server that refuses (wrong password, no such database) is an error at once.
+// Open connects to the database with the default pool and brings its tables up to date. While no server answers, it logs and retries until
+// ctx ends. When the server refuses (wrong password, no such database), it returns the error at once.
 func Open(ctx context.Context, databaseURL string) (*Store, error) {
 	return OpenConfig(ctx, Config{URL: config.Secret(databaseURL), MaxConns: defaultMaxConns})
 }
 
-// OpenConfig is Open with a pool of the size that the configuration says.
+// OpenConfig is like Open, with the configured size of the pool.
 func OpenConfig(ctx context.Context, c Config) (*Store, error) {
 	s, err := OpenLater(ctx, c)
 	if err != nil {
@@ -60,8 +60,8 @@ func OpenConfig(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// OpenLater returns a store that connects when it is first asked, for processes that have something to do without a database. It fails only for
-// settings that are wrong. Until Migrate has returned nil the tables may be missing or older than this program.
+// OpenLater returns a store that connects at the first query, for processes that can also work without a database. It fails only for wrong
+// settings. Until Migrate has returned nil, the tables may be missing or older than this program.
 func OpenLater(ctx context.Context, c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -96,7 +96,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 // Close waits for running statements and closes every connection but those of ListenServed, which end with their context.
 func (s *Store) Close() { s.pool.Close() }
 
-// Ready tells whether the database answers, for health checks.
+// Ready returns nil when the database answers, for health checks.
 func (s *Store) Ready(ctx context.Context) error {
 	if err := s.pool.Ping(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
@@ -104,7 +104,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
-// migrateWhenUp waits for the server and runs the migrations on a connection of its own.
+// migrateWhenUp waits for the server and runs the migrations on a separate connection.
 func migrateWhenUp(ctx context.Context, settings *pgx.ConnConfig) error {
 	var pause backoff
 	for {
@@ -122,8 +122,8 @@ func migrateWhenUp(ctx context.Context, settings *pgx.ConnConfig) error {
 	}
 }
 
-// notUpYet tells errors that pass by themselves from those that stay. An answer of the server itself stays, unless it
-// says that it is starting (57P03) or full (53300).
+// notUpYet reports whether an error may pass by itself. An answer of the server does not pass, unless the server says that it is starting
+// (57P03) or full (53300).
 func notUpYet(err error) bool {
 	var answer *pgconn.PgError
 	if !errors.As(err, &answer) {
@@ -132,15 +132,15 @@ func notUpYet(err error) bool {
 	return answer.Code == "57P03" || answer.Code == "53300"
 }
 
-// IsPermanent reports whether the database refused a value, and would refuse it again: a character that text cannot hold, a key that is too long
-// for its index, a constraint (PostgreSQL, appendix A: classes 22, 23 and 54). What may pass by itself is not permanent, a read-only or a full
-// database included.
+// IsPermanent reports whether the database refused a value, and would refuse it again: a character that text can't hold, a key that is too
+// long for its index, a constraint (PostgreSQL, appendix A: classes 22, 23 and 54). Errors that may pass by themselves, such as a read-only
+// or full database, are not permanent.
 func (s *Store) IsPermanent(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (strings.HasPrefix(answer.Code, "22") || strings.HasPrefix(answer.Code, "23") || strings.HasPrefix(answer.Code, "54"))
 }
 
-// readTimesInUTC keeps the local time zone of the process out of what is read.
+// readTimesInUTC makes times be read in UTC, whatever the time zone of the process.
 func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID,

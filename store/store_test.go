@@ -20,10 +20,10 @@ import (
 
 func TestMain(m *testing.M) { stack.Main(m) }
 
-// deadline is how long a test waits for what happens elsewhere, on a busy machine.
+// deadline limits how long a test waits for other processes, on a busy machine.
 const deadline = 30 * time.Second
 
-// database is a store on a database of its own, with a way past it: sql does what no caller can, such as moving time.
+// database is a store with its own database. Its method sql changes what no caller can, such as times.
 type database struct {
 	*store.Store
 	t   testing.TB
@@ -65,7 +65,7 @@ func (db *database) count(sql string, args ...any) (n int) {
 	return n
 }
 
-// awaitWaiting returns when so many statements wait for what another transaction holds, or when enough says so.
+// awaitWaiting returns when this number of statements wait for locks of other transactions, or when enough returns true.
 func (db *database) awaitWaiting(ctx context.Context, statements int, enough func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -93,7 +93,7 @@ func newDomain(tenant string, names ...string) cert.Domain {
 	return cert.Domain{ID: uuid.NewString(), Hostname: names[0], Names: names, Tenant: tenant}
 }
 
-// record records a snapshot that is pending, changed by those given.
+// record records a pending snapshot, changed by the given functions.
 func (db *database) record(d cert.Domain, seq int64, change ...func(*cert.Snapshot)) cert.Snapshot {
 	db.t.Helper()
 	snap := pending(d, seq)
@@ -115,7 +115,7 @@ func verified(s *cert.Snapshot) { s.Verified = true }
 
 func removed(s *cert.Snapshot) { s.Status.Domain = cert.DomainRemoved }
 
-// problem returns the problem that an error carries.
+// problem returns the cert.Problem in an error.
 func problem(t *testing.T, err error) cert.Problem {
 	t.Helper()
 	var p cert.Problem
@@ -142,7 +142,7 @@ func TestOpenWaitsForTheServer(t *testing.T) {
 				return
 			}
 			if refused.Add(1) <= 4 { // pgx tries with TLS and without: two attempts
-				conn.Close() //nolint:errcheck // it is closed to be of no use
+				conn.Close() //nolint:errcheck // the test closes it at once
 				continue
 			}
 			go forward(conn, server)
@@ -154,7 +154,7 @@ func TestOpenWaitsForTheServer(t *testing.T) {
 }
 
 func forward(conn net.Conn, to string) {
-	defer conn.Close() //nolint:errcheck // the test is about what went through it
+	defer conn.Close() //nolint:errcheck // the data has passed through it
 	server, err := net.Dial("tcp", to)
 	if err != nil {
 		return
@@ -187,7 +187,10 @@ func TestOpenReportsARefusalAtOnce(t *testing.T) {
 
 func TestOpenNeverShowsThePassword(t *testing.T) {
 	t.Parallel()
-	for _, malformed := range []string{"postgres://evercert:hunter2@host:port/name", "postgres://evercert:hunter2@host/name?sslmode=perhaps", "user=evercert password=hunter2 port=x"} {
+	for _, malformed := range []string{
+		"postgres://evercert:hunter2@host:port/name", "postgres://evercert:hunter2@host/name?sslmode=perhaps",
+		"user=evercert password=hunter2 port=x",
+	} {
 		_, err := store.Open(t.Context(), malformed)
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "hunter2")
@@ -211,7 +214,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, err, "DATABASE_MAX_CONNS")
 }
 
-// Whatever the process's own zone is, times are read in UTC: they go to JSON and to people.
+// Times are read in UTC whatever the time zone of the process: they are shown in JSON and to people.
 func TestTimesAreReadInUTC(t *testing.T) {
 	t.Parallel()
 	db := open(t)

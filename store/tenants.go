@@ -18,11 +18,11 @@ const (
 	TenantDeleted  = "deleted"
 )
 
-// tenantSecretLength is 256 bits: the key of an HMAC-SHA256 (RFC 2104 §3 advises no less than the hash's length).
+// tenantSecretLength is 256 bits: the key of an HMAC-SHA256 (RFC 2104 §3 advises at least the hash's length).
 const tenantSecretLength = 32
 
-// TenantSecret returns the 32 random bytes that were made with the tenant, from which its ownership and delegation
-// records are derived. It never changes.
+// TenantSecret returns the 32 random bytes that were made with the tenant. Its ownership and delegation records are derived from them, so
+// they never change.
 func (s *Store) TenantSecret(ctx context.Context, tenant string) ([]byte, error) {
 	secret, err := one(ctx, s.pool, pgx.RowTo[[]byte], `SELECT secret FROM tenants WHERE id = $1`, tenant)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Store) TenantSecret(ctx context.Context, tenant string) ([]byte, error)
 	return secret, nil
 }
 
-// SecretOfName returns the secret of the tenant whose live domain has a name, be it the hostname or a further one; ErrNotFound if none has.
+// SecretOfName returns the secret of the tenant whose connected domain has a name, as hostname or further name; ErrNotFound if none has.
 func (s *Store) SecretOfName(ctx context.Context, name string) ([]byte, error) {
 	secret, err := one(ctx, s.pool, pgx.RowTo[[]byte], `
 		SELECT tenants.secret
@@ -45,8 +45,8 @@ func (s *Store) SecretOfName(ctx context.Context, name string) ([]byte, error) {
 	return secret, nil
 }
 
-// SetTenantState says that the platform's account is active, inactive or deleted. A tenant that evercert does not know
-// yet is made, so that one who was shut out before connecting anything stays out.
+// SetTenantState stores that the platform's account is active, inactive or deleted. It inserts a tenant that evercert does not know yet, so
+// that a tenant excluded before it connected anything stays excluded.
 func (s *Store) SetTenantState(ctx context.Context, tenant, state string) error {
 	if !slices.Contains([]string{TenantActive, TenantInactive, TenantDeleted}, state) {
 		return cert.Problem{
@@ -65,7 +65,7 @@ func (s *Store) SetTenantState(ctx context.Context, tenant, state string) error 
 	return nil
 }
 
-// ensureTenant makes the tenant if it is new, and returns its state.
+// ensureTenant inserts the tenant if it is new, and returns its state.
 func ensureTenant(ctx context.Context, tx pgx.Tx, tenant string) (state string, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`INSERT INTO tenants (id, secret) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING`, tenant, newTenantSecret())
@@ -82,7 +82,7 @@ func newTenantSecret() []byte {
 	return secret
 }
 
-// refuseTenant is the problem of a tenant that may not connect domains; nil for an active one.
+// refuseTenant returns the problem of a tenant that may not connect domains; nil for an active one.
 func refuseTenant(state string) error {
 	switch state {
 	case TenantActive:

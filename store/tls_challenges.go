@@ -8,9 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// PutTLSChallenge makes the edges answer a tls-alpn-01 challenge (RFC 8737 §3) for the length of ttl, by the database's clock.
-// name is in A-labels and lower case. A name that has an answer gets the new one: a handshake names the domain and no
-// token, so there can be only one.
+// PutTLSChallenge makes the edges answer a tls-alpn-01 challenge (RFC 8737 §3) until ttl has passed, by the database's clock. name is in
+// A-labels and lower case. A new answer replaces the old one: a handshake contains the name and no token, so a name has one answer.
 func (s *Store) PutTLSChallenge(ctx context.Context, name, keyAuthorization string, ttl time.Duration) error {
 	_, err := s.pool.Exec(ctx, `
 		WITH swept AS (
@@ -41,15 +40,25 @@ func (s *Store) TLSChallenge(ctx context.Context, name string) (string, error) {
 	return answer, nil
 }
 
-// ShowsTLSChallenge reports whether a name has exactly this answer, and it has not expired.
+// ShowsTLSChallenge reports whether a name has exactly this answer and has not expired.
 func (s *Store) ShowsTLSChallenge(ctx context.Context, name, keyAuthorization string) (bool, error) {
-	return s.shows(ctx, `SELECT EXISTS (SELECT FROM tls_challenges WHERE name = $1 AND key_authorization = $2 AND expires_at > now())`, name, keyAuthorization)
+	return s.shows(
+		ctx,
+		`SELECT EXISTS (SELECT FROM tls_challenges WHERE name = $1 AND key_authorization = $2 AND expires_at > now())`,
+		name,
+		keyAuthorization,
+	)
 }
 
-// DeleteTLSChallenge takes an answer away once its challenge is decided. One that is not there, or that another
-// challenge has replaced, is no error.
+// DeleteTLSChallenge deletes an answer once its challenge is decided. To delete one that does not exist, or that another challenge has
+// replaced, succeeds.
 func (s *Store) DeleteTLSChallenge(ctx context.Context, name, keyAuthorization string) error {
-	if _, err := s.pool.Exec(ctx, `DELETE FROM tls_challenges WHERE name = $1 AND key_authorization = $2`, name, keyAuthorization); err != nil {
+	if _, err := s.pool.Exec(
+		ctx,
+		`DELETE FROM tls_challenges WHERE name = $1 AND key_authorization = $2`,
+		name,
+		keyAuthorization,
+	); err != nil {
 		return fmt.Errorf("delete tls-alpn-01 challenge of %s: %w", name, err)
 	}
 	return nil

@@ -31,8 +31,11 @@ func TestTLSChallengeAnswersUntilItExpiresOrIsDeleted(t *testing.T) {
 
 	db.sql(`UPDATE tls_challenges SET expires_at = now()`)
 	none()
-	require.NoError(t, db.PutTLSChallenge(t.Context(), name, "token.third", time.Hour)) // the expired one comes back
-	require.Equal(t, 1, db.count(`SELECT count(*) FROM tls_challenges WHERE expires_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'`))
+	require.NoError(t, db.PutTLSChallenge(t.Context(), name, "token.third", time.Hour)) // the expired one is stored again
+	require.Equal(
+		t, 1,
+		db.count(`SELECT count(*) FROM tls_challenges WHERE expires_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour'`),
+	)
 	for range 2 {
 		require.NoError(t, db.DeleteTLSChallenge(t.Context(), name, "token.third"))
 		none()

@@ -12,24 +12,25 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// A tenant may not claim more names than UnverifiedNames without showing that they are its own. Counting costs a look at each of its unverified
-// domains, so half of the room that a count has left is used up without another one: several processes together may go beyond the limit by a part
-// of that, for a minute.
+// A tenant may not claim more names than UnverifiedNames without proof. Counting reads each of its unverified domains, so after a count
+// half of the remaining room is used without another count. Several processes together may therefore exceed the limit by a part of that,
+// for a minute.
 
-// roomLifetime is for how long a count is believed, and countedAlways below how many names one is made each time.
+// roomLifetime is how long a count is used, and below countedAlways names every call counts.
 const (
 	roomLifetime  = time.Minute
 	countedAlways = 100
 )
 
-// refuseUnverified returns the problem of a tenant that has too many names which it did not show to be its own.
+// refuseUnverified returns the problem of a tenant that has too many unverified names.
 func (s *Store) refuseUnverified(ctx context.Context, d cert.Domain) error {
 	limit := s.UnverifiedNames
 	if limit <= 0 || s.rooms.take(d.Tenant, len(d.Names)) {
 		return nil
 	}
 	n, err := one(ctx, s.pool, pgx.RowTo[int], `
-		SELECT coalesce(sum(cardinality(names)), 0)::integer FROM domains WHERE tenant = $1 AND verified_at IS NULL AND removed_at IS NULL`, d.Tenant)
+		SELECT coalesce(sum(cardinality(names)), 0)::integer FROM domains
+		WHERE tenant = $1 AND verified_at IS NULL AND removed_at IS NULL`, d.Tenant)
 	if err != nil {
 		return fmt.Errorf("count the unverified names of tenant %s: %w", d.Tenant, err)
 	}
@@ -39,7 +40,7 @@ func (s *Store) refuseUnverified(ctx context.Context, d cert.Domain) error {
 		}
 		return nil
 	}
-	present, err := s.present(ctx, d) // connecting twice is connecting once, whatever the limit
+	present, err := s.present(ctx, d) // connecting again is allowed, whatever the limit
 	if err == nil && present.ID != "" {
 		return nil
 	}
@@ -53,7 +54,7 @@ func (s *Store) refuseUnverified(ctx context.Context, d cert.Domain) error {
 	}
 }
 
-// rooms remembers for how many more names tenants have room.
+// rooms remembers how many more names tenants may connect.
 type rooms struct {
 	mu       sync.Mutex
 	byTenant map[string]room
@@ -64,7 +65,7 @@ type room struct {
 	until time.Time
 }
 
-// take reports whether so many names fit into what is remembered, and takes them from it.
+// take reports whether the names fit into the remembered room, and uses it.
 func (r *rooms) take(tenant string, names int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

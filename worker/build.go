@@ -10,11 +10,11 @@ import (
 	"runtime/debug"
 )
 
-// buildIDLength is how much of a digest names a build: enough that two builds never meet, and short enough to read aloud.
+// buildIDLength is the part of a digest that names a build: long enough to be unique, short enough to read aloud.
 const buildIDLength = 12
 
-// buildID is the name of this build: the configured one, the commit where the build knows it and nothing was changed since, or else the digest
-// of the program file. The same program has the same name wherever it runs.
+// buildID returns the name of this build: the configured name, else the commit when the build has it and no file was changed since, else
+// the digest of the program file. So the same program has the same name on every machine.
 func buildID(configured string) (string, error) {
 	if configured != "" {
 		return configured, nil
@@ -29,7 +29,7 @@ func buildID(configured string) (string, error) {
 	return digest(path)
 }
 
-// commit returns the revision that was built, unless its files were changed.
+// commit returns the revision that was built, unless files were changed.
 func commit() (revision string, ok bool) {
 	info, known := debug.ReadBuildInfo()
 	if !known {
@@ -47,7 +47,7 @@ func commit() (revision string, ok bool) {
 	return revision, revision != "" && modified == "false"
 }
 
-// digest is the SHA-256 of a file, shortened.
+// digest returns the shortened SHA-256 of a file.
 func digest(path string) (sum string, err error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -14,12 +14,14 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// CaretakerConfig says when the caretaker walks over all domains.
+// CaretakerConfig says how often the caretaker compares all domains.
 type CaretakerConfig struct {
-	Interval time.Duration `env:"CARETAKER_INTERVAL" envDefault:"24h" doc:"between the caretaker's walks over all domains, which repair what differs between tables, workflows, certificates and cases; a walk costs one Temporal action for 500 domains, and three more"`
+	// Interval is the time between the caretaker's runs over all domains. A run compares tables, workflows, certificates and cases, and
+	// repairs what differs. It costs one Temporal action for 500 domains, and three more.
+	Interval time.Duration `env:"CARETAKER_INTERVAL" envDefault:"24h" doc:"between the caretaker's runs over all domains"`
 }
 
-// Validate reports what no schedule could mean.
+// Validate returns an error for an interval that is too short for a schedule.
 func (c CaretakerConfig) Validate() error {
 	if c.Interval < time.Minute {
 		return fmt.Errorf("CARETAKER_INTERVAL is %s; it expects at least 1m", c.Interval)
@@ -27,14 +29,14 @@ func (c CaretakerConfig) Validate() error {
 	return nil
 }
 
-// schedule is when and what the caretaker does. A walk that is late is not followed by a second one, and one that was missed is made up for only within
-// a part of the interval.
+// schedule returns the caretaker's schedule. While a run is in progress, the next one is skipped. A missed run is made up for only within a
+// part of the interval.
 func (c CaretakerConfig) schedule() client.ScheduleOptions {
 	return client.ScheduleOptions{
 		ID: workflows.CaretakerID,
 		Spec: client.ScheduleSpec{
 			Intervals: []client.ScheduleIntervalSpec{{Every: c.Interval}},
-			Jitter:    c.Interval / 10, // platforms that share a Temporal server don't all walk at midnight
+			Jitter:    c.Interval / 10, // platforms that share a Temporal server don't all start at midnight
 		},
 		Action: &client.ScheduleWorkflowAction{
 			ID: workflows.CaretakerID, Workflow: workflows.CaretakerWorkflow, TaskQueue: workflows.TaskQueue,
@@ -45,7 +47,7 @@ func (c CaretakerConfig) schedule() client.ScheduleOptions {
 	}
 }
 
-// ensure creates the caretaker's schedule, or brings its interval up to date. A schedule that an operator has paused stays so.
+// ensure creates the caretaker's schedule, or updates its interval. A schedule that an operator paused stays paused.
 func (c CaretakerConfig) ensure(ctx context.Context, schedules client.ScheduleClient) error {
 	options := c.schedule()
 	_, err := schedules.Create(ctx, options)
@@ -67,9 +69,11 @@ func (c CaretakerConfig) ensure(ctx context.Context, schedules client.ScheduleCl
 	}})
 }
 
-// keep ensures the schedule as soon as Temporal answers. A walk begins at once when the platform has changed its CA since its certificates were
-// ordered: otherCA reports that.
-func (c CaretakerConfig) keep(ctx context.Context, schedules client.ScheduleClient, otherCA func(context.Context) (bool, error), log *slog.Logger) {
+// keep ensures the schedule as soon as Temporal answers. When otherCA reports that the platform changed its CA since its certificates were
+// ordered, it starts a run at once.
+func (c CaretakerConfig) keep(
+	ctx context.Context, schedules client.ScheduleClient, otherCA func(context.Context) (bool, error), log *slog.Logger,
+) {
 	const longest = time.Minute
 	for wait := time.Second; ; wait = min(2*wait, longest) {
 		err := c.ensure(ctx, schedules)
@@ -93,5 +97,6 @@ func walkForNewCA(ctx context.Context, schedules client.ScheduleClient, otherCA 
 	if err != nil || !found {
 		return err
 	}
-	return schedules.GetHandle(ctx, workflows.CaretakerID).Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP})
+	return schedules.GetHandle(ctx, workflows.CaretakerID).
+		Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP})
 }

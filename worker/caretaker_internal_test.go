@@ -36,7 +36,7 @@ func TestF22_TheCaretakersScheduleFollowsTheSettingAndKeepsAPause(t *testing.T) 
 	}
 
 	daily := CaretakerConfig{Interval: 24 * time.Hour}
-	for range 2 { // each worker does this at its start
+	for range 2 { // as two workers do at their start
 		daily.keep(t.Context(), schedules, sameCA, log)
 		require.Equal(t, 24*time.Hour, described().Spec.Intervals[0].Every)
 	}
@@ -54,7 +54,13 @@ func TestF22_TheCaretakersScheduleFollowsTheSettingAndKeepsAPause(t *testing.T) 
 	}
 	require.Zero(t, walks())
 	CaretakerConfig{Interval: time.Hour}.keep(t.Context(), schedules, func(context.Context) (bool, error) { return true, nil }, log)
-	require.Eventually(t, func() bool { return walks() == 1 }, time.Minute, 50*time.Millisecond, "certificates of another CA are not left until tomorrow")
+	require.Eventually(
+		t,
+		func() bool { return walks() == 1 },
+		time.Minute,
+		50*time.Millisecond,
+		"certificates of another CA are not left until tomorrow",
+	)
 }
 
 func sameCA(context.Context) (bool, error) { return false, nil }

@@ -13,17 +13,17 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// ensureSearchAttributes makes the search attributes that are missing. They are usable only after the server's cache has
-// refreshed, and Temporal may start later than we do, so it asks again until all is there.
+// ensureSearchAttributes creates missing search attributes. They can be used only after the server has refreshed its cache, and Temporal
+// may start later than this process. So it retries until all of them can be used.
 func ensureSearchAttributes(ctx context.Context, c client.Client, namespace string, log *slog.Logger) error {
-	wait, told := 100*time.Millisecond, false
+	wait, logged := 100*time.Millisecond, false
 	for {
 		done, err := addMissing(ctx, c, namespace)
 		if done {
 			return nil
 		}
-		if !told && err != nil {
-			told = true
+		if !logged && err != nil {
+			logged = true
 			log.Info("waiting for Temporal and its search attributes", "namespace", namespace, "error", err)
 		}
 		select {
@@ -49,6 +49,7 @@ func addMissing(ctx context.Context, c client.Client, namespace string) (done bo
 	if len(missing) == 0 {
 		return true, nil
 	}
-	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: missing})
+	_, err = c.OperatorService().
+		AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: missing})
 	return false, err
 }

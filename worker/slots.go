@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/worker"
 )
 
-// newTuner gives the worker its slots; those for workflow tasks tell whether there is room for new domains.
+// newTuner returns the worker's slots, and separately those for workflow tasks, which report whether there is room for new domains.
 func newTuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
 	workflowTasks, err := worker.NewFixedSizeSlotSupplier(c.WorkflowSlots)
 	if err != nil {
@@ -26,14 +26,14 @@ func newTuner(c Config) (worker.WorkerTuner, *workflowSlots, error) {
 	slots := &workflowSlots{SlotSupplier: workflowTasks, forNew: int64(c.WorkflowSlots / 2), freed: make(chan struct{}, 1)}
 	t, err := worker.NewCompositeTuner(worker.CompositeTunerOptions{
 		WorkflowSlotSupplier: slots, ActivitySlotSupplier: activityTasks, LocalActivitySlotSupplier: local,
-		NexusSlotSupplier: local, SessionActivitySlotSupplier: local, // of which there are none
+		NexusSlotSupplier: local, SessionActivitySlotSupplier: local, // neither is used
 	})
 	return t, slots, err
 }
 
-// workflowSlots are the slots for workflow tasks. New domains begin while fewer than half of them work; the others are kept for domains that go
-// on, because a task that finds no slot waits in Temporal's tables, and many such tasks at once make Temporal so slow that it
-// loses some of them until their time limit ends.
+// workflowSlots are the slots for workflow tasks. New domains start while fewer than half of the slots are in use. The other half is kept
+// for domains that exist: a task without a slot waits in Temporal's tables, and many waiting tasks make Temporal so slow that it loses some
+// of them until their time-out.
 type workflowSlots struct {
 	worker.SlotSupplier
 
@@ -42,7 +42,7 @@ type workflowSlots struct {
 	freed  chan struct{}
 }
 
-// used marks the permit of a slot that works; others are only held for a task that is waited for.
+// used marks the permit of a slot that runs a task. Other slots are held by pollers.
 type used struct{}
 
 // MarkSlotUsed implements worker.SlotSupplier.
@@ -63,11 +63,11 @@ func (s *workflowSlots) ReleaseSlot(info worker.SlotReleaseInfo) {
 	}
 }
 
-// longestForRoom is how long a new domain waits for a slot. Where all are busy for longer, it waits in Temporal like all others: it must not
-// starve.
+// longestForRoom limits how long a new domain waits for a slot. When all slots are busy for longer, its workflow is started and waits in
+// Temporal, so that it is never delayed without limit.
 const longestForRoom = time.Second
 
-// Room blocks until a workflow that is started now finds a slot here, or for longestForRoom. Its error is that of ctx.
+// Room blocks until a new workflow finds a slot here, or for longestForRoom. It returns the error of ctx.
 func (s *workflowSlots) Room(ctx context.Context) error {
 	patience := time.NewTimer(longestForRoom)
 	defer patience.Stop()

@@ -10,13 +10,13 @@ import (
 	"go.temporal.io/sdk/worker"
 )
 
-// supplier has a slot for everybody.
+// supplier always has a free slot.
 type supplier struct{ worker.SlotSupplier }
 
 func (supplier) MarkSlotUsed(worker.SlotMarkUsedInfo) {}
 func (supplier) ReleaseSlot(worker.SlotReleaseInfo)   {}
 
-// marked and released are what the SDK tells of a permit.
+// marked and released are what the SDK reports about a permit.
 type marked struct {
 	worker.SlotMarkUsedInfo
 	permit *worker.SlotPermit
@@ -58,11 +58,11 @@ func TestE4_HalfOfTheSlotsAreKeptForDomainsThatGoOn(t *testing.T) {
 		first := task()
 		require.NoError(t, <-waits(), "one of two is busy")
 		second := task()
-		_ = task() // a domain that goes on
+		_ = task() // a task of a domain that exists
 		blocked := waits()
 		require.Empty(t, blocked)
 
-		s.ReleaseSlot(released{permit: &worker.SlotPermit{}}) // was held for a task that never came
+		s.ReleaseSlot(released{permit: &worker.SlotPermit{}}) // was held by a poller that got no task
 		synctest.Wait()
 		require.Empty(t, blocked, "no task has ended")
 		first()
@@ -73,7 +73,7 @@ func TestE4_HalfOfTheSlotsAreKeptForDomainsThatGoOn(t *testing.T) {
 		_ = task()
 		blocked = waits()
 		require.Empty(t, blocked)
-		time.Sleep(longestForRoom) // of the bubble's own time
+		time.Sleep(longestForRoom) // the bubble's clock
 		require.NoError(t, <-blocked, "a new domain must not starve while the slots stay busy")
 
 		blocked = waits()

@@ -19,13 +19,15 @@ type listed struct {
 	ImportPath, Name                   string
 	Standard                           bool
 	Imports, TestImports, XTestImports []string
-	Deps                               []string // of Imports, and theirs
+	Deps                               []string // the packages that Imports needs, directly or not
 }
 
-// packages is every package of the house and all that they stand on.
+// packages returns every package of this module and all that they import.
 func packages(t *testing.T) map[string]listed {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Name,Standard,Imports,TestImports,XTestImports,Deps", "./...")
+	list := exec.CommandContext(
+		t.Context(), "go", "list", "-deps", "-json=ImportPath,Name,Standard,Imports,TestImports,XTestImports,Deps", "./...",
+	)
 	list.Dir = ".."
 	var complaint strings.Builder
 	list.Stderr = &complaint
@@ -43,12 +45,12 @@ func packages(t *testing.T) map[string]listed {
 	}
 }
 
-// reaches tells whether a package of the house stands on a module, anywhere below.
+// reaches reports whether a package imports a module, directly or through others.
 func (p listed) reaches(module string) bool {
 	return slices.ContainsFunc(p.Deps, func(dep string) bool { return dep == module || strings.HasPrefix(dep, module+"/") })
 }
 
-// TestArrows holds the house to its plan: what may import what. The linter says the same sooner, but of direct imports only.
+// TestArrows checks which packages may import which. The linter checks direct imports only.
 func TestArrows(t *testing.T) {
 	t.Parallel()
 	all := packages(t)
@@ -63,7 +65,7 @@ func TestArrows(t *testing.T) {
 		for adapter, module := range map[string]string{
 			"ca": "github.com/go-acme/lego/v4", "store": "github.com/jackc/pgx/v5", "resolver": "github.com/miekg/dns",
 		} {
-			require.True(t, of(adapter).reaches(module), "%s is not how %s speaks to the world any more: mend this test", module, adapter)
+			require.True(t, of(adapter).reaches(module), "%s is not what %s uses any more: fix this test", module, adapter)
 			require.False(t, of("workflows").reaches(module), module)
 		}
 	})
@@ -84,7 +86,7 @@ func TestArrows(t *testing.T) {
 			}
 		}
 	})
-	t.Run("the story knows the language and the names of what is done", func(t *testing.T) {
+	t.Run("workflows import cert, and activities for their names", func(t *testing.T) {
 		t.Parallel()
 		for folder, may := range map[string][]string{
 			"cert": nil, "activities": {"cert"}, "workflows": {"activities", "cert"}, "keyring": {"config"},
@@ -96,7 +98,7 @@ func TestArrows(t *testing.T) {
 			}
 		}
 	})
-	t.Run("nothing stands on a main", func(t *testing.T) {
+	t.Run("no package imports a main", func(t *testing.T) {
 		t.Parallel()
 		for _, main := range []string{"worker", "api", "edge", "starter"} {
 			require.Equal(t, "main", of(main).Name)

@@ -27,13 +27,13 @@ var SearchAttributes = map[string]enums.IndexedValueType{
 	attrNextAction.GetName(): attrNextAction.GetValueType(), attrIssuer.GetName(): attrIssuer.GetValueType(),
 }
 
-// StartAttributes are the search attributes of a domain that was just connected. Set at the start they cost nothing.
+// StartAttributes returns the search attributes of a domain that was just connected. Set at the start they are not billed.
 func StartAttributes(d cert.Domain) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		attrStatus.ValueSet(string(cert.Pending)), attrTenant.ValueSet(d.Tenant), attrFailures.ValueSet(0))
 }
 
-// CaseAttributes are those of a case: by its tenant, support finds it beside the domains.
+// CaseAttributes returns those of a case. Its tenant is among them, so that support finds it together with the domains.
 func CaseAttributes(c cert.Case) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(attrStatus.ValueSet(string(cert.ContactSupport)), attrTenant.ValueSet(c.Tenant))
 }
@@ -43,8 +43,8 @@ func StaticSummary(d cert.Domain) string {
 	return cert.Unicode(d.Hostname) + " of tenant " + d.Tenant
 }
 
-// shown is what the search attributes say. An upsert is a billed action and the dearest write of all in PostgreSQL
-// (a row with some thirty indexes), so it is made only when this changes.
+// shown holds the values of the search attributes that are set. An upsert is a billed action, and the most expensive write in PostgreSQL (a
+// row with some thirty indexes), so it is made only when one of these values changes.
 type shown struct {
 	Headline   cert.Headline `json:"headline"`
 	Failures   int           `json:"failures"`
@@ -52,7 +52,7 @@ type shown struct {
 	NextAction time.Time     `json:"next_action,omitzero"`
 }
 
-// showAttributes sets the search attributes where they differ from what is shown.
+// showAttributes sets the search attributes when they differ from what is shown.
 func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) {
 	now := shown{Headline: snap.Status.Headline(), Failures: snap.Failures, Serial: snap.Serial, NextAction: snap.NextActionAt}
 	if now.equal(d.state.Shown) || d.passing() {
@@ -74,8 +74,8 @@ func (d *domain) showAttributes(ctx workflow.Context, snap cert.Snapshot) {
 	must(workflow.UpsertTypedSearchAttributes(ctx, updates...))
 }
 
-// passing reports whether the phase is one that a first attempt is through with in seconds: nobody filters by it in time. Current details show it;
-// so do the search attributes when something has gone wrong before, and it may be where a domain hangs.
+// passing reports whether the phase is one that a first attempt passes within seconds, too short to filter by. Current details show it all
+// the same. So do the search attributes when an attempt has failed before, because the domain may stay in this phase.
 func (d *domain) passing() bool {
 	return (d.state.Phase == Issuing || d.state.Phase == Installing) && d.state.Attempt.Failures == 0 && d.state.Attempt.OrdersGone == 0
 }

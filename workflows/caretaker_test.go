@@ -18,7 +18,8 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// walk runs the caretaker over so many pages of two domains, from a state on. Each page finds one ended workflow; the first tries fail.
+// walk runs the caretaker over this number of pages of two domains, from a state on. Each page finds one ended workflow; the first tries
+// fail.
 func walk(t *testing.T, from workflows.CaretakerState, pages, failures int) (env *testsuite.TestWorkflowEnvironment, asked []string) {
 	t.Helper()
 	suite := new(testsuite.WorkflowTestSuite)
@@ -65,7 +66,7 @@ func TestF22_ALongWalkGoesOnInANewRun(t *testing.T) {
 	require.Equal(t, 202, sum.Domains)
 }
 
-// A walk that can't go on ends; the schedule begins the next one.
+// A run that can't continue ends; the schedule starts the next one.
 func TestF22_AWalkDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	env, asked := walk(t, workflows.CaretakerState{}, 1, 1_000_000)

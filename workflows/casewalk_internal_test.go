@@ -19,29 +19,29 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// caseWalk is one life of one case: people who write to it, a database and a domain that are away for a time.
+// caseWalk is one random case: people who write to it, and times at which the database and the domain do not answer.
 type caseWalk struct {
 	t                    *testing.T
 	seed                 uint64
 	luck                 *rand.Rand
 	begun, ends          time.Time
-	database, domain     [2]time.Time // away from, until
+	database, domain     [2]time.Time // do not answer from, until
 	mail                 []*letter
 	row                  cert.Case
-	handBacks, told      int
+	handBacks, heard     int
 	firstAsked, toldLast time.Time
 	runs                 int
 }
 
-// TestRandomWalksOfACase: it ends when its row is closed and never before, tells the domain of each hand-back, and reminds
-// people on business days.
+// TestRandomWalksOfACase: a case ends when its row is closed and never before, signals each hand-back to the domain, and reminds people on
+// business days.
 func TestRandomWalksOfACase(t *testing.T) {
 	t.Parallel()
 	handBacks, runs, reminded := 0, 0, 0
 	for seed := range uint64(200) {
 		w := newCaseWalk(t, seed+1)
 		w.live()
-		handBacks, runs = handBacks+w.told, runs+w.runs
+		handBacks, runs = handBacks+w.heard, runs+w.runs
 		if !w.row.RemindedAt.IsZero() {
 			reminded++
 		}
@@ -92,7 +92,7 @@ func (w *caseWalk) live() {
 		}
 		env.RegisterActivityWithOptions(record, activity.RegisterOptions{Name: activities.RecordCaseName})
 		env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
-			func(string, string, string, string, any) error { return w.tell(env.Now()) }).Maybe()
+			func(string, string, string, string, any) error { return w.signal(env.Now()) }).Maybe()
 		for _, m := range w.mail {
 			if m.sent == 0 {
 				env.RegisterDelayedCallback(func() {
@@ -133,13 +133,13 @@ func (w *caseWalk) live() {
 		require.NoError(w.t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &state), "seed %d", w.seed)
 	}
 	require.False(w.t, w.row.ClosedAt.IsZero(), "seed %d: ended, and is not closed", w.seed)
-	require.LessOrEqual(w.t, w.told, w.handBacks, "seed %d", w.seed)
+	require.LessOrEqual(w.t, w.heard, w.handBacks, "seed %d", w.seed)
 	if !w.firstAsked.IsZero() && w.domain[1].Add(time.Hour).Before(w.ends) && w.firstAsked.Add(time.Hour).Before(w.ends) {
-		require.Positive(w.t, w.told, "seed %d: the domain was never told", w.seed)
+		require.Positive(w.t, w.heard, "seed %d: no hand-back reached the domain", w.seed)
 	}
 }
 
-// save is the row: it is the domain's to close.
+// save writes the row. Only the domain closes it.
 func (w *caseWalk) save(now time.Time, c cert.Case) (cert.Case, error) {
 	if !now.Before(w.database[0]) && now.Before(w.database[1]) {
 		return cert.Case{}, errors.New("the database is away")
@@ -161,14 +161,14 @@ func (w *caseWalk) save(now time.Time, c cert.Case) (cert.Case, error) {
 	return c, nil
 }
 
-func (w *caseWalk) tell(now time.Time) error {
+func (w *caseWalk) signal(now time.Time) error {
 	if w.firstAsked.IsZero() {
 		w.firstAsked = now
 	}
 	if !now.Before(w.domain[0]) && now.Before(w.domain[1]) {
 		return errors.New("the domain's workflow does not run")
 	}
-	w.told++
+	w.heard++
 	w.toldLast = now
 	return nil
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// contested answers looks at ownership alone: what a tenant shows at an age of the domain. Other looks find all that is needed, or nothing.
+// contested answers checks of ownership only: what a tenant shows at an age of the domain. Other checks find all that is needed, or
+// nothing.
 func contested(w *world, verified bool, shows func(tenant string, age time.Duration) cert.Verdict) {
-	w.look = func(int) cert.Diagnosis {
+	w.check = func(int) cert.Diagnosis {
 		if r := w.checked[len(w.checked)-1]; r.OwnershipOnly {
 			return cert.Diagnosis{Ownership: shows(r.Tenant, w.env.Now().Sub(start))}
 		}
@@ -42,12 +43,15 @@ func TestF19_AClaimWithoutAnyRecordEndsAfterAWeekWithAWarning(t *testing.T) {
 	t.Parallel()
 	for _, cadence := range []int{0, 1, 3} {
 		w := newWorld(t)
-		w.look, w.cadence = never, cadence
+		w.check, w.cadence = never, cadence
 		w.live(20 * day)
 		require.Equal(t, []string{"01-10 09:00 event domain.claim_ending"}, events(w, cert.DomainClaimEnding), "two days before")
 		require.Equal(t, []string{"01-12 09:00 event domain.claim_ended"}, events(w, cert.DomainClaimEnded))
 		require.Equal(t, []string{"01-12 09:00 event domain.removed"}, events(w, cert.DomainRemovedEvent), "by the way of every removal")
-		require.Contains(t, actions(w), "the DNS records are late; DNS is checked again; without any record seen, the domain is removed at 2026-01-12 09:00:00 UTC")
+		require.Contains(
+			t, actions(w),
+			"the DNS records are late; DNS is checked again; without any record seen, the domain is removed at 2026-01-12 09:00:00 UTC",
+		)
 		require.Contains(t, w.last().Events, cert.Event{
 			Type: cert.DomainRemovedEvent, Detail: "removed by evercert: never verified, and no DNS record was seen for 168h",
 		})
@@ -56,19 +60,19 @@ func TestF19_AClaimWithoutAnyRecordEndsAfterAWeekWithAWarning(t *testing.T) {
 	}
 }
 
-// TestF19_ARecordThatIsSeenKeepsAClaim: somebody is at work on it. So do looks that could not tell, and a platform that wants no end.
+// TestF19_ARecordThatIsSeenKeepsAClaim: so do checks without a result, and a policy without a limit.
 func TestF19_ARecordThatIsSeenKeepsAClaim(t *testing.T) {
 	t.Parallel()
 	seen := missing(cert.OwnershipMissing)
 	seen.Records = []cert.RecordState{{Record: cert.Record{Purpose: cert.ForAddress}, Verdict: cert.OK}}
 	for what, c := range map[string]struct {
-		look     func(age time.Duration) cert.Diagnosis
+		check    func(age time.Duration) cert.Diagnosis
 		lifetime time.Duration
 		ended    []string
 	}{
-		"one record is there": {func(time.Duration) cert.Diagnosis { return seen }, 7 * day, nil},
-		"no look can tell":    {func(time.Duration) cert.Diagnosis { return cert.Diagnosis{Verdict: cert.Unknown} }, 7 * day, nil},
-		"claims have no end":  {func(time.Duration) cert.Diagnosis { return never(0) }, 0, nil},
+		"one record is there":   {func(time.Duration) cert.Diagnosis { return seen }, 7 * day, nil},
+		"no check has a result": {func(time.Duration) cert.Diagnosis { return cert.Diagnosis{Verdict: cert.Unknown} }, 7 * day, nil},
+		"claims have no end":    {func(time.Duration) cert.Diagnosis { return never(0) }, 0, nil},
 		"it was there for a week": {func(age time.Duration) cert.Diagnosis {
 			if age < 7*day {
 				return seen
@@ -85,7 +89,7 @@ func TestF19_ARecordThatIsSeenKeepsAClaim(t *testing.T) {
 		w := newWorld(t)
 		w.policy.ClaimLifetime = c.lifetime
 		w.order = func(int) (cert.Certificate, error) { return cert.Certificate{}, errors.New("no answer") }
-		w.look = func(int) cert.Diagnosis { return c.look(w.env.Now().Sub(start)) }
+		w.check = func(int) cert.Diagnosis { return c.check(w.env.Now().Sub(start)) }
 		w.live(29 * day)
 		require.Equal(t, c.ended, events(w, cert.DomainClaimEnded), what)
 	}
@@ -94,7 +98,7 @@ func TestF19_ARecordThatIsSeenKeepsAClaim(t *testing.T) {
 func TestF19_AHandBackAndAPauseBeginAClaimAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = never
+	w.check = never
 	w.live(20*day,
 		message{at: 6 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "support"}},
 		message{at: 8 * day, verb: workflows.Pause, arg: workflows.Request{By: "kim"}},
@@ -121,13 +125,13 @@ func TestF19_AnUnverifiedClaimYieldsToWhoShowsTheRecord(t *testing.T) {
 		require.Equal(t, []string{"01-05 10:00 event domain.claim_ended"}, events(w, cert.DomainClaimEnded), "paused %t", paused)
 		require.Equal(t, &cert.Heir{Tenant: "buyer", Names: shop.Names}, w.last().Heir)
 		require.Equal(t, cert.DomainRemoved, w.last().Status.Domain)
-		require.Equal(t, 3, ownershipLooks(w), "one look for each that asks")
+		require.Equal(t, 3, ownershipChecks(w), "one check for each that asks")
 		require.Zero(t, w.orders)
 	}
 }
 
-// ownershipLooks counts the looks at ownership alone.
-func ownershipLooks(w *world) (n int) {
+// ownershipChecks counts the checks of ownership only.
+func ownershipChecks(w *world) (n int) {
 	for _, r := range w.checked {
 		if r.OwnershipOnly {
 			n++
@@ -159,7 +163,7 @@ func TestF19_AVerifiedDomainMovesAfterANoticeAndOnlyByProof(t *testing.T) {
 		shows func(string, time.Duration) cert.Verdict
 		want  []string
 	}{
-		"nobody shows anything":           {only(), nil},
+		"no tenant shows a record":        {only(), nil},
 		"the new tenant alone shows it":   {only("buyer"), []string{announced, "01-08 10:00 " + gone}},
 		"the old tenant still shows it":   {only("buyer", "acme"), []string{announced, "01-08 10:00 " + cancelled}},
 		"the new tenant's record is gone": {goneAfter(day, "buyer"), []string{announced, "01-08 10:00 " + cancelled}},
@@ -178,7 +182,7 @@ func TestF19_AVerifiedDomainMovesAfterANoticeAndOnlyByProof(t *testing.T) {
 		require.Equal(t, c.want, moves, what)
 		for _, s := range w.snapshots {
 			for _, e := range s.Events {
-				require.NotContains(t, e.Detail, "buyer", "who wants it is nobody else's business: %s", what)
+				require.NotContains(t, e.Detail, "buyer", "who wants it is confidential: %s", what)
 			}
 		}
 	}
@@ -198,11 +202,11 @@ func TestF19_AContestThatMeansNothingIsRefused(t *testing.T) {
 		var err error
 		w.live(day, message{at: hour, verb: workflows.Contest, arg: request, err: &err})
 		require.ErrorContains(t, err, "a contest names another tenant", what)
-		require.Zero(t, ownershipLooks(w))
+		require.Zero(t, ownershipChecks(w))
 	}
 }
 
-// TestF19_WhoAsksAtWillCostsOneLookAMinute: refused updates stand in no history.
+// TestF19_WhoAsksAtWillCostsOneLookAMinute: refused updates are not in the history.
 func TestF19_WhoAsksAtWillCostsOneLookAMinute(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -215,17 +219,17 @@ func TestF19_WhoAsksAtWillCostsOneLookAMinute(t *testing.T) {
 		messages = append(messages, m)
 	}
 	w.live(day, messages...)
-	require.LessOrEqual(t, ownershipLooks(w), 2)
+	require.LessOrEqual(t, ownershipChecks(w), 2)
 	require.ErrorContains(t, errs[1], "a moment ago")
 }
 
-// TestF19_WhatWasVerifiedOnceGetsNotice, also without a certificate, and while its records are gone.
+// TestF19_WhatWasVerifiedOnceGetsNotice: also without a certificate, and while its records are gone.
 func TestF19_WhatWasVerifiedOnceGetsNotice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	contested(w, false, only("buyer"))
-	later := w.look
-	w.look = func(n int) cert.Diagnosis {
+	later := w.check
+	w.check = func(n int) cert.Diagnosis {
 		if n == 1 {
 			return ready
 		}

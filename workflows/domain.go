@@ -1,5 +1,5 @@
-// Package workflows holds the stories that evercert runs for years: a domain that is kept on HTTPS, and a case that people
-// work on. It is deterministic code: it imports the activities for their names only.
+// Package workflows holds what evercert runs for years: a domain that is kept on HTTPS, and a case that people work on. Its code is
+// deterministic: it imports the activities for their names only.
 package workflows
 
 import (
@@ -15,13 +15,13 @@ import (
 // DomainWorkflow is the type under which Domain is registered.
 const DomainWorkflow = "Domain"
 
-// DomainID is the workflow id of a connected hostname: one running workflow, so one owner, for each.
+// DomainID returns the workflow id of a connected hostname. Temporal runs one workflow for an id, so a hostname has one owner.
 func DomainID(hostname string) string { return "domain:" + hostname }
 
 // Domain keeps one hostname on HTTPS from the moment a tenant connects it until it is removed (row E1).
 //
-// Only removal ends it: no error does, and no cancellation. All it must remember is in State, so a run may stop between any two turns and
-// a fresh run carries on. A run holds the story of one certificate: it ends when the renewal begins.
+//	Only removal ends it: neither an error nor a cancellation does. Everything that it has to remember is in State, so a run may stop after
+//	any turn and a new run continues. A run covers one certificate: it ends when the renewal begins.
 func Domain(ctx workflow.Context, state State) error {
 	d, ctx := newDomain(ctx, state) // message handlers and the first record; never blocks
 	for d.state.Phase != Removed {
@@ -35,7 +35,7 @@ func Domain(ctx workflow.Context, state State) error {
 	return nil
 }
 
-// turn does the next thing: one step of work, or one rest.
+// turn does one step of work, or rests once.
 func (d *domain) turn(ctx workflow.Context) {
 	if by := d.state.Asked.Removal; by != "" {
 		d.happens(Removal, happening{at: workflow.Now(ctx), text: by})
@@ -54,59 +54,59 @@ func (d *domain) turn(ctx workflow.Context) {
 		return
 	}
 	if d.state.Pause != nil {
-		d.rest(ctx, time.Time{}, "") // until somebody resumes it; what falls due meanwhile is done then
+		d.rest(ctx, time.Time{}, "") // until a person resumes it; what becomes due meanwhile is done then
 		return
 	}
 	switch d.state.Phase {
 	case AwaitingDNS:
-		d.awaitDNS(ctx) // look; wait longer; look again
+		d.awaitDNS(ctx) // check; wait longer; check again
 	case Issuing:
 		d.issue(ctx) // CSR, order, validation; the key stays in the store
 		if d.state.Phase == Installing && d.state.Asked.Removal == "" && d.state.Pause == nil {
-			d.install(ctx) // at once: both are told in one record, unless this takes longer than a moment
+			d.install(ctx) // at once: both are recorded together, unless this takes longer than a moment
 		}
 	case Installing:
-		d.install(ctx) // tell the edges, then see it served
+		d.install(ctx) // install on the edges, then verify that they serve it
 	case Active:
-		d.awaitRenewal(ctx) // weeks pass here
+		d.awaitRenewal(ctx) // takes weeks
 	case RenewalDue:
-		d.renew(ctx) // look before ordering; held back while something is wrong
+		d.renew(ctx) // check before ordering; on hold while something is wrong
 	case AwaitingRetry:
-		d.awaitRetry(ctx) // an attempt failed, or the CA asked for patience
+		d.awaitRetry(ctx) // an attempt failed, or the CA asked to wait
 	case AwaitingHandBack:
-		d.awaitHandBack(ctx) // people have the case
+		d.awaitHandBack(ctx) // support has the case
 	default:
-		panic(fmt.Sprintf("unknown phase %q", d.state.Phase)) // stall until a worker knows it: an error would abandon the domain
+		panic(fmt.Sprintf("unknown phase %q", d.state.Phase)) // block until a worker knows the phase: an error would end the workflow
 	}
 }
 
-// domain is a run: the state that lasts, and what only matters until the run ends.
+// domain is a run: the state that lasts, and what matters only until the run ends.
 type domain struct {
 	state      State
 	log        log.Logger
 	signals    workflow.Selector
 	events     []cert.Event       // since the last record
-	omitted    int                // events beyond what a record holds
+	omitted    int                // those beyond what a record holds
 	diagnosis  *cert.Diagnosis    // since the last record
-	seen       []cert.RecordState // by the newest look of this run: the evidence of a case
+	seen       []cert.RecordState // by the newest check of this run: the evidence of a case
 	resolution string             // of the case that was closed since the last record
-	changed    bool               // something that people read differs from what was recorded
+	changed    bool               // what people read differs from what was recorded
 	updated    bool               // an update was accepted, and Temporal may not have stored it yet
-	woken      bool               // a message has something for the main loop to do
-	over       bool               // the story of this run's certificate has come to its end
+	woken      bool               // a message left work for the main loop
+	over       bool               // this run's certificate is finished
 	cancelled  bool               // a cancellation from outside was noted
-	early      *happening         // a hand-back that was heard before its case was open
+	early      *happening         // a hand-back that arrived before its case was open
 }
 
-// newDomain sets up a run. The context that it returns is not cancelled when somebody asks Temporal to cancel the workflow.
+// newDomain prepares a run. The context that it returns is not cancelled when the workflow is.
 func newDomain(ctx workflow.Context, s State) (*domain, workflow.Context) {
 	d := &domain{state: s, log: log.With(workflow.GetLogger(ctx), "hostname", s.Hostname, "tenant", s.Tenant)}
 	if now := workflow.Now(ctx); d.state.ConnectedAt.IsZero() {
 		d.state.ConnectedAt, d.state.Records.Since = now, now
-		d.tell(cert.DomainConnected, "connected by tenant "+s.Tenant)
+		d.addEvent(cert.DomainConnected, "connected by tenant "+s.Tenant)
 	}
 	if d.state.Repair != "" {
-		d.tell(cert.DomainRepaired, d.state.Repair)
+		d.addEvent(cert.DomainRepaired, d.state.Repair)
 		d.state.Repair = ""
 	}
 	workflow.SetCurrentDetails(ctx, d.story())
@@ -116,7 +116,7 @@ func newDomain(ctx workflow.Context, s State) (*domain, workflow.Context) {
 	return d, ctx
 }
 
-// noteTime lets happen what the passage of time brings, whatever the domain is doing.
+// noteTime applies the events that the passage of time brings, whatever the domain is doing.
 func (d *domain) noteTime(now time.Time) {
 	s := &d.state.Serving
 	if s.Before != nil && !now.Before(s.Before.NotAfter) {
@@ -139,14 +139,14 @@ func (d *domain) noteTime(now time.Time) {
 	}
 }
 
-// rest sleeps until a moment, or until a message gives the domain something to do. The zero time means no timer at all. No rest goes past a
-// moment that noteTime has to see, and none begins before all is recorded.
+// rest sleeps until a moment, or until a message gives the domain work. The zero time means no timer. No rest goes past a moment that
+// noteTime has to see, and everything is recorded before a rest begins.
 func (d *domain) rest(ctx workflow.Context, until time.Time, summary string) {
 	if d.changed {
 		return
 	}
 	defer func() { d.woken = false }()
-	d.early = nil // what was lost has been done again, and did not open that case
+	d.early = nil // the workflow task that was lost has been repeated, and did not open that case
 	now := workflow.Now(ctx)
 	for _, m := range d.state.moments() {
 		if m.at.After(now) && (until.IsZero() || until.After(m.at)) {
@@ -167,23 +167,24 @@ func (d *domain) rest(ctx workflow.Context, until time.Time, summary string) {
 	must(err)
 }
 
-// must blocks the workflow task on an error that cannot happen, until a fixed worker is deployed: to return it would end the workflow.
+// must blocks the workflow task on an error that can't happen, until a fixed worker is deployed: to return the error would end the
+// workflow.
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// eventsRecorded is how many events one record holds. A flood of requests between two records is summed up.
+// eventsRecorded limits the events in one record. When more requests arrive between two records, they are summed up.
 const eventsRecorded = 50
 
-// onRequest are the events of which anybody can make any number between two records.
+// onRequest are the events that people can cause any number of times between two records.
 var onRequest = map[cert.EventType]bool{
 	cert.RequestMade: true, cert.RenewalOnHoldEvent: true, cert.RenewalResumed: true, cert.DomainRepaired: true,
 }
 
-// tell puts an entry on the timeline.
-func (d *domain) tell(t cert.EventType, detail string) {
+// addEvent adds an event to the timeline.
+func (d *domain) addEvent(t cert.EventType, detail string) {
 	d.changed = true
 	if len(d.events) >= eventsRecorded && onRequest[t] {
 		d.omitted++
@@ -193,9 +194,9 @@ func (d *domain) tell(t cert.EventType, detail string) {
 }
 
 const (
-	// longestRun is how many events a history may have before the next run begins: whoever replays or reads it has little to do.
+	// longestRun is how many events a history may have before the next run begins, so that replays stay short.
 	longestRun = 150
-	// oldestRun is how long a run of a domain that waits may last, so that it comes to newer code.
+	// oldestRun limits the age of a waiting domain's run, so that its next run uses newer code.
 	oldestRun = 7 * 24 * time.Hour
 )
 
@@ -207,14 +208,14 @@ func (d *domain) endsHere(ctx workflow.Context) bool {
 		waits && workflow.Now(ctx).Sub(info.WorkflowStartTime) >= oldestRun
 }
 
-// mustMove reports whether the domain should go on with newer code: another version of the workers is the current one, or somebody
-// who takes the old one away asks.
+// mustMove reports whether the domain should continue with newer code: another worker version is current, or an operator drains the old
+// one.
 func (d *domain) mustMove(ctx workflow.Context) bool {
 	return d.state.Asked.MoveOn || workflow.GetInfo(ctx).GetTargetWorkerDeploymentVersionChanged()
 }
 
-// continueAsNew lets accepted updates finish first: whoever was promised an answer gets it from the run that promised. Signals that
-// have arrived are taken into the state: the next run would not see them.
+// continueAsNew waits for accepted updates: the run that accepted an update must answer it. Signals that have arrived are applied to the
+// state, because the next run would not get them.
 func (d *domain) continueAsNew(ctx workflow.Context) error {
 	for {
 		must(workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }))
@@ -224,7 +225,7 @@ func (d *domain) continueAsNew(ctx workflow.Context) error {
 		}
 		d.record(ctx)
 	}
-	if d.state.Asked.Removal != "" { // that was among the signals
+	if d.state.Asked.Removal != "" { // it was among the signals
 		d.turn(ctx)
 		d.record(ctx)
 		d.retire(ctx)
@@ -232,11 +233,11 @@ func (d *domain) continueAsNew(ctx workflow.Context) error {
 	}
 	d.state.Asked.MoveOn = false
 	return workflow.NewContinueAsNewErrorWithOptions(ctx, workflow.ContinueAsNewErrorOptions{
-		InitialVersioningBehavior: workflow.ContinueAsNewVersioningBehaviorAutoUpgrade, // the next run is for the current version
+		InitialVersioningBehavior: workflow.ContinueAsNewVersioningBehaviorAutoUpgrade, // the next run uses the current version
 	}, DomainWorkflow, d.state)
 }
 
-// retire is the end: the record before it has freed the names, and the edges stop serving them (the store does both).
+// retire ends the workflow. The record before it has freed the names, and the edges have stopped serving them (the store does both).
 func (d *domain) retire(ctx workflow.Context) {
 	must(workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }))
 }

@@ -35,7 +35,7 @@ func TestA1_ReadyDomainIsIssuedAndInstalledWithNoFurtherStep(t *testing.T) {
 	require.Equal(t, []cert.Headline{cert.Issuing, cert.InstallationComplete, cert.Removed}, w.headlines())
 	require.Equal(t, 1, w.orders)
 	require.Equal(t, []string{
-		"01-05 09:00 look", "01-05 09:00 event domain.connected", "01-05 09:00 event domain.verified",
+		"01-05 09:00 check", "01-05 09:00 event domain.connected", "01-05 09:00 event domain.verified",
 		"01-05 09:00 csr /1", "01-05 09:00 order /1 renewal=false", "01-05 09:00 install 01", "01-05 09:00 verify 01",
 		"01-05 09:00 event certificate.issuance.succeeded", "01-05 09:00 event certificate.installation.succeeded",
 		"01-06 09:00 event domain.removed",
@@ -45,34 +45,37 @@ func TestA1_ReadyDomainIsIssuedAndInstalledWithNoFurtherStep(t *testing.T) {
 func TestA2_DNSIsCheckedAtOnceThenFasterAtFirstThenEveryTwoHours(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n < 8 {
 			return missing(cert.DelegationMissing)
 		}
 		return ready
 	}
 	w.live(day)
-	require.Equal(t, []string{"01-05 09:00", "01-05 09:01", "01-05 09:06", "01-05 09:21", "01-05 10:21", "01-05 12:21", "01-05 14:21", "01-05 16:21"}, times(w, "look"))
+	require.Equal(
+		t, []string{"01-05 09:00", "01-05 09:01", "01-05 09:06", "01-05 09:21", "01-05 10:21", "01-05 12:21", "01-05 14:21", "01-05 16:21"},
+		times(w, "check"),
+	)
 	require.Equal(t, []string{"01-05 16:21"}, times(w, "order"), "issuance begins at the first check that passes")
 }
 
 func TestA2_CheckNowMakesTheNextCheckImmediate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n < 6 {
 			return missing(cert.DelegationMissing)
 		}
 		return ready
 	}
 	w.live(day, message{at: 2 * hour, verb: workflows.CheckNow})
-	require.Equal(t, []string{"01-05 09:00", "01-05 09:01", "01-05 09:06", "01-05 09:21", "01-05 10:21", "01-05 11:00"}, times(w, "look"))
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:01", "01-05 09:06", "01-05 09:21", "01-05 10:21", "01-05 11:00"}, times(w, "check"))
 }
 
 func TestA3_RedirectIsRefusedBeforeInstallationComplete(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n < 3 {
 			return missing(cert.DNSNoRecords)
 		}
@@ -102,7 +105,9 @@ func TestA4_AfterAFailureAPersonCanStartAnAttempt(t *testing.T) {
 		return w.certificate(n, 90*day), nil
 	}
 	w.live(day, message{at: 30 * time.Minute, verb: workflows.RequestCertificate, arg: workflows.Request{By: "tenant"}})
-	require.Equal(t, []cert.Headline{cert.Issuing, cert.RequestCertificate, cert.Issuing, cert.InstallationComplete, cert.Removed}, w.headlines())
+	require.Equal(
+		t, []cert.Headline{cert.Issuing, cert.RequestCertificate, cert.Issuing, cert.InstallationComplete, cert.Removed}, w.headlines(),
+	)
 	require.Equal(t, []string{"01-05 09:00", "01-05 09:30"}, times(w, "order"))
 }
 
@@ -154,12 +159,12 @@ func TestB2_RenewalBeginsAtTwoThirdsOfTheLifetime(t *testing.T) {
 	require.NotContains(t, w.headlines()[3:], cert.Issuing, "with a live certificate the tenant's headline stays")
 }
 
-// TestF3_ACertificateOfAnotherCAIsReplacedAtOnce: a platform that goes from staging to production. The new order is no renewal for the CA's limits.
-func TestF3_ACertificateOfAnotherCAIsReplacedAtOnce(t *testing.T) {
+// TestF12_AnOrderIsARenewalOnlyAtTheCAOfTheLiveCertificate: the CA chosen by a check alone, while another one is down, orders nothing.
+func TestF12_AnOrderIsARenewalOnlyAtTheCAOfTheLiveCertificate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	directory := "https://staging.example"
-	w.look = func(int) cert.Diagnosis {
+	directory := "https://first.example"
+	w.check = func(int) cert.Diagnosis {
 		d := ready
 		d.Directory = directory
 		return d
@@ -167,26 +172,52 @@ func TestF3_ACertificateOfAnotherCAIsReplacedAtOnce(t *testing.T) {
 	w.order = func(n int) (cert.Certificate, error) {
 		c := w.certificate(n, 90*day)
 		c.Directory = directory
-		if n == 3 {
-			c.Directory = "https://staging.example" // by a worker that was not told yet
-		}
 		return c, nil
 	}
 	w.live(20*day,
-		message{at: 5 * day, verb: workflows.CheckNow, do: func() { directory = "https://production.example" }},
+		message{at: 5 * day, verb: workflows.CheckNow, do: func() { directory = "https://second.example" }},
 		message{at: 10 * day, verb: workflows.RequestCertificate},
-		message{at: 15 * day, verb: workflows.CheckNow})
-	require.Equal(t, []string{"01-05 09:00", "01-10 09:00", "01-15 09:00", "01-20 09:00"}, times(w, "order"))
+		message{at: 15 * day, verb: workflows.RequestCertificate})
+	require.Equal(t, []string{"01-05 09:00", "01-15 09:00", "01-20 09:00"}, times(w, "order"))
 	text := strings.Join(w.effects, "\n")
-	require.Contains(t, text, "order /2 renewal=false")
-	require.Contains(t, text, "order /3 renewal=true")
-	require.Contains(t, text, "order /4 renewal=false")
+	require.Contains(t, text, "order /2 at https://second.example renewal=false")
+	require.Contains(t, text, "order /3 at https://second.example renewal=true")
+}
+
+// TestF12_AnOrderThatOneCACannotFulfilGoesToTheNextAtOnce: with a new issuance, after a check for that CA, and it counts as no failure.
+func TestF12_AnOrderThatOneCACannotFulfilGoesToTheNextAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	down := false
+	w.check = func(int) cert.Diagnosis {
+		d := ready
+		d.Directory = "https://first.example"
+		if down {
+			d.Directory = "https://second.example"
+		}
+		return d
+	}
+	w.order = func(n int) (cert.Certificate, error) {
+		if !down {
+			down = true
+			return cert.Certificate{}, verdict(cert.NextCA, cert.CAUnavailable, 0)
+		}
+		return w.certificate(n, 90*day), nil
+	}
+	w.live(day)
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:00"}, times(w, "order"))
+	text := strings.Join(w.effects, "\n")
+	require.Contains(t, text, "order /1 at https://first.example renewal=false")
+	require.Contains(t, text, "order /2 at https://second.example renewal=false")
+	require.Len(t, events(w, cert.IssuanceMoved), 1)
+	require.Empty(t, events(w, cert.IssuanceFailed))
+	require.Contains(t, w.headlines(), cert.InstallationComplete)
 }
 
 func TestB3_RenewalIsHeldBackWithItsReasonAndResumesByItself(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n > 1 && n < 5 {
 			d := missing(cert.DNSWrongTarget)
 			d.Pointed = cert.Wrong
@@ -197,14 +228,14 @@ func TestB3_RenewalIsHeldBackWithItsReasonAndResumesByItself(t *testing.T) {
 	w.live(80 * day)
 	require.Contains(t, w.headlines(), cert.RenewalHeld)
 	require.Equal(t, 2, w.orders)
-	require.Len(t, events(w, cert.RenewalOnHoldEvent), 1, "told once, not at each look")
+	require.Len(t, events(w, cert.RenewalOnHoldEvent), 1, "one event, not one for each check")
 	require.Len(t, events(w, cert.RenewalResumed), 1)
 }
 
 func TestD6_After72HoursWithoutRecordsTheCaseIsEscalatedAndChecksGoOnDaily(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(int) cert.Diagnosis {
+	w.check = func(int) cert.Diagnosis {
 		if w.env.Now().After(start.Add(6 * day)) {
 			return ready
 		}
@@ -213,7 +244,7 @@ func TestD6_After72HoursWithoutRecordsTheCaseIsEscalatedAndChecksGoOnDaily(t *te
 	w.live(10 * day)
 	require.Equal(t, "01-08 09:00", events(w, cert.EscalationOpened)[0][:11])
 	var later []string
-	for _, at := range moments(t, w, "look") {
+	for _, at := range moments(t, w, "check") {
 		if at.After(start.Add(72 * hour)) {
 			later = append(later, at.Format("01-02 15:04"))
 		}
@@ -226,7 +257,7 @@ func TestD6_After72HoursWithoutRecordsTheCaseIsEscalatedAndChecksGoOnDaily(t *te
 func TestUnknownAnswersAndWaitsAreNeverFailures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n < 4 {
 			return cert.Diagnosis{Verdict: cert.Unknown, Problems: []cert.Problem{{Code: cert.DNSLookupFailed}}}
 		}
@@ -253,7 +284,7 @@ func TestUnknownAnswersAndWaitsAreNeverFailures(t *testing.T) {
 	require.Equal(t, 1, strings.Count(text, "order /3 "), "an order that is gone gets a new one")
 }
 
-// TestA3_AnInstallationIsShownWhenItTakesLongerThanAMoment, whichever half of it does: else it is told with its end.
+// TestA3_AnInstallationIsShownWhenItTakesLongerThanAMoment: whichever half of it is slow; otherwise it is recorded together with its end.
 func TestA3_AnInstallationIsShownWhenItTakesLongerThanAMoment(t *testing.T) {
 	t.Parallel()
 	for half, makeSlow := range map[string]func(w *world, slowly func() error){
@@ -311,8 +342,8 @@ func TestA5_AfterAPauseIsLiftedTheVerbOfTheRemedyWorks(t *testing.T) {
 	require.Len(t, events(w, cert.EscalationClosed), 1)
 }
 
-// TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily: the pause may be lifted without a word to us. An order that is refused
-// for it costs nothing.
+// TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily: the pause may end without a message to evercert. An order that is refused
+// because of it costs nothing.
 func TestANamePausedByTheCAGoesToPeopleAtOnceAndIsTriedAgainDaily(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -340,7 +371,7 @@ func TestB6_ARejectedNameShowsTheSignatureHeadline(t *testing.T) {
 func TestPauseHoldsEverythingAndResumeGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n < 3 {
 			return missing(cert.DNSNoRecords)
 		}
@@ -352,13 +383,13 @@ func TestPauseHoldsEverythingAndResumeGoesOn(t *testing.T) {
 		message{at: hour, verb: workflows.RequestCertificate, arg: workflows.Request{}, err: &refused},
 		message{at: day, verb: workflows.Resume, arg: workflows.Request{By: "ops"}})
 	require.ErrorContains(t, refused, "paused")
-	require.Equal(t, []string{"01-05 09:00", "01-05 09:01", "01-06 09:00"}, times(w, "look"))
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:01", "01-06 09:00"}, times(w, "check"))
 }
 
 func TestAnExpiredCertificateIsSeenAsOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n == 1 {
 			return ready
 		}
@@ -367,17 +398,17 @@ func TestAnExpiredCertificateIsSeenAsOne(t *testing.T) {
 	w.live(100 * day)
 	require.Contains(t, w.headlines(), cert.Expired)
 	require.Len(t, events(w, cert.CertificateExpiredEvent), 1)
-	looks := moments(t, w, "look")
-	require.Greater(t, len(looks), 20, "looks get denser towards the end")
+	looks := moments(t, w, "check")
+	require.Greater(t, len(looks), 20, "checks are more frequent towards the end")
 }
 
-// TestTheSameStoryAtEveryCadence runs a life with every turn of fate in it, cut into runs after every so many steps (figure 10).
+// TestTheSameStoryAtEveryCadence runs a domain through every kind of event, with a new run after every n steps (figure 10).
 func TestTheSameStoryAtEveryCadence(t *testing.T) {
 	t.Parallel()
 	tell := func(cadence int) *world {
 		w := newWorld(t)
 		w.cadence = cadence
-		w.look = func(n int) cert.Diagnosis {
+		w.check = func(n int) cert.Diagnosis {
 			if n < 4 || (n > 8 && n < 12) {
 				return missing(cert.DelegationMissing)
 			}

@@ -7,85 +7,87 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Effect is one thing that an event does to the state. Its name stands in the table that people read.
+// Effect is one change of the state by an event. Its name is in the table that people read.
 type Effect string
 
 // The effects.
 const (
-	NoteRecords       Effect = "note that the records are there"
-	NoteLate          Effect = "say once that they are late"
-	WarnOfClaim       Effect = "warn once that the claim ends"
-	PlanCheck         Effect = "plan the next check"
-	CloseRecordsCase  Effect = "close a case about the records"
-	DropIssuance      Effect = "end this issuance"
-	CountFailure      Effect = "count a failure"
-	CountWait         Effect = "count a wait"
-	CountOrderGone    Effect = "count a lost order"
-	PlanRetry         Effect = "plan the next attempt"
-	RetryAtOnce       Effect = "begin again at once"
-	KeepCertificate   Effect = "keep the certificate"
-	DropCertificate   Effect = "give the certificate up"
-	TellServed        Effect = "tell that it is installed"
-	GoLive            Effect = "the certificate is live"
-	GoLiveInPart      Effect = "the certificate is live where it was seen"
-	PlanRenewal       Effect = "look before the renewal"
-	PlanLookAtRenewal Effect = "plan the next look"
-	PlanLookSoon      Effect = "plan the next look soon"
-	Hold              Effect = "hold the renewal, with its reason"
-	EndHold           Effect = "end the hold"
-	BeginAttempt      Effect = "begin an attempt"
-	TellNearlyExpired Effect = "tell that it nearly ends"
-	TellExpired       Effect = "tell that it has ended"
-	DropOlder         Effect = "forget the older certificate"
-	BeginPause        Effect = "hold everything"
-	EndPause          Effect = "go on; the time between counts for no deadline"
-	OpenCase          Effect = "open a case, unless people have one"
-	CloseCase         Effect = "close the case"
-	BeginWaitsAnew    Effect = "begin every wait anew"
-	AnnounceMove      Effect = "give notice to the tenant"
-	EndMove           Effect = "tell that it does not move"
-	KeepForRival      Effect = "keep the names for the other tenant"
-	TellClaimEnded    Effect = "tell that the claim has ended"
-	TellRemoved       Effect = "tell that it is removed"
+	NoteRecords         Effect = "note that the records are there"
+	NoteLate            Effect = "say once that they are late"
+	WarnOfClaim         Effect = "warn once that the claim ends"
+	PlanCheck           Effect = "plan the next check"
+	CloseRecordsCase    Effect = "close a case about the records"
+	DropIssuance        Effect = "end this issuance"
+	CountFailure        Effect = "count a failure"
+	CountWait           Effect = "count a wait"
+	CountOrderGone      Effect = "count a lost order"
+	TellNextCA          Effect = "say that the order goes to the next CA"
+	PlanRetry           Effect = "plan the next attempt"
+	RetryAtOnce         Effect = "begin again at once"
+	KeepCertificate     Effect = "keep the certificate"
+	DropCertificate     Effect = "give the certificate up"
+	ReportServed        Effect = "report that it is installed"
+	GoLive              Effect = "the certificate is live"
+	GoLiveInPart        Effect = "the certificate is live where it was seen"
+	PlanRenewal         Effect = "check before the renewal"
+	PlanRenewalCheck    Effect = "plan the next check of the renewal"
+	PlanCheckSoon       Effect = "plan the next check of the renewal soon"
+	Hold                Effect = "hold the renewal, with its reason"
+	EndHold             Effect = "end the hold"
+	BeginAttempt        Effect = "begin an attempt"
+	ReportNearlyExpired Effect = "report that it nearly ends"
+	ReportExpired       Effect = "report that it has ended"
+	DropOlder           Effect = "forget the older certificate"
+	BeginPause          Effect = "hold everything"
+	EndPause            Effect = "go on; the time between counts for no deadline"
+	OpenCase            Effect = "open a case, unless people have one"
+	CloseCase           Effect = "close the case"
+	BeginWaitsAnew      Effect = "begin every wait anew"
+	AnnounceMove        Effect = "give notice to the tenant"
+	EndMove             Effect = "report that it does not move"
+	KeepForRival        Effect = "keep the names for the other tenant"
+	ReportClaimEnded    Effect = "report that the claim has ended"
+	ReportRemoved       Effect = "report that it is removed"
 )
 
-// effects say what each does. Nothing else changes a domain's state on an event.
+// effects are the functions of the effects. An event changes a domain's state only by them.
 var effects = map[Effect]func(*domain, happening){
-	NoteRecords:       (*domain).noteRecords,
-	NoteLate:          (*domain).noteLate,
-	WarnOfClaim:       (*domain).warnOfClaim,
-	PlanCheck:         (*domain).planCheck,
-	CloseRecordsCase:  (*domain).closeRecordsCase,
-	DropIssuance:      func(d *domain, _ happening) { d.state.Attempt.Issuance = "" },
-	CountFailure:      (*domain).countFailure,
-	CountWait:         (*domain).countWait,
-	CountOrderGone:    (*domain).countOrderGone,
-	PlanRetry:         (*domain).planRetry,
-	RetryAtOnce:       func(d *domain, h happening) { d.state.Attempt.NextAt, d.state.Attempt.MustWait = h.at, true },
-	KeepCertificate:   (*domain).keepCertificate,
-	DropCertificate:   (*domain).dropCertificate,
-	TellServed:        (*domain).tellServed,
-	GoLive:            (*domain).goLive,
-	GoLiveInPart:      (*domain).goLiveInPart,
-	PlanRenewal:       (*domain).planRenewal,
-	PlanLookAtRenewal: (*domain).planLookAtRenewal,
-	PlanLookSoon:      (*domain).planLookSoon,
-	Hold:              (*domain).hold,
-	EndHold:           (*domain).endHold,
-	BeginAttempt:      (*domain).beginAttempt,
-	TellNearlyExpired: (*domain).tellNearlyExpired,
-	TellExpired:       (*domain).tellExpired,
-	DropOlder:         func(d *domain, _ happening) { d.state.Serving.Before = nil },
-	BeginPause:        (*domain).beginPause,
-	EndPause:          (*domain).endPause,
-	OpenCase:          (*domain).openCase,
-	CloseCase:         (*domain).closeCase,
-	BeginWaitsAnew:    (*domain).beginWaitsAnew,
-	AnnounceMove:      (*domain).announceMove,
-	EndMove:           (*domain).endMove,
-	KeepForRival:      func(d *domain, _ happening) { d.state.Rival.Gets = true },
-	TellClaimEnded:    func(d *domain, h happening) { d.tell(cert.DomainClaimEnded, h.text) },
-	TellRemoved:       (*domain).tellRemoved,
+	NoteRecords:         (*domain).noteRecords,
+	NoteLate:            (*domain).noteLate,
+	WarnOfClaim:         (*domain).warnOfClaim,
+	PlanCheck:           (*domain).planCheck,
+	CloseRecordsCase:    (*domain).closeRecordsCase,
+	DropIssuance:        func(d *domain, _ happening) { d.state.Attempt.Issuance = "" },
+	CountFailure:        (*domain).countFailure,
+	CountWait:           (*domain).countWait,
+	CountOrderGone:      (*domain).countOrderGone,
+	TellNextCA:          func(d *domain, h happening) { d.addEvent(cert.IssuanceMoved, h.text) },
+	PlanRetry:           (*domain).planRetry,
+	RetryAtOnce:         func(d *domain, h happening) { d.state.Attempt.NextAt, d.state.Attempt.MustWait = h.at, true },
+	KeepCertificate:     (*domain).keepCertificate,
+	DropCertificate:     (*domain).dropCertificate,
+	ReportServed:        (*domain).reportServed,
+	GoLive:              (*domain).goLive,
+	GoLiveInPart:        (*domain).goLiveInPart,
+	PlanRenewal:         (*domain).planRenewal,
+	PlanRenewalCheck:    (*domain).planRenewalCheck,
+	PlanCheckSoon:       (*domain).planCheckSoon,
+	Hold:                (*domain).hold,
+	EndHold:             (*domain).endHold,
+	BeginAttempt:        (*domain).beginAttempt,
+	ReportNearlyExpired: (*domain).tellNearlyExpired,
+	ReportExpired:       (*domain).tellExpired,
+	DropOlder:           func(d *domain, _ happening) { d.state.Serving.Before = nil },
+	BeginPause:          (*domain).beginPause,
+	EndPause:            (*domain).endPause,
+	OpenCase:            (*domain).openCase,
+	CloseCase:           (*domain).closeCase,
+	BeginWaitsAnew:      (*domain).beginWaitsAnew,
+	AnnounceMove:        (*domain).announceMove,
+	EndMove:             (*domain).endMove,
+	KeepForRival:        func(d *domain, _ happening) { d.state.Rival.Gets = true },
+	ReportClaimEnded:    func(d *domain, h happening) { d.addEvent(cert.DomainClaimEnded, h.text) },
+	ReportRemoved:       (*domain).reportRemoved,
 }
 
 // The records.
@@ -93,7 +95,7 @@ var effects = map[Effect]func(*domain, happening){
 func (d *domain) noteRecords(h happening) {
 	r := &d.state.Records
 	if !r.Verified || r.Moved {
-		d.tell(cert.DomainVerified, "all DNS records that are needed were seen")
+		d.addEvent(cert.DomainVerified, "all DNS records that are needed were seen")
 	}
 	r.Verified, r.Moved, r.Since, r.Late = true, false, time.Time{}, false
 	r.ClaimSince, r.ClaimWarned = time.Time{}, false
@@ -103,21 +105,23 @@ func (d *domain) noteRecords(h happening) {
 	}
 }
 
-// noteLate says once that the records are late (row B7). That takes a look which saw that they are not there: a zone that
-// doesn't answer may hold them, and is no fault of the tenant's.
+// noteLate reports once that the records are late (row B7). It needs a check that saw that they are missing: a zone that does not answer
+// may have them, and is not the tenant's fault.
 func (d *domain) noteLate(h happening) {
 	at := d.state.lateAt()
 	if d.state.Records.Late || at.IsZero() || h.at.Before(at) {
 		return
 	}
 	d.state.Records.Late = true
-	d.tell(cert.DomainLate, span(d.state.Policy.LateAfter)+" without the DNS records that are needed")
+	d.addEvent(cert.DomainLate, span(d.state.Policy.LateAfter)+" without the DNS records that are needed")
 }
 
-// planCheck sets the time of the next check; no sleep goes past the moments at which records are late, or a case.
+// planCheck sets the time of the next check. No sleep goes past the times at which records are late or a case is due.
 func (d *domain) planCheck(h happening) {
 	r, p := &d.state.Records, d.state.Policy
-	if h.at.Sub(r.Since) >= p.EscalateDNSAfter { // else one look that is wrong or unknown would hide that the CA has kept us waiting for days
+	if h.at.Sub(
+		r.Since,
+	) >= p.EscalateDNSAfter { // otherwise one check with a wrong or unknown result would hide that the CA has not issued for days
 		d.state.Attempt.Since = time.Time{}
 	}
 	r.NextCheckAt = h.at.Add(p.NextCheck(r.Checks, h.at.Sub(r.Since), d.state.Case != nil))
@@ -141,7 +145,7 @@ func (d *domain) countFailure(h happening) {
 	a.Failures++
 	a.MustWait, a.Excused = false, time.Time{}
 	d.state.Problems = []cert.Problem{h.problem}
-	d.tell(d.failureEvent(), h.problem.Message)
+	d.addEvent(d.failureEvent(), h.problem.Message)
 }
 
 func (d *domain) failureEvent() cert.EventType {
@@ -172,8 +176,8 @@ func (d *domain) countOrderGone(h happening) {
 	d.state.Problems = []cert.Problem{h.problem}
 }
 
-// planRetry sets the time of the next attempt: after a failure by the policy, else when the wait is over. A renewal tries several times before its
-// certificate runs out.
+// planRetry sets the time of the next attempt: after a failure by the policy, else when the wait is over. A renewal is tried several times
+// before its certificate expires.
 func (d *domain) planRetry(h happening) {
 	s, a, wait := &d.state, &d.state.Attempt, h.wait
 	if !a.MustWait {
@@ -184,14 +188,14 @@ func (d *domain) planRetry(h happening) {
 		a.NextAt = h.at.Add(s.Policy.BeforeExpiry(wait, s.Serving.remaining(h.at)))
 	}
 	if c := s.Serving.candidate(); c != nil && c.RenewAt.After(h.at) && c.RenewAt.Before(a.NextAt) {
-		a.NextAt = c.RenewAt // not on every edge, and renewed in time all the same
+		a.NextAt = c.RenewAt // some edges lack it, and it is still renewed in time
 	}
 }
 
-// beginAttempt notes nothing that people read: a look or an installation follows at once, and is recorded.
+// beginAttempt records nothing: a check or an installation follows at once, and is recorded.
 func (d *domain) beginAttempt(h happening) {
 	a := &d.state.Attempt
-	if !a.Excused.IsZero() && !a.Since.IsZero() { // the wait was nobody's
+	if !a.Excused.IsZero() && !a.Since.IsZero() { // the wait did not count
 		a.Since = a.Since.Add(h.at.Sub(a.Excused))
 	}
 	a.Excused, a.MustWait, a.NextAt = time.Time{}, false, time.Time{}
@@ -205,27 +209,33 @@ func (d *domain) keepCertificate(h happening) {
 	c := h.issued
 	d.state.Serving.Issued = newCertificate(c)
 	d.state.Attempt.Issuance, d.state.Attempt.OrdersGone, d.state.Attempt.Tries = "", 0, 0
-	d.tell(cert.IssuanceSucceeded, fmt.Sprintf("serial %s by %s, until %s", c.Serial, cert.Line(c.Issuer, cert.MaxIssuer), c.NotAfter.UTC().Format(time.RFC3339)))
+	d.addEvent(
+		cert.IssuanceSucceeded,
+		fmt.Sprintf("serial %s by %s, until %s", c.Serial, cert.Line(c.Issuer, cert.MaxIssuer), c.NotAfter.UTC().Format(time.RFC3339)),
+	)
 }
 
-// dropCertificate gives up a certificate that was issued and never seen on an edge while it was young.
+// dropCertificate gives up a certificate that was issued, and served by no edge until its renewal was due.
 func (d *domain) dropCertificate(h happening) {
-	d.tell(cert.InstallationFailed, fmt.Sprintf("serial %s was seen on no edge before its renewal was due; another one is ordered", d.state.Serving.Issued.Serial))
+	d.addEvent(
+		cert.InstallationFailed,
+		fmt.Sprintf("serial %s was served by no edge before its renewal was due; another one is ordered", d.state.Serving.Issued.Serial),
+	)
 	d.state.Serving.Issued = nil
 	d.state.Attempt.Since = h.at
 }
 
-// tellServed is only about certificates that were not live before; one that is installed again is no news.
-func (d *domain) tellServed(happening) {
+// reportServed reports certificates that were not served before; one that is installed again is not reported.
+func (d *domain) reportServed(happening) {
 	s := &d.state.Serving
 	switch {
 	case s.Issued != nil && s.Live != nil:
-		d.tell(cert.RenewalSucceeded, "serial "+s.Issued.Serial+" replaces "+s.Live.Serial)
-		d.tell(cert.InstallationSucceeded, "every edge serves serial "+s.Issued.Serial)
+		d.addEvent(cert.RenewalSucceeded, "serial "+s.Issued.Serial+" replaces "+s.Live.Serial)
+		d.addEvent(cert.InstallationSucceeded, "every edge serves serial "+s.Issued.Serial)
 	case s.Issued != nil:
-		d.tell(cert.InstallationSucceeded, "every edge serves serial "+s.Issued.Serial)
+		d.addEvent(cert.InstallationSucceeded, "every edge serves serial "+s.Issued.Serial)
 	case len(s.Lacking) > 0:
-		d.tell(cert.InstallationSucceeded, "every edge serves serial "+s.Live.Serial+" now")
+		d.addEvent(cert.InstallationSucceeded, "every edge serves serial "+s.Live.Serial+" now")
 	}
 }
 
@@ -233,7 +243,6 @@ func (d *domain) goLive(h happening) {
 	s, a := &d.state.Serving, &d.state.Attempt
 	if s.Issued != nil {
 		s.Live, s.Endangered, s.Held = s.Issued, false, false
-		d.state.Records.Directory = s.Live.Directory // while workers differ about the CA, one renewal does not lead to the next
 	}
 	s.Issued, s.Lacking, s.Before = nil, nil, nil
 	s.Expired = !h.at.Before(s.Live.NotAfter)
@@ -241,10 +250,10 @@ func (d *domain) goLive(h happening) {
 	d.state.Problems = nil
 }
 
-// goLiveInPart notes a certificate as live where it was seen: it is renewed by its own dates, and the edges that lack it are named.
+// goLiveInPart notes that a certificate is served by some edges: it is renewed by its own dates, and the edges that lack it are named.
 func (d *domain) goLiveInPart(h happening) {
 	s := &d.state.Serving
-	if len(h.lacking) == 0 { // seen nowhere
+	if len(h.lacking) == 0 { // no edge serves it
 		return
 	}
 	if s.Issued != nil {
@@ -258,42 +267,42 @@ func (d *domain) goLiveInPart(h happening) {
 
 // The renewal.
 
-// planRenewal begins the wait for a renewal: its looks are counted anew.
+// planRenewal begins the wait for a renewal. Its checks are counted from zero.
 func (d *domain) planRenewal(h happening) {
 	d.state.Records.Since, d.state.Records.Checks, d.state.Records.NextCheckAt = h.at, 0, h.at
 	d.state.Asked.Certificate = ""
 }
 
-// planLookAtRenewal is for a look that saw something wrong: no attempt can begin now.
-func (d *domain) planLookAtRenewal(h happening) {
+// planRenewalCheck is for a check that found something wrong: no attempt can begin now.
+func (d *domain) planRenewalCheck(h happening) {
 	d.state.Attempt.Since = time.Time{}
-	d.lookAgain(h.at, d.state.Policy.HoldInterval)
+	d.checkAgain(h.at, d.state.Policy.HoldInterval)
 }
 
-// planLookSoon is for a look that could not tell. One such look between two attempts would hide that the CA has kept us waiting for days.
-func (d *domain) planLookSoon(h happening) {
+// planCheckSoon is for a check without a result. One such check between two attempts would hide that the CA has not issued for days.
+func (d *domain) planCheckSoon(h happening) {
 	if h.at.Sub(d.state.Records.Since) >= d.state.Policy.EscalateDNSAfter {
 		d.state.Attempt.Since = time.Time{}
 	}
-	d.lookAgain(h.at, d.state.Policy.CheckInterval)
+	d.checkAgain(h.at, d.state.Policy.CheckInterval)
 }
 
-// lookAgain plans the next look at a renewal, sooner as the certificate nears its end.
-func (d *domain) lookAgain(now time.Time, wait time.Duration) {
+// checkAgain plans the next check of a renewal, sooner when the certificate is near its end.
+func (d *domain) checkAgain(now time.Time, wait time.Duration) {
 	d.state.Records.NextCheckAt = now.Add(d.state.Policy.BeforeExpiry(wait, d.state.Serving.remaining(now)))
 }
 
-// hold keeps the renewal back (row B3). Its reason is told once.
+// hold puts the renewal on hold (row B3). Its reason is reported once.
 func (d *domain) hold(h happening) {
 	if !d.state.Serving.Held {
-		d.tell(cert.RenewalOnHoldEvent, h.text)
+		d.addEvent(cert.RenewalOnHoldEvent, h.text)
 	}
 	d.state.Serving.Held = true
 }
 
 func (d *domain) endHold(happening) {
 	if d.state.Serving.Held {
-		d.tell(cert.RenewalResumed, "what held the renewal back is gone")
+		d.addEvent(cert.RenewalResumed, "what held the renewal back is gone")
 	}
 	d.state.Serving.Held = false
 }
@@ -301,12 +310,14 @@ func (d *domain) endHold(happening) {
 func (d *domain) tellNearlyExpired(happening) {
 	l := d.state.Serving.Live
 	d.state.Serving.Endangered = true
-	d.tell(cert.CertificateExpiring, fmt.Sprintf("serial %s ends at %s and is not renewed yet", l.Serial, l.NotAfter.UTC().Format(time.RFC3339)))
+	d.addEvent(
+		cert.CertificateExpiring, fmt.Sprintf("serial %s ends at %s and is not renewed yet", l.Serial, l.NotAfter.UTC().Format(time.RFC3339)),
+	)
 }
 
 func (d *domain) tellExpired(happening) {
 	d.state.Serving.Expired = true
-	d.tell(cert.CertificateExpiredEvent, "serial "+d.state.Serving.Live.Serial)
+	d.addEvent(cert.CertificateExpiredEvent, "serial "+d.state.Serving.Live.Serial)
 }
 
 // People.
@@ -314,16 +325,16 @@ func (d *domain) tellExpired(happening) {
 func (d *domain) beginPause(h happening) {
 	d.state.Pause = &PauseState{By: h.by, Since: h.at}
 	if d.state.Serving.Live != nil {
-		d.tell(cert.RenewalOnHoldEvent, "paused by "+h.text)
+		d.addEvent(cert.RenewalOnHoldEvent, "paused by "+h.text)
 	}
 }
 
-// endPause moves the beginnings of all waits on by the time of the pause.
+// endPause moves the beginnings of all waits by the length of the pause.
 func (d *domain) endPause(h happening) {
 	for _, since := range []*time.Time{&d.state.Records.Since, &d.state.Records.ClaimSince, &d.state.Attempt.Since, &d.state.Attempt.Excused} {
 		switch {
 		case since.IsZero():
-		case since.After(d.state.Pause.Since): // handed back meanwhile
+		case since.After(d.state.Pause.Since): // handed back during the pause
 			*since = h.at
 		default:
 			*since = since.Add(h.at.Sub(d.state.Pause.Since))
@@ -331,18 +342,18 @@ func (d *domain) endPause(h happening) {
 	}
 	d.state.Pause = nil
 	if d.state.Serving.Live != nil {
-		d.tell(cert.RenewalResumed, "resumed by "+h.text)
+		d.addEvent(cert.RenewalResumed, "resumed by "+h.text)
 	}
 }
 
-// openCase hands the domain to people, with the evidence. The record that follows writes the case, and a worker starts its workflow. A
-// renewal on hold is the tenant's to mend and opens none.
+// openCase opens a case with the evidence. The record that follows writes the case, and a worker starts its workflow. A renewal on hold is
+// the tenant's to fix and opens no case.
 func (d *domain) openCase(h happening) {
 	s := &d.state
 	if s.Case != nil && !h.caseKind.Stops() || h.caseKind == cert.RenewalLate && s.Serving.Held {
 		return
 	}
-	if s.Case != nil { // attempts went on beside it, and have stopped now
+	if s.Case != nil { // attempts continued beside the case, and have stopped now
 		d.closeCase(happening{at: h.at, text: "another case takes its place: " + h.text})
 	}
 	s.Cases++
@@ -350,7 +361,7 @@ func (d *domain) openCase(h happening) {
 		ID: s.caseID(s.Cases), DomainID: s.ID, Hostname: s.Hostname, Tenant: s.Tenant, Kind: h.caseKind, Reason: h.text,
 		Failures: s.Attempt.Failures, Problems: s.Problems, OpenedAt: h.at,
 	}
-	d.tell(cert.EscalationOpened, h.text)
+	d.addEvent(cert.EscalationOpened, h.text)
 }
 
 func (d *domain) closeCase(h happening) {
@@ -358,16 +369,16 @@ func (d *domain) closeCase(h happening) {
 		return
 	}
 	d.state.Case, d.resolution = nil, h.text
-	d.tell(cert.EscalationClosed, h.text)
+	d.addEvent(cert.EscalationClosed, h.text)
 }
 
-// tellRemoved ends what was wrong as well: nobody has to mend it any more.
-func (d *domain) tellRemoved(h happening) {
+// reportRemoved also clears the problems: they need no action any more.
+func (d *domain) reportRemoved(h happening) {
 	d.state.RemovedBy, d.state.Problems = h.text, nil
-	d.tell(cert.DomainRemovedEvent, h.text)
+	d.addEvent(cert.DomainRemovedEvent, h.text)
 }
 
-// beginWaitsAnew lets no deadline be nearer than on the first day, and the next try begin at once.
+// beginWaitsAnew moves every deadline as far away as on the first day, and lets the next try begin at once.
 func (d *domain) beginWaitsAnew(h happening) {
 	s := &d.state
 	s.Attempt.Failures, s.Attempt.Tries, s.Attempt.OrdersGone, s.Attempt.Excused = 0, 0, 0, time.Time{}

@@ -9,7 +9,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// endsSoon is a state whose live certificate has four hours left.
+// endsSoon is a state whose served certificate has four hours left.
 func endsSoon(p Phase) State {
 	s := legal(p)
 	s.Serving.Live = tableCertificate("01", tableTime.Add(4*time.Hour-90*24*time.Hour))

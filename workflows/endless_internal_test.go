@@ -2,7 +2,7 @@ package workflows
 
 import "math"
 
-// The SDK's test environment takes an unlimited number of attempts for ten. This says the same in a way that it believes.
+// The SDK's test environment replaces an unlimited number of attempts by ten. This number has the same effect and is not replaced.
 func init() {
 	if patient.MaximumAttempts == 0 {
 		patient.MaximumAttempts = math.MaxInt32

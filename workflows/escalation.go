@@ -14,36 +14,36 @@ import (
 // EscalationWorkflow is the type under which Escalation is registered.
 const EscalationWorkflow = "Escalation"
 
-// EscalationID is the workflow id of a case (cert.Case.ID).
+// EscalationID returns the workflow id of a case (cert.Case.ID).
 func EscalationID(caseID string) string { return "escalation:" + caseID }
 
-// The signals of a case. MoveOn is one, too.
+// The signals of a case, besides MoveOn.
 const (
 	Acknowledge = "acknowledge"
 	AddNote     = "note"
 	HandBack    = "hand-back"
-	Resolved    = "resolved" // evercert's own: the row of the case says that it is closed
+	Resolved    = "resolved" // from evercert itself: the row of the case says that it is closed
 )
 
-// CaseRequest is what a person says about a case.
+// CaseRequest is what a person writes about a case.
 type CaseRequest struct {
 	By   string `json:"by,omitempty"`
 	Text string `json:"text,omitempty"`
 }
 
-// CaseState is all that the workflow of a case remembers.
+// CaseState is everything that the workflow of a case remembers.
 type CaseState struct {
 	cert.Case
-	HandBack *CaseRequest `json:"hand_back,omitempty"` // that the domain was not told yet
+	HandBack *CaseRequest `json:"hand_back,omitempty"` // not signalled to the domain yet
 }
 
-// Escalation is a case that people work on: it keeps the evidence, reminds them on each business day until somebody takes it, and hands the
-// domain back when they say so (row A5). The case is the domain's: the domain opens and closes it with its records. So nothing but
-// its closing ends this workflow.
+// Escalation is a case that people work on. It keeps the evidence, reminds people on each business day until one of them takes it, and
+// hands the domain back when they ask for it (row A5). The domain opens and closes the case with its records, so only that ends this
+// workflow.
 func Escalation(ctx workflow.Context, s CaseState) error {
 	e, ctx := newEscalation(ctx, s)
 	for {
-		e.tellDomain(ctx) // also what the run before could not
+		e.signalDomain(ctx) // also what the run before could not signal
 		if e.record(ctx); !e.s.ClosedAt.IsZero() {
 			return nil
 		}
@@ -63,7 +63,7 @@ type escalation struct {
 	cancelRequested func() bool
 	cancelled       bool      // a cancellation from outside was noted
 	moveOn          bool      // the next run begins now
-	tryAgain        time.Time // to hand the domain back
+	tryAgain        time.Time // to signal the hand-back
 }
 
 func newEscalation(ctx workflow.Context, s CaseState) (*escalation, workflow.Context) {
@@ -74,7 +74,7 @@ func newEscalation(ctx workflow.Context, s CaseState) (*escalation, workflow.Con
 	take := func(name string, do func(workflow.Context, CaseRequest)) {
 		e.signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
 			var r CaseRequest
-			if channel.ReceiveAsync(&r) { // what can't be read is dropped, and the case goes on
+			if channel.ReceiveAsync(&r) { // a signal that can't be parsed is dropped, and the case continues
 				do(ctx, CaseRequest{By: requester(cert.Line(r.By, cert.MaxBy)), Text: cert.Line(r.Text, cert.MaxReason)})
 			}
 		})
@@ -82,12 +82,12 @@ func newEscalation(ctx workflow.Context, s CaseState) (*escalation, workflow.Con
 	take(Acknowledge, e.acknowledge)
 	take(AddNote, e.note)
 	take(HandBack, func(_ workflow.Context, r CaseRequest) { e.s.HandBack = &r })
-	take(Resolved, func(workflow.Context, CaseRequest) {}) // the record that follows sees it
+	take(Resolved, func(workflow.Context, CaseRequest) {}) // the record that follows reads it
 	take(MoveOn, func(workflow.Context, CaseRequest) { e.moveOn = true })
 	return e, ctx
 }
 
-// rest sleeps until somebody says something, or until a reminder is due.
+// rest sleeps until a signal arrives, or until a reminder is due.
 func (e *escalation) rest(ctx workflow.Context) {
 	awake := func() bool { return e.signals.HasPending() || e.mustMove(ctx) || !e.cancelled && e.cancelRequested() }
 	now := workflow.Now(ctx)
@@ -104,18 +104,18 @@ func (e *escalation) rest(ctx workflow.Context) {
 	}
 	if !e.cancelled && e.cancelRequested() {
 		e.cancelled = true
-		e.note(ctx, CaseRequest{By: "evercert", Text: "somebody asked Temporal to cancel this workflow; only its closing ends a case"})
+		e.note(ctx, CaseRequest{By: "evercert", Text: "a person asked Temporal to cancel this workflow; only its closing ends a case"})
 	}
 	for e.signals.HasPending() {
 		e.signals.Select(ctx)
 	}
 }
 
-// nextMoment is when something is to be done without anybody's word.
+// nextMoment returns when something is due without a signal.
 func (e *escalation) nextMoment() (time.Time, string) {
 	switch {
 	case e.s.HandBack != nil:
-		return e.tryAgain, "the domain is told again that it is handed back"
+		return e.tryAgain, "the hand-back is signalled to the domain again"
 	case e.s.Assignee == "":
 		return e.reminderAt(), "reminder of " + e.s.Hostname
 	default:
@@ -123,7 +123,7 @@ func (e *escalation) nextMoment() (time.Time, string) {
 	}
 }
 
-// reminderAt is the next business day, counted from the opening or from the last reminder.
+// reminderAt returns the next business day after the opening or the last reminder.
 func (e *escalation) reminderAt() time.Time {
 	last := e.s.OpenedAt
 	if e.s.RemindedAt.After(last) {
@@ -137,7 +137,7 @@ func (e *escalation) acknowledge(ctx workflow.Context, r CaseRequest) {
 	e.note(ctx, CaseRequest{By: r.By, Text: "took the case"})
 }
 
-// notesKept bounds a case: what a person can read, and what a workflow can carry.
+// notesKept limits the notes of a case, for its readers and for the size of the workflow's state.
 const notesKept = 200
 
 func (e *escalation) note(ctx workflow.Context, r CaseRequest) {
@@ -146,11 +146,11 @@ func (e *escalation) note(ctx workflow.Context, r CaseRequest) {
 	}
 }
 
-// againAfter is how long a case waits before it tells its domain again: the caretaker may have to start the domain's workflow first.
+// againAfter is the pause before a case signals its domain again: the caretaker may have to start the domain's workflow first.
 const againAfter = 10 * time.Minute
 
-// tellDomain gives the domain back to automatic care, as somebody asked. The domain's next record then closes the case.
-func (e *escalation) tellDomain(ctx workflow.Context) {
+// signalDomain signals the hand-back to the domain. The domain's next record then closes the case.
+func (e *escalation) signalDomain(ctx workflow.Context) {
 	if e.s.HandBack == nil || workflow.Now(ctx).Before(e.tryAgain) {
 		return
 	}
@@ -158,7 +158,13 @@ func (e *escalation) tellDomain(ctx workflow.Context) {
 	request := HandBackRequest{Case: e.s.ID, Request: Request{ID: HandBack + ":" + e.s.ID, By: r.By, Reason: r.Text}}
 	if err := workflow.SignalExternalWorkflow(ctx, DomainID(e.s.Hostname), "", HandedBack, request).Get(ctx, nil); err != nil {
 		if e.tryAgain.IsZero() {
-			e.note(ctx, CaseRequest{By: "evercert", Text: "the domain could not be told yet, and is told again: " + cert.Line(err.Error(), cert.MaxDetail)})
+			e.note(
+				ctx,
+				CaseRequest{
+					By:   "evercert",
+					Text: "the hand-back did not reach the domain yet, and is signalled again: " + cert.Line(err.Error(), cert.MaxDetail),
+				},
+			)
 		}
 		e.tryAgain = workflow.Now(ctx).Add(againAfter)
 		return
@@ -167,7 +173,7 @@ func (e *escalation) tellDomain(ctx workflow.Context) {
 	e.s.HandBack, e.tryAgain = nil, time.Time{}
 }
 
-// record writes what people did, and learns whether the domain has closed the case.
+// record writes what people did, and reads whether the domain has closed the case.
 func (e *escalation) record(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, e.story())
 	var saved cert.Case
@@ -211,7 +217,7 @@ func (e *escalation) story() string {
 	return b.String()
 }
 
-// found is what was seen in the place of a record.
+// found returns what was seen instead of a record.
 func found(r cert.RecordState) string {
 	if len(r.Found) == 0 || r.Verdict == cert.OK {
 		return ""

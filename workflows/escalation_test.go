@@ -24,11 +24,19 @@ import (
 var friday = time.Date(2026, 1, 9, 15, 0, 0, 0, time.UTC)
 
 var opened = cert.Case{
-	ID: shop.ID + "/7", DomainID: shop.ID, Hostname: shop.Hostname, Tenant: shop.Tenant, Reason: "3 attempts failed", Failures: 3, OpenedAt: friday,
-	Problems: []cert.Problem{{Code: cert.CAAForbids, Message: "a CAA record forbids it", Remediation: "allow ca.example", WhoActs: cert.TenantActs}},
+	ID:       shop.ID + "/7",
+	DomainID: shop.ID,
+	Hostname: shop.Hostname,
+	Tenant:   shop.Tenant,
+	Reason:   "3 attempts failed",
+	Failures: 3,
+	OpenedAt: friday,
+	Problems: []cert.Problem{
+		{Code: cert.CAAForbids, Message: "a CAA record forbids it", Remediation: "allow ca.example", WhoActs: cert.TenantActs},
+	},
 }
 
-// caseWorld is what surrounds one case, in virtual time: the store's row, as it is written each time, and the domain's workflow.
+// caseWorld is the world of one case, in virtual time: the store's row, each time it is written, and the domain's workflow.
 type caseWorld struct {
 	t        *testing.T
 	env      *testsuite.TestWorkflowEnvironment
@@ -70,12 +78,12 @@ func newCase(t *testing.T) *caseWorld {
 	return w
 }
 
-// at sends a signal when the case is that old.
+// at sends a signal at an age of the case.
 func (w *caseWorld) at(age time.Duration, signal string, arg any) {
 	w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(signal, arg) }, age)
 }
 
-// closes lets the domain close the case when it is that old.
+// closes lets the domain close the case at an age.
 func (w *caseWorld) closes(age time.Duration, how string) {
 	w.env.RegisterDelayedCallback(func() {
 		w.closed.ClosedAt, w.closed.Resolution = w.env.Now(), how
@@ -92,7 +100,7 @@ func (w *caseWorld) live(c cert.Case) error {
 
 func (w *caseWorld) last() cert.Case { return w.recorded[len(w.recorded)-1] }
 
-// reminders are the moments at which people were reminded.
+// reminders returns the times at which people were reminded.
 func (w *caseWorld) reminders() (at []string) {
 	seen := time.Time{}
 	for _, c := range w.recorded {
@@ -111,7 +119,7 @@ func TestA5_ACaseOpensWithItsEvidenceAndStaysOpen(t *testing.T) {
 	require.NoError(t, w.live(opened))
 	require.Equal(t, opened, w.recorded[0])
 	require.Equal(t, []cert.Case{opened, opened}, w.recorded, "once more, to see that it is closed")
-	require.Empty(t, w.signals, "the domain knows: it said so")
+	require.Empty(t, w.signals, "the domain closed it")
 }
 
 func TestD6_TheCaseShowsItsRecordsInTheWebUI(t *testing.T) {
@@ -119,14 +127,31 @@ func TestD6_TheCaseShowsItsRecordsInTheWebUI(t *testing.T) {
 	w := newCase(t)
 	c := opened
 	c.Records = []cert.RecordState{
-		{Record: cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net"}, Verdict: cert.Wrong, Found: []string{"CNAME elsewhere.example"}},
-		{Record: cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net"}, Verdict: cert.OK, Found: []string{"CNAME edge.example.net"}},
+		{
+			Record:  cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net"},
+			Verdict: cert.Wrong,
+			Found:   []string{"CNAME elsewhere.example"},
+		},
+		{
+			Record:  cert.Record{Name: "shop.example.com", Type: "CNAME", Value: "edge.example.net"},
+			Verdict: cert.OK,
+			Found:   []string{"CNAME edge.example.net"},
+		},
 	}
 	var told string
 	w.env.RegisterDelayedCallback(func() { told = details(t, w.env) }, time.Minute)
 	w.closes(hour, "the certificate is installed")
 	require.NoError(t, w.live(c))
-	require.Contains(t, told, cert.Markdown("_acme-challenge.shop.example.com")+" CNAME should be "+cert.Markdown("x.dcv.example.net")+": wrong, found "+cert.Markdown("CNAME elsewhere.example")+"\n")
+	require.Contains(
+		t, told,
+		cert.Markdown(
+			"_acme-challenge.shop.example.com",
+		)+" CNAME should be "+cert.Markdown(
+			"x.dcv.example.net",
+		)+": wrong, found "+cert.Markdown(
+			"CNAME elsewhere.example",
+		)+"\n",
+	)
 	require.Contains(t, told, cert.Markdown("shop.example.com")+" CNAME should be "+cert.Markdown("edge.example.net")+": ok")
 	require.Equal(t, c.Records, w.last().Records, "the evidence stays")
 }
@@ -178,10 +203,12 @@ func TestA5_HandingBackTellsTheDomainWhichClosesTheCase(t *testing.T) {
 	require.Equal(t, []signalled{{workflows.DomainID(shop.Hostname), workflows.HandedBack, workflows.HandBackRequest{
 		Request: workflows.Request{ID: "hand-back:" + opened.ID, By: "kim", Reason: "the CAA record is gone"}, Case: opened.ID,
 	}}}, w.signals)
-	require.Equal(t, []cert.Note{{Author: "kim", Text: "handed the domain back: the CAA record is gone", At: friday.Add(2 * hour)}}, w.last().Notes)
+	require.Equal(
+		t, []cert.Note{{Author: "kim", Text: "handed the domain back: the CAA record is gone", At: friday.Add(2 * hour)}}, w.last().Notes,
+	)
 }
 
-// TestF22_ADomainThatIsAwayIsToldAgain: its workflow may be gone until the caretaker has started it again. The hand-back is not lost.
+// TestF22_ADomainThatIsAwayIsToldAgain: its workflow may be missing until the caretaker has started it again. The hand-back is not lost.
 func TestF22_ADomainThatIsAwayIsToldAgain(t *testing.T) {
 	t.Parallel()
 	w := newCase(t)
@@ -193,7 +220,7 @@ func TestF22_ADomainThatIsAwayIsToldAgain(t *testing.T) {
 	require.Len(t, w.signals, 7, "every ten minutes, and no more once it has heard")
 	require.Len(t, w.last().Notes, 2)
 	require.Equal(t, "evercert", w.last().Notes[0].Author)
-	require.Contains(t, w.last().Notes[0].Text, "the domain could not be told yet")
+	require.Contains(t, w.last().Notes[0].Text, "the hand-back did not reach the domain yet")
 	require.Contains(t, w.last().Notes[0].Text, "no such workflow")
 	require.Equal(t, "handed the domain back", w.last().Notes[1].Text)
 }
@@ -226,7 +253,7 @@ func TestE3_ASignalWithNothingInItIsSignedByTheWebUI(t *testing.T) {
 	require.Equal(t, "the Temporal Web UI", w.signals[0].request.By)
 }
 
-// TestF22_ACancellationFromOutsideEndsNoCase: by whoever tidies up in the Temporal Web UI. It stands among the notes.
+// TestF22_ACancellationFromOutsideEndsNoCase: a person may cancel it in the Temporal Web UI. The notes say so.
 func TestF22_ACancellationFromOutsideEndsNoCase(t *testing.T) {
 	t.Parallel()
 	for _, taken := range []bool{false, true} {

@@ -14,14 +14,15 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// away is what is said of an edge that nobody reaches.
+// away returns the error for an edge that can't be reached.
 func away() error {
 	return temporal.NewApplicationErrorWithOptions("no answer", string(cert.Wait), temporal.ApplicationErrorOptions{
 		Details: []any{activities.Verdict{Outcome: cert.Wait, Problem: cert.Problem{Code: cert.HTTPSUnreachable, Message: "no answer"}}},
 	})
 }
 
-// TestB2_AHandBackWithACertificateAtHandBeginsItsWaitAnew: the edge stays away, so people get the domain again, and not before 72 hours.
+// TestB2_AHandBackWithACertificateAtHandBeginsItsWaitAnew: the edge stays unreachable, so a case is opened again, after 72 hours and not
+// before.
 func TestB2_AHandBackWithACertificateAtHandBeginsItsWaitAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -35,7 +36,7 @@ func TestB2_AHandBackWithACertificateAtHandBeginsItsWaitAnew(t *testing.T) {
 func TestB2_AHandBackDuringAPauseBeginsItsWaitWhenTheDomainIsResumed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = never
+	w.check = never
 	w.live(40*day, message{at: 4 * day, verb: workflows.Pause, arg: workflows.Request{By: "kim"}},
 		message{at: 14 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "kim"}},
 		message{at: 24 * day, verb: workflows.Resume, arg: workflows.Request{By: "kim"}})
@@ -51,18 +52,18 @@ func TestA5_AHandBackOfADomainWhoseCertificateEndsMeanwhileIsNotLost(t *testing.
 	state.Phase, state.Attempt.Failures, state.Cases = workflows.AwaitingHandBack, 3, 1
 	state.Case = &cert.Case{ID: shop.ID + "/1", Kind: cert.TooManyFailures}
 	state.Serving.Endangered = true
-	v := newVisit(t, state.Serving.Live.NotAfter)
+	v := newRun(t, state.Serving.Live.NotAfter)
 	v.env.RegisterDelayedCallback(func() { v.env.SignalWorkflow(workflows.HandedBack, workflows.Request{By: "kim"}) }, 0)
 	v.later(day, func() {})
 	v.run(state)
 	require.Equal(t, 1, v.orders, "attempts went on")
 	for _, s := range v.snapshots {
-		require.False(t, s.Case == nil && strings.Contains(s.NextAction, "support looks"), "nobody has it: %+v", s)
+		require.False(t, s.Case == nil && strings.Contains(s.NextAction, "support settles"), "there is no case: %+v", s)
 	}
 }
 
-// TestA5_AHandBackThatComesBeforeItsCaseIsNotLost: a record is written in a workflow task that is lost, people see its case and settle it, and
-// the workflow hears of that before it does the task again.
+// TestA5_AHandBackThatComesBeforeItsCaseIsNotLost: a record is written in a workflow task that is lost, people see its case and settle it,
+// and the signal arrives before the task is repeated.
 func TestA5_AHandBackThatComesBeforeItsCaseIsNotLost(t *testing.T) {
 	t.Parallel()
 	for id, orders := range map[string]int{
@@ -87,7 +88,7 @@ func TestA5_AHandBackThatComesBeforeItsCaseIsNotLost(t *testing.T) {
 	}
 }
 
-// TestA5_AHandBackOfACaseThatIsNotOpenedAfterAllTouchesNoLaterOne: the task that is done again may see another world than the one that was lost.
+// TestA5_AHandBackOfACaseThatIsNotOpenedAfterAllTouchesNoLaterOne: the repeated task may get other results than the one that was lost.
 func TestA5_AHandBackOfACaseThatIsNotOpenedAfterAllTouchesNoLaterOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -107,7 +108,7 @@ func TestA5_TheAnswerToAHandBackSaysThatTheNextAttemptBegins(t *testing.T) {
 	state := active(t, shop)
 	state.Serving, state.Phase = workflows.Serving{}, workflows.AwaitingHandBack
 	state.Case = &cert.Case{ID: shop.ID + "/1", Kind: cert.TooManyFailures}
-	v := newVisit(t, start)
+	v := newRun(t, start)
 	var got *asked
 	v.later(day, func() { got = v.ask(workflows.HandedBack, workflows.Request{By: "kim"}) })
 	v.run(state)
@@ -116,7 +117,7 @@ func TestA5_TheAnswerToAHandBackSaysThatTheNextAttemptBegins(t *testing.T) {
 	require.True(t, start.Add(day).Equal(got.answer.NextActionAt))
 }
 
-// TestB3_ACertificateThatSomeEdgesServeIsRenewedWithPausesBetweenTheTries: its renewal was due long ago, and the CA is away.
+// TestB3_ACertificateThatSomeEdgesServeIsRenewedWithPausesBetweenTheTries: its renewal was due long ago, and the CA does not answer.
 func TestB3_ACertificateThatSomeEdgesServeIsRenewedWithPausesBetweenTheTries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -138,7 +139,7 @@ func TestB3_ACertificateThatSomeEdgesServeIsRenewedWithPausesBetweenTheTries(t *
 	require.Less(t, w.orders, 30, "10 minutes at first, then up to two hours")
 }
 
-// TestA4_ACAWhoseCertificatesAreDueWhenTheyComeIsAskedWithPauses: one that was stored for long may be; the next one comes at once.
+// TestA4_ACAWhoseCertificatesAreDueWhenTheyComeIsAskedWithPauses: an order may have waited for long; the next certificate follows at once.
 func TestA4_ACAWhoseCertificatesAreDueWhenTheyComeIsAskedWithPauses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -153,11 +154,11 @@ func TestA4_ACAWhoseCertificatesAreDueWhenTheyComeIsAskedWithPauses(t *testing.T
 	require.Zero(t, w.installs)
 }
 
-// TestE1_AFloodOfRequestsMakesNoRecordThatTemporalRefuses: what one record tells is bounded, also while the database is away.
+// TestE1_AFloodOfRequestsMakesNoRecordThatTemporalRefuses: the events of a record are limited, also while the database does not answer.
 func TestE1_AFloodOfRequestsMakesNoRecordThatTemporalRefuses(t *testing.T) {
 	t.Parallel()
 	state := active(t, shop)
-	v := newVisit(t, start)
+	v := newRun(t, start)
 	v.later(day, func() {
 		for i := range 500 {
 			verb := []string{workflows.Pause, workflows.Resume, workflows.Wake}[i%3]
@@ -170,7 +171,7 @@ func TestE1_AFloodOfRequestsMakesNoRecordThatTemporalRefuses(t *testing.T) {
 	}
 }
 
-// TestE1_ARefusedRequestIsNoDoneOne: sent again when it fits, it is carried out.
+// TestE1_ARefusedRequestIsNoDoneOne: when it is sent again later and is possible then, it is carried out.
 func TestE1_ARefusedRequestIsNoDoneOne(t *testing.T) {
 	t.Parallel()
 	pause := workflows.Request{ID: "p", By: "kim"}
@@ -183,7 +184,7 @@ func TestE1_ARefusedRequestIsNoDoneOne(t *testing.T) {
 	require.Equal(t, 2, w.orders, "the first was refused: the domain was paused")
 }
 
-// TestE1_LongRequestIDsThatBeginAlikeAreTwo and the same one sent twice is one.
+// TestE1_LongRequestIDsThatBeginAlikeAreTwo: and the same id sent twice is one request.
 func TestE1_LongRequestIDsThatBeginAlikeAreTwo(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 100)
@@ -209,7 +210,7 @@ func TestF24_AnIssuerIsOneLineInTheState(t *testing.T) {
 	}
 }
 
-// TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun of the case.
+// TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun: in the next run of the case.
 func TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun(t *testing.T) {
 	t.Parallel()
 	w := newCase(t)
@@ -221,11 +222,11 @@ func TestF22_AHandBackThatCouldNotBeToldGoesOnInTheNextRun(t *testing.T) {
 	require.Len(t, w.signals, 1)
 }
 
-// TestB2_RecordsThatComeAndGoHideNoWaitForTheCA: every other look is unknown, and the CA is away.
+// TestB2_RecordsThatComeAndGoHideNoWaitForTheCA: every second check is unknown, and the CA does not answer.
 func TestB2_RecordsThatComeAndGoHideNoWaitForTheCA(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n%2 == 0 {
 			return cert.Diagnosis{Verdict: cert.Unknown, Problems: []cert.Problem{{Code: cert.NameserverUnreachable, Message: "no answer"}}}
 		}
@@ -239,11 +240,11 @@ func TestB2_RecordsThatComeAndGoHideNoWaitForTheCA(t *testing.T) {
 	require.Equal(t, cert.CannotFinish, w.cases[0].Kind)
 }
 
-// TestB2_ALateRenewalThatIsHandedBackAndGetsNoBetterGoesToPeopleAgain after 72 hours: no look can tell how the records are.
+// TestB2_ALateRenewalThatIsHandedBackAndGetsNoBetterGoesToPeopleAgain: after 72 hours without a check that has a result.
 func TestB2_ALateRenewalThatIsHandedBackAndGetsNoBetterGoesToPeopleAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n == 1 {
 			return ready
 		}

@@ -27,7 +27,7 @@ func quiet(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	return env
 }
 
-// TestWhoWasPromisedAnAnswerGetsIt before the run ends, whether another one follows or not.
+// TestWhoWasPromisedAnAnswerGetsIt: before the run ends, whether another one follows or not.
 func TestWhoWasPromisedAnAnswerGetsIt(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*domain, workflow.Context) error{
@@ -62,7 +62,7 @@ func TestWhoWasPromisedAnAnswerGetsIt(t *testing.T) {
 	}
 }
 
-// TestASignalThatComesAsTheRunEndsIsTakenAlong: it is in the same workflow task, and the next run would not see it.
+// TestASignalThatComesAsTheRunEndsIsTakenAlong: it is in the same workflow task, and the next run would not get it.
 func TestASignalThatComesAsTheRunEndsIsTakenAlong(t *testing.T) {
 	t.Parallel()
 	env := quiet(t)
@@ -84,8 +84,8 @@ func TestASignalThatComesAsTheRunEndsIsTakenAlong(t *testing.T) {
 	require.Equal(t, 1, recorded, "and is recorded")
 }
 
-// TestE3_AnUpdateIsStoredBeforeItIsRecorded: what is recorded in the same workflow task stands in the tables also when Temporal loses
-// the update.
+// TestE3_AnUpdateIsStoredBeforeItIsRecorded: what is recorded in the same workflow task stays in the tables even when Temporal loses the
+// update.
 func TestE3_AnUpdateIsStoredBeforeItIsRecorded(t *testing.T) {
 	t.Parallel()
 	for how, want := range map[string][]string{"update": {"accepted", "task completed", "recorded"}, "signal": {"recorded"}} {

@@ -12,8 +12,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// install puts the certificate on the edges and looks whether each serves it. Only then is it complete (row A3). A certificate that was issued
-// is never ordered again while it is young: the next attempt goes on with its installation.
+// install installs the certificate on the edges and verifies that each serves it. Only then is the installation complete (row A3). An
+// issued certificate is not ordered again before its renewal is due: the next attempt continues with its installation.
 func (d *domain) install(ctx workflow.Context) {
 	c := d.state.Serving.candidate()
 	if d.state.Serving.Issued == c && !workflow.Now(ctx).Before(c.RenewAt) {
@@ -22,11 +22,11 @@ func (d *domain) install(ctx workflow.Context) {
 	}
 	var installed activities.Installed
 	request := activities.InstallRequest{Names: d.state.Names, Serial: c.Serial}
-	telling := try(ctx, installOptions, "serial "+c.Serial, activities.InstallCertificateName, request)
-	if !telling.settled(ctx) {
-		d.record(ctx) // it takes longer: people read that it is being installed
+	installing := try(ctx, installOptions, "serial "+c.Serial, activities.InstallCertificateName, request)
+	if !installing.settled(ctx) {
+		d.record(ctx) // it takes longer than a moment: people see that it is being installed
 	}
-	if err := telling.patient(ctx).Get(ctx, &installed); err != nil {
+	if err := installing.patient(ctx).Get(ctx, &installed); err != nil {
 		d.installationFailed(workflow.Now(ctx), activities.ReadVerdict(err), nil)
 		return
 	}
@@ -36,7 +36,7 @@ func (d *domain) install(ctx workflow.Context) {
 		return
 	}
 	if len(lacking) == len(installed.Edges) {
-		lacking = nil // seen nowhere
+		lacking = nil // no edge serves it
 	} else {
 		verdict.Problem.Message = fmt.Sprintf("%d of %d edges serve the certificate: %s",
 			len(installed.Edges)-len(lacking), len(installed.Edges), verdict.Problem.Message)
@@ -44,19 +44,19 @@ func (d *domain) install(ctx workflow.Context) {
 	d.installationFailed(workflow.Now(ctx), verdict, lacking)
 }
 
-// verify asks every edge at the same time, and returns those that do not serve the certificate, with what that means: one that shows another
-// certificate makes it a refusal, else it is a wait.
+// verify asks every edge at the same time, and returns those that do not serve the certificate. worst is what that means: a refusal when
+// one of them serves another certificate, else a wait.
 func (d *domain) verify(ctx workflow.Context, serial string, edges []string) (worst activities.Verdict, lacking []string) {
-	looks, answers := make([]attempted, len(edges)), make([]workflow.Future, len(edges))
+	probes, answers := make([]attempted, len(edges)), make([]workflow.Future, len(edges))
 	for i, edge := range edges {
 		request := activities.EdgeRequest{Names: d.state.Names, Serial: serial, Edge: edge}
-		looks[i] = try(ctx, verifyOptions, "does "+edge+" serve serial "+serial, activities.VerifyEdgeName, request)
+		probes[i] = try(ctx, verifyOptions, "does "+edge+" serve serial "+serial, activities.VerifyEdgeName, request)
 	}
-	if slices.ContainsFunc(looks, func(look attempted) bool { return !look.settled(ctx) }) {
-		d.record(ctx) // it takes longer
+	if slices.ContainsFunc(probes, func(probe attempted) bool { return !probe.settled(ctx) }) {
+		d.record(ctx) // it takes longer than a moment
 	}
-	for i := range edges { // an edge that is away holds up no other
-		answers[i] = looks[i].patient(ctx)
+	for i := range edges { // an unreachable edge delays no other
+		answers[i] = probes[i].patient(ctx)
 	}
 	var found []string
 	for i, answer := range answers {
@@ -77,7 +77,7 @@ func (d *domain) verify(ctx workflow.Context, serial string, edges []string) (wo
 	return worst, lacking
 }
 
-// firstInstallWait is the first wait for an edge that is away. It grows with each try.
+// firstInstallWait is the first wait for an edge that can't be reached. It grows with each try.
 const firstInstallWait = time.Minute
 
 func (d *domain) installationFailed(now time.Time, v activities.Verdict, lacking []string) {
@@ -92,11 +92,11 @@ func (d *domain) installationFailed(now time.Time, v activities.Verdict, lacking
 	}
 }
 
-// reinstall tells the edges once more which certificate is live. It looks at nothing: the caretaker, which asked for it, looks again.
+// reinstall installs the served certificate on the edges again. It verifies nothing: the caretaker, which asked for it, checks again.
 func (d *domain) reinstall(ctx workflow.Context) {
 	d.state.Asked.Reinstall = false
 	live := d.state.Serving.Live
-	if live == nil || d.state.Serving.Issued != nil { // the installation under way does it
+	if live == nil || d.state.Serving.Issued != nil { // the installation in progress does it
 		return
 	}
 	request := activities.InstallRequest{Names: d.state.Names, Serial: live.Serial}

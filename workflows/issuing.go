@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// issue obtains a certificate: a CSR of ours (row B1), then one order. The workflow learns its serial and dates, never its key.
+// issue obtains a certificate: our CSR (row B1), then one order. The workflow gets its serial and dates, never its key.
 func (d *domain) issue(ctx workflow.Context) {
 	a := &d.state.Attempt
 	if a.Issuance == "" {
@@ -20,11 +20,13 @@ func (d *domain) issue(ctx workflow.Context) {
 	}
 	csr := activities.CSRRequest{IssuanceID: a.Issuance, DomainID: d.state.ID, Names: d.state.Names}
 	err := step(ctx, csrOptions, "key and CSR for "+strings.Join(d.state.Names, ", "), activities.CreateCSRName, csr, nil)
-	var issued cert.Certificate
+	var issued activities.Issued
 	if err == nil {
-		order := activities.OrderRequest{IssuanceID: a.Issuance, Methods: d.state.Records.Methods, Tenant: d.state.Tenant}
+		order := activities.OrderRequest{
+			IssuanceID: a.Issuance, Directory: d.state.Records.Directory, Methods: d.state.Records.Methods, Tenant: d.state.Tenant,
+		}
 		if l := d.state.Serving.Live; l != nil {
-			order.Renewal, order.NotAfter = !d.state.movesCA(), l.NotAfter
+			order.Renewal, order.NotAfter = d.state.renewsAtSameCA(), l.NotAfter
 		}
 		ctx := regular(ctx, orderOptions, "order, validation and download")
 		err = workflow.ExecuteActivity(ctx, activities.OrderCertificateName, order).Get(ctx, &issued)
@@ -55,16 +57,22 @@ func (d *domain) issuanceFailed(now time.Time, v activities.Verdict) {
 		h.caseKind, h.text, h.wait = cert.CAStopped, v.Problem.Message, d.state.Policy.HoldInterval
 		d.happens(NamePaused, h)
 	case cert.OrderGone:
-		if a.OrdersGone > 0 { // once is an order that grew old; twice is a CA in trouble
+		if a.OrdersGone > 0 { // one lost order may have expired; two are a fault of the CA
 			h.wait = max(h.wait, d.grown(longWait, a.OrdersGone-1))
 		}
 		d.happens(OrderGone, h)
+	case cert.NextCA:
+		h.text = v.Problem.Message
+		if a.OrdersGone > 0 { // a platform has few CAs: after the second, each is given a moment
+			h.wait = d.grown(shortWait, a.OrdersGone-1)
+		}
+		d.happens(NextCA, h)
 	default:
 		h.excused = nobodys(v.Problem.Code)
 		switch {
 		case h.wait <= 0:
 			h.wait = d.grown(longWait, a.Tries)
-		case !h.excused: // whoever says "a second" each time must not be asked without end; a place in line is kept to the minute
+		case !h.excused: // a CA that answers "one second" each time must not be asked without end; a place in the queue is exact to the minute
 			h.wait = max(h.wait, d.grown(shortWait, a.Tries))
 		}
 		d.happens(MustWait, h)
@@ -85,14 +93,14 @@ func (d *domain) refused(h happening) {
 	}
 }
 
-// nobodys reports whether a wait is neither the domain's nor its CA's: a place in the queue for the CA's limits, or what is wrong with the
-// platform's account there. Such a wait counts for no deadline, and the platform has one case for its account.
+// nobodys reports whether a wait is caused neither by the domain nor by its CA: a place in the queue for the CA's limits, or a fault of the
+// platform's account. Such a wait counts for no deadline, and the platform has one case for its account.
 func nobodys(c cert.Code) bool { return c == cert.WaitingForBudget || c == cert.AccountProblem }
 
-// longWait is the first wait after a fault that outlasted its retries, or after a second order that was lost: a CA in trouble.
+// longWait is the first wait after a fault that lasted longer than its retries, or after a second lost order: the CA has a fault.
 const longWait = 10 * time.Minute
 
-// shortWait is the first wait after a no that came with a time.
+// shortWait is the first wait after a refusal that named a time.
 const shortWait = time.Minute
 
 // grown doubles a first wait with each try in a row, up to the interval of DNS checks.
@@ -107,20 +115,20 @@ func (d *domain) grown(first time.Duration, tries int) time.Duration {
 	return max(first, min(wait, longest))
 }
 
-// awaitRetry waits for the time of the next attempt, or for somebody who wants one now (row A4).
+// awaitRetry waits for the time of the next attempt, or for a request to start it now (row A4).
 func (d *domain) awaitRetry(ctx workflow.Context) {
 	now, due := workflow.Now(ctx), d.state.Attempt.NextAt
 	switch {
 	case d.state.Asked.Certificate != "", !now.Before(due):
 		d.begin(now)
 	case d.state.Asked.Check != "":
-		d.lookOnly(ctx)
+		d.checkOnly(ctx)
 	default:
 		d.rest(ctx, due, "next attempt for "+d.state.Hostname)
 	}
 }
 
-// begin starts an attempt at the right place: with the installation when a certificate is at hand, else with the pre-flight.
+// begin starts an attempt: with the installation when a certificate is issued already, else with the check of DNS.
 func (d *domain) begin(now time.Time) {
 	s, h := &d.state.Serving, happening{at: now}
 	switch {
@@ -133,10 +141,10 @@ func (d *domain) begin(now time.Time) {
 	}
 }
 
-// awaitHandBack leaves the domain to people. A live certificate is still watched to its end.
+// awaitHandBack waits for support. A served certificate is still watched to its end.
 func (d *domain) awaitHandBack(ctx workflow.Context) {
 	if d.state.Asked.Check != "" {
-		d.lookOnly(ctx)
+		d.checkOnly(ctx)
 		return
 	}
 	d.rest(ctx, time.Time{}, "")

@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// The verbs. Each is a signal (Temporal Web UI, row E3) and an update (API and CLI, which want an answer); one handler stands behind both.
+// The verbs. Each is a signal (Temporal Web UI, row E3) and an update (API and CLI, which need an answer); one handler serves both.
 const (
 	RequestCertificate = "request-certificate"
 	CheckNow           = "check-now"
@@ -23,17 +23,17 @@ const (
 	StatusQuery        = "status"         // answers State
 )
 
-// Wake is the signal of the caretaker, which found something. It takes a WakeRequest.
+// Wake is the signal of the caretaker when it found a difference. It takes a WakeRequest.
 const Wake = "wake"
 
-// Request is what comes with a verb.
+// Request comes with every verb.
 type Request struct {
-	ID     string `json:"id,omitempty"` // of the request: one that comes again acts once; an update brings its own
+	ID     string `json:"id,omitempty"` // of the request: a repeated one acts once; an update has its own
 	By     string `json:"by,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// what is asked for, as the timeline says it.
+// what returns what is requested, for the timeline.
 func (Request) what(verb string) string { return verb }
 
 // RedirectRequest switches the HTTP to HTTPS redirect of a domain.
@@ -49,30 +49,18 @@ func (r RedirectRequest) what(verb string) string {
 	return verb + " off"
 }
 
-// HandBackRequest is support's word that a case is settled.
+// HandBackRequest says that support has settled a case.
 type HandBackRequest struct {
 	Request
-	Case string `json:"case,omitempty"` // that is open, as whoever asks has seen it; empty: whichever is
+	Case string `json:"case,omitempty"` // the open case that the sender has seen; empty: whichever is open
 }
 
 // WakeRequest is what the caretaker found.
 type WakeRequest struct {
 	Cause     string `json:"cause"`               // for the timeline
-	Reinstall bool   `json:"reinstall,omitempty"` // the edges do not have the live certificate
-	Renew     bool   `json:"renew,omitempty"`     // the live certificate is to be replaced now
-}
-
-// Answer is what an update tells the one who asked.
-type Answer struct {
-	Headline     cert.Headline `json:"headline"`
-	Message      string        `json:"message"`
-	NextAction   string        `json:"next_action,omitempty"`
-	NextActionAt time.Time     `json:"next_action_at,omitzero"`
-
-	MovesAt time.Time `json:"moves_at,omitzero"` // another tenant has shown that the names are its own, and they move then
-
-	Checking  bool      `json:"checking,omitempty"`  // a check was asked for, and nothing but work under way keeps it waiting
-	LastCheck time.Time `json:"last_check,omitzero"` // the one before it, by which the new one can be known
+	Reinstall bool   `json:"reinstall,omitempty"` // the edges do not have the served certificate
+	Renew     bool   `json:"renew,omitempty"`     // the served certificate must be replaced now
+	Check     bool   `json:"check,omitempty"`     // the records may be there: check DNS now, if the domain waits for it
 }
 
 // WasRemoved is the message of the refusal of every verb by a domain that is removed; its names are free a moment later.
@@ -81,16 +69,16 @@ const WasRemoved = "the domain was removed"
 // RefusedType is the type of the error with which a verb is refused. Its details hold the cert.Problem.
 const RefusedType = "refused"
 
-// verb checks, notes and returns. It never waits: a handler that waits on the main loop hangs ContinueAsNew.
+// verb checks, notes and returns. It never waits: a handler that waits for the main loop blocks ContinueAsNew.
 type verb[R any] struct {
 	name    string
 	request func(*R) *Request // the part that all requests have
 	check   func(R) error
-	apply   func(R, time.Time) (message string, did bool) // did: something is different now, and the timeline says so
+	apply   func(R, time.Time) (message string, did bool) // did: something has changed, and an event is added
 }
 
-// handleMessages listens for all verbs. The signals share one coroutine: each coroutine is run again whenever anything happens in the workflow. The same one
-// sees a cancellation from outside, notes it once, and that is all: only removal ends a domain.
+// handleMessages handles all verbs. The signals share one coroutine, because every coroutine runs again whenever anything happens in the
+// workflow. It also notes a cancellation from outside, once; only removal ends a domain.
 func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() bool) {
 	d.signals = workflow.NewSelector(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -98,7 +86,7 @@ func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() boo
 			must(workflow.Await(ctx, func() bool { return d.signals.HasPending() || !d.cancelled && cancelRequested() }))
 			if !d.cancelled && cancelRequested() {
 				d.cancelled, d.woken = true, true
-				d.tell(cert.RequestIgnored, "somebody asked Temporal to cancel this workflow; only removal ends a domain")
+				d.addEvent(cert.RequestIgnored, "a person asked Temporal to cancel this workflow; only removal ends a domain")
 			}
 			d.drainSignals(ctx)
 		}
@@ -114,17 +102,19 @@ func (d *domain) handleMessages(ctx workflow.Context, cancelRequested func() boo
 		HandedBack, func(r *HandBackRequest) *Request { return &r.Request },
 		func(r HandBackRequest) error { return d.checkNotRemoved(r.Request) }, d.applyHandedBack,
 	})
-	handle(ctx, d, verb[RedirectRequest]{SetRedirect, func(r *RedirectRequest) *Request { return &r.Request }, d.checkRedirect, d.applyRedirect})
+	handle(
+		ctx, d, verb[RedirectRequest]{SetRedirect, func(r *RedirectRequest) *Request { return &r.Request }, d.checkRedirect, d.applyRedirect},
+	)
 	contest := func(r ContestRequest) error { return d.checkContest(r, workflow.Now(ctx)) }
 	handle(ctx, d, verb[ContestRequest]{Contest, func(r *ContestRequest) *Request { return &r.Request }, contest, d.applyContest})
 	listen(ctx, d, Wake, d.wake)
 	listen(ctx, d, MoveOn, func(struct{}) { d.state.Asked.MoveOn = true })
 }
 
-// handle puts one verb behind a signal and an update of its name. The check runs again when the verb is carried out: the state may have moved on since. A
-// request that comes again, also in a later run, succeeds and does nothing.
+// handle handles a signal and an update of one verb. The check runs again when the verb is carried out, because the state may have changed.
+// A repeated request, also in a later run, succeeds and does nothing.
 func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *domain, v verb[R]) {
-	take := func(ctx workflow.Context, r R) (Answer, error) {
+	take := func(ctx workflow.Context, r R) (cert.Answer, error) {
 		request := v.request(&r)
 		request.clean()
 		if d.state.Asked.did(request.ID) {
@@ -132,19 +122,19 @@ func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *do
 		}
 		if err := v.check(r); err != nil {
 			d.log.Info("refused", "verb", v.name, "reason", err)
-			return Answer{}, err
+			return cert.Answer{}, err
 		}
 		d.state.Asked.remember(request.ID)
 		message, did := v.apply(r, workflow.Now(ctx))
 		if did {
-			d.tell(cert.RequestMade, r.what(v.name)+" by "+requester(request.By)+reason(*request))
+			d.addEvent(cert.RequestMade, r.what(v.name)+" by "+requester(request.By)+reason(*request))
 		}
 		d.woken = true
 		return d.answer(message), nil
 	}
-	listen(ctx, d, v.name, func(r R) { _, _ = take(ctx, r) }) // a signal has nobody to tell; a refusal is in the log
+	listen(ctx, d, v.name, func(r R) { _, _ = take(ctx, r) }) // a signal has no answer; a refusal is logged
 	must(workflow.SetUpdateHandlerWithOptions(ctx, v.name,
-		func(ctx workflow.Context, r R) (Answer, error) {
+		func(ctx workflow.Context, r R) (cert.Answer, error) {
 			v.request(&r).ID = workflow.GetCurrentUpdateInfo(ctx).ID
 			d.updated = true
 			return take(ctx, r)
@@ -157,7 +147,7 @@ func handle[R interface{ what(verb string) string }](ctx workflow.Context, d *do
 		}}))
 }
 
-// listen takes the signals of a name. What can't be read is dropped.
+// listen receives the signals of a name. A signal that can't be parsed is dropped.
 func listen[R any](ctx workflow.Context, d *domain, name string, take func(R)) {
 	d.signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
 		var r R
@@ -168,9 +158,9 @@ func listen[R any](ctx workflow.Context, d *domain, name string, take func(R)) {
 	})
 }
 
-func (d *domain) answer(message string) Answer {
+func (d *domain) answer(message string) cert.Answer {
 	next := d.state.next()
-	answer := Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next.Action, NextActionAt: next.At}
+	answer := cert.Answer{Headline: d.state.status().Headline(), Message: message, NextAction: next.Action, NextActionAt: next.At}
 	if v := d.state.Rival; v != nil {
 		answer.MovesAt = v.MovesAt
 	}
@@ -186,15 +176,15 @@ func (d *domain) drainSignals(ctx workflow.Context) {
 	}
 }
 
-// clean makes what people wrote safe to keep. The API and the CLI refuse such text; a signal has nobody to tell.
+// clean makes text from people safe to store. The API and the CLI refuse such text; a signal has no answer.
 func (r *Request) clean() {
 	r.ID, r.By, r.Reason = requestID(r.ID), cert.Line(r.By, cert.MaxBy), cert.Line(r.Reason, cert.MaxReason)
 }
 
-// maxRequestID is enough for any identifier in use; the state keeps many.
+// maxRequestID is enough for any identifier in use; the state stores many.
 const maxRequestID = 64
 
-// requestID returns an id as it is kept: itself, or the hash of one that is long or no line of text.
+// requestID returns an id as it is stored: itself, or its hash when it is long or not a line of text.
 func requestID(id string) string {
 	if len(id) <= maxRequestID && cert.IsLine(id) {
 		return id
@@ -202,23 +192,29 @@ func requestID(id string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(id)))
 }
 
-// wake does what the caretaker asks for, and records anew.
+// wake does what the caretaker asks for, and records the domain again.
 func (d *domain) wake(r WakeRequest) {
 	if d.state.status().Domain == cert.DomainRemoved {
 		return
 	}
 	if r.Renew {
-		if d.state.Phase == Active && d.state.Asked.Certificate == "" { // else it is at it already
+		if d.state.Phase == Active && d.state.Asked.Certificate == "" { // otherwise it is being renewed already
 			d.state.Asked.Certificate = "the caretaker"
-			d.tell(cert.RequestMade, RequestCertificate+" by the caretaker: "+r.Cause)
+			d.addEvent(cert.RequestMade, RequestCertificate+" by the caretaker: "+r.Cause)
+		}
+		return
+	}
+	if r.Check { // adds no event; the check adds its own
+		if d.state.Phase == AwaitingDNS && d.state.Pause == nil {
+			d.state.Asked.Check = r.Cause
 		}
 		return
 	}
 	d.state.Asked.Reinstall = d.state.Asked.Reinstall || r.Reinstall
-	d.tell(cert.DomainRepaired, r.Cause)
+	d.addEvent(cert.DomainRepaired, r.Cause)
 }
 
-// refuse says no, and why, in a form that the API turns into a problem document.
+// refuse returns an error with the reason, which the API returns as a problem document.
 func refuse(who cert.Actor, message, remediation string) error {
 	return temporal.NewApplicationErrorWithOptions(message, RefusedType, temporal.ApplicationErrorOptions{
 		NonRetryable: true, Details: []any{cert.Problem{Code: cert.RequestRefused, WhoActs: who, Message: message, Remediation: remediation}},
@@ -232,14 +228,14 @@ func (d *domain) checkNotRemoved(Request) error {
 	return nil
 }
 
-// checkRequest refuses what would waste an order, and anything at all while support has the case (row A5).
+// checkRequest refuses a request that would waste an order, and every request while support has the case (row A5).
 func (d *domain) checkRequest(r Request) error {
 	switch {
 	case d.checkNotRemoved(r) != nil:
 		return d.checkNotRemoved(r)
 	case d.state.Phase == AwaitingHandBack && d.state.Case != nil:
 		return refuse(cert.PlatformActs, "automatic and manual attempts have stopped: contact support",
-			"support looks at the case and hands the domain back; then requests are possible again")
+			"support settles the case and hands the domain back; then requests are possible again")
 	case d.state.Pause != nil:
 		return refuse(cert.TenantActs, "the domain is paused", "resume it first")
 	}
@@ -280,7 +276,8 @@ func (d *domain) applyResume(r Request, now time.Time) (string, bool) {
 	return "the domain goes on where it was", true
 }
 
-// applyRemove notes the wish: the main loop may be in the middle of a step, which ends first. The event of the removal says who and why.
+// applyRemove notes the request. The main loop may be in the middle of a step, which ends first. The event of the removal says who asked
+// and why.
 func (d *domain) applyRemove(r Request, _ time.Time) (string, bool) {
 	if d.state.Asked.Removal == "" {
 		d.state.Asked.Removal = "removed by " + requester(r.By) + reason(r)
@@ -288,8 +285,8 @@ func (d *domain) applyRemove(r Request, _ time.Time) (string, bool) {
 	return "the domain is removed: nothing is renewed any more, and the edge stops serving it", false
 }
 
-// applyHandedBack lets the event of the closed case say who and why. People may see a case that this workflow does not know yet: its record was written
-// in a workflow task that was lost, which is done again now. The hand-back then waits for the case.
+// applyHandedBack makes the event of the closed case say who handed back and why. People may see a case that this workflow does not have
+// yet: its record was written in a workflow task that was lost and is now repeated. The hand-back then waits for the case.
 func (d *domain) applyHandedBack(r HandBackRequest, now time.Time) (string, bool) {
 	h := happening{at: now, text: "handed back by " + requester(r.By) + reason(r.Request)}
 	switch {
@@ -306,7 +303,7 @@ func (d *domain) applyHandedBack(r HandBackRequest, now time.Time) (string, bool
 	return "attempts go on", false
 }
 
-// handEarlyBack carries out a hand-back that was heard before the case was open. It reports whether there was one.
+// handEarlyBack carries out a hand-back that arrived before the case was open. It reports whether there was one.
 func (d *domain) handEarlyBack() bool {
 	if d.early == nil || d.state.Case == nil {
 		return false
@@ -316,7 +313,7 @@ func (d *domain) handEarlyBack() bool {
 	return true
 }
 
-// checkRedirect holds visitors back from HTTPS until HTTPS works (row A3). Switching it off is always possible.
+// checkRedirect refuses to switch the redirect on before HTTPS works (row A3). Switching it off is always possible.
 func (d *domain) checkRedirect(r RedirectRequest) error {
 	if err := d.checkNotRemoved(Request{}); err != nil {
 		return err

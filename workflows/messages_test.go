@@ -13,12 +13,12 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// story is a life in which a verb makes a difference.
+// story is a domain in which a verb makes a difference.
 type story struct {
 	verb   string
 	arg    any
-	at     time.Duration // when it is said
-	before []message     // what was said earlier
+	at     time.Duration // when it is sent
+	before []message     // what was sent earlier
 	world  func(*world)
 }
 
@@ -35,10 +35,10 @@ func stories() []story {
 	}
 }
 
-// readyAt has the records in place from the nth look.
+// readyAt has the records in place from the nth check on.
 func readyAt(n int) func(*world) {
 	return func(w *world) {
-		w.look = func(look int) cert.Diagnosis {
+		w.check = func(look int) cert.Diagnosis {
 			if look < n {
 				return missing(cert.DNSNoRecords)
 			}
@@ -47,7 +47,7 @@ func readyAt(n int) func(*world) {
 	}
 }
 
-// refusedTimes has the CA refuse the first n orders.
+// refusedTimes makes the CA refuse the first n orders.
 func refusedTimes(n int) func(*world) {
 	return func(w *world) {
 		w.order = func(order int) (cert.Certificate, error) {
@@ -59,8 +59,8 @@ func refusedTimes(n int) func(*world) {
 	}
 }
 
-// told is the story with these messages in it.
-func (s story) told(t *testing.T, messages ...message) *world {
+// run runs the story with these messages.
+func (s story) run(t *testing.T, messages ...message) *world {
 	t.Helper()
 	w := newWorld(t)
 	s.world(w)
@@ -77,7 +77,7 @@ func requireSameStory(t *testing.T, want, got *world, why string) {
 
 var fraction = regexp.MustCompile(`(T\d\d:\d\d:\d\d)\.\d+`)
 
-// withoutFractions is JSON with times to the second: what follows an update is a millisecond later than what follows a signal.
+// withoutFractions returns JSON with times to the second: events after an update are a millisecond later than events after a signal.
 func withoutFractions(t *testing.T, all any) string {
 	t.Helper()
 	raw, err := json.MarshalIndent(all, "", " ")
@@ -91,11 +91,11 @@ func TestE3_AVerbDoesTheSameAsSignalAndAsUpdate(t *testing.T) {
 		t.Run(s.verb, func(t *testing.T) {
 			t.Parallel()
 			var answer error
-			signalled := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg})
-			updated := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &answer})
+			signalled := s.run(t, message{at: s.at, verb: s.verb, arg: s.arg})
+			updated := s.run(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &answer})
 			require.NoError(t, answer)
 			requireSameStory(t, signalled, updated, "signal and update")
-			require.NotEqual(t, s.told(t).snapshots, signalled.snapshots, "the verb must make a difference, or this test shows nothing")
+			require.NotEqual(t, s.run(t).snapshots, signalled.snapshots, "the verb must make a difference, or this test shows nothing")
 		})
 	}
 }
@@ -104,7 +104,7 @@ func TestE3_AVerbDoesTheSameAsSignalAndAsUpdate(t *testing.T) {
 func TestA3_TheTimelineSaysWhichWayTheRedirectWent(t *testing.T) {
 	t.Parallel()
 	kim := workflows.Request{By: "kim"}
-	w := story{world: readyAt(1)}.told(t,
+	w := story{world: readyAt(1)}.run(t,
 		message{at: hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true, Request: kim}},
 		message{at: 2 * hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{Request: kim}})
 	var made []string
@@ -124,8 +124,8 @@ func TestARepeatedRequestSucceedsAndDoesNothingMore(t *testing.T) {
 		t.Run(s.verb, func(t *testing.T) {
 			t.Parallel()
 			var first, second error
-			once := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg})
-			twice := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &first}, message{at: s.at, verb: s.verb, arg: s.arg, err: &second})
+			once := s.run(t, message{at: s.at, verb: s.verb, arg: s.arg})
+			twice := s.run(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &first}, message{at: s.at, verb: s.verb, arg: s.arg, err: &second})
 			require.NoError(t, first)
 			require.NoError(t, second)
 			requireSameStory(t, once, twice, "said twice at a time")
@@ -139,8 +139,8 @@ func TestAStandingWishIsGrantedAgainLater(t *testing.T) {
 		switch s.verb {
 		case workflows.Pause, workflows.Resume, workflows.HandedBack, workflows.SetRedirect:
 			var later error
-			once := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg})
-			again := s.told(t, message{at: s.at, verb: s.verb, arg: s.arg}, message{at: s.at + hour, verb: s.verb, arg: s.arg, err: &later})
+			once := s.run(t, message{at: s.at, verb: s.verb, arg: s.arg})
+			again := s.run(t, message{at: s.at, verb: s.verb, arg: s.arg}, message{at: s.at + hour, verb: s.verb, arg: s.arg, err: &later})
 			require.NoError(t, later, s.verb)
 			requireSameStory(t, once, again, s.verb)
 		}
@@ -154,15 +154,19 @@ func TestARefusedVerbChangesNothing(t *testing.T) {
 			verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: hour, world: readyAt(3),
 			before: []message{{at: 2 * time.Minute, verb: workflows.Pause, arg: workflows.Request{By: "ops"}}},
 		},
-		"a request while support has the case": {verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: 5 * day, world: refusedTimes(3)},
-		"a redirect without a certificate":     {verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true}, at: hour, world: readyAt(100)},
+		"a request while support has the case": {
+			verb: workflows.RequestCertificate, arg: workflows.Request{By: "kim"}, at: 5 * day, world: refusedTimes(3),
+		},
+		"a redirect without a certificate": {
+			verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true}, at: hour, world: readyAt(100),
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			var answer error
-			silent := s.told(t)
-			requireSameStory(t, silent, s.told(t, message{at: s.at, verb: s.verb, arg: s.arg}), "as a signal")
-			requireSameStory(t, silent, s.told(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &answer}), "as an update")
+			silent := s.run(t)
+			requireSameStory(t, silent, s.run(t, message{at: s.at, verb: s.verb, arg: s.arg}), "as a signal")
+			requireSameStory(t, silent, s.run(t, message{at: s.at, verb: s.verb, arg: s.arg, err: &answer}), "as an update")
 			var app *temporal.ApplicationError
 			require.ErrorAs(t, answer, &app)
 			require.Equal(t, workflows.RefusedType, app.Type())
@@ -179,35 +183,39 @@ func TestARefusedVerbChangesNothing(t *testing.T) {
 func TestE3_ASignalThatCannotBeReadLeavesTheDomainAsItIs(t *testing.T) {
 	t.Parallel()
 	for _, s := range stories() {
-		requireSameStory(t, s.told(t), s.told(t, message{at: s.at, verb: s.verb, arg: "only words, no JSON object"}), s.verb)
+		requireSameStory(t, s.run(t), s.run(t, message{at: s.at, verb: s.verb, arg: "only words, no JSON object"}), s.verb)
 	}
 }
 
 func TestE3_ASignalWithNothingInItIsEnough(t *testing.T) {
 	t.Parallel()
 	s := stories()[0]
-	w := s.told(t, message{at: s.at, verb: s.verb, arg: nil})
+	w := s.run(t, message{at: s.at, verb: s.verb, arg: nil})
 	require.Equal(t, []string{"01-05 09:00", "01-05 09:30"}, times(w, "order"))
 }
 
 func TestA3_RedirectCanAlwaysBeSwitchedOff(t *testing.T) {
 	t.Parallel()
 	var off error
-	w := story{world: readyAt(100)}.told(t, message{at: hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: false}, err: &off})
+	w := story{
+		world: readyAt(100),
+	}.run(
+		t, message{at: hour, verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: false}, err: &off},
+	)
 	require.NoError(t, off)
 	require.False(t, w.last().HTTPSRedirect)
 }
 
 func TestARemovedDomainHasNoProblems(t *testing.T) {
 	t.Parallel()
-	w := story{world: refusedTimes(1)}.told(t, message{at: hour, verb: workflows.Remove})
+	w := story{world: refusedTimes(1)}.run(t, message{at: hour, verb: workflows.Remove})
 	require.Len(t, events(w, cert.DomainRemovedEvent), 1)
 	require.Empty(t, w.last().Problems)
 }
 
 func TestRemovingAnEscalatedDomainClosesTheCaseOnItsTimeline(t *testing.T) {
 	t.Parallel()
-	w := story{world: refusedTimes(3)}.told(t)
+	w := story{world: refusedTimes(3)}.run(t)
 	require.Len(t, events(w, cert.EscalationOpened), 1)
 	require.Len(t, events(w, cert.DomainRemovedEvent), 1)
 	require.Len(t, events(w, cert.EscalationClosed), 1)

@@ -32,10 +32,10 @@ func declared(t *testing.T) (files []*ast.File) {
 	return files
 }
 
-// steps and orders are all options, by the names of their variables. The test below sees that none is missing.
+// steps and orders are all options, by the names of their variables. A test below checks that none is missing.
 var (
 	steps = map[string]stepOptions{
-		"lookOptions": lookOptions, "csrOptions": csrOptions, "installOptions": installOptions, "verifyOptions": verifyOptions,
+		"checkOptions": checkOptions, "csrOptions": csrOptions, "installOptions": installOptions, "verifyOptions": verifyOptions,
 		"recordOptions": recordOptions,
 	}
 	orders = map[string]workflow.ActivityOptions{"orderOptions": orderOptions, "pageOptions": pageOptions}
@@ -58,7 +58,7 @@ func TestAllOptionsAreLookedAt(t *testing.T) {
 					_, step := steps[name.Name]
 					_, order := orders[name.Name]
 					_, brief := briefs[name.Name]
-					require.True(t, step || order || brief, "no test looks at %s", name.Name)
+					require.True(t, step || order || brief, "no test covers %s", name.Name)
 				}
 			}
 		}
@@ -103,7 +103,7 @@ func TestLocalOptionsRefuseNoTime(t *testing.T) {
 	require.Panics(t, func() { localOptions(-time.Second) })
 }
 
-// TestLocalOptionsAreMadeInOnePlace, which sets both limits.
+// TestLocalOptionsAreMadeInOnePlace: that place sets both limits.
 func TestLocalOptionsAreMadeInOnePlace(t *testing.T) {
 	t.Parallel()
 	made := 0
@@ -127,7 +127,7 @@ func TestLocalOptionsAreMadeInOnePlace(t *testing.T) {
 	require.Equal(t, 1, made)
 }
 
-// TestAWorkflowReturnsNoError but the one that begins its next run: an error would end a domain or a case for good.
+// TestAWorkflowReturnsNoError: except the one that begins its next run. Any other error would end a domain or a case for good.
 func TestAWorkflowReturnsNoError(t *testing.T) {
 	t.Parallel()
 	seen := 0

@@ -12,7 +12,7 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// outage is a database that is away for an hour from its nth use on.
+// outage is a database that does not answer for an hour from its nth use on.
 type outage struct {
 	from, uses int
 	until      time.Time
@@ -28,13 +28,13 @@ func (o *outage) at(now time.Time) error {
 	return nil
 }
 
-// troubled is a life that comes through every phase: no records, three refusals, a hand-back, an edge that is late, a renewal that is held back.
+// troubled is a domain that passes through every phase: no records, three refusals, a hand-back, a late edge, a renewal on hold.
 func troubled(t *testing.T, from int) (*world, *outage) {
 	t.Helper()
 	w, o := newWorld(t), &outage{from: from}
 	w.database = func() error { return o.at(w.env.Now()) }
 	since := func() time.Duration { return w.env.Now().Sub(start) }
-	w.look = func(int) cert.Diagnosis {
+	w.check = func(int) cert.Diagnosis {
 		if age := since(); age < 3*hour || age > 68*day && age < 72*day {
 			return missing(cert.DelegationMissing)
 		}
@@ -56,8 +56,8 @@ func troubled(t *testing.T, from int) (*world, *outage) {
 	return w, o
 }
 
-// told are the events, without their times.
-func told(w *world) (all []string) {
+// eventsOfAll returns the events without their times.
+func eventsOfAll(w *world) (all []string) {
 	for _, e := range w.effects {
 		if _, event, ok := strings.Cut(e, " event "); ok {
 			all = append(all, event)
@@ -66,13 +66,15 @@ func told(w *world) (all []string) {
 	return all
 }
 
-// TestE1_AnHourWithoutTheDatabaseLosesNothing at each of its uses, which are in every phase: the domain goes on by itself, orders no more than
-// otherwise, and its timeline is the same.
+// TestE1_AnHourWithoutTheDatabaseLosesNothing: an outage at each use of the database, in every phase. The domain continues by itself,
+// orders no more than otherwise, and has the same timeline.
 func TestE1_AnHourWithoutTheDatabaseLosesNothing(t *testing.T) {
 	t.Parallel()
 	healthy, uses := troubled(t, 0)
-	want := told(healthy)
-	for _, event := range []cert.EventType{cert.IssuanceFailed, cert.EscalationOpened, cert.RenewalOnHoldEvent, cert.RenewalSucceeded, cert.DomainRemovedEvent} {
+	want := eventsOfAll(healthy)
+	for _, event := range []cert.EventType{
+		cert.IssuanceFailed, cert.EscalationOpened, cert.RenewalOnHoldEvent, cert.RenewalSucceeded, cert.DomainRemovedEvent,
+	} {
 		require.Contains(t, want, string(event), "the life is as it is meant to be")
 	}
 	phases := map[cert.Headline]bool{}
@@ -84,7 +86,7 @@ func TestE1_AnHourWithoutTheDatabaseLosesNothing(t *testing.T) {
 	for from := 1; from <= uses.uses; from++ {
 		w, o := troubled(t, from)
 		require.False(t, o.until.IsZero(), "the database was away")
-		require.Equal(t, want, told(w), "away from use %d on", from)
+		require.Equal(t, want, eventsOfAll(w), "away from use %d on", from)
 		require.Equal(t, healthy.orders, w.orders, "away from use %d on", from)
 		require.Equal(t, len(healthy.cases), len(w.cases))
 		require.Equal(t, cert.Removed, w.last().Status.Headline())
@@ -98,7 +100,7 @@ func TestE1_AnHourWithoutTheDatabaseLosesNothingOfACase(t *testing.T) {
 		w.database = func() error { return o.at(w.env.Now()) }
 		w.at(day, workflows.AddNote, workflows.CaseRequest{By: "kim", Text: "I look"})
 		w.at(5*day, workflows.Acknowledge, workflows.CaseRequest{By: "kim"})
-		w.at(6*day, workflows.HandBack, workflows.CaseRequest{By: "kim", Text: "mended"})
+		w.at(6*day, workflows.HandBack, workflows.CaseRequest{By: "kim", Text: "fixed"})
 		w.closes(6*day+3*hour, "handed back by kim")
 		require.NoError(t, w.live(opened), "away from use %d on", from)
 		return w, o

@@ -11,17 +11,17 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// awaitDNS looks at once, then on the schedule of the policy, until the pre-flight passes (row A2). Nothing is ordered before.
+// awaitDNS checks at once, then by the policy's schedule, until the check passes (row A2). Nothing is ordered before.
 func (d *domain) awaitDNS(ctx workflow.Context) {
 	r := &d.state.Records
-	if !d.lookDue(ctx) {
+	if !d.checkDue(ctx) {
 		d.rest(ctx, r.NextCheckAt, "next DNS check of "+d.state.Hostname)
 		return
 	}
-	diagnosis := d.look(ctx)
+	diagnosis := d.checkDNS(ctx)
 	d.state.Asked.Certificate = ""
 	now := workflow.Now(ctx)
-	if r.Since.IsZero() { // the records were there once: the wait begins anew
+	if r.Since.IsZero() { // the records were there before: the wait begins again
 		r.Since = now
 	}
 	h := happening{at: now}
@@ -41,29 +41,35 @@ func (d *domain) awaitDNS(ctx workflow.Context) {
 	}
 }
 
-// lookDue reports whether the next look is due: by the schedule, or because somebody asked.
-func (d *domain) lookDue(ctx workflow.Context) bool {
+// checkDue reports whether the next check is due: by the schedule, or because a person asked.
+func (d *domain) checkDue(ctx workflow.Context) bool {
 	asked := d.state.Asked
 	return asked.Certificate != "" || asked.Check != "" || !workflow.Now(ctx).Before(d.state.Records.NextCheckAt)
 }
 
-// look reads the platform's policy anew and makes the pre-flight. A fault of our own is an unknown, never the tenant's.
-func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
+// checkDNS reads the platform's policy again and checks DNS. A fault of evercert's own has the verdict unknown, never wrong.
+func (d *domain) checkDNS(ctx workflow.Context) cert.Diagnosis {
 	r := &d.state.Records
 	summary := fmt.Sprintf("check %d", r.Checks+1)
-	d.state.Asked.Check = "" // whoever asks from here on wants another one
+	d.state.Asked.Check = "" // a request from here on asks for another check
 	var policy cert.Policy
 	if err := workflow.ExecuteLocalActivity(local(ctx, policyOptions, ""), activities.ReadPolicyName).Get(ctx, &policy); err == nil {
 		d.state.Policy = policy
 	}
-	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil}
-	var diagnosis cert.Diagnosis
-	if err := step(ctx, lookOptions, summary, activities.CheckDNSName, request, &diagnosis); err != nil {
-		diagnosis = cert.Diagnosis{CheckedAt: workflow.Now(ctx), Verdict: cert.Unknown, Problems: []cert.Problem{activities.ReadVerdict(err).Problem}}
+	request := activities.CheckRequest{Domain: d.state.Domain, Registration: d.state.Serving.Live != nil, Issuance: d.state.Attempt.Issuance}
+	var result checkResult
+	err := step(ctx, checkOptions, summary, activities.CheckDNSName, request, &result)
+	diagnosis := result.Diagnosis
+	if err != nil {
+		diagnosis = cert.Diagnosis{
+			CheckedAt: workflow.Now(ctx),
+			Verdict:   cert.Unknown,
+			Problems:  []cert.Problem{activities.ReadVerdict(err).Problem},
+		}
 	}
 	r.Checks++
 	r.CheckedAt = diagnosis.CheckedAt
-	r.Methods = diagnosis.Methods
+	r.Methods = result.methods()
 	r.Directory = cmp.Or(diagnosis.Directory, r.Directory)
 	r.Ownership = diagnosis.Verdict == cert.Wrong && onlyOwnership(diagnosis.Problems)
 	d.state.noteSeen(diagnosis.Records, workflow.Now(ctx))
@@ -72,21 +78,36 @@ func (d *domain) look(ctx workflow.Context) cert.Diagnosis {
 	return diagnosis
 }
 
-// lookOnly is "check now" where no look is due: the diagnosis is told, nothing else changes.
-func (d *domain) lookOnly(ctx workflow.Context) {
-	problems, methods := d.state.Problems, d.state.Records.Methods
-	d.look(ctx)
-	d.state.Problems, d.state.Records.Methods = problems, methods // why the domain waits is still the reason that it had
+// checkResult is what CheckDNS returned, in this run or in one that another build began. Builds until November 2026 recorded the methods as
+// a map beside the diagnosis; a run of theirs that was saved is replayed here (docs/decisions/0014).
+type checkResult struct {
+	cert.Diagnosis
+	RecordedMethods map[string]cert.Method `json:"methods"`
 }
 
-// problemsKept is how many problems the state holds; the diagnosis, which people read beside them, has all.
+// methods returns the validation method of each name.
+func (r checkResult) methods() map[string]cert.Method {
+	if r.RecordedMethods != nil {
+		return r.RecordedMethods
+	}
+	return r.Methods()
+}
+
+// checkOnly is "check now" when no check is due: the diagnosis is recorded, and nothing else changes.
+func (d *domain) checkOnly(ctx workflow.Context) {
+	problems, methods := d.state.Problems, d.state.Records.Methods
+	d.checkDNS(ctx)
+	d.state.Problems, d.state.Records.Methods = problems, methods // why the domain waits has not changed
+}
+
+// problemsKept limits the problems in the state; the diagnosis, which people also read, has all of them.
 const problemsKept = 10
 
 func bounded(problems []cert.Problem) []cert.Problem {
 	return problems[:min(len(problems), problemsKept)]
 }
 
-// onlyOwnership reports whether nothing but the ownership record stands in the way.
+// onlyOwnership reports whether only the ownership record is missing.
 func onlyOwnership(problems []cert.Problem) bool {
 	problems = blocking(problems)
 	for _, p := range problems {
@@ -97,7 +118,7 @@ func onlyOwnership(problems []cert.Problem) bool {
 	return len(problems) > 0
 }
 
-// blocking leaves out the problems that only warn.
+// blocking returns the problems without the warnings.
 func blocking(problems []cert.Problem) []cert.Problem {
 	return slices.DeleteFunc(slices.Clone(problems), func(p cert.Problem) bool { return p.Severity == cert.Warns })
 }

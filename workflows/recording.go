@@ -12,10 +12,10 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// record writes what people read, in one place: the projection, the search attributes and the story in the Temporal Web UI. It waits for the
-// database as long as that takes.
+// record writes everything that people read, in one place: the projection, the search attributes and the story in the Temporal Web UI. It
+// waits for the database without a limit.
 func (d *domain) record(ctx workflow.Context) {
-	for d.changed { // again, if a message came while it was written
+	for d.changed { // again, if a message arrived meanwhile
 		d.keepUpdates(ctx)
 		d.state.Seq++
 		snap := d.snapshot(workflow.Now(ctx))
@@ -26,9 +26,9 @@ func (d *domain) record(ctx workflow.Context) {
 	}
 }
 
-// keepUpdates returns when Temporal has stored the updates that were accepted. Until a workflow task is completed, an update is in the
-// memory of Temporal alone. A snapshot that is written in the same task can therefore tell of a hand-back that never was: when Temporal
-// dies before the task is completed, nothing brings the update again. A timer ends the task; it costs one action for each update.
+// keepUpdates returns when Temporal has stored the accepted updates. Until a workflow task is completed, an update exists only in
+// Temporal's memory. A snapshot written in the same task could therefore report a hand-back that is then lost: when Temporal crashes before
+// the task is completed, the update does not arrive again. A timer completes the task; it costs one action for each update.
 func (d *domain) keepUpdates(ctx workflow.Context) {
 	for d.updated {
 		d.updated = false
@@ -36,7 +36,7 @@ func (d *domain) keepUpdates(ctx workflow.Context) {
 	}
 }
 
-// snapshot is what people read about the domain at this moment, and what a workflow needs to go on from it.
+// snapshot returns what people read about the domain at this moment, and what a new workflow needs to continue from it.
 func (d *domain) snapshot(now time.Time) cert.Snapshot {
 	s := &d.state
 	state, err := json.Marshal(s)
@@ -71,15 +71,15 @@ func (d *domain) snapshot(now time.Time) cert.Snapshot {
 	return snap
 }
 
-// Next is what a domain waits for: the action, its time, whose turn it is, and when people get the case if nothing changes.
+// Next is what a domain waits for: the action, its time, who has to act, and when a case is opened if nothing changes.
 type Next struct {
 	Action   string
-	At       time.Time // zero: when somebody acts
+	At       time.Time // zero: when a person acts
 	Actor    cert.Actor
 	Deadline time.Time
 }
 
-// next names what happens next. A live certificate's own end is told beside it (Snapshot.NotAfter).
+// next returns what happens next. The end of the served certificate is reported separately (Snapshot.NotAfter).
 func (s *State) next() Next {
 	switch {
 	case s.status().Domain == cert.DomainRemoved:
@@ -103,21 +103,21 @@ func (s *State) next() Next {
 	case Issuing:
 		n.Action, n.Actor = "the CA validates the names and issues the certificate", cert.CAActs
 	case Installing:
-		n.Action = "the certificate is installed and looked for on every edge"
+		n.Action = "the certificate is installed and verified on every edge"
 	case AwaitingRetry:
 		n.Action, n.At, n.Actor = "the next attempt begins", s.Attempt.NextAt, s.actor(cert.PlatformActs)
 	case RenewalDue:
 		n.Action, n.At, n.Actor = "DNS is checked again, then the certificate is renewed", s.Records.NextCheckAt, s.actor(cert.PlatformActs)
 		n.Deadline = s.Serving.nearlyExpiredAt()
 	case AwaitingHandBack:
-		n.Action = "support looks at the case and hands the domain back"
+		n.Action = "support settles the case and hands the domain back"
 	default:
 		n.Action, n.At = "the certificate is renewed", s.Serving.Live.RenewAt
 	}
 	return n
 }
 
-// actor is whose turn it is by the first problem that blocks.
+// actor returns who has to act, by the first blocking problem.
 func (s *State) actor(otherwise cert.Actor) cert.Actor {
 	for _, p := range blocking(s.Problems) {
 		if p.WhoActs != "" {
@@ -127,7 +127,7 @@ func (s *State) actor(otherwise cert.Actor) cert.Actor {
 	return otherwise
 }
 
-// deadline is when a wait for DNS, or for a CA that keeps us waiting, becomes a case.
+// deadline returns when a wait for DNS, or for a CA that does not issue, becomes a case.
 func (s *State) deadline() time.Time {
 	begin := s.Records.Since
 	if s.Phase != AwaitingDNS && !s.Attempt.Since.IsZero() {
@@ -139,7 +139,7 @@ func (s *State) deadline() time.Time {
 	return begin.Add(s.Policy.EscalateDNSAfter)
 }
 
-// attemptDeadline is when an attempt that waits takes too long; never, where people have the case or the wait is nobody's.
+// attemptDeadline returns when a waiting attempt takes too long; never, when there is a case or the wait counts for no deadline.
 func (s *State) attemptDeadline() time.Time {
 	if s.Phase != AwaitingRetry || s.Case != nil || s.Pause != nil || s.Attempt.Since.IsZero() || !s.Attempt.Excused.IsZero() {
 		return time.Time{}
@@ -147,7 +147,7 @@ func (s *State) attemptDeadline() time.Time {
 	return s.Attempt.Since.Add(s.Policy.EscalateDNSAfter)
 }
 
-// nearlyExpiredAt is when people hear that a renewal is not done, unless they have heard already.
+// nearlyExpiredAt returns when it is reported that a renewal is not done, unless that was reported.
 func (s *Serving) nearlyExpiredAt() time.Time {
 	if s.Live == nil || s.Endangered || s.Expired {
 		return time.Time{}
@@ -155,7 +155,7 @@ func (s *Serving) nearlyExpiredAt() time.Time {
 	return s.Live.endangeredAt()
 }
 
-// lateAt is when records that are waited for are late; never, while they are not waited for.
+// lateAt returns when awaited records are late; never, while none are awaited.
 func (s *State) lateAt() time.Time {
 	if s.Records.Since.IsZero() || s.Policy.LateAfter <= 0 {
 		return time.Time{}
@@ -163,7 +163,7 @@ func (s *State) lateAt() time.Time {
 	return s.Records.Since.Add(s.Policy.LateAfter)
 }
 
-// milestones are the moments of a wait for DNS that no sleep goes past.
+// milestones are the times of a wait for DNS that no sleep goes past.
 func (s *State) milestones() []time.Time {
 	claim := []time.Time{s.claimWarnedAt(), s.claimEndsAt()}
 	if s.Case != nil {
@@ -172,13 +172,13 @@ func (s *State) milestones() []time.Time {
 	return append(claim, s.lateAt(), s.deadline())
 }
 
-// moment is a time that a domain must not sleep past, and why.
+// moment is a time that a domain must not sleep past, and the reason.
 type moment struct {
 	at   time.Time
 	what string
 }
 
-// moments are what noteTime has to see, whatever the domain waits for.
+// moments are the times that noteTime has to see, whatever the domain waits for.
 func (s *State) moments() []moment {
 	all := []moment{
 		{s.Serving.nearlyExpiredAt(), "a quarter of the certificate's lifetime is left"},
@@ -196,11 +196,13 @@ func (s *State) moments() []moment {
 	return all
 }
 
-// story is what the Temporal Web UI shows at the top of the domain, in Markdown: what was done, what is awaited, by whom, until when (row E2).
+// story returns what the Temporal Web UI shows at the top of the domain, in Markdown: what was done, what is awaited, from whom, until when
+// (row E2).
 func (d *domain) story() string {
 	s := &d.state
 	var b strings.Builder
-	// The summary is Temporal's for the first run only: a run that continues one has none, whatever an SDK does (server 1.32, history_builder.go).
+	// Temporal shows the summary only for the first run: a run that continues one has none, whatever the SDK sends (server 1.32,
+	// history_builder.go).
 	fmt.Fprintf(&b, "**%s** — %s\n\n", s.status().Headline(), cert.Markdown(StaticSummary(s.Domain)))
 	if len(s.Names) > 1 {
 		fmt.Fprintf(&b, "Also: %s.\n\n", cert.Markdown(strings.Join(s.Names[1:], ", ")))
@@ -209,10 +211,20 @@ func (d *domain) story() string {
 		fmt.Fprintf(&b, "Next: %s%s%s.\n", cert.Markdown(n.Action), clock(" at ", n.At), clock("; support gets the case at ", n.Deadline))
 	}
 	if l := s.Serving.Live; l != nil {
-		fmt.Fprintf(&b, "\nServed: serial `%s` by %s, %s – %s.\n", l.Serial, cert.Markdown(l.Issuer), l.NotBefore.UTC().Format(time.RFC3339), l.NotAfter.UTC().Format(time.RFC3339))
+		fmt.Fprintf(
+			&b,
+			"\nServed: serial `%s` by %s, %s – %s.\n",
+			l.Serial,
+			cert.Markdown(l.Issuer),
+			l.NotBefore.UTC().Format(time.RFC3339),
+			l.NotAfter.UTC().Format(time.RFC3339),
+		)
 	}
 	if s.Records.Late {
-		fmt.Fprintf(&b, "\nLate: the DNS records are awaited since %s, longer than %s.\n", s.Records.Since.UTC().Format(time.RFC3339), span(s.Policy.LateAfter))
+		fmt.Fprintf(
+			&b, "\nLate: the DNS records are awaited since %s, longer than %s.\n", s.Records.Since.UTC().Format(time.RFC3339),
+			span(s.Policy.LateAfter),
+		)
 	}
 	if s.Attempt.Failures > 0 {
 		fmt.Fprintf(&b, "\nFailed attempts in a row: %d of %d.\n", s.Attempt.Failures, s.Policy.MaxFailures)
@@ -230,7 +242,7 @@ func writeProblems(b *strings.Builder, problems []cert.Problem) {
 	}
 }
 
-// span is a duration as people say it: "48h" for 48h0m0s.
+// span formats a duration as people write it: "48h" for 48h0m0s.
 func span(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

@@ -2,17 +2,17 @@ package workflows
 
 import "go.temporal.io/sdk/workflow"
 
-// MoveOn is the signal that ends the run of a workflow at its next safe point, so that its next run begins with the code of the current worker
-// version (`evercert deploy drain`). It changes nothing else.
+// MoveOn is the signal that ends a run at its next safe point, so that the next run begins with the code of the current worker version
+// (`evercert deploy drain`). It changes nothing else.
 const MoveOn = "move-on"
 
-// Registry takes workflows; every Temporal worker, replayer and test environment is one.
+// Registry registers workflows; Temporal workers, replayers and test environments implement it.
 type Registry interface {
 	RegisterWorkflowWithOptions(w any, o workflow.RegisterOptions)
 }
 
-// Register registers the workflows under their names. They are pinned: a run ends on the worker version that it began on, so that no code replays
-// what other code wrote. Workers without versions ignore that.
+// Register registers the workflows under their names. They are pinned: a run ends on the worker version that it began on, so that no code
+// replays what other code wrote. Workers without versions ignore that.
 func Register(r Registry) {
 	pinned := func(name string) workflow.RegisterOptions {
 		return workflow.RegisterOptions{Name: name, VersioningBehavior: workflow.VersioningBehaviorPinned}

@@ -16,7 +16,8 @@ func (r registered) RegisterWorkflowWithOptions(_ any, o workflow.RegisterOption
 	r[o.Name] = o.VersioningBehavior
 }
 
-// TestE1_WorkflowNamesArePinned fails when a name changes that running workflows have, or one that may move to new code in the middle of a run.
+// TestE1_WorkflowNamesArePinned fails when a name changes that running workflows use, or when a workflow could change to new code within a
+// run.
 func TestE1_WorkflowNamesArePinned(t *testing.T) {
 	t.Parallel()
 	have := registered{}

@@ -6,29 +6,29 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// awaitRenewal sleeps until the certificate is due, or somebody wants a new one now. The story of the certificate ends there, and so does the
-// run: the next one begins with the renewal.
+// awaitRenewal sleeps until the certificate is due, or until a person asks for a new one. Then the run ends, and the next run begins with
+// the renewal.
 func (d *domain) awaitRenewal(ctx workflow.Context) {
 	live := d.state.Serving.Live
 	switch {
-	case d.state.Asked.Certificate != "", d.state.movesCA(), !workflow.Now(ctx).Before(live.RenewAt):
+	case d.state.Asked.Certificate != "", !workflow.Now(ctx).Before(live.RenewAt):
 		d.happens(Due, happening{at: workflow.Now(ctx)})
 		d.over = true
 	case d.state.Asked.Check != "":
-		d.lookOnly(ctx)
+		d.checkOnly(ctx)
 	default:
 		d.rest(ctx, live.RenewAt, "renewal of "+d.state.Hostname)
 	}
 }
 
-// renew looks before it orders. What is wrong holds the renewal back, with the reason shown, and it goes on by itself
-// when the reason is gone (row B3); what is unknown is tried again sooner.
+// renew checks before it orders. Anything wrong puts the renewal on hold, with the reason shown, and it continues by itself when the reason
+// is gone (row B3). An unknown result is checked again sooner.
 func (d *domain) renew(ctx workflow.Context) {
-	if !d.lookDue(ctx) {
-		d.rest(ctx, d.state.Records.NextCheckAt, "next look at the renewal of "+d.state.Hostname)
+	if !d.checkDue(ctx) {
+		d.rest(ctx, d.state.Records.NextCheckAt, "next check of the renewal of "+d.state.Hostname)
 		return
 	}
-	diagnosis := d.look(ctx)
+	diagnosis := d.checkDNS(ctx)
 	d.state.Asked.Certificate = ""
 	h := happening{at: workflow.Now(ctx)}
 	r, s := &d.state.Records, &d.state.Serving
@@ -38,8 +38,9 @@ func (d *domain) renew(ctx workflow.Context) {
 	switch late := d.state.Policy.EscalateDNSAfter; {
 	case diagnosis.Verdict == cert.OK:
 		d.happens(RecordsRight, h)
-	case diagnosis.Verdict != cert.Wrong && s.Endangered && d.state.Case == nil && h.at.Sub(r.Since) >= late: // handed back, and no better
-		h.caseKind, h.text = cert.RenewalLate, "no look could tell for "+span(late)+" whether the certificate can be renewed"
+	case diagnosis.Verdict != cert.Wrong && s.Endangered && d.state.Case == nil && h.at.Sub(r.Since) >= late:
+		// handed back without an improvement
+		h.caseKind, h.text = cert.RenewalLate, "no check had a result for "+span(late)+" on whether the certificate can be renewed"
 		d.happens(RecordsTooLate, h)
 	case diagnosis.Verdict == cert.Wrong:
 		h.text = firstMessage(blocking(diagnosis.Problems))

@@ -12,8 +12,8 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// TestReplay takes up every recorded history with today's code (figure 10). A failure means that domains which sleep
-// now would block when this code is deployed: keep the old path behind workflow.GetVersion.
+// TestReplay replays every recorded history with today's code (figure 10). When it fails, domains that sleep now would block after this
+// code is deployed: keep the old path behind workflow.GetVersion.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/histories/*.json")

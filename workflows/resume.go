@@ -7,8 +7,8 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// StateFrom returns the state with which a domain's workflow goes on that is not running any more: the one that was kept with its newest record,
-// or a new one if there is none or it can't be read. cause is for the timeline.
+// StateFrom returns the state for a domain's workflow that has to be started again: the one that was stored with its newest record, or a
+// new one if there is none or it can't be parsed. cause is for the timeline.
 func StateFrom(kept json.RawMessage, d cert.Domain, cause string) (State, error) {
 	if d.ID == "" || d.Hostname == "" {
 		return State{}, fmt.Errorf("resume a domain without id or hostname (%s)", cause)

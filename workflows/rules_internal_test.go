@@ -11,7 +11,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// rules are what must hold at every record of a walk, whatever happens. They know the domain by its records, and the world by what it did.
+// rules are what must hold at every record of a random walk. They know the domain from its records, and the world from what it did.
 type rules struct {
 	w     *walk
 	wrong []broken
@@ -21,23 +21,23 @@ type rules struct {
 	phases                                                map[Phase]int
 	kinds                                                 map[cert.CaseKind]int
 
-	kept   json.RawMessage // the newest state that was recorded
+	kept   json.RawMessage // the newest recorded state
 	last   State
 	seen   cert.Snapshot
 	seenAt time.Time
-	reset  bool // once it was reset, ids come again: the world remembers more than the workflow does
+	reset  bool // after a reset, ids are used again: the world remembers more than the workflow does
 
 	issued      map[string]cert.Certificate // by issuance
 	closed      map[string]bool             // ids of cases
-	opened      int                         // cases opened less cases closed, by the timeline
+	opened      int                         // opened cases less closed ones, by the timeline
 	requests    map[string]int
 	handedBack  time.Time
-	disturbed   time.Time // the clock jumped, the database was away, or a run was lost: no time can be asked of the domain just after
-	stopped     time.Time // newest moment at which nothing could go on: paused, with support, waiting for a place, unwell
-	waitsSince  time.Time // without a certificate and without people who know
+	disturbed   time.Time // the clock jumped, the database did not answer, or a run was lost: no deadline holds just after it
+	stopped     time.Time // the newest time at which nothing could continue: paused, with support, waiting for a place, faulty
+	waitsSince  time.Time // without a certificate and without a case
 	instant     time.Time
 	inInstant   int
-	served_     map[string]bool // serials seen on an edge
+	served_     map[string]bool // serials served by an edge
 	removedSeen bool
 }
 
@@ -58,7 +58,7 @@ const slack = 2 * time.Hour
 
 func (r *rules) jumped(now time.Time) { r.disturbed, r.stopped, r.waitsSince = now, now, now }
 
-// forgets is after a termination or a reset: what happened since the newest record, or since the reset's point, is not known any more.
+// forgets is called after a termination or a reset: what happened since the newest record, or since the point of the reset, is lost.
 func (r *rules) forgets(now time.Time) {
 	r.jumped(now)
 	r.seen = cert.Snapshot{}
@@ -70,7 +70,7 @@ func (r *rules) forgets(now time.Time) {
 func (r *rules) starts(s State, now time.Time) {
 	if s.Case != nil {
 		r.opened = 1
-		if r.last.Case == nil { // forgotten by a reset: people have it all the same
+		if r.last.Case == nil { // a reset forgot it: people have the case all the same
 			r.last.Case = s.Case
 		}
 	}
@@ -90,7 +90,7 @@ func (r *rules) does(what string, first bool, now time.Time, sky weather) {
 	}
 	if first && (what == activities.CheckDNSName || what == activities.OrderCertificateName) {
 		if r.inInstant++; r.inInstant == 40 {
-			r.breaks("pauses between tries", "40 looks and orders in an hour, %s, phase %s", now, r.last.Phase)
+			r.breaks("pauses between tries", "40 checks and orders in an hour, %s, phase %s", now, r.last.Phase)
 		}
 	}
 	if at := r.seen.NextActionAt; what != activities.RecordStatusName && !at.IsZero() && r.last.Pause == nil {
@@ -120,20 +120,20 @@ func (r *rules) beginsOrder(id string, now time.Time) {
 }
 
 func (r *rules) waitsFor(kind int, now time.Time) {
-	if kind == 6 || kind == 7 { // a place in the queue, the account: nobody's wait
+	if kind == 6 || kind == 7 { // a place in the queue, the account: counts for no deadline
 		r.waitsSince = now
 	}
 }
 
 func (r *rules) serves(_, serial string) { r.served_[serial] = true }
 
-func (r *rules) answered(now time.Time, m *letter, a Answer) {
+func (r *rules) answered(now time.Time, m *letter, a cert.Answer) {
 	if m.verb == HandedBack && a.Message == "attempts go on" && strings.Contains(a.NextAction, "support") {
 		r.breaks("an answer says what is next", "%s: %+v", now, a)
 	}
 }
 
-// record looks at one snapshot.
+// record checks one snapshot.
 func (r *rules) record(s cert.Snapshot, now time.Time) {
 	var st State
 	if err := json.Unmarshal(s.State, &st); err != nil {
@@ -233,8 +233,8 @@ func (r *rules) waitsHaveCause(s cert.Snapshot, st *State, now time.Time) {
 	if st.Phase == AwaitingHandBack && st.Case != nil && !st.Case.Kind.Stops() {
 		r.breaks("what stops is with support", "%+v", st.Case)
 	}
-	if strings.Contains(s.NextAction, "support looks") && st.Case == nil {
-		r.breaks("a wait has cause, actor and time", "%q at %s, and nobody has a case", s.NextAction, now)
+	if strings.Contains(s.NextAction, "support settles") && st.Case == nil {
+		r.breaks("a wait has cause, actor and time", "%q at %s, without a case", s.NextAction, now)
 	}
 	if (st.Phase == AwaitingRetry || st.Phase == AwaitingDNS && st.Records.CheckedAt.After(st.Records.Since)) && len(st.Problems) == 0 &&
 		st.Attempt.NextAt.After(now) {
@@ -308,14 +308,14 @@ func (r *rules) caseIsOpen(s cert.Snapshot, st *State, now time.Time) {
 		}
 		r.kinds[st.Case.Kind]++
 		late := st.Case.Kind == cert.NoRecords || st.Case.Kind == cert.CannotFinish
-		// A hand-back that comes during a step is recorded when that ends.
+		// A hand-back that arrives during a step is recorded when the step ends.
 		if late && !r.handedBack.IsZero() && now.Sub(r.handedBack) < st.Policy.EscalateDNSAfter-slack {
 			r.breaks("a hand-back begins waits anew", "%s at %s, handed back %s", st.Case.Kind, now, r.handedBack)
 		}
 	}
 }
 
-// peopleHear: nothing waits for long without somebody who knows.
+// peopleHear checks that nothing waits for long without a case or a report.
 func (r *rules) peopleHear(s cert.Snapshot, st *State, now time.Time) {
 	if s.Status.Domain == cert.DomainRemoved {
 		return
@@ -338,11 +338,13 @@ func (r *rules) peopleHear(s cert.Snapshot, st *State, now time.Time) {
 	}
 	ended := st.Serving.Expired && !r.last.Serving.Expired && r.last.Serving.Live != nil
 	if ended && r.stopped.Before(l.RenewAt) && r.disturbed.Before(l.RenewAt) {
-		r.breaks("a healthy domain is renewed in time", "serial %s ended at %s, due at %s, disturbed %s", l.Serial, l.NotAfter, l.RenewAt, r.stopped)
+		r.breaks(
+			"a healthy domain is renewed in time", "serial %s ended at %s, due at %s, disturbed %s", l.Serial, l.NotAfter, l.RenewAt, r.stopped,
+		)
 	}
 }
 
-// passesOn looks at what a run gives to the next one: nothing that people read may differ from what was recorded.
+// passesOn checks the state that a run passes to the next one: nothing that people read may differ from what was recorded.
 func (r *rules) passesOn(next State) {
 	if r.seen.Seq == 0 {
 		return
@@ -355,7 +357,7 @@ func (r *rules) passesOn(next State) {
 	}
 }
 
-// ended is after the last run.
+// ended is called after the last run.
 func (r *rules) ended(now time.Time) {
 	if r.seen.Status.Domain != cert.DomainRemoved || r.last.RemovedBy == "" {
 		r.breaks("ends by removal only", "at %s in %s", now, r.last.Phase)

@@ -13,7 +13,7 @@ import (
 func TestE1_ACancellationFromOutsideIsToldOnceAndIgnored(t *testing.T) {
 	t.Parallel()
 	state := active(t, shop)
-	v := newVisit(t, start)
+	v := newRun(t, start)
 	v.env.RegisterDelayedCallback(func() { v.env.CancelWorkflow() }, hour)
 	v.env.RegisterDelayedCallback(func() { v.env.CancelWorkflow() }, 2*hour)
 	v.later(day, func() {})
@@ -23,7 +23,7 @@ func TestE1_ACancellationFromOutsideIsToldOnceAndIgnored(t *testing.T) {
 	require.Contains(t, v.effects[len(v.effects)-1], "01-06 10:00 event domain.removed", "and by nothing else")
 }
 
-// TestD3_AWaitForAPlaceOpensNoCase, and does not count when the CA keeps us waiting afterwards.
+// TestD3_AWaitForAPlaceOpensNoCase: it also does not count when the CA does not issue afterwards.
 func TestD3_AWaitForAPlaceOpensNoCase(t *testing.T) {
 	t.Parallel()
 	for _, place := range []time.Duration{20 * hour, 100 * hour} {
@@ -45,7 +45,7 @@ func TestD3_AWaitForAPlaceOpensNoCase(t *testing.T) {
 func TestB2_PausedTimeIsNoWait(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = never
+	w.check = never
 	w.live(20*day, message{at: day, verb: workflows.Pause, arg: workflows.Request{By: "kim"}},
 		message{at: 11 * day, verb: workflows.Resume, arg: workflows.Request{By: "kim"}})
 	opened := moments(t, w, "event escalation.opened")
@@ -53,7 +53,7 @@ func TestB2_PausedTimeIsNoWait(t *testing.T) {
 	require.Equal(t, start.Add(13*day), opened[0])
 }
 
-// TestB2_AShortCertificateThatNoEdgeServesIsGivenUpWhenItIsDue: an edge is away for weeks.
+// TestB2_AShortCertificateThatNoEdgeServesIsGivenUpWhenItIsDue: an edge is unreachable for weeks.
 func TestB2_AShortCertificateThatNoEdgeServesIsGivenUpWhenItIsDue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -70,7 +70,7 @@ func TestB2_AShortCertificateThatNoEdgeServesIsGivenUpWhenItIsDue(t *testing.T) 
 	require.Contains(t, w.headlines(), cert.InstallationComplete, "by itself, when the edge is back")
 }
 
-// TestA3_CompleteIsWhatEveryEdgeServes: one of two is no complete installation.
+// TestA3_CompleteIsWhatEveryEdgeServes: with one of two edges the installation is not complete.
 func TestA3_CompleteIsWhatEveryEdgeServes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -91,11 +91,11 @@ func TestA3_CompleteIsWhatEveryEdgeServes(t *testing.T) {
 	require.Equal(t, 1, w.orders)
 }
 
-// TestE1_AWaitingDomainComesToNewCodeEachWeek, as its run ends.
+// TestE1_AWaitingDomainComesToNewCodeEachWeek: its run ends after a week.
 func TestE1_AWaitingDomainComesToNewCodeEachWeek(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = never
+	w.check = never
 	w.policy.ClaimLifetime = 0
 	w.live(29 * day)
 	require.Equal(t, 5, w.runs)

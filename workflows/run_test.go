@@ -16,18 +16,18 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// visit is one run of a domain, looked at closely.
-type visit struct {
+// oneRun is a single run of a domain.
+type oneRun struct {
 	*world
 	timers []time.Duration
 	next   *workflows.State // what the run passed to the next one
 }
 
-func newVisit(t *testing.T, now time.Time) *visit {
+func newRun(t *testing.T, now time.Time) *oneRun {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	v := &visit{world: newWorld(t)}
+	v := &oneRun{world: newWorld(t)}
 	v.env = suite.NewTestWorkflowEnvironment()
 	v.env.SetStartTime(now)
 	v.env.SetTestTimeout(10 * time.Second)
@@ -36,34 +36,34 @@ func newVisit(t *testing.T, now time.Time) *visit {
 	return v
 }
 
-// asked is the fate of an update.
+// asked is an update and its result.
 type asked struct {
-	answer workflows.Answer
+	answer cert.Answer
 	err    error
 }
 
 // ask sends an update now.
-func (v *visit) ask(verb string, arg any) *asked {
+func (v *oneRun) ask(verb string, arg any) *asked {
 	a := &asked{}
 	v.env.UpdateWorkflow(verb, fmt.Sprintf("%s at %s", verb, v.env.Now()), &testsuite.TestUpdateCallback{
 		OnAccept: func() {}, OnReject: func(err error) { a.err = err },
 		OnComplete: func(answer any, err error) {
 			a.err = err
 			if err == nil {
-				a.answer = answer.(workflows.Answer)
+				a.answer = answer.(cert.Answer)
 			}
 		},
 	}, arg)
 	return a
 }
 
-// later does something when the run is that old; then, an hour after, the domain is removed, which ends the run.
-func (v *visit) later(age time.Duration, do func()) {
+// later calls do at an age of the run; an hour after it, the domain is removed, which ends the run.
+func (v *oneRun) later(age time.Duration, do func()) {
 	v.env.RegisterDelayedCallback(do, age)
 	v.env.RegisterDelayedCallback(func() { v.env.SignalWorkflow(workflows.Remove, workflows.Request{By: "the test"}) }, age+hour)
 }
 
-func (v *visit) run(s workflows.State) {
+func (v *oneRun) run(s workflows.State) {
 	v.t.Helper()
 	v.env.ExecuteWorkflow(workflows.DomainWorkflow, s)
 	require.True(v.t, v.env.IsWorkflowCompleted())
@@ -80,7 +80,7 @@ func (v *visit) run(s workflows.State) {
 // active is the state of a domain whose certificate was just installed.
 func active(t *testing.T, d cert.Domain) workflows.State {
 	t.Helper()
-	v := newVisit(t, start)
+	v := newRun(t, start)
 	v.env.RegisterDelayedCallback(func() { v.env.SignalWorkflow(workflows.MoveOn, nil) }, time.Minute)
 	v.run(workflows.NewState(d))
 	require.NotNil(t, v.next)
@@ -91,7 +91,7 @@ func active(t *testing.T, d cert.Domain) workflows.State {
 func TestAnActiveDomainAtRestIsOneTimer(t *testing.T) {
 	t.Parallel()
 	state := active(t, shop)
-	v := newVisit(t, start)
+	v := newRun(t, start)
 	v.later(day, func() {})
 	v.run(state)
 	require.Equal(t, []time.Duration{state.Serving.Live.RenewAt.Sub(start)}, v.timers)
@@ -110,7 +110,7 @@ func TestADomainThatWaitsForPeopleIsNoTimer(t *testing.T) {
 	} {
 		state := active(t, shop)
 		change(&state)
-		v := newVisit(t, start)
+		v := newRun(t, start)
 		v.later(30*day, func() {})
 		v.run(state)
 		require.Empty(t, v.timers, what)
@@ -124,52 +124,67 @@ func TestAnUpdateAnswersWithWhatHappensNext(t *testing.T) {
 		verb  string
 		arg   any
 		state func(*workflows.State)
-		want  workflows.Answer
+		want  cert.Answer
 	}{
 		{
 			verb: workflows.CheckNow, arg: workflows.Request{},
-			want: workflows.Answer{
-				Headline: cert.InstallationComplete, Message: "the records are checked now", NextAction: "the certificate is renewed", NextActionAt: renewal,
-				Checking: true, LastCheck: start,
+			want: cert.Answer{
+				Headline: cert.InstallationComplete, Message: "the records are checked now", NextAction: "the certificate is renewed",
+				NextActionAt: renewal,
+				Checking:     true, LastCheck: start,
 			},
 		},
 		{
 			verb: workflows.RequestCertificate, arg: workflows.Request{},
-			want: workflows.Answer{
+			want: cert.Answer{
 				Headline: cert.InstallationComplete, Message: "the records are checked now; the certificate is ordered if they are right",
 				NextAction: "the certificate is renewed", NextActionAt: renewal,
 			},
 		},
 		{
 			verb: workflows.Pause, arg: workflows.Request{By: "kim"},
-			want: workflows.Answer{
+			want: cert.Answer{
 				Headline: cert.RenewalHeld, Message: "checks, orders and renewals wait until the domain is resumed; a certificate that is live stays",
 				NextAction: "somebody resumes the domain (paused by kim)",
 			},
 		},
 		{
-			verb: workflows.Pause, arg: workflows.Request{By: "lee"}, state: func(s *workflows.State) { s.Pause = &workflows.PauseState{By: "kim", Since: start} },
-			want: workflows.Answer{Headline: cert.RenewalHeld, Message: "it was paused already", NextAction: "somebody resumes the domain (paused by kim)"},
-		},
-		{
-			verb: workflows.Resume, arg: workflows.Request{}, state: func(s *workflows.State) { s.Pause = &workflows.PauseState{By: "kim", Since: start} },
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "the domain goes on where it was", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			verb: workflows.Pause, arg: workflows.Request{By: "lee"},
+			state: func(s *workflows.State) { s.Pause = &workflows.PauseState{By: "kim", Since: start} },
+			want: cert.Answer{
+				Headline: cert.RenewalHeld, Message: "it was paused already", NextAction: "somebody resumes the domain (paused by kim)",
+			},
 		},
 		{
 			verb: workflows.Resume, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "it was not paused", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			state: func(s *workflows.State) { s.Pause = &workflows.PauseState{By: "kim", Since: start} },
+			want: cert.Answer{
+				Headline: cert.InstallationComplete, Message: "the domain goes on where it was", NextAction: "the certificate is renewed",
+				NextActionAt: renewal,
+			},
+		},
+		{
+			verb: workflows.Resume, arg: workflows.Request{},
+			want: cert.Answer{
+				Headline: cert.InstallationComplete, Message: "it was not paused", NextAction: "the certificate is renewed", NextActionAt: renewal,
+			},
 		},
 		{
 			verb: workflows.SetRedirect, arg: workflows.RedirectRequest{On: true},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "visitors who come over HTTP are sent to HTTPS", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: cert.Answer{
+				Headline: cert.InstallationComplete, Message: "visitors who come over HTTP are sent to HTTPS", NextAction: "the certificate is renewed",
+				NextActionAt: renewal,
+			},
 		},
 		{
 			verb: workflows.HandedBack, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.InstallationComplete, Message: "people did not have it", NextAction: "the certificate is renewed", NextActionAt: renewal},
+			want: cert.Answer{
+				Headline: cert.InstallationComplete, Message: "people did not have it", NextAction: "the certificate is renewed", NextActionAt: renewal,
+			},
 		},
 		{
 			verb: workflows.Remove, arg: workflows.Request{},
-			want: workflows.Answer{Headline: cert.Removed, Message: "the domain is removed: nothing is renewed any more, and the edge stops serving it"},
+			want: cert.Answer{Headline: cert.Removed, Message: "the domain is removed: nothing is renewed any more, and the edge stops serving it"},
 		},
 	} {
 		t.Run(c.verb+": "+c.want.Message, func(t *testing.T) {
@@ -178,7 +193,7 @@ func TestAnUpdateAnswersWithWhatHappensNext(t *testing.T) {
 			if c.state != nil {
 				c.state(&state)
 			}
-			v := newVisit(t, start)
+			v := newRun(t, start)
 			var got *asked
 			v.later(day, func() { got = v.ask(c.verb, c.arg) })
 			v.run(state)
@@ -194,16 +209,16 @@ func TestCheckNowOfAPausedDomainDoesNotPromiseACheckNow(t *testing.T) {
 	t.Parallel()
 	state := active(t, shop)
 	state.Pause = &workflows.PauseState{By: "kim", Since: start}
-	v := newVisit(t, start)
+	v := newRun(t, start)
 	var got *asked
 	v.later(day, func() { got = v.ask(workflows.CheckNow, workflows.Request{}) })
 	v.run(state)
-	require.Zero(t, v.looks, "paused is paused")
+	require.Zero(t, v.checks, "paused is paused")
 	require.NotEqual(t, "the records are checked now", got.answer.Message)
 }
 
-// TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost: whoever waits for "Installation complete" asks for the redirect in that moment,
-// and the run ends then.
+// TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost: a client that waits for "Installation complete" asks for the redirect at that
+// moment, when the run ends.
 func TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -218,7 +233,7 @@ func TestWhatIsAskedWhileTheInstallationIsRecordedIsNotLost(t *testing.T) {
 	} {
 		t.Run(c.verb, func(t *testing.T) {
 			t.Parallel()
-			v := newVisit(t, start)
+			v := newRun(t, start)
 			v.recorded = func(s cert.Snapshot) {
 				if s.Status.Headline() == cert.InstallationComplete && !s.HTTPSRedirect {
 					v.env.SignalWorkflow(c.verb, c.arg)

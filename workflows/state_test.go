@@ -27,23 +27,23 @@ func TestStateOfAnActiveDomainIsSmall(t *testing.T) {
 	require.Less(t, len(payload), 4096, "%s", payload)
 }
 
-// TestStateHasNoPlaceForAKey: the state stands in Temporal's histories, which are no place for secrets.
+// TestStateHasNoPlaceForAKey: Temporal's histories contain the state, and must not contain keys.
 func TestStateHasNoPlaceForAKey(t *testing.T) {
 	t.Parallel()
 	secret := regexp.MustCompile(`(?i)key|pem|der\b|csr|chain|token|secret|sealed|private|password`)
 	seen := map[reflect.Type]bool{}
 	var fields int
-	var look func(path string, kind reflect.Type)
-	look = func(path string, kind reflect.Type) {
+	var walk func(path string, kind reflect.Type)
+	walk = func(path string, kind reflect.Type) {
 		switch kind.Kind() {
 		case reflect.Pointer, reflect.Array:
-			look(path, kind.Elem())
+			walk(path, kind.Elem())
 		case reflect.Slice:
 			require.NotEqual(t, reflect.Uint8, kind.Elem().Kind(), "%s holds bytes", path)
-			look(path+"[]", kind.Elem())
+			walk(path+"[]", kind.Elem())
 		case reflect.Map:
-			look(path+" key", kind.Key())
-			look(path+" value", kind.Elem())
+			walk(path+" key", kind.Key())
+			walk(path+" value", kind.Elem())
 		case reflect.Interface, reflect.Func, reflect.Chan:
 			t.Errorf("%s can hold anything", path)
 		case reflect.Struct:
@@ -55,10 +55,10 @@ func TestStateHasNoPlaceForAKey(t *testing.T) {
 				fields++
 				name := field.Name + " " + strings.Split(field.Tag.Get("json"), ",")[0]
 				require.False(t, secret.MatchString(name), "%s.%s sounds like a secret", path, name)
-				look(path+"."+field.Name, field.Type)
+				walk(path+"."+field.Name, field.Type)
 			}
 		}
 	}
-	look("State", reflect.TypeFor[workflows.State]())
-	require.Greater(t, fields, 40, "the whole state was looked at")
+	walk("State", reflect.TypeFor[workflows.State]())
+	require.Greater(t, fields, 40, "the whole state was checked")
 }

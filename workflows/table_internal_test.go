@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/log"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/e2e/drawn"
 )
@@ -34,10 +35,10 @@ var (
 )
 
 func tableCertificate(serial string, begun time.Time) *Certificate {
-	return newCertificate(cert.Certificate{Serial: serial, Issuer: "Test CA", NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)})
+	return newCertificate(activities.Issued{Certificate: cert.Certificate{Serial: serial, Issuer: "Test CA", NotBefore: begun, NotAfter: begun.Add(90 * 24 * time.Hour)}})
 }
 
-// legal returns a state as a domain has it in a phase: one that is at its second certificate, so that every effect has something to do.
+// legal returns a possible state of a domain in a phase, with its second certificate, so that every effect changes something.
 func legal(p Phase) State {
 	s := NewState(tableShop)
 	s.Phase, s.ConnectedAt = p, tableTime.Add(-80*24*time.Hour)
@@ -71,7 +72,7 @@ func before(e Event, s State) State {
 	case NearlyExpired, Expired:
 		s.Serving.Live = tableCertificate("01", tableTime.Add(-80*24*time.Hour))
 	case ClaimYields, RivalProved, RivalGone, MovesAway:
-		s.Rival = &Rival{Tenant: "beta", Names: []string{"shop.example.com"}, LookedAt: tableTime}
+		s.Rival = &Rival{Tenant: "beta", Names: []string{"shop.example.com"}, CheckedAt: tableTime}
 	case OlderExpired:
 		s.Serving.Before, s.Serving.Lacking = tableCertificate("00", tableTime.Add(-90*24*time.Hour)), []string{"edge-2:443"}
 	}
@@ -83,7 +84,7 @@ func happeningOf(e Event) happening {
 	h.problem = cert.Problem{Code: cert.CAUnavailable, Message: "no answer"}
 	switch e {
 	case Issued:
-		h.issued = cert.Certificate{Serial: "02", Issuer: "Test CA", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}
+		h.issued.Certificate = cert.Certificate{Serial: "02", Issuer: "Test CA", NotBefore: tableTime, NotAfter: tableTime.Add(90 * 24 * time.Hour)}
 	case ServedInPart, RefusedInPart:
 		h.lacking = []string{"edge-2:443"}
 	case RecordsTooLate:
@@ -102,14 +103,13 @@ func happeningOf(e Event) happening {
 
 func tableDomain(t *testing.T, s State) *domain {
 	t.Helper()
-	payload := encode(t, s) // no pointer is shared between two of them
+	payload := encode(t, s) // the copies share no pointer
 	var own State
 	decode(t, payload, &own)
 	return &domain{state: own, log: silentLog{}}
 }
 
-// TestEveryPhaseMeetsEveryEvent: a pair is in the table, and then its effects are carried out in their order and
-// nothing else is, or it is a fault.
+// TestEveryPhaseMeetsEveryEvent: a pair in the table has exactly its effects, in order; a pair that is not in the table is a fault.
 func TestEveryPhaseMeetsEveryEvent(t *testing.T) {
 	t.Parallel()
 	allowed := 0
@@ -134,13 +134,13 @@ func TestEveryPhaseMeetsEveryEvent(t *testing.T) {
 			require.JSONEq(t, encode(t, want.state), encode(t, d.state), "%s in %s", e, p)
 			require.Equal(t, want.events, d.events, "%s in %s", e, p)
 			require.Equal(t, row.To, d.state.Phase)
-			require.Equal(t, want.changed || !silent[e], d.changed, "%s in %s is told", e, p)
+			require.Equal(t, want.changed || !silent[e], d.changed, "%s in %s is recorded", e, p)
 		}
 	}
 	require.Greater(t, allowed, 60, "the table has fewer rows than there are in a life")
 }
 
-// TestTheTableIsWhole: nothing in it is unknown, unused or without a way out.
+// TestTheTableIsWhole: everything in it is known and used, and every phase has a way out.
 func TestTheTableIsWhole(t *testing.T) {
 	t.Parallel()
 	used, happened, reached := map[Effect]bool{}, map[Event]bool{}, map[Phase]bool{AwaitingDNS: true}
@@ -176,13 +176,13 @@ const (
 	tableEnds   = "<!-- The table of transitions ends. -->"
 )
 
-// TestLifecycleShowsTheTable: people read the table that runs.
+// TestLifecycleShowsTheTable: the document has the table that the code uses.
 func TestLifecycleShowsTheTable(t *testing.T) {
 	t.Parallel()
 	drawn.Section(t, "../docs/lifecycle.md", tableBegins, tableEnds, "\n"+drawTable()+"\n"+drawDiagram()+"\n", *update)
 }
 
-// drawTable lists the transitions of each phase, then once what may happen in every phase.
+// drawTable formats the transitions of each phase, and once those of every phase.
 func drawTable() string {
 	var b strings.Builder
 	b.WriteString("| phase | event | next phase | effects, in this order |\n|---|---|---|---|\n")
@@ -208,7 +208,7 @@ func drawTable() string {
 	return b.String()
 }
 
-// own reports whether a row of a phase is not the one that all phases have.
+// own reports whether a row belongs to this phase only.
 func own(p Phase, e Event) bool {
 	common, ok := anywhere[e]
 	return !ok || !slices.Equal(common.Effects, transitions[p][e].Effects)
@@ -221,7 +221,7 @@ func orSame(p Phase) string {
 	return string(p)
 }
 
-// drawDiagram draws how the phases follow each other. Events that lead to the same phase share an arrow.
+// drawDiagram formats how the phases follow each other. Events that lead to the same phase share an arrow.
 func drawDiagram() string {
 	var b strings.Builder
 	b.WriteString("```mermaid\nstateDiagram-v2\n")

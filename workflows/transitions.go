@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/evercert/evercert/activities"
 	"github.com/evercert/evercert/cert"
 )
 
@@ -12,43 +13,46 @@ type Event string
 
 // The events.
 const (
-	RecordsRight    Event = "records-right"    // a look saw all that is needed
-	RecordsWrong    Event = "records-wrong"    // a look saw that something is missing or wrong
-	RecordsUnknown  Event = "records-unknown"  // a look could not tell
+	RecordsRight    Event = "records-right"    // a check saw all that is needed
+	RecordsWrong    Event = "records-wrong"    // a check saw that something is missing or wrong
+	RecordsUnknown  Event = "records-unknown"  // a check had no result
 	RecordsTooLate  Event = "records-too-late" // without the records for as long as the policy allows (row D6)
-	ClaimEnded      Event = "claim-ended"      // never verified, and no record was seen for as long as a claim lasts (row F19)
-	ClaimYields     Event = "claim-yields"     // never verified, and another tenant shows that it owns the names
+	ClaimEnded      Event = "claim-ended"      // never verified, and no record was seen within the lifetime of a claim (row F19)
+	ClaimYields     Event = "claim-yields"     // never verified, and another tenant proved to own the names
 	Issued          Event = "issued"           // the CA issued a certificate
 	Served          Event = "served"           // every edge serves it
 	ServedInPart    Event = "served-in-part"   // some edges serve it, others do not yet
-	RefusedInPart   Event = "refused-in-part"  // some edges serve it, another shows something else: counts as a failure
-	Refused         Event = "refused"          // the CA or an edge said no: counts as a failure
+	RefusedInPart   Event = "refused-in-part"  // some edges serve it, another serves something else: counts as a failure
+	Refused         Event = "refused"          // the CA or an edge refused: counts as a failure
 	RefusedAtLast   Event = "refused-at-last"  // the failure that ends automatic attempts (row A5)
-	MustWait        Event = "must-wait"        // a limit, an outage, a fault: nobody's failure
-	NamePaused      Event = "name-paused"      // the CA will not hear of the name until somebody lifts its pause
+	MustWait        Event = "must-wait"        // a limit, an outage, a fault: does not count as a failure
+	NamePaused      Event = "name-paused"      // the CA refuses the name until a person ends its pause
 	OrderGone       Event = "order-gone"       // the CA has forgotten the order, or it has expired
-	CertificateOld  Event = "certificate-old"  // issued, seen on no edge, and due for renewal: given up
-	Due             Event = "due"              // the renewal is due, or somebody wants it now
+	NextCA          Event = "next-ca"          // this CA can't issue now: the order goes to the next one
+	CertificateOld  Event = "certificate-old"  // issued, served by no edge, and due for renewal: given up
+	Due             Event = "due"              // the renewal is due, or a person asked for it
 	BeginFirst      Event = "begin-first"      // the next attempt begins: the first certificate
 	BeginRenewal    Event = "begin-renewal"    // the next attempt begins: a renewal
-	BeginInstalling Event = "begin-installing" // the next attempt begins: a certificate is at hand
+	BeginInstalling Event = "begin-installing" // the next attempt begins: a certificate is issued already
 	TakesTooLong    Event = "takes-too-long"   // no certificate for long after the records were right
-	NearlyExpired   Event = "nearly-expired"   // a quarter of the live certificate's lifetime is left
-	Expired         Event = "expired"          // the live certificate has ended
-	OlderExpired    Event = "older-expired"    // so has the certificate that edges serve which lack the newest
-	Paused          Event = "paused"           // a person wants that nothing is done
-	Resumed         Event = "resumed"          // that is over
-	RivalProved     Event = "rival-proved"     // verified, and another tenant shows that it owns the names: they move after a notice
-	RivalGone       Event = "rival-gone"       // the notice is over, and the other tenant's record is gone or this one's still stands
-	MovesAway       Event = "moves-away"       // the notice is over, and only the other tenant shows that it owns the names
+	NearlyExpired   Event = "nearly-expired"   // a quarter of the served certificate's lifetime is left
+	Expired         Event = "expired"          // the served certificate has expired
+	OlderExpired    Event = "older-expired"    // the certificate has expired that edges without the newest serve
+	Paused          Event = "paused"           // a person paused the domain
+	Resumed         Event = "resumed"          // the pause is over
+	RivalProved     Event = "rival-proved"     // verified, and another tenant proved to own the names: they move after a notice
+	RivalGone       Event = "rival-gone"       // the notice is over, and the other tenant's record is gone or this one's is still there
+	MovesAway       Event = "moves-away"       // the notice is over, and only the other tenant proves to own the names
 	BackToCare      Event = "back-to-care"     // support hands the domain back
-	Removal         Event = "removal"          // somebody removes the domain
+	Removal         Event = "removal"          // a person removes the domain
 )
 
 // Events are all events.
 var Events = []Event{
-	RecordsRight, RecordsWrong, RecordsUnknown, RecordsTooLate, ClaimEnded, ClaimYields, Issued, Served, ServedInPart, RefusedInPart, Refused, RefusedAtLast, MustWait,
-	NamePaused, OrderGone, CertificateOld, Due, BeginFirst, BeginRenewal, BeginInstalling, TakesTooLong, NearlyExpired, Expired, OlderExpired,
+	RecordsRight, RecordsWrong, RecordsUnknown, RecordsTooLate, ClaimEnded, ClaimYields, Issued, Served, ServedInPart, RefusedInPart, Refused,
+	RefusedAtLast, MustWait,
+	NamePaused, OrderGone, NextCA, CertificateOld, Due, BeginFirst, BeginRenewal, BeginInstalling, TakesTooLong, NearlyExpired, Expired,
+	OlderExpired,
 	Paused, Resumed, RivalProved, RivalGone, MovesAway, BackToCare, Removal,
 }
 
@@ -58,29 +62,29 @@ type Transition struct {
 	Effects []Effect // in this order
 }
 
-// anywhere holds what may happen in every phase but Removed, unless the phase has its own; it leaves the phase as it is unless To says otherwise.
+// anywhere holds what may happen in every phase except Removed, unless the phase has its own transition. The phase stays unless To is set.
 var anywhere = map[Event]Transition{
-	NearlyExpired: {Effects: []Effect{TellNearlyExpired, OpenCase}},
-	Expired:       {Effects: []Effect{TellExpired, OpenCase}},
+	NearlyExpired: {Effects: []Effect{ReportNearlyExpired, OpenCase}},
+	Expired:       {Effects: []Effect{ReportExpired, OpenCase}},
 	OlderExpired:  {Effects: []Effect{DropOlder}},
 	Paused:        {Effects: []Effect{BeginPause}},
 	Resumed:       {Effects: []Effect{EndPause}},
 	RivalProved:   {Effects: []Effect{AnnounceMove}},
 	RivalGone:     {Effects: []Effect{EndMove}},
-	MovesAway:     {To: Removed, Effects: []Effect{KeepForRival, TellRemoved, CloseCase}},
+	MovesAway:     {To: Removed, Effects: []Effect{KeepForRival, ReportRemoved, CloseCase}},
 	BackToCare:    {Effects: []Effect{CloseCase, BeginWaitsAnew}},
-	Removal:       {To: Removed, Effects: []Effect{TellRemoved, CloseCase}},
+	Removal:       {To: Removed, Effects: []Effect{ReportRemoved, CloseCase}},
 }
 
-// transitions is the whole life of a domain: phase × event. What is not here cannot happen.
+// transitions is the whole life of a domain: phase × event. A pair that is not here can't happen.
 var transitions = everywhere(map[Phase]map[Event]Transition{
 	AwaitingDNS: {
 		RecordsRight:   {Issuing, []Effect{NoteRecords, CloseRecordsCase}},
 		RecordsWrong:   {AwaitingDNS, []Effect{NoteLate, WarnOfClaim, PlanCheck}},
 		RecordsUnknown: {AwaitingDNS, []Effect{PlanCheck}},
 		RecordsTooLate: {AwaitingDNS, []Effect{OpenCase, PlanCheck}},
-		ClaimEnded:     {Removed, []Effect{TellClaimEnded, TellRemoved, CloseCase}},
-		ClaimYields:    {Removed, []Effect{TellClaimEnded, KeepForRival, TellRemoved, CloseCase}},
+		ClaimEnded:     {Removed, []Effect{ReportClaimEnded, ReportRemoved, CloseCase}},
+		ClaimYields:    {Removed, []Effect{ReportClaimEnded, KeepForRival, ReportRemoved, CloseCase}},
 	},
 	Issuing: {
 		Issued:        {Installing, []Effect{KeepCertificate}},
@@ -89,9 +93,10 @@ var transitions = everywhere(map[Phase]map[Event]Transition{
 		MustWait:      {AwaitingRetry, []Effect{CountWait, PlanRetry}},
 		NamePaused:    {AwaitingRetry, []Effect{CountWait, OpenCase, PlanRetry}},
 		OrderGone:     {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, PlanRetry}},
+		NextCA:        {AwaitingRetry, []Effect{DropIssuance, CountOrderGone, TellNextCA, PlanRetry}},
 	},
 	Installing: {
-		Served:         {Active, []Effect{TellServed, GoLive, CloseCase}},
+		Served:         {Active, []Effect{ReportServed, GoLive, CloseCase}},
 		ServedInPart:   {AwaitingRetry, []Effect{GoLiveInPart, CountWait, PlanRetry}},
 		RefusedInPart:  {AwaitingRetry, []Effect{GoLiveInPart, CountFailure, PlanRetry}},
 		Refused:        {AwaitingRetry, []Effect{CountFailure, PlanRetry}},
@@ -104,9 +109,9 @@ var transitions = everywhere(map[Phase]map[Event]Transition{
 	},
 	RenewalDue: {
 		RecordsRight:   {Issuing, []Effect{NoteRecords, EndHold}},
-		RecordsWrong:   {RenewalDue, []Effect{Hold, PlanLookAtRenewal}},
-		RecordsUnknown: {RenewalDue, []Effect{PlanLookSoon}},
-		RecordsTooLate: {RenewalDue, []Effect{OpenCase, PlanLookSoon}},
+		RecordsWrong:   {RenewalDue, []Effect{Hold, PlanRenewalCheck}},
+		RecordsUnknown: {RenewalDue, []Effect{PlanCheckSoon}},
+		RecordsTooLate: {RenewalDue, []Effect{OpenCase, PlanCheckSoon}},
 	},
 	AwaitingRetry: {
 		BeginFirst:      {AwaitingDNS, []Effect{BeginAttempt}},
@@ -139,27 +144,27 @@ func everywhere(table map[Phase]map[Event]Transition) map[Phase]map[Event]Transi
 	return table
 }
 
-// Lookup returns what an event does in a phase; false when it cannot happen there.
+// Lookup returns what an event does in a phase; false when it can't happen there.
 func Lookup(p Phase, e Event) (Transition, bool) {
 	t, ok := transitions[p][e]
 	return t, ok
 }
 
-// happening is an event with what its effects need to know.
+// happening is an event with the data for its effects.
 type happening struct {
 	at       time.Time
 	problem  cert.Problem
-	wait     time.Duration // before the next try, where it is no failure
-	excused  bool          // the wait ahead counts for no deadline
-	issued   cert.Certificate
+	wait     time.Duration // before the next try, when it is not a failure
+	excused  bool          // the next wait counts for no deadline
+	issued   activities.Issued
 	lacking  []string      // edges that do not serve the certificate
-	caseKind cert.CaseKind // of the case that opens
+	caseKind cert.CaseKind // the kind of the case that opens
 	text     string        // for the timeline or the case
-	by       string        // who asked
+	by       string        // the person who asked
 }
 
-// happens moves the domain on by the table. An event that the table does not have is a fault of this code: the workflow task then
-// blocks until a fixed worker is deployed, and the domain goes on from here.
+// happens applies an event by the table. An event that the table does not have is a bug: the workflow task then blocks until a fixed worker
+// is deployed, and the domain continues from here.
 func (d *domain) happens(e Event, h happening) {
 	t, ok := Lookup(d.state.Phase, e)
 	if !ok {
@@ -175,5 +180,5 @@ func (d *domain) happens(e Event, h happening) {
 	d.changed = d.changed || !silent[e]
 }
 
-// silent events are followed at once by a look, which is recorded.
+// silent events are followed at once by a check, which is recorded.
 var silent = map[Event]bool{BeginFirst: true, BeginRenewal: true, BeginInstalling: true, Due: true, CertificateOld: true}

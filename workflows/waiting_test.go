@@ -13,7 +13,7 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// between lists the moments of an effect from one age of the domain to another.
+// between returns the times of an effect from one age of the domain to another.
 func between(t *testing.T, w *world, effect string, from, to time.Duration) (at []string) {
 	for _, m := range moments(t, w, effect) {
 		if age := m.Sub(start); age >= from && age <= to {
@@ -23,7 +23,7 @@ func between(t *testing.T, w *world, effect string, from, to time.Duration) (at 
 	return at
 }
 
-// actions lists what was said to come next, each once in a row.
+// actions returns the next actions that were recorded, without repetitions.
 func actions(w *world) (all []string) {
 	for _, s := range w.snapshots {
 		if s.NextAction != "" && (len(all) == 0 || all[len(all)-1] != s.NextAction) {
@@ -38,16 +38,18 @@ func never(int) cert.Diagnosis { return missing(cert.DelegationMissing) }
 func TestB7_RecordsAreCalledLateAfter48HoursAndOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = never
+	w.check = never
 	w.live(60 * hour)
 	require.Equal(t, []string{"01-07 09:00 event domain.late"}, events(w, cert.DomainLate))
-	require.Equal(t, []string{"01-07 08:21", "01-07 09:00", "01-07 11:00"}, between(t, w, "look", 47*hour, 50*hour), "no sleep goes past the moment")
+	require.Equal(
+		t, []string{"01-07 08:21", "01-07 09:00", "01-07 11:00"}, between(t, w, "check", 47*hour, 50*hour), "no sleep goes past the moment",
+	)
 	require.Equal(t, []string{"DNS is checked again", "the DNS records are late; DNS is checked again"}, actions(w))
-	require.Equal(t, []cert.Headline{cert.Pending, cert.Removed}, w.headlines(), "late is told beside the headline")
+	require.Equal(t, []cert.Headline{cert.Pending, cert.Removed}, w.headlines(), "late is shown beside the headline")
 	require.Empty(t, w.cases, "people get the case a day later")
 }
 
-// details are what the Temporal Web UI shows at the top of the workflow.
+// details returns what the Temporal Web UI shows at the top of the workflow.
 func details(t *testing.T, env *testsuite.TestWorkflowEnvironment) string {
 	t.Helper()
 	value, err := env.QueryWorkflow("__temporal_workflow_metadata")
@@ -60,8 +62,8 @@ func details(t *testing.T, env *testsuite.TestWorkflowEnvironment) string {
 func TestB7_TheStoryInTheWebUISaysLate(t *testing.T) {
 	t.Parallel()
 	for age, late := range map[time.Duration]bool{47 * hour: false, 48 * hour: true} {
-		v := newVisit(t, start.Add(age))
-		v.look = never
+		v := newRun(t, start.Add(age))
+		v.check = never
 		var told string
 		v.later(time.Second, func() { told = details(t, v.env) })
 		s := workflows.NewState(shop)
@@ -75,7 +77,7 @@ func TestB7_TheStoryInTheWebUISaysLate(t *testing.T) {
 func TestB7_AZoneThatDoesNotAnswerIsNotLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(int) cert.Diagnosis {
+	w.check = func(int) cert.Diagnosis {
 		if w.env.Now().Before(start.Add(55 * hour)) {
 			return cert.Diagnosis{Verdict: cert.Unknown, Problems: []cert.Problem{{Code: cert.DNSLookupFailed}}}
 		}
@@ -88,19 +90,20 @@ func TestB7_AZoneThatDoesNotAnswerIsNotLate(t *testing.T) {
 func TestB7_AHandBackBeginsTheWaitAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = never
+	w.check = never
 	w.live(7*day-hour, message{at: 4 * day, verb: workflows.HandedBack, arg: workflows.Request{By: "support"}})
 	require.Equal(t, []string{"01-07 09:00 event domain.late", "01-11 09:00 event domain.late"}, events(w, cert.DomainLate))
 	require.Equal(t, []string{
-		"DNS is checked again", "the DNS records are late; DNS is checked again", "DNS is checked again", "the DNS records are late; DNS is checked again",
+		"DNS is checked again", "the DNS records are late; DNS is checked again", "DNS is checked again",
+		"the DNS records are late; DNS is checked again",
 	}, actions(w))
 }
 
-// TestB7_RecordsThatWereThereAreNotLate: the wait counts from the look that no longer saw them, not from the connecting long ago.
+// TestB7_RecordsThatWereThereAreNotLate: the wait counts from the check that did not see them any more, not from connecting.
 func TestB7_RecordsThatWereThereAreNotLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n == 1 {
 			return ready
 		}
@@ -111,11 +114,12 @@ func TestB7_RecordsThatWereThereAreNotLate(t *testing.T) {
 	}
 	w.live(110 * hour)
 	require.Len(t, times(w, "order"), 1)
-	require.Equal(t, []string{"01-09 21:00 event domain.late"}, events(w, cert.DomainLate), "48 hours after the second look")
+	require.Equal(t, []string{"01-09 21:00 event domain.late"}, events(w, cert.DomainLate), "48 hours after the second check")
 	require.Empty(t, w.cases)
 }
 
-// TestF21_ACAThatSaysASecondEachTimeIsAskedMoreAndMoreSeldom: "Retry-After: 0", or a date in the past, must not become 600 orders in ten minutes.
+// TestF21_ACAThatSaysASecondEachTimeIsAskedMoreAndMoreSeldom: "Retry-After: 0", or a date in the past, must not lead to 600 orders in ten
+// minutes.
 func TestF21_ACAThatSaysASecondEachTimeIsAskedMoreAndMoreSeldom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -124,12 +128,13 @@ func TestF21_ACAThatSaysASecondEachTimeIsAskedMoreAndMoreSeldom(t *testing.T) {
 	}
 	w.live(8 * hour)
 	require.Equal(t, []string{
-		"01-05 09:00", "01-05 09:01", "01-05 09:03", "01-05 09:07", "01-05 09:15", "01-05 09:31", "01-05 10:03", "01-05 11:07", "01-05 13:07", "01-05 15:07",
+		"01-05 09:00", "01-05 09:01", "01-05 09:03", "01-05 09:07", "01-05 09:15", "01-05 09:31", "01-05 10:03", "01-05 11:07", "01-05 13:07",
+		"01-05 15:07",
 	}, times(w, "order"))
 	require.Empty(t, events(w, cert.IssuanceFailed))
 }
 
-// TestF21_ATimeThatTheCASaysIsObeyed, and a place in line is kept to the minute however often there was none.
+// TestF21_ATimeThatTheCASaysIsObeyed: and a place in the queue is exact to the minute, however often there was none.
 func TestF21_ATimeThatTheCASaysIsObeyed(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[cert.Code][]string{
@@ -152,8 +157,8 @@ func TestF21_ATimeThatTheCASaysIsObeyed(t *testing.T) {
 func TestB7_WithoutTheSettingNothingIsEverLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.policy.LateAfter = 0 // a worker of the version before
-	w.look = never
+	w.policy.LateAfter = 0 // a worker of an older version
+	w.check = never
 	w.live(60 * hour)
 	require.Empty(t, events(w, cert.DomainLate))
 }
@@ -165,7 +170,7 @@ func TestD6_TheCaseCarriesTheRecordsAsTheyWereSeen(t *testing.T) {
 		Verdict: cert.Wrong, Found: []string{"CNAME elsewhere.example"},
 	}}
 	w := newWorld(t)
-	w.look = func(int) cert.Diagnosis {
+	w.check = func(int) cert.Diagnosis {
 		d := missing(cert.DelegationWrongTarget)
 		d.Records = seen
 		return d
@@ -181,7 +186,7 @@ func TestAProblemThatOnlyWarnsHoldsNoOrder(t *testing.T) {
 	t.Parallel()
 	warning := cert.Problem{Code: cert.IPv6Unreachable, Message: "visitors over IPv6 wait", WhoActs: cert.TenantActs, Severity: cert.Warns}
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		d := ready
 		if n == 1 {
 			d = missing(cert.OwnershipMissing)
@@ -192,13 +197,13 @@ func TestAProblemThatOnlyWarnsHoldsNoOrder(t *testing.T) {
 	w.live(day)
 	require.Equal(t, cert.DomainPendingOwnership, w.snapshots[0].Status.Domain, "the ownership record is all that holds it")
 	require.Equal(t, []string{"01-05 09:01"}, times(w, "order"))
-	require.Equal(t, []cert.Problem{warning}, w.snapshots[1].Diagnosis.Problems, "the warning is told all the same")
+	require.Equal(t, []cert.Problem{warning}, w.snapshots[1].Diagnosis.Problems, "the warning is recorded all the same")
 }
 
 func TestB3_WhatHoldsARenewalIsToldBeforeWhatWarns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n == 1 {
 			return ready
 		}
@@ -228,26 +233,26 @@ func TestB3_TheRegistryIsAskedForRenewalsOnly(t *testing.T) {
 	require.True(t, w.checked[1].Registration)
 }
 
-// TestACheckThatIsAskedForDuringACheckIsMadeAfterwards: the one under way may have asked before the tenant changed anything.
+// TestACheckThatIsAskedForDuringACheckIsMadeAfterwards: the check in progress may have asked before the tenant changed anything.
 func TestACheckThatIsAskedForDuringACheckIsMadeAfterwards(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.look = func(n int) cert.Diagnosis {
+	w.check = func(n int) cert.Diagnosis {
 		if n == 1 {
 			w.env.SignalWorkflow(workflows.CheckNow, workflows.Request{By: "kim"})
 		}
 		return missing(cert.DelegationMissing)
 	}
 	w.live(30 * time.Second)
-	require.Equal(t, []string{"01-05 09:00", "01-05 09:00"}, times(w, "look"))
+	require.Equal(t, []string{"01-05 09:00", "01-05 09:00"}, times(w, "check"))
 }
 
-// TestTheAnswerToACheckNamesTheCheckBefore: whoever waits for the new one knows it by that.
+// TestTheAnswerToACheckNamesTheCheckBefore: a client that waits for the new check recognises it by that.
 func TestTheAnswerToACheckNamesTheCheckBefore(t *testing.T) {
 	t.Parallel()
 	for _, paused := range []bool{false, true} {
-		v := newVisit(t, start)
-		v.look = never
+		v := newRun(t, start)
+		v.check = never
 		var got *asked
 		v.later(30*time.Second, func() {
 			if paused {
@@ -263,4 +268,30 @@ func TestTheAnswerToACheckNamesTheCheckBefore(t *testing.T) {
 			require.True(t, got.answer.LastCheck.Equal(start))
 		}
 	}
+}
+
+// TestF9_AWakeThatAsksForACheckIsOneCheck: at once while the records are awaited, and nothing at all later.
+func TestF9_AWakeThatAsksForACheckIsOneCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	there := false
+	w.check = func(int) cert.Diagnosis {
+		if there {
+			return ready
+		}
+		return missing(cert.OwnershipMissing)
+	}
+	wake := workflows.WakeRequest{Cause: "the name servers show the records", Check: true}
+	w.live(10*day,
+		message{at: 20 * time.Minute, verb: workflows.Wake, arg: wake, do: func() { there = true }},
+		message{at: 5 * day, verb: workflows.Wake, arg: wake})
+	require.Equal(t, []string{"01-05 09:20"}, times(w, "order"), "not at the next check, which is an hour after connecting")
+	require.Empty(t, events(w, cert.DomainRepaired), "it is no news")
+	looks := 0
+	for _, at := range moments(t, w, "check") {
+		if at.After(start.Add(day)) {
+			looks++
+		}
+	}
+	require.Zero(t, looks, "a domain with a certificate does not wait for records")
 }

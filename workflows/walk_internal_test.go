@@ -26,18 +26,18 @@ import (
 )
 
 var (
-	walkSeed  = flag.Uint64("walk.seed", 0, "walk this seed only, and tell what happens")
+	walkSeed  = flag.Uint64("walk.seed", 0, "run this seed only, and print what happens")
 	walkSeeds = flag.Int("walk.seeds", walksByDefault, "how many seeds are walked")
 )
 
-// TestRandomWalks lives through the months of a domain, again and again, each time in another world, and looks at every record. A seed that
-// fails is replayed by `go test ./workflows -run TestRandomWalks -walk.seed N`.
+// TestRandomWalks runs the months of a domain, again and again, each time with another seed, and checks every record. A seed that fails is
+// repeated with `go test ./workflows -run TestRandomWalks -walk.seed N`.
 func TestRandomWalks(t *testing.T) {
 	t.Parallel()
 	if *walkSeed != 0 {
 		w := newWalk(*walkSeed)
 		w.live()
-		for _, line := range w.told {
+		for _, line := range w.lines {
 			t.Log(line)
 		}
 		for _, wrong := range w.wrong {
@@ -65,7 +65,7 @@ func TestRandomWalks(t *testing.T) {
 	all.check(t)
 }
 
-// tally sums up walks, so that a world in which nothing happens does not pass for one in which all went well.
+// tally sums up walks, so that walks in which nothing happens do not pass.
 type tally struct {
 	mu                                    sync.Mutex
 	walks, runs, records, orders, largest int
@@ -120,8 +120,10 @@ func (a *tally) check(t *testing.T) {
 	for _, e := range []cert.EventType{
 		cert.DomainConnected, cert.DomainVerified, cert.DomainLate, cert.DomainRemovedEvent, cert.IssuanceSucceeded, cert.IssuanceFailed,
 		cert.InstallationSucceeded, cert.InstallationFailed, cert.RenewalSucceeded, cert.RenewalFailed, cert.CertificateExpiring,
-		cert.CertificateExpiredEvent, cert.RenewalOnHoldEvent, cert.RenewalResumed, cert.EscalationOpened, cert.EscalationClosed, cert.RequestMade,
-		cert.RequestIgnored, cert.DomainRepaired, cert.DomainClaimEnding, cert.DomainClaimEnded, cert.DomainMoveAnnounced, cert.DomainMoveCancelled,
+		cert.CertificateExpiredEvent, cert.RenewalOnHoldEvent, cert.RenewalResumed, cert.EscalationOpened, cert.EscalationClosed,
+		cert.RequestMade,
+		cert.RequestIgnored, cert.DomainRepaired, cert.DomainClaimEnding, cert.DomainClaimEnded, cert.DomainMoveAnnounced,
+		cert.DomainMoveCancelled,
 	} {
 		require.NotZero(t, a.events[e], "no walk saw %s", e)
 	}
@@ -135,7 +137,7 @@ type broken struct{ rule, what string }
 
 func (b broken) String() string { return b.rule + ": " + b.what }
 
-// walk is one life of one domain, and the world around it.
+// walk is the random life of one domain, and the world around it.
 type walk struct {
 	seed  uint64
 	plan  *rand.Rand // what is drawn between runs
@@ -147,14 +149,14 @@ type walk struct {
 	mu     sync.Mutex
 	env    *testsuite.TestWorkflowEnvironment
 	luck   *rand.Rand // what activities draw, one after the other
-	killed bool       // the run was terminated: what it still does reaches nobody
+	killed bool       // the run was terminated: what it still does has no effect
 	asked  map[string]int
 	mail   []*letter
 	rules
-	told []string
+	lines []string
 }
 
-// letter is a message and its fate.
+// letter is a message and what became of it.
 type letter struct {
 	at      time.Time
 	verb    string
@@ -182,7 +184,7 @@ func newWalk(seed uint64) *walk {
 	return w
 }
 
-// live walks to the removal, run after run.
+// live runs the domain to its removal, run after run.
 func (w *walk) live() {
 	d := tableShop
 	now, state := w.begun, NewState(d)
@@ -197,7 +199,7 @@ func (w *walk) live() {
 			return
 		}
 		var next *workflow.ContinueAsNewError
-		if err == nil { // it was removed, and terminated before anybody heard of it
+		if err == nil { // it was removed, and terminated before that was recorded
 			now, state = w.between(now, state, inputs)
 			continue
 		}
@@ -221,7 +223,7 @@ func (w *walk) live() {
 	}
 }
 
-// between is what happens from one run to the next: mostly nothing.
+// between decides what happens between two runs: mostly nothing.
 func (w *walk) between(now time.Time, state State, inputs []State) (time.Time, State) {
 	switch {
 	case w.killed: // the caretaker finds it some hours later
@@ -233,19 +235,19 @@ func (w *walk) between(now time.Time, state State, inputs []State) (time.Time, S
 		}
 		w.forgets(now)
 		return now, adopted
-	case w.plan.IntN(80) == 0: // somebody resets the workflow
+	case w.plan.IntN(80) == 0: // an operator resets the workflow
 		w.resets++
 		w.reset = true
 		w.forgets(now)
 		return now.Add(time.Minute), inputs[w.plan.IntN(len(inputs))]
-	case w.plan.IntN(100) == 0: // everything stood still
+	case w.plan.IntN(100) == 0: // all processes stood still
 		now = now.Add(time.Duration(w.plan.ExpFloat64() * float64(10*24*time.Hour)))
 		w.jumped(now)
 	}
 	return now, state
 }
 
-// undelivered finds what came when the run had ended, to send it again.
+// undelivered returns the messages that arrived after the run had ended, to send them again.
 func (w *walk) undelivered(state *State, now time.Time) {
 	for _, m := range w.mail {
 		if m.sent == 0 || m.settled || m.id == "" {
@@ -298,7 +300,7 @@ func (w *walk) register(env *testsuite.TestWorkflowEnvironment) {
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
-	// An order takes minutes, in which messages come.
+	// An order takes minutes, in which messages arrive.
 	env.OnActivity(activities.OrderCertificateName, mock.Anything, mock.Anything).Return(w.OrderCertificate).
 		AfterFn(func() time.Duration {
 			w.mu.Lock()
@@ -307,7 +309,7 @@ func (w *walk) register(env *testsuite.TestWorkflowEnvironment) {
 		})
 }
 
-// send delivers a message. What comes when the run has ended is sent again in the next.
+// send delivers a message. One that arrives after the run has ended is sent again to the next run.
 func (w *walk) send(env *testsuite.TestWorkflowEnvironment, m *letter) {
 	if env.IsWorkflowCompleted() {
 		return
@@ -327,14 +329,14 @@ func (w *walk) send(env *testsuite.TestWorkflowEnvironment, m *letter) {
 		OnReject: func(error) { m.settled = true },
 		OnComplete: func(answer any, err error) {
 			m.settled = true
-			if a, ok := answer.(Answer); ok && err == nil {
+			if a, ok := answer.(cert.Answer); ok && err == nil {
 				w.answered(env.Now(), m, a)
 			}
 		},
 	}, m.arg)
 }
 
-// begins is the start of every activity: the clock, the weather, and whether anybody hears of what it does.
+// begins is called at the start of every activity: it returns the time, the weather, and whether its result is lost.
 func (w *walk) begins(ctx context.Context, what string) (now time.Time, sky weather, dead bool) {
 	now = w.env.Now().UTC()
 	for _, sky = range w.sky {
@@ -363,7 +365,12 @@ func (w *walk) CheckDNS(ctx context.Context, r activities.CheckRequest) (cert.Di
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, sky, dead := w.begins(ctx, activities.CheckDNSName)
-	d := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Methods: map[string]cert.Method{r.Hostname: cert.DNS01}}
+	d := cert.Diagnosis{
+		Verdict:   cert.OK,
+		Ownership: cert.OK,
+		Pointed:   cert.OK,
+		Names:     []cert.NameResult{{Name: r.Hostname, Method: cert.DNS01}},
+	}
 	var err error
 	switch {
 	case dead:
@@ -372,11 +379,11 @@ func (w *walk) CheckDNS(ctx context.Context, r activities.CheckRequest) (cert.Di
 	case r.OwnershipOnly:
 		verdicts := []cert.Verdict{cert.OK, cert.OK, cert.Wrong, cert.Wrong, cert.Unknown}
 		d = cert.Diagnosis{Ownership: verdicts[w.luck.IntN(len(verdicts))]}
-	case w.luck.Float64() < sky.looks:
-		d, err = badLook(kindOf(sky.look, badLooks, w.luck))
+	case w.luck.Float64() < sky.checks:
+		d, err = badCheck(kindOf(sky.check, badChecks, w.luck))
 	}
 	d.CheckedAt = now
-	w.say(now, "look: %s %v", d.Verdict, err)
+	w.say(now, "check: %s %v", d.Verdict, err)
 	return d, err
 }
 
@@ -401,7 +408,7 @@ func (w *walk) OrderCertificate(ctx context.Context, r activities.OrderRequest) 
 		return cert.Certificate{}, says(cert.Wait, problem(cert.CAUnavailable, cert.CAActs), time.Hour, true)
 	}
 	w.beginsOrder(r.IssuanceID, now)
-	if c, ok := w.issued[r.IssuanceID]; ok { // the second run returns what is stored
+	if c, ok := w.issued[r.IssuanceID]; ok { // a second run returns what is stored
 		return c, nil
 	}
 	if w.luck.Float64() < sky.orders {
@@ -472,14 +479,14 @@ func (w *walk) RecordStatus(ctx context.Context, s cert.Snapshot) error {
 
 func (w *walk) say(now time.Time, format string, args ...any) {
 	if *walkSeed != 0 {
-		w.told = append(w.told, now.UTC().Format("2006-01-02 15:04:05 ")+fmt.Sprintf(format, args...))
+		w.lines = append(w.lines, now.UTC().Format("2006-01-02 15:04:05 ")+fmt.Sprintf(format, args...))
 	}
 }
 
-// cancel is no verb: it is the button of the Temporal Web UI.
+// cancel is not a verb, but the button of the Temporal Web UI.
 const cancel = "cancel"
 
-// hostile is what people may write.
+// hostile are texts that people may send.
 var hostile = []string{
 	"", "kim", "\x00", "\x1b[2Jkim", "\u202ekim", "a\nb", "<img src=x>[click](http://x)", string([]byte{0xff, 0xfe}), "\u2066x",
 	"long " + fmt.Sprintf("%0600d", 7),
@@ -487,7 +494,9 @@ var hostile = []string{
 
 // letters draws the messages of a walk.
 func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter) {
-	verbs := []string{RequestCertificate, CheckNow, Pause, Resume, Resume, HandedBack, HandedBack, HandedBack, SetRedirect, Wake, MoveOn, cancel, Contest}
+	verbs := []string{
+		RequestCertificate, CheckNow, Pause, Resume, Resume, HandedBack, HandedBack, HandedBack, SetRedirect, Wake, MoveOn, cancel, Contest,
+	}
 	n := r.IntN(60)
 	for i := range n {
 		m := &letter{at: from.Add(time.Duration(r.Float64() * float64(length))), verb: verbs[r.IntN(len(verbs))], update: r.IntN(2) == 0}
@@ -499,8 +508,11 @@ func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter)
 		case Contest:
 			m.arg = ContestRequest{Request: request, Tenant: []string{"beta", "gamma", "acme"}[r.IntN(3)], Names: tableShop.Names}
 		case Wake:
-			m.arg, m.id, m.update = WakeRequest{Cause: "the caretaker found something", Reinstall: r.IntN(2) == 0, Renew: r.IntN(2) == 0}, "", false
-		case HandedBack: // some name a case: one that is open, one that was, or one that is not yet
+			wake := WakeRequest{
+				Cause: "the caretaker found something", Reinstall: r.IntN(2) == 0, Renew: r.IntN(2) == 0, Check: r.IntN(3) == 0,
+			}
+			m.arg, m.id, m.update = wake, "", false
+		case HandedBack: // some name a case: an open one, a closed one, or one that does not exist yet
 			handed := HandBackRequest{Request: request}
 			if r.IntN(2) == 0 {
 				handed.Case = fmt.Sprintf("%s/%d", tableShop.ID, 1+r.IntN(4))
@@ -529,7 +541,7 @@ func letters(r *rand.Rand, from time.Time, length time.Duration) (all []*letter)
 	return all
 }
 
-// texts are all strings in a value.
+// texts calls each with all strings in a value.
 func texts(v any, each func(string)) {
 	switch v := v.(type) {
 	case string:

@@ -2,5 +2,5 @@
 
 package workflows
 
-// walksByDefault is how many random walks are made where nobody says a number.
+// walksByDefault is the number of random walks when the flag does not set it.
 const walksByDefault = 1000

@@ -2,5 +2,5 @@
 
 package workflows
 
-// walksByDefault is small under the race detector, where a walk takes ten times as long: `make test` makes all of them without it, too.
+// walksByDefault is small under the race detector, where a walk takes ten times as long: `make test` also makes all walks without it.
 const walksByDefault = 60

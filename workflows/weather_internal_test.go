@@ -13,18 +13,18 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// weather is how the world behaves for some days of a walk: what share of answers is bad, and which kind the bad ones are of.
+// weather is how the world behaves for some days of a walk: the share of bad answers, and their kind.
 type weather struct {
 	until                  time.Time
-	looks, orders, edges   float64 // share of bad answers
-	look, order, edge      int     // their kind; -1 is any
+	checks, orders, edges  float64 // shares of bad answers
+	check, order, edge     int     // their kind; -1 is any kind
 	databaseFrom, database time.Time
 	life                   time.Duration // of certificates
 	stale                  float64       // share of certificates that are half over when they are issued
 }
 
 func (w weather) healthy() bool {
-	return w.looks == 0 && w.orders == 0 && w.edges == 0 && w.stale == 0 && w.databaseFrom.IsZero()
+	return w.checks == 0 && w.orders == 0 && w.edges == 0 && w.stale == 0 && w.databaseFrom.IsZero()
 }
 
 func (w weather) databaseAway(now time.Time) bool {
@@ -47,15 +47,15 @@ func forecast(r *rand.Rand, from time.Time, length time.Duration) (all []weather
 		}
 	}
 	for at := from; at.Before(from.Add(length)); {
-		w := weather{life: life, look: -1, order: -1, edge: -1}
+		w := weather{life: life, check: -1, order: -1, edge: -1}
 		days := time.Duration(r.ExpFloat64() * float64(6*24*time.Hour))
 		if r.Float64() < 0.1 {
 			w.life = lives[r.IntN(len(lives))]
 		}
 		if r.Float64() > calm {
-			w.looks, w.orders, w.edges = share(), share(), share()
+			w.checks, w.orders, w.edges = share(), share(), share()
 			if r.IntN(2) == 0 {
-				w.look, w.order, w.edge = r.IntN(badLooks), r.IntN(badOrders), r.IntN(badEdges)
+				w.check, w.order, w.edge = r.IntN(badChecks), r.IntN(badOrders), r.IntN(badEdges)
 			}
 			if r.IntN(8) == 0 {
 				w.stale = share()
@@ -73,8 +73,8 @@ func forecast(r *rand.Rand, from time.Time, length time.Duration) (all []weather
 }
 
 const (
-	badLooks  = 5
-	badOrders = 11
+	badChecks = 5
+	badOrders = 12
 	badEdges  = 3
 )
 
@@ -82,8 +82,8 @@ func problem(code cert.Code, who cert.Actor) cert.Problem {
 	return cert.Problem{Code: code, Message: "it is " + string(code), Remediation: "do something about it", WhoActs: who}
 }
 
-// badLook is a look that does not see all that is needed.
-func badLook(kind int) (cert.Diagnosis, error) {
+// badCheck returns a check that does not see all that is needed.
+func badCheck(kind int) (cert.Diagnosis, error) {
 	wrong := func(p ...cert.Problem) cert.Diagnosis {
 		return cert.Diagnosis{Verdict: cert.Wrong, Ownership: cert.OK, Pointed: cert.OK, Problems: p}
 	}
@@ -103,14 +103,14 @@ func badLook(kind int) (cert.Diagnosis, error) {
 	}
 }
 
-// says is the error of an activity that tells its verdict.
+// says returns the error of an activity that returns a verdict.
 func says(o cert.Outcome, p cert.Problem, after time.Duration, final bool) error {
 	return temporal.NewApplicationErrorWithOptions(p.Message, string(o), temporal.ApplicationErrorOptions{
 		NonRetryable: final, Details: []any{activities.Verdict{Outcome: o, Problem: p, RetryAfter: after}},
 	})
 }
 
-// badOrder is an order that brings no certificate.
+// badOrder returns the error of an order without a certificate.
 func badOrder(kind int, hours float64) error {
 	after := time.Duration(hours * float64(time.Hour))
 	switch kind {
@@ -132,12 +132,14 @@ func badOrder(kind int, hours float64) error {
 		return says(cert.OrderGone, problem(cert.CAUnavailable, cert.CAActs), 0, true)
 	case 9:
 		return temporal.NewHeartbeatTimeoutError()
+	case 10:
+		return says(cert.NextCA, problem(cert.CAUnavailable, cert.CAActs), 0, true)
 	default:
 		return errors.New("a fault")
 	}
 }
 
-// badEdge is an edge that does not serve the certificate.
+// badEdge returns the error of an edge that does not serve the certificate.
 func badEdge(kind int) error {
 	switch kind {
 	case 0:
@@ -156,7 +158,7 @@ func kindOf(fixed, kinds int, r *rand.Rand) int {
 	return r.IntN(kinds)
 }
 
-// chance is a number in [0,1) that does not depend on the order in which it is asked for.
+// chance returns a number in [0,1) that does not depend on the order of the calls.
 func chance(seed uint64, what string, n int) float64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, seed, what, n)

@@ -20,25 +20,25 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// world is everything outside a domain's workflow, with virtual time. It does not simulate ids that activities get twice, lost
-// answers or dead workers: the end-to-end tests do that on real parts.
+// world is everything outside a domain's workflow, in virtual time. It does not simulate activities that run twice, lost answers or dead
+// workers: the end-to-end tests do that on real parts.
 type world struct {
 	t       *testing.T
 	env     *testsuite.TestWorkflowEnvironment
-	cadence int // ContinueAsNew is suggested after so many activities; 0 = never
+	cadence int // ContinueAsNew is suggested after this number of activities; 0: never
 	turns   int
 
-	looks, orders, installs int
-	look                    func(n int) cert.Diagnosis
-	order                   func(n int) (cert.Certificate, error)
-	verify                  func(n int, edge string) error
-	edges                   []string
-	policy                  cert.Policy
+	checks, orders, installs int
+	check                    func(n int) cert.Diagnosis
+	order                    func(n int) (cert.Certificate, error)
+	verify                   func(n int, edge string) error
+	edges                    []string
+	policy                   cert.Policy
 
 	recorded  func(cert.Snapshot) // if set: called while a snapshot is written
-	database  func() error        // if set: what the database says to each activity that needs it
+	database  func() error        // if set: its error is that of each activity that needs the database
 	mu        sync.Mutex          // of effects
-	effects   []string            // what the outside saw, with its time
+	effects   []string            // what the outside saw, with the time
 	checked   []activities.CheckRequest
 	snapshots []cert.Snapshot
 	cases     []cert.Case
@@ -47,17 +47,27 @@ type world struct {
 
 var start = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC) // a Monday
 
-var shop = cert.Domain{ID: "11111111-1111-1111-1111-111111111111", Hostname: "shop.example.com", Names: []string{"shop.example.com"}, Tenant: "acme"}
+var shop = cert.Domain{
+	ID:       "11111111-1111-1111-1111-111111111111",
+	Hostname: "shop.example.com",
+	Names:    []string{"shop.example.com"},
+	Tenant:   "acme",
+}
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, policy: cert.DefaultPolicy(), edges: []string{"edge-1:443"}}
-	w.look = func(int) cert.Diagnosis { return ready }
+	w.check = func(int) cert.Diagnosis { return ready }
 	w.order = func(n int) (cert.Certificate, error) { return w.certificate(n, 90*24*time.Hour), nil }
 	w.verify = func(int, string) error { return nil }
 	return w
 }
 
-var ready = cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, Methods: map[string]cert.Method{"shop.example.com": cert.DNS01}}
+var ready = cert.Diagnosis{
+	Verdict:   cert.OK,
+	Ownership: cert.OK,
+	Pointed:   cert.OK,
+	Names:     []cert.NameResult{{Name: "shop.example.com", Method: cert.DNS01}},
+}
 
 func missing(code cert.Code) cert.Diagnosis {
 	return cert.Diagnosis{Verdict: cert.Wrong, Problems: []cert.Problem{{Code: code, WhoActs: cert.TenantActs, Message: "not there"}}}
@@ -73,7 +83,7 @@ func (w *world) saw(format string, args ...any) {
 	w.effects = append(w.effects, w.env.Now().UTC().Format("01-02 15:04 ")+fmt.Sprintf(format, args...))
 }
 
-// step counts what was done, so that runs can be cut after every so many steps.
+// step counts what was done, so that a new run begins after every n steps.
 func (w *world) step() {
 	w.turns++
 	if w.cadence > 0 && w.turns%w.cadence == 0 {
@@ -81,7 +91,7 @@ func (w *world) step() {
 	}
 }
 
-// stored is what the database says to an activity.
+// stored returns the database's error for an activity.
 func (w *world) stored() error {
 	if w.database == nil {
 		return nil
@@ -94,10 +104,10 @@ func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Dia
 		return cert.Diagnosis{}, err
 	}
 	w.step()
-	w.looks++
-	w.saw("look")
+	w.checks++
+	w.saw("check")
 	w.checked = append(w.checked, r)
-	d := w.look(w.looks)
+	d := w.check(w.checks)
 	d.CheckedAt = w.env.Now()
 	return d, nil
 }
@@ -114,7 +124,11 @@ func (w *world) CreateCSR(_ context.Context, r activities.CSRRequest) (activitie
 func (w *world) OrderCertificate(_ context.Context, r activities.OrderRequest) (cert.Certificate, error) {
 	w.step()
 	w.orders++
-	w.saw("order %s renewal=%t", r.IssuanceID[len(shop.ID):], r.Renewal)
+	at := ""
+	if r.Directory != "" {
+		at = " at " + r.Directory
+	}
+	w.saw("order %s%s renewal=%t", r.IssuanceID[len(shop.ID):], at, r.Renewal)
 	return w.order(w.orders)
 }
 
@@ -143,7 +157,7 @@ func (w *world) record(_ context.Context, s cert.Snapshot) error {
 		w.recorded(s)
 	}
 	require.NotEmpty(w.t, s.State)
-	s.State = nil // says how the domain came here, too: ids of requests
+	s.State = nil // it also depends on how the domain came here: ids of requests
 	w.snapshots = append(w.snapshots, s)
 	if c := s.Case; c != nil && (len(w.cases) == 0 || w.cases[len(w.cases)-1].ID != c.ID) {
 		w.cases = append(w.cases, *c)
@@ -172,7 +186,7 @@ type message struct {
 	arg  any
 	sent bool
 	do   func() // if set: what happens in the world just before
-	err  *error // if set: sent as an update, and its refusal stands here afterwards
+	err  *error // if set: sent as an update, and its refusal is stored here
 }
 
 // live runs the domain for a time, run after run, as the server would, then ends it by removing it.
@@ -187,7 +201,7 @@ func (w *world) live(d time.Duration, messages ...message) {
 		}
 		var next *workflow.ContinueAsNewError
 		require.ErrorAs(w.t, err, &next)
-		state = workflows.State{} // what is left out of the payload must not survive here
+		state = workflows.State{} // what is not in the payload must not survive here
 		require.NoError(w.t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &state))
 		now = ended
 	}
@@ -224,7 +238,7 @@ func (w *world) register(env *testsuite.TestWorkflowEnvironment) {
 	}
 }
 
-// send delivers a message once. What comes when a run has ended reaches the next run, as on a real server.
+// send delivers a message once. One that arrives after a run has ended reaches the next run, as on a real server.
 func (w *world) send(m *message) {
 	if w.env.IsWorkflowCompleted() {
 		return

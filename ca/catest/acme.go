@@ -92,7 +92,7 @@ func (s *Server) bound(binding, jwk []byte) bool {
 	return s.binding[m.header.KeyID] != nil && m.Signature == base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// forAccount refuses requests of accounts that the CA doesn't know.
+// forAccount refuses requests of accounts that the CA does not know.
 func (s *Server) forAccount(serve func(w http.ResponseWriter, r *http.Request, m message)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		m, ok := receive(w, r)
@@ -121,7 +121,7 @@ func (s *Server) newOrder(w http.ResponseWriter, _ *http.Request, m message) {
 		refuse(w, http.StatusBadRequest, "malformed", err.Error())
 		return
 	}
-	for id, o := range s.orders { // as Boulder: the same order again while it is open
+	for id, o := range s.orders { // as Boulder does: the same order again while it is open
 		s.settle(o)
 		open := o.Status == acme.StatusPending || o.Status == acme.StatusReady
 		if open && o.account == m.header.KeyID && slices.Equal(o.Identifiers, request.Identifiers) && o.Profile == request.Profile {
@@ -132,7 +132,11 @@ func (s *Server) newOrder(w http.ResponseWriter, _ *http.Request, m message) {
 	}
 	id := rand.Text()
 	o := &order{account: m.header.KeyID, Order: acme.Order{
-		Status: acme.StatusPending, Identifiers: request.Identifiers, Profile: request.Profile, Replaces: request.Replaces, Finalize: s.url("finalize", id),
+		Status:      acme.StatusPending,
+		Identifiers: request.Identifiers,
+		Profile:     request.Profile,
+		Replaces:    request.Replaces,
+		Finalize:    s.url("finalize", id),
 	}}
 	for _, identifier := range request.Identifiers {
 		o.Authorizations = append(o.Authorizations, s.newAuthorization(identifier))
@@ -168,7 +172,7 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request, m message) {
 	writeJSON(w, http.StatusOK, o.Order)
 }
 
-// settle brings a pending order to where its authorizations are.
+// settle sets the status of a pending order from its authorizations.
 func (s *Server) settle(o *order) {
 	if o.Status != acme.StatusPending {
 		return

@@ -1,9 +1,9 @@
-// Package catest is a small ACME server for tests of what Pebble can't do: it returns a pending order again as Let's Encrypt
-// does, keeps no list of orders, and answers any request with what a test wants.
+// Package catest is a small ACME server for tests of what Pebble can't do: it returns a pending order again as Let's Encrypt does, has no
+// list of orders, and gives any answer that a test wants to any request.
 //
-// It does not simulate: signatures and nonces (it looks at neither, except at the MAC of an external account binding), validation (every
-// challenge that is posted succeeds, unless the test says otherwise), the time an order or an authorization takes or lives, rate
-// limits, renewal information, revocation. It issues whatever the CSR asks for.
+//	It does not simulate: signatures and nonces (it checks neither, except the MAC of an external account binding), validation (every
+//	challenge that is posted succeeds, unless the test says otherwise), the time that orders and authorizations take or live, rate limits,
+//	renewal information, revocation. It issues whatever the CSR asks for.
 package catest
 
 import (
@@ -50,7 +50,7 @@ type Server struct {
 	losses         []string // paths
 	hooks          map[string]func()
 	rejections     map[string]acme.ProblemDetails // by name
-	clings         bool                           // to authorizations that have failed
+	clings         bool                           // it gives failed authorizations to new orders
 	requests       map[string]int
 	serial         int64
 }
@@ -71,7 +71,12 @@ type answer struct {
 // New starts a CA that stops with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{rejections: map[string]acme.ProblemDetails{}, requests: map[string]int{}, binding: map[string][]byte{}, hooks: map[string]func(){}}
+	s := &Server{
+		rejections: map[string]acme.ProblemDetails{},
+		requests:   map[string]int{},
+		binding:    map[string][]byte{},
+		hooks:      map[string]func(){},
+	}
 	s.Forget()
 	s.makeIssuer(t)
 	mux := http.NewServeMux()
@@ -105,7 +110,7 @@ func (s *Server) Answer(path string, times, status int, header http.Header, body
 	s.answers = append(s.answers, &answer{path, times, status, header, body})
 }
 
-// Lose makes the CA act on the next request for a path, and cuts the connection instead of answering.
+// Lose makes the CA act on the next request for a path, and close the connection instead of answering.
 func (s *Server) Lose(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,21 +124,21 @@ func (s *Server) Before(path string, do func()) {
 	s.hooks[path] = do
 }
 
-// Accounts is how many accounts the CA has.
+// Accounts returns the number of accounts.
 func (s *Server) Accounts() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.accounts)
 }
 
-// Orders is how many orders the CA has.
+// Orders returns the number of orders.
 func (s *Server) Orders() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.orders)
 }
 
-// Problem is a problem document as an Answer's body.
+// Problem returns a problem document for the body of an Answer.
 func Problem(kind, detail string) string {
 	body, err := json.Marshal(acme.ProblemDetails{Type: "urn:ietf:params:acme:error:" + kind, Detail: detail})
 	if err != nil {
@@ -149,21 +154,21 @@ func (s *Server) Reject(name, kind, detail string) {
 	s.rejections[name] = acme.ProblemDetails{Type: "urn:ietf:params:acme:error:" + kind, Detail: detail}
 }
 
-// Accept takes back what Reject said of a name.
+// Accept undoes Reject for a name.
 func (s *Server) Accept(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.rejections, name)
 }
 
-// Cling makes the CA give each new order the authorization of a name that has failed, until that is deactivated.
+// Cling makes the CA give a failed authorization of a name to each new order, until it is deactivated.
 func (s *Server) Cling() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clings = true
 }
 
-// Change does something to each order that the CA has.
+// Change applies do to each order of the CA.
 func (s *Server) Change(do func(*acme.Order)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +177,7 @@ func (s *Server) Change(do func(*acme.Order)) {
 	}
 }
 
-// Authorizations is how many authorizations of the CA have a status.
+// Authorizations returns the number of authorizations with a status.
 func (s *Server) Authorizations(status string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +189,7 @@ func (s *Server) Authorizations(status string) (n int) {
 	return n
 }
 
-// DemandBinding makes the CA register only accounts that are bound by a key (RFC 8555 §7.3.4).
+// DemandBinding makes the CA register only accounts that are bound by this key (RFC 8555 §7.3.4).
 func (s *Server) DemandBinding(keyID string, key []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +204,7 @@ func (s *Server) Forget() {
 	s.authorizations, s.certificates = map[string]*acme.Authorization{}, map[string][]byte{}
 }
 
-// Requests is how many requests for a path, such as "/new-order" or "/order/", have come in, those with a wanted Answer included.
+// Requests returns how many requests for a path, such as "/new-order" or "/order/", have arrived, including those with an Answer.
 func (s *Server) Requests(path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,7 +217,7 @@ func (s *Server) Requests(path string) int {
 	return total
 }
 
-// front counts, gives the answers that the test wants, and adds a nonce to all.
+// front counts requests, gives the answers that the test wants, and adds a nonce to all.
 func (s *Server) front(ca http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.runHook(r.URL.Path)

@@ -26,7 +26,7 @@ func (s *Store) Inspect(_ context.Context, after string, limit int) ([]store.Ins
 		status.HasLive = false // nothing is served here
 		rows = append(rows, store.Inspected{
 			Domain: v.Domain, Run: v.Run, SnapshotAt: v.At, Status: status, LiveCA: s.LiveCA[v.Hostname], NextActionAt: v.NextActionAt, Tended: s.Tended[v.ID],
-			ToldPeople: slices.ContainsFunc(s.OpenCases, func(c cert.Case) bool { return c.ID == store.PlatformCaseID(v.ID) }),
+			Reported: slices.ContainsFunc(s.OpenCases, func(c cert.Case) bool { return c.ID == store.PlatformCaseID(v.ID) }),
 		})
 	}
 	return rows, s.failure()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/cert/calendar"
 	"github.com/evercert/evercert/store"
 )
 
@@ -32,6 +33,7 @@ type Store struct {
 	Writes        int                     // of the caretaker
 	PerMinute     int                     // the pace that Line tells
 	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
+	CAs           []cert.ConfiguredCA
 	Certificates  map[string]cert.Certificate
 	Issuances     map[string]cert.Issuance
 	owed          []owedCase
@@ -134,6 +136,28 @@ func (s *Store) Holders(_ context.Context, d cert.Domain) (holders []store.Holde
 		}
 	}
 	return holders, s.failure()
+}
+
+// ConfiguredCAs returns CAs.
+func (s *Store) ConfiguredCAs(context.Context) ([]cert.ConfiguredCA, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.CAs, s.Err
+}
+
+// Touched counts by Certificates and Checks.
+func (s *Store) Touched(_ context.Context, t calendar.Touched) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.views {
+		c := s.Certificates[v.Serial]
+		long := t.LongerThan > 0 && v.Status.HasLive && c.NotAfter.Sub(c.NotBefore) > t.LongerThan && (t.Directory == "" || t.Directory == c.Directory)
+		shows := t.Problem != "" && slices.ContainsFunc(s.Checks[v.Hostname].Problems, func(p cert.Problem) bool { return p.Code == t.Problem })
+		if v.Status.Domain != cert.DomainRemoved && (long || shows) {
+			n++
+		}
+	}
+	return n, s.Err
 }
 
 // Quarantine returns Quarantined.

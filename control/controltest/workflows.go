@@ -20,7 +20,7 @@ type Workflows struct {
 	stopped []string // by Stop
 	asked   []string
 	// Reply answers the verbs of running workflows; nil agrees to everything but a contest.
-	Reply func(hostname, verb string, argument any) (control.Answer, error)
+	Reply func(hostname, verb string, argument any) (cert.Answer, error)
 	// Executions answers Describe by workflow id, in place of what was started.
 	Executions map[string]control.Execution
 }
@@ -54,7 +54,7 @@ func (w *Workflows) Stop(hostname string) {
 	w.stopped = append(w.stopped, hostname)
 }
 
-var errDown = errors.Join(cert.Problem{Code: control.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))
+var errDown = errors.Join(cert.Problem{Code: cert.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))
 
 // Ready fails while SetDown says so.
 func (w *Workflows) Ready(context.Context) error {
@@ -80,23 +80,23 @@ func (w *Workflows) Start(ctx context.Context, d cert.Domain) error {
 }
 
 // Ask notes the verb and replies.
-func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any) (control.Answer, error) {
+func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any) (cert.Answer, error) {
 	if err := w.Ready(ctx); err != nil {
-		return control.Answer{}, err
+		return cert.Answer{}, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !slices.Contains(w.running, hostname) {
-		return control.Answer{}, control.ErrNotRunning
+		return cert.Answer{}, control.ErrNotRunning
 	}
 	w.asked = append(w.asked, fmt.Sprintf("%s %s %+v", verb, hostname, argument))
 	if w.Reply != nil {
 		return w.Reply(hostname, verb, argument)
 	}
 	if verb == workflows.Contest {
-		return control.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "ownership records were looked for a moment ago", WhoActs: cert.TenantActs}
+		return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "ownership records were looked for a moment ago", WhoActs: cert.TenantActs}
 	}
-	return control.Answer{Headline: cert.Pending, Message: "done"}, nil
+	return cert.Answer{Headline: cert.Pending, Message: "done"}, nil
 }
 
 // StartCase notes the case.

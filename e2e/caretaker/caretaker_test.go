@@ -17,7 +17,7 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// fault is one that somebody plants, what the caretaker calls it, and how it is seen that it is gone.
+// fault is a planted fault, what the caretaker calls it, and how the test sees that it is gone.
 type fault struct {
 	name     string
 	hostname string
@@ -44,7 +44,13 @@ func faults() []fault {
 	var caseID string // of the domain whose case's row is deleted
 	return []fault{
 		{"terminated", "f0.ready.test", cert.WorkflowEnded, func(h *house, d string) { h.terminate(workflows.DomainID(d)) }, runs},
-		{"cancelled", "f1.ready.test", cert.WorkflowEnded, func(h *house, d string) { h.endAs(d, enums.WORKFLOW_EXECUTION_STATUS_CANCELED) }, runs},
+		{
+			"cancelled",
+			"f1.ready.test",
+			cert.WorkflowEnded,
+			func(h *house, d string) { h.endAs(d, enums.WORKFLOW_EXECUTION_STATUS_CANCELED) },
+			runs,
+		},
 		{"failed", "f2.ready.test", cert.WorkflowEnded, func(h *house, d string) { h.endAs(d, enums.WORKFLOW_EXECUTION_STATUS_FAILED) }, runs},
 		{"reset", "f3.ready.test", cert.WorkflowReset, (*house).reset, func(h *house, d string) bool {
 			run, _ := h.run(workflows.DomainID(d))
@@ -74,8 +80,8 @@ func faults() []fault {
 	}
 }
 
-// reset does what "Reset to Last Workflow Task" of the Temporal Web UI does, when that task had nothing to record: a run whose last task is done
-// again with its record needs no caretaker.
+// reset does what "Reset to Last Workflow Task" of the Temporal Web UI does, when that task had nothing to record: a run whose last task is
+// done again with its record needs no caretaker.
 func (h *house) reset(hostname string) {
 	id := workflows.DomainID(hostname)
 	run, _ := h.run(id)
@@ -211,7 +217,7 @@ func repairsTenOfTen(t *testing.T, h *house) {
 	}
 }
 
-// walksBySchedule: nobody has to ask.
+// walksBySchedule: the caretaker runs without a request.
 func walksBySchedule(t *testing.T, h *house) {
 	h.connect(cert.InstallationComplete, "scheduled.ready.test")
 	id := workflows.DomainID("scheduled.ready.test")
@@ -246,7 +252,7 @@ func walksBySchedule(t *testing.T, h *house) {
 	require.Equal(t, 1, activities, "a page of up to 500 domains is one action, and the start of the walk is another")
 }
 
-// verbsStartALostWorkflow: check, remove and connect work on a domain whose workflow somebody ended.
+// verbsStartALostWorkflow: check, remove and connect work on a domain whose workflow was terminated.
 func verbsStartALostWorkflow(t *testing.T, h *house) {
 	h.connect(cert.InstallationComplete, "shop.ready.test")
 	id := workflows.DomainID("shop.ready.test")
@@ -277,10 +283,17 @@ func leavesToPeople(t *testing.T, h *house) {
 	id := workflows.DomainID(name)
 	h.terminate(id)
 	state := workflows.State{
-		Domain: cert.Domain{ID: h.value(`SELECT id::text FROM domains WHERE hostname = $1`, name), Hostname: name, Names: []string{name}, Tenant: "acme"},
-		Phase:  "of-a-later-version",
+		Domain: cert.Domain{
+			ID:       h.value(`SELECT id::text FROM domains WHERE hostname = $1`, name),
+			Hostname: name,
+			Names:    []string{name},
+			Tenant:   "acme",
+		},
+		Phase: "of-a-later-version",
 	}
-	_, err := h.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: workflows.TaskQueue}, workflows.DomainWorkflow, state)
+	_, err := h.temporal.ExecuteWorkflow(
+		t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: workflows.TaskQueue}, workflows.DomainWorkflow, state,
+	)
 	require.NoError(t, err)
 	openCases := func() string {
 		return h.value(`SELECT count(*)::text FROM cases WHERE closed_at IS NULL AND kind = $1`, cert.NotRepaired)

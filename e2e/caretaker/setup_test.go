@@ -25,7 +25,7 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// patience is how long a test waits for something that takes seconds. It is no measure of speed.
+// patience is how long a test waits for something that takes seconds. It does not measure speed.
 const patience = 2 * time.Minute
 
 // house is a running evercert, its database and its Temporal.
@@ -146,7 +146,11 @@ func (h *house) served(name string) string {
 
 // repaired reports whether the domain's timeline says that the caretaker repaired something.
 func (h *house) repaired(hostname string) bool {
-	return h.value(`SELECT 'yes' FROM events JOIN domains d ON d.id = domain_id WHERE hostname = $1 AND type = $2 LIMIT 1`, hostname, cert.DomainRepaired) == "yes"
+	return h.value(
+		`SELECT 'yes' FROM events JOIN domains d ON d.id = domain_id WHERE hostname = $1 AND type = $2 LIMIT 1`,
+		hostname,
+		cert.DomainRepaired,
+	) == "yes"
 }
 
 // run returns the id and the status of the newest run of a workflow.

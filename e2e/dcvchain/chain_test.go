@@ -83,7 +83,9 @@ func startChains(t *testing.T) *chains {
 	}
 	both := dnslab.NS(dnslab.BIND, dnslab.Knot)
 	for zone, signing := range map[string]dnslab.Signing{"plain.example": dnslab.Unsigned, "signed.example": dnslab.Signed} {
-		zones = append(zones, dnslab.Zone{Name: zone, Delegation: both, Signing: signing, On: dnslab.OnEach(both+records[zone], dnslab.BIND, dnslab.Knot)})
+		zones = append(
+			zones, dnslab.Zone{Name: zone, Delegation: both, Signing: signing, On: dnslab.OnEach(both+records[zone], dnslab.BIND, dnslab.Knot)},
+		)
 	}
 	lab := dnslab.Tree{Network: network, Zones: zones}.Start(t)
 	c.at["unbound"] = lab.Resolver
@@ -158,7 +160,7 @@ func (c *chains) testFirstQuestion(t *testing.T) {
 	})
 }
 
-// testAppearsAndGoes: a resolver that has been told "no value" sees it after the second that it may remember that for, and no longer
+// testAppearsAndGoes: a resolver that has cached "no value" sees it after the second for which it may cache that, and no longer
 // than that after it was taken away.
 func (c *chains) testAppearsAndGoes(t *testing.T) {
 	c.each(t, func(t *testing.T, p parent, program string) {
@@ -205,7 +207,9 @@ func (c *chains) fill(t *testing.T, below ...parent) {
 
 func (c *chains) testNegative(t *testing.T) {
 	c.each(t, func(t *testing.T, p parent, program string) {
-		for name, rcode := range map[string]int{"www.dcv." + p.zone: dns.RcodeNameError, "www.www.dcv." + p.zone: dns.RcodeNameError, target(valueless, p): dns.RcodeSuccess} {
+		for name, rcode := range map[string]int{
+			"www.dcv." + p.zone: dns.RcodeNameError, "www.www.dcv." + p.zone: dns.RcodeNameError, target(valueless, p): dns.RcodeSuccess,
+		} {
 			reply := ask(t, c.at[program], name, dns.TypeTXT)
 			require.Equal(t, rcode, reply.Rcode, reply)
 			require.Empty(t, reply.Answer)

@@ -86,7 +86,7 @@ func (d delegations) DelegationTarget(_ context.Context, name string) (string, e
 	if target, ok := d[name]; ok {
 		return target, nil
 	}
-	return "", fmt.Errorf("nobody connected %s", name)
+	return "", fmt.Errorf("%s is not connected", name)
 }
 
 // label is the n-th label that tenants delegate to.
@@ -113,8 +113,8 @@ func serve(t *testing.T, v *values, zone, address string, network string) *dcv.S
 	return s
 }
 
-// exchange asks as a stub resolver does: by UDP, three times, and then TCP. Unbound gives a server that never answers more time at each try, and
-// when it happens to choose that one again and again, it answers after more than 20 seconds.
+// exchange asks as a stub resolver does: by UDP, three times, and then TCP. Unbound gives a server that never answers more time at each
+// try, and when it happens to choose that one again and again, it answers after more than 20 seconds.
 func exchange(ctx context.Context, server, name string, qtype uint16) (*dns.Msg, error) {
 	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), qtype).SetEdns0(1232, true)
 	client := &dns.Client{Timeout: 20 * time.Second}

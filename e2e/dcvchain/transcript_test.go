@@ -22,7 +22,7 @@ func transcript(t *testing.T, name string, normalise func(string) string, args .
 	t.Helper()
 	dig, err := exec.LookPath("dig")
 	require.NoError(t, err, "dig is missing here: apt-get install bind9-dnsutils")
-	options := []string{"-r", "+tries=1", "+time=30"} // nobody's .digrc; a slow machine
+	options := []string{"-r", "+tries=1", "+time=30"} // no .digrc is read; the machine may be slow
 	out, err := exec.CommandContext(t.Context(), dig, append(options, args...)...).CombinedOutput()
 	require.NoError(t, err, "dig %s:\n%s", args, out)
 	got := "$ dig " + strings.Join(args, " ") + "\n" + normalise(string(out))
@@ -86,16 +86,24 @@ func TestServer_AnswersDig(t *testing.T) {
 	for name, args := range map[string][]string{
 		"soa": {zone, "SOA"}, "ns": {zone, "NS"}, "address": {"ns1." + zone, "A"}, "no-ipv6-address": {"ns1." + zone, "AAAA"},
 		"caa": {zone, "CAA"}, "caa-of-a-label": {two, "CAA"}, "ds": {zone, "DS"}, "dnskey": {zone, "DNSKEY", "+dnssec"},
-		"values": {two, "TXT"}, "values-dnssec": {two, "TXT", "+dnssec"}, "values-tcp": {two, "TXT", "+tcp"}, "values-noedns": {two, "TXT", "+noedns"},
-		"values-bufsize-512": {two, "TXT", "+bufsize=512"}, "values-cdflag-adflag": {two, "TXT", "+cdflag", "+adflag"}, "values-0x20": {mixed, "TXT"},
-		"values-nsid": {two, "TXT", "+nsid"}, "values-client-subnet": {two, "TXT", "+subnet=192.0.2.0/24"}, "values-cookie": {two, "TXT", "+cookie=0123456789abcdef"},
-		"values-unknown-option": {two, "TXT", "+ednsopt=65001:00ff"}, "values-unknown-flags": {two, "TXT", "+ednsflags=0x40"}, "values-edns-version-1": {two, "TXT", "+edns=1", "+noednsnegotiation"},
-		"big": {many, "TXT"}, "big-ignoring-truncation": {many, "TXT", "+ignore"}, "big-bufsize-512": {many, "TXT", "+bufsize=512", "+ignore"},
-		"big-bufsize-4096": {many, "TXT", "+bufsize=4096", "+ignore"}, "big-noedns": {many, "TXT", "+noedns", "+ignore"}, "big-tcp": {many, "TXT", "+tcp"},
-		"any": {two, "ANY", "+notcp"}, "any-apex-tcp": {zone, "ANY", "+tcp"},
+		"values": {two, "TXT"}, "values-dnssec": {two, "TXT", "+dnssec"}, "values-tcp": {two, "TXT", "+tcp"},
+		"values-noedns":      {two, "TXT", "+noedns"},
+		"values-bufsize-512": {two, "TXT", "+bufsize=512"}, "values-cdflag-adflag": {two, "TXT", "+cdflag", "+adflag"},
+		"values-0x20": {mixed, "TXT"},
+		"values-nsid": {two, "TXT", "+nsid"}, "values-client-subnet": {two, "TXT", "+subnet=192.0.2.0/24"},
+		"values-cookie":         {two, "TXT", "+cookie=0123456789abcdef"},
+		"values-unknown-option": {two, "TXT", "+ednsopt=65001:00ff"}, "values-unknown-flags": {two, "TXT", "+ednsflags=0x40"},
+		"values-edns-version-1": {two, "TXT", "+edns=1", "+noednsnegotiation"},
+		"big":                   {many, "TXT"}, "big-ignoring-truncation": {many, "TXT", "+ignore"},
+		"big-bufsize-512":  {many, "TXT", "+bufsize=512", "+ignore"},
+		"big-bufsize-4096": {many, "TXT", "+bufsize=4096", "+ignore"}, "big-noedns": {many, "TXT", "+noedns", "+ignore"},
+		"big-tcp": {many, "TXT", "+tcp"},
+		"any":     {two, "ANY", "+notcp"}, "any-apex-tcp": {zone, "ANY", "+tcp"},
 		"no-value": {none, "TXT"}, "no-such-name": {"www." + zone, "TXT"}, "no-such-name-dnssec": {"www." + zone, "TXT", "+dnssec"},
-		"another-zone": {"example.com", "TXT"}, "root": {".", "NS"}, "axfr": {zone, "AXFR"}, "ixfr": {zone, "IXFR=1"}, "chaos": {"version.bind", "TXT", "CH"}, "chaos-id": {"id.server", "TXT", "CH"},
-		"notify": {zone, "SOA", "+opcode=notify"}, "update": {zone, "SOA", "+opcode=update"}, "header-only": {"+header-only", "+qid=1"}, "recursion": {two, "TXT", "+recurse"},
+		"another-zone": {"example.com", "TXT"}, "root": {".", "NS"}, "axfr": {zone, "AXFR"}, "ixfr": {zone, "IXFR=1"},
+		"chaos": {"version.bind", "TXT", "CH"}, "chaos-id": {"id.server", "TXT", "CH"},
+		"notify": {zone, "SOA", "+opcode=notify"}, "update": {zone, "SOA", "+opcode=update"}, "header-only": {"+header-only", "+qid=1"},
+		"recursion": {two, "TXT", "+recurse"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,8 +121,9 @@ func (c *chains) testTranscripts(t *testing.T) {
 	big := "_acme-challenge." + tenant(hundred, p, "plain.example")
 	for _, program := range resolvers {
 		for file, args := range map[string][]string{
-			"value": {name, "TXT"}, "value-dnssec": {name, "TXT", "+dnssec"}, "value-tcp": {name, "TXT", "+tcp"}, "value-bufsize-512": {name, "TXT", "+bufsize=512"},
-			"value-noedns": {name, "TXT", "+noedns"}, "big": {big, "TXT"}, "big-bufsize-512": {big, "TXT", "+bufsize=512", "+ignore"},
+			"value": {name, "TXT"}, "value-dnssec": {name, "TXT", "+dnssec"}, "value-tcp": {name, "TXT", "+tcp"},
+			"value-bufsize-512": {name, "TXT", "+bufsize=512"},
+			"value-noedns":      {name, "TXT", "+noedns"}, "big": {big, "TXT"}, "big-bufsize-512": {big, "TXT", "+bufsize=512", "+ignore"},
 			"no-such-name": {"www.dcv." + p.zone, "TXT"}, "caa": {"dcv." + p.zone, "CAA"}, "value-0x20": {strings.ToUpper(name), "TXT"},
 		} {
 			t.Run(program+" "+file, func(t *testing.T) {

@@ -46,7 +46,9 @@ controls { };
 		fmt.Fprintf(&config, "zone %q { type primary; file %q; };\n", name, a.files[name])
 	}
 	writeFile(t, folder, "named.conf", config.String())
-	a.Server = start(t, program{name: "BIND", binary: "named", pkg: "bind9", folder: folder, address: address, args: []string{"-g", "-n", "1", "-c", "named.conf"}})
+	a.Server = start(t, program{
+		name: "BIND", binary: "named", pkg: "bind9", folder: folder, address: address, args: []string{"-g", "-n", "1", "-c", "named.conf"},
+	})
 	a.awaitZones(t, a.names())
 	return a
 }
@@ -80,7 +82,9 @@ zone:
 		fmt.Fprintf(&config, "  - domain: %q\n    file: %q\n", dns.Fqdn(name), a.files[name])
 	}
 	writeFile(t, folder, "knot.conf", config.String())
-	a.Server = start(t, program{name: "Knot", binary: "knotd", pkg: "knot", folder: folder, address: address, args: []string{"-c", "knot.conf"}})
+	a.Server = start(t, program{
+		name: "Knot", binary: "knotd", pkg: "knot", folder: folder, address: address, args: []string{"-c", "knot.conf"},
+	})
 	a.awaitZones(t, a.names())
 	return a
 }
@@ -111,7 +115,9 @@ remote-control:
 		fmt.Fprintf(&config, "zone:\n    name: %q\n    zonefile: %q\n", name, a.files[name])
 	}
 	writeFile(t, folder, "nsd.conf", config.String())
-	a.Server = start(t, program{name: "NSD", binary: "nsd", pkg: "nsd", folder: folder, address: address, args: []string{"-d", "-c", folder + "/nsd.conf"}})
+	a.Server = start(t, program{
+		name: "NSD", binary: "nsd", pkg: "nsd", folder: folder, address: address, args: []string{"-d", "-c", folder + "/nsd.conf"},
+	})
 	a.awaitZones(t, a.names())
 	return a
 }
@@ -164,7 +170,8 @@ func complete(zone, text string, serial uint32) string {
 	if strings.Contains(text, "\tSOA\t") || strings.Contains(text, " SOA ") {
 		return text
 	}
-	return fmt.Sprintf("$ORIGIN %s\n$TTL 60\n@ SOA ns.%s hostmaster.%[2]s %d 3600 600 86400 60\n%s\n", dns.Fqdn(zone), strings.TrimPrefix(dns.Fqdn(zone), "."), serial, text)
+	return fmt.Sprintf("$ORIGIN %s\n$TTL 60\n@ SOA ns.%s hostmaster.%[2]s %d 3600 600 86400 60\n%s\n",
+		dns.Fqdn(zone), strings.TrimPrefix(dns.Fqdn(zone), "."), serial, text)
 }
 
 // serialOf is the serial of a zone file's text, which begins with the SOA record.

@@ -44,7 +44,9 @@ func requireText(t *testing.T, m *dns.Msg, value string) {
 
 func TestAuthoritativeServers(t *testing.T) {
 	t.Parallel()
-	for address, start := range map[string]func(testing.TB, string, Zones) *Authoritative{"127.0.40.1": StartBIND, "127.0.40.2": StartKnot, "127.0.40.3": StartNSD} {
+	for address, start := range map[string]func(testing.TB, string, Zones) *Authoritative{
+		"127.0.40.1": StartBIND, "127.0.40.2": StartKnot, "127.0.40.3": StartNSD,
+	} {
 		t.Run(address, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, address, Zones{"a.example": "@ NS ns\nns A 127.0.0.1\n@ TXT first\n", "b.example": NotLoaded})
@@ -101,21 +103,26 @@ func TestTree(t *testing.T) {
 		Network: "127.0.41",
 		Zones: []Zone{
 			zone("plain.example", Unsigned), zone("signed.example", Signed), zone("nsec3.example", SignedHash), zone("sub.signed.example", Signed),
-			zone("island.org", Island), zone("expired.example", Expired), zone("foreign.example", ForeignDS), zone("dsonly.example", DSOnly), tampered,
+			zone("island.org", Island), zone("expired.example", Expired), zone("foreign.example", ForeignDS), zone("dsonly.example", DSOnly),
+			tampered,
 			{Name: "three.example", Delegation: NS(BIND, Knot, NSD), On: OnEach(text(NS(BIND, Knot, NSD)), BIND, Knot, NSD)},
 			{Name: "lame.example", Delegation: NS(Lame)},
 			{Name: "dead.example", Delegation: NS(Dead)},
 			{Name: "broken.example", Delegation: both, On: OnEach(NotLoaded, BIND, Knot)},
 		},
 	}.Start(t)
-	for _, name := range []string{"plain.example.", "signed.example.", "nsec3.example.", "sub.signed.example.", "island.org.", "three.example."} {
+	for _, name := range []string{
+		"plain.example.", "signed.example.", "nsec3.example.", "sub.signed.example.", "island.org.", "three.example.",
+	} {
 		requireText(t, mustAsk(t, l.Resolver, "www."+name, dns.TypeTXT), "text")
 	}
 	require.True(t, mustAsk(t, l.Resolver, "signed.example.", dns.TypeTXT).AuthenticatedData)
 	require.True(t, mustAsk(t, l.Resolver, "nsec3.example.", dns.TypeTXT).AuthenticatedData)
 	require.False(t, mustAsk(t, l.Resolver, "plain.example.", dns.TypeTXT).AuthenticatedData)
 	require.Equal(t, dns.RcodeNameError, mustAsk(t, l.Resolver, "unregistered.example.", dns.TypeTXT).Rcode)
-	for _, name := range []string{"expired.example.", "foreign.example.", "dsonly.example.", "tampered.example.", "lame.example.", "broken.example."} {
+	for _, name := range []string{
+		"expired.example.", "foreign.example.", "dsonly.example.", "tampered.example.", "lame.example.", "broken.example.",
+	} {
 		reply := mustAsk(t, l.Resolver, name, dns.TypeTXT)
 		require.Equal(t, dns.RcodeServerFailure, reply.Rcode, name)
 	}
@@ -129,7 +136,9 @@ func TestTree(t *testing.T) {
 	l.Put(t, Knot, "signed.example", both+"@ TXT new\n")
 	l.StartResolver(t)
 	requireText(t, mustAsk(t, l.Resolver, "signed.example.", dns.TypeTXT), "new")
-	for address, startResolver := range map[string]func(testing.TB, string, Recursion) *Server{"127.0.41.21": StartBINDResolver, "127.0.41.22": StartPowerDNSRecursor} {
+	for address, startResolver := range map[string]func(testing.TB, string, Recursion) *Server{
+		"127.0.41.21": StartBINDResolver, "127.0.41.22": StartPowerDNSRecursor,
+	} {
 		r := startResolver(t, address, l.Recursion())
 		requireText(t, mustAsk(t, r.Address, "three.example.", dns.TypeTXT), "text")
 		require.True(t, mustAsk(t, r.Address, "signed.example.", dns.TypeTXT).AuthenticatedData, r.Name)
@@ -144,7 +153,8 @@ func TestOddServer(t *testing.T) {
 		return Zone{Name: name + ".example", Delegation: NS(Odd), On: OnEach(NS(Odd)+"@ TXT text\n", Odd), Signing: Signed, Quirk: quirk}
 	}
 	lab := Tree{Network: "127.0.44", Zones: []Zone{
-		zone("plain", nil), zone("both", Quirks(RefusesTypes(dns.TypeSOA), SilentTo(dns.TypeDNSKEY))), zone("no-aa", WithoutAA), zone("lower", LowersCase),
+		zone("plain", nil), zone("both", Quirks(RefusesTypes(dns.TypeSOA), SilentTo(dns.TypeDNSKEY))), zone("no-aa", WithoutAA),
+		zone("lower", LowersCase),
 		zone("slow", Takes(300*time.Millisecond)),
 	}}.Start(t)
 	at := lab.Address(Odd) + ":53"

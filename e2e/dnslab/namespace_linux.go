@@ -32,7 +32,8 @@ func InNamespace(m *testing.M) int {
 	}
 	code, err := again()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "dnslab: these tests need a network namespace of their own, which can't be made here (as root it takes CAP_SYS_ADMIN, else user namespaces must be allowed): %v\n", err)
+		fmt.Fprintf(os.Stderr, "dnslab: these tests need a network namespace of their own, which can't be made here "+
+			"(as root it takes CAP_SYS_ADMIN, else user namespaces must be allowed): %v\n", err)
 		return 1
 	}
 	return code

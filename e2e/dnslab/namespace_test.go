@@ -31,7 +31,8 @@ func outside(t *testing.T, test string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, "-test.v", "-test.run=^"+test+"$", "-test.timeout=60s")
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, inside+"=") }), asked+"="+test, "TMPDIR="+t.TempDir())
+	outside := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, inside+"=") })
+	cmd.Env = append(outside, asked+"="+test, "TMPDIR="+t.TempDir())
 	return cmd
 }
 

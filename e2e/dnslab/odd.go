@@ -69,8 +69,29 @@ func Takes(d time.Duration) Quirk {
 	}
 }
 
-// startOdd listens on port 53 of the address until the test ends. BIND, at behind, knows the right answers; quirks are by zone.
-func startOdd(t testing.TB, address, behind string, quirks map[string]Quirk) {
+// FailsToValidate answers SERVFAIL unless the question is to be left unchecked (RFC 4035 §3.2.2), as a resolver does whose validation is
+// broken.
+func FailsToValidate(asked, right *dns.Msg) *dns.Msg {
+	if asked.CheckingDisabled {
+		return right
+	}
+	return new(dns.Msg).SetRcode(asked, dns.RcodeServerFailure)
+}
+
+// byZone applies to each question the quirk of the smallest zone that the name is in.
+func byZone(quirks map[string]Quirk) Quirk {
+	return func(asked, right *dns.Msg) *dns.Msg {
+		for name := strings.ToLower(strings.TrimSuffix(asked.Question[0].Name, ".")); name != ""; _, name, _ = strings.Cut(name, ".") {
+			if quirk := quirks[name]; quirk != nil {
+				return quirk(asked, right)
+			}
+		}
+		return right
+	}
+}
+
+// StartOdd listens on port 53 of the address until the test ends. The server behind, as host:port, gives the right answers.
+func StartOdd(t testing.TB, address, behind string, quirk Quirk) {
 	t.Helper()
 	at := net.JoinHostPort(address, "53")
 	packets, err := net.ListenPacket("udp", at)
@@ -88,31 +109,21 @@ func startOdd(t testing.TB, address, behind string, quirks map[string]Quirk) {
 			if err != nil {
 				return // who asked shows in the test that nothing came
 			}
-			if quirk := quirkOf(quirks, asked.Question[0].Name); quirk != nil {
-				right = quirk(asked, right)
-			}
-			if right != nil {
-				_ = w.WriteMsg(right) // as above
+			if sent := quirk(asked, right); sent != nil {
+				_ = w.WriteMsg(sent) // as above
 			}
 		}
 	}
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: handler("udp")}, {Listener: listener, Handler: handler("tcp")}} {
-		ended := make(chan error, 1)
-		go func() { ended <- server.ActivateAndServe() }()
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = server.ActivateAndServe() // it ends when its socket is closed
+		}()
 		t.Cleanup(func() {
 			_ = packets.Close()
 			_ = listener.Close()
 			<-ended
 		})
 	}
-}
-
-// quirkOf is the quirk of the smallest zone that the name is in.
-func quirkOf(quirks map[string]Quirk, name string) Quirk {
-	for name = strings.ToLower(strings.TrimSuffix(name, ".")); name != ""; _, name, _ = strings.Cut(name, ".") {
-		if quirk := quirks[name]; quirk != nil {
-			return quirk
-		}
-	}
-	return nil
 }

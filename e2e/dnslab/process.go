@@ -48,7 +48,8 @@ type Server struct {
 // newFolder makes a folder for a server's files.
 func newFolder(t testing.TB) string {
 	t.Helper()
-	folder, err := os.MkdirTemp(os.Getenv(inside), "") //nolint:usetesting // t.TempDir's path holds the test's name, and Unix sockets take 107 bytes
+	// Not t.TempDir: its path holds the test's name, and Unix sockets take 107 bytes.
+	folder, err := os.MkdirTemp(os.Getenv(inside), "") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,10 @@ func writeFile(t testing.TB, folder, name, content string) {
 func start(t testing.TB, p program) *Server {
 	t.Helper()
 	AddAddress(t, p.address)
-	s := &Server{Name: p.name, Address: net.JoinHostPort(p.address, "53"), folder: p.folder, logFile: filepath.Join(p.folder, "log"), exited: make(chan struct{})}
+	s := &Server{
+		Name: p.name, Address: net.JoinHostPort(p.address, "53"),
+		folder: p.folder, logFile: filepath.Join(p.folder, "log"), exited: make(chan struct{}),
+	}
 	output, err := os.Create(s.logFile)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +182,8 @@ func (s *Server) awaitAnswer(t testing.TB, question *dns.Msg, accepted func(*dns
 		case <-s.exited:
 			t.Fatalf("%s at %s ended (%v); it wrote:\n%s", s.Name, s.Address, s.ended, s.lastLines(40))
 		case <-deadline.C:
-			t.Fatalf("%s at %s isn't ready: asked for %s, it says %s; it wrote:\n%s", s.Name, s.Address, question.Question[0].String(), last, s.lastLines(40))
+			t.Fatalf("%s at %s isn't ready: asked for %s, it says %s; it wrote:\n%s",
+				s.Name, s.Address, question.Question[0].String(), last, s.lastLines(40))
 		case <-again.C:
 		}
 	}

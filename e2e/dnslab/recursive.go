@@ -54,7 +54,10 @@ func StartUnbound(t testing.TB, address string, r Recursion) *Server {
 %sremote-control:
     control-enable: no
 `, folder, address, modules, anchor, lines("    %s", r.Options...)))
-	s := start(t, program{name: "Unbound", binary: "unbound", pkg: "unbound", folder: folder, address: address, args: []string{"-d", "-p", "-c", folder + "/unbound.conf"}})
+	s := start(t, program{
+		name: "Unbound", binary: "unbound", pkg: "unbound", folder: folder, address: address,
+		args: []string{"-d", "-p", "-c", folder + "/unbound.conf"},
+	})
 	s.awaitLife(t)
 	return s
 }
@@ -79,7 +82,10 @@ controls { };
 %s
 zone "." { type hint; file "root.hints"; };
 `, folder, address, validation, lines("\t%s", r.Options...), anchor))
-	s := start(t, program{name: "BIND as resolver", binary: "named", pkg: "bind9", folder: folder, address: address, args: []string{"-4", "-g", "-n", "1", "-c", "named.conf"}})
+	s := start(t, program{
+		name: "BIND as resolver", binary: "named", pkg: "bind9", folder: folder, address: address,
+		args: []string{"-4", "-g", "-n", "1", "-c", "named.conf"},
+	})
 	s.awaitLife(t)
 	return s
 }
@@ -110,7 +116,10 @@ daemon=no
 disable-syslog=yes
 threads=1
 %[4]s`, folder, address, validation, lines("%s", r.Options...)))
-	s := start(t, program{name: "PowerDNS Recursor", binary: "pdns_recursor", pkg: "pdns-recursor", folder: folder, address: address, args: []string{"--config-dir=" + folder}})
+	s := start(t, program{
+		name: "PowerDNS Recursor", binary: "pdns_recursor", pkg: "pdns-recursor", folder: folder, address: address,
+		args: []string{"--config-dir=" + folder},
+	})
 	s.awaitLife(t)
 	return s
 }

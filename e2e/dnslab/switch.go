@@ -160,7 +160,8 @@ func (s *Switch) pass(network string, question []byte) ([]byte, error) {
 		return nil, err
 	}
 	if network == "tcp" {
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(question))), question...)); err != nil { //nolint:gosec // it came in a frame
+		length := uint16(len(question)) //nolint:gosec // it came in a frame
+		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, length), question...)); err != nil {
 			return nil, err
 		}
 		return readFrame(conn)

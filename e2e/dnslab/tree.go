@@ -22,7 +22,9 @@ const (
 )
 
 // lastOctets are the addresses of a tree's servers in its network.
-var lastOctets = map[string]string{"root": ".1", "tld": ".2", "resolver": ".3", BIND: ".11", Knot: ".12", NSD: ".13", Dead: ".14", Lame: ".15", Odd: ".16", behindOdd: ".17"}
+var lastOctets = map[string]string{
+	"root": ".1", "tld": ".2", "resolver": ".3", BIND: ".11", Knot: ".12", NSD: ".13", Dead: ".14", Lame: ".15", Odd: ".16", behindOdd: ".17",
+}
 
 // behindOdd is where a BIND gives the right answers that Odd changes.
 const behindOdd = "behind " + Odd
@@ -118,7 +120,7 @@ func (tree Tree) Start(t testing.TB) *Lab {
 	for _, z := range tree.Zones {
 		quirks[z.Name] = z.Quirk
 	}
-	startOdd(t, tree.address(Odd), l.servers[Odd].Address, quirks)
+	StartOdd(t, tree.address(Odd), l.servers[Odd].Address, byZone(quirks))
 	StartSilent(t, tree.address(Dead))
 	l.StartResolver(t)
 	return l
@@ -170,7 +172,8 @@ func (tree Tree) hosts() Zone {
 		return text.String()
 	}
 	ns := NS(BIND, Knot)
-	return Zone{Name: strings.Trim(suffix, "."), Delegation: ns + at(BIND, Knot), On: OnEach(ns+at(BIND, Knot, NSD, Dead, Lame, Odd), BIND, Knot)}
+	zone := ns + at(BIND, Knot, NSD, Dead, Lame, Odd)
+	return Zone{Name: strings.Trim(suffix, "."), Delegation: ns + at(BIND, Knot), On: OnEach(zone, BIND, Knot)}
 }
 
 // zoneFiles makes the zones' texts by server: leaves first, because a parent zone holds what its children's keys make.

@@ -31,7 +31,10 @@ func codes(of ...cert.Code) []cert.Code { return of }
 // brokenTable is every set-up of which something must be said.
 func brokenTable() []row {
 	var table []row
-	for _, part := range [][]row{brokenRecords(), brokenAddresses(), brokenCAA(), brokenServers(), brokenSignatures(), brokenWeb()} {
+	for _, part := range [][]row{
+		brokenRecords(), brokenAddresses(), brokenCAA(), brokenServers(), brokenSignatures(), brokenElsewhere(), brokenDenials(), brokenWeb(),
+		brokenWildcards(), brokenFallbacks(), brokenChains(), brokenDelegations(), brokenSubzones(), brokenRedirects(),
+	} {
 		table = append(table, part...)
 	}
 	return table
@@ -51,6 +54,7 @@ func TestDNSTruth(t *testing.T) {
 	}
 	lab := dnslab.Tree{Network: network, Zones: zones}.Start(t)
 	startWeb(t)
+	dnslab.StartOdd(t, faultyResolver, lab.Resolver, dnslab.FailsToValidate)
 	t.Run("broken", func(t *testing.T) {
 		for _, r := range broken {
 			t.Run(r.label(), func(t *testing.T) { r.run(t, lab) })

@@ -20,8 +20,10 @@ func brokenWeb() []row {
 		{name: "TLS on port 80", text: at(hostTLSOn80), codes: unexpected, tells: []string{"TLS on port 80"}},
 		{name: "nobody listens on port 80", text: at(hostRefuses), codes: codes(cert.HTTPUnreachable), tells: []string{"refused"}},
 		{name: "port 80 never answers", text: at(hostSilent), codes: codes(cert.HTTPUnreachable)},
-		{name: "IPv6 doesn't answer", text: at(edgeIPv4) + "shop AAAA " + ipv6Dead + "\n", codes: codes(cert.IPv6Unreachable), tells: []string{ipv6Dead}},
-		{name: "only one address answers", text: at(edgeIPv4) + "shop A " + hostRefuses + "\n", codes: codes(cert.HTTPUnreachable), tells: []string{hostRefuses}},
+		{
+			name: "only one address answers", text: at(edgeIPv4) + "shop A " + hostRefuses + "\n", codes: codes(cert.HTTPUnreachable),
+			tells: []string{hostRefuses},
+		},
 		{name: "another site answers the token", text: at(hostOld), probe: true, codes: unexpected},
 	}
 	for i := range web {
@@ -42,9 +44,18 @@ func brokenWeb() []row {
 	table := append(web, tls...)
 	table = append(
 		table,
-		row{name: "a CDN that leads elsewhere", text: owned + "shop A " + hostCDNAstray + "\n", methods: http01, probe: true, codes: codes(cert.HTTPUnexpectedResponse), warns: codes(cert.ProxiedByCDN), tells: []string{"Cloudflare"}},
-		row{name: "the platform's edge is down", text: owned + pointed, target: "silent.platform.net", methods: http01, verdict: cert.Unknown, acts: cert.PlatformActs, codes: codes(cert.HTTPUnreachable)},
-		row{name: "the platform's edge is down over IPv6", text: owned + pointed, target: "v6dead.platform.net", methods: http01, verdict: cert.OK, chosen: http01, warns: codes(cert.IPv6Unreachable)},
+		row{
+			name: "a CDN that leads elsewhere", text: owned + "shop A " + hostCDNAstray + "\n", methods: http01, probe: true,
+			codes: codes(cert.HTTPUnexpectedResponse), warns: codes(cert.ProxiedByCDN), tells: []string{"Cloudflare"},
+		},
+		row{
+			name: "the platform's edge is down", text: owned + pointed, target: "silent.platform.net", methods: http01, verdict: cert.Unknown,
+			acts: cert.PlatformActs, codes: codes(cert.HTTPUnreachable),
+		},
+		row{
+			name: "the platform's edge is down over IPv6", text: owned + pointed, target: "v6dead.platform.net", methods: http01, verdict: cert.OK,
+			chosen: http01, warns: codes(cert.IPv6Unreachable),
+		},
 	)
 	for i := range table {
 		if table[i].verdict == "" {

@@ -21,7 +21,8 @@ type faulty struct {
 	resolver *dnslab.Switch
 }
 
-func startFaulty(t *testing.T, network string) faulty {
+// startFaulty starts it. third is what the third server has in place of the right zone; empty: the right zone, too.
+func startFaulty(t *testing.T, network, third string) faulty {
 	t.Helper()
 	f := faulty{row: row{name: "faulty", servers: []string{a, b, c}, methods: dns01}}
 	var ns string
@@ -29,6 +30,9 @@ func startFaulty(t *testing.T, network string) faulty {
 		ns += fmt.Sprintf("@ NS ns%d\nns%[1]d A %s.%d\n", i+1, network, 21+i)
 	}
 	zone := dnslab.Zone{Name: f.row.domain(), Delegation: ns, On: dnslab.OnEach(ns+f.row.fill(owned+delegated+pointed), a, b, c)}
+	if third != "" {
+		zone.On[c] = ns + f.row.fill(third)
+	}
 	lab := dnslab.Tree{
 		Network: network, Zones: append(platformZones(), zone),
 		// A resolver that remembers nothing, neither answers nor that a server was down.
@@ -96,7 +100,7 @@ func (f faulty) requireHealthy(t *testing.T) {
 // TestD6_FaultsOfDNSAreNobodysFailure breaks name servers and resolvers in the ways that they break by themselves.
 func TestD6_FaultsOfDNSAreNobodysFailure(t *testing.T) {
 	t.Parallel()
-	f := startFaulty(t, "127.0.63")
+	f := startFaulty(t, "127.0.63", "")
 	for kind, fault := range map[string]dnslab.Fault{"silent": dnslab.Silent, "SERVFAIL": dnslab.ServFail, "REFUSED": dnslab.Refuses} {
 		for _, broken := range [][]int{{0}, {1}, {2}, {0, 1}, {0, 1, 2}} {
 			if len(broken) == 3 && fault == dnslab.Refuses {

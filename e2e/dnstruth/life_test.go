@@ -51,7 +51,7 @@ func startParts(t *testing.T) parts {
 	require.NoError(t, err)
 	p.server = catest.New(t)
 	config := ca.Config{Directory: p.server.DirectoryURL, RootPEM: p.server.RootPEM, Name: "Test CA", Timeout: 30 * time.Second}
-	authority, err := ca.New(config, accounts{p.db}, p.keys, noSolver{}, slog.New(slog.DiscardHandler))
+	authority, err := ca.New(config, p.db, p.keys, noSolver{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	p.ca = &countedCA{Authority: authority, orders: map[string]int{}}
 	return p
@@ -95,7 +95,9 @@ func (c *countedCA) NewOrder(ctx context.Context, names []string, replaces strin
 
 // Complete answers the one challenge that the test CA offers, and gives the certificate the life of a public CA's: those of the test CA
 // end within the hour, and would be renewed.
-func (c *countedCA) Complete(ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string)) (cert.Certificate, error) {
+func (c *countedCA) Complete(
+	ctx context.Context, orderURL string, csr []byte, methods map[string]cert.Method, progress func(string),
+) (cert.Certificate, error) {
 	for name := range methods {
 		methods[name] = cert.DNS01
 	}
@@ -109,22 +111,6 @@ func (c *countedCA) ordersFor(d cert.Domain) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.orders[d.Names[0]]
-}
-
-// accounts keeps the CA's account in the store, as the worker does.
-type accounts struct{ *store.Store }
-
-func (a accounts) Account(ctx context.Context, directory string) (ca.Account, bool, error) {
-	account, err := a.Store.Account(ctx, directory)
-	if errors.Is(err, store.ErrNotFound) {
-		return ca.Account{}, false, nil
-	}
-	return ca.Account(account), err == nil, err
-}
-
-func (a accounts) SaveAccount(ctx context.Context, account ca.Account) (ca.Account, error) {
-	kept, err := a.Store.SaveAccount(ctx, store.Account(account))
-	return ca.Account(kept), err
 }
 
 // noSolver shows nothing: this CA doesn't look.
@@ -188,6 +174,15 @@ func (l *life) Diagnose(ctx context.Context, q cert.Question) (cert.Diagnosis, e
 // TenantSecret is the one that the rows' values are made with.
 func (l *life) TenantSecret(context.Context, string) ([]byte, error) { return secret, nil }
 
+// rowsCA is the test CA under the name of the row's first CA.
+type rowsCA struct {
+	*countedCA
+	l *life
+}
+
+// Identity is that of the row's first CA.
+func (a rowsCA) Identity(ctx context.Context) (cert.CAIdentity, error) { return a.l.Identity(ctx) }
+
 // Identity is that of the row's first CA.
 func (l *life) Identity(context.Context) (cert.CAIdentity, error) {
 	return l.row.question().CAs[0], nil
@@ -244,11 +239,12 @@ func (l *life) run(p parts, now time.Time, state workflows.State, removed time.T
 	env.SetStartTime(now)
 	env.SetTestTimeout(2 * time.Minute)
 	workflows.Register(env)
+	cas := &activities.CAs{List: []activities.CertificateAuthority{rowsCA{p.ca, l}}}
 	activities.Set{
 		DNS: &activities.DNS{
-			Resolver: l, Tenants: l, CA: l, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
+			Resolver: l, Tenants: l, CAs: cas, Checks: p.db, Probes: l, Platform: l.row.platform(), Methods: l.row.methods, Log: quiet,
 		},
-		Issuance:     &activities.Issuance{Store: p.db, CA: p.ca, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
+		Issuance:     &activities.Issuance{Store: p.db, CAs: cas, Budgets: noBudget{}, Keys: p.keys, Log: quiet},
 		Installation: &activities.Installation{Edge: goodEdge{}, Prober: goodEdge{}},
 		Records:      &activities.Records{Store: namedRun{p.db, uuid.NewString()}, Policy: cert.DefaultPolicy(), Log: quiet},
 	}.Register(env)

@@ -38,6 +38,7 @@ func TestD2_OverTheWholeBrokenTableTheCAReceivesNoOrder(t *testing.T) {
 	}
 	lab := dnslab.Tree{Network: network, Zones: zones}.Start(t)
 	startWeb(t)
+	dnslab.StartOdd(t, faultyResolver, lab.Resolver, dnslab.FailsToValidate)
 	parts := startParts(t)
 
 	lives := make([]*life, len(rows))
@@ -72,7 +73,8 @@ func TestD2_OverTheWholeBrokenTableTheCAReceivesNoOrder(t *testing.T) {
 			blocked++
 		}
 		t.Run(l.row.label(), func(t *testing.T) {
-			require.Equal(t, want, parts.ca.ordersFor(l.domain), "orders for %v; its looks: %v; its story:\n%s", l.domain.Names, l.verdicts, parts.story(t, l.domain))
+			require.Equal(t, want, parts.ca.ordersFor(l.domain), "orders for %v; its looks: %v; its story:\n%s",
+				l.domain.Names, l.verdicts, parts.story(t, l.domain))
 			require.Contains(t, l.verdicts, l.row.verdict, "the row was never seen as it is")
 			if want == 0 {
 				require.NotContains(t, l.verdicts, cert.OK)
@@ -83,5 +85,6 @@ func TestD2_OverTheWholeBrokenTableTheCAReceivesNoOrder(t *testing.T) {
 	require.GreaterOrEqual(t, blocked, 60)
 	require.GreaterOrEqual(t, ready, 10)
 	require.Equal(t, ready, parts.server.Requests("/new-order"), "what the CA itself has counted")
-	t.Logf("%d domains that are blocked: 0 orders; %d that are ready: %d orders; %d looks", blocked, ready, parts.server.Requests("/new-order"), looks)
+	t.Logf("%d domains that are blocked: 0 orders; %d that are ready: %d orders; %d looks",
+		blocked, ready, parts.server.Requests("/new-order"), looks)
 }

@@ -51,7 +51,7 @@ nobody A %[1]s
 func configOf(lab *dnslab.Lab) resolver.Config {
 	return resolver.Config{
 		Resolvers: []string{lab.Resolver}, RootHints: lab.Roots, TrustAnchors: []string{lab.TrustAnchor}, AuthorityPort: 53,
-		QueryTimeout: 2 * time.Second, CheckTimeout: 30 * time.Second, ProbeTimeout: 3 * time.Second,
+		QueryTimeout: 2 * time.Second, CheckTimeout: 30 * time.Second, ProbeTimeout: 3 * time.Second, SilentWait: 6 * time.Hour,
 		RequireOwnership: true, RDAPServers: []string{"example=http://" + registry + "/"},
 		ProbeAllow: []string{"127.0.0.0/8", "fd54::/16"}, ProbeHTTPPort: 80, ProbeHTTPSPort: 443,
 	}
@@ -75,6 +75,9 @@ func requireFitForPeople(t *testing.T, p cert.Problem) {
 	text := p.Message + p.Remediation + p.Found
 	for _, unfit := range []string{"%!", "read udp", "dial tcp", "i/o timeout", "0x", "goroutine"} {
 		require.NotContains(t, text, unfit)
+	}
+	for _, sentence := range []string{p.Message, p.Remediation} {
+		require.NotRegexp(t, `(^|\s)(of|named|about|value|leads to)\s*([.;:)]|$)|\(\)|  `, sentence, "something is missing")
 	}
 	switch {
 	case slices.Contains([]cert.Code{cert.DNSLookupFailed, cert.CAALookupFailed}, p.Code):

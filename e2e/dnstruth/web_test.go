@@ -27,6 +27,8 @@ const (
 	edgeIPv4        = "127.0.54.10" // the platform's edge
 	edgeIPv6        = "fd54::10"
 	ipv6Dead        = "fd54::dead"  // nobody listens
+	ipv6Silent      = "fd54::28"    // takes connections and says nothing
+	ipv6Old         = "fd54::20"    // where a shop was before
 	hostOld         = "127.0.54.20" // where a shop was before
 	hostCircle      = "127.0.54.21" // redirects to itself
 	hostOtherPort   = "127.0.54.22" // redirects to port 8080
@@ -46,14 +48,23 @@ const (
 	hostOnly80      = "127.0.54.36" // nobody listens on port 443
 	hostNoALPN      = "127.0.54.37" // TLS that doesn't choose among protocols
 	hostOtherALPN   = "127.0.54.38" // TLS that insists on HTTP
+	hostSeeOther    = "127.0.54.41" // redirects with status 303
+	hostNowhere     = "127.0.54.42" // redirects, and doesn't say where to
+	hostGone        = "127.0.54.43" // redirects to a host that doesn't exist
+	hostToHTTPS     = "127.0.54.44" // redirects to HTTPS, where nobody listens
+	hostBusy        = "127.0.54.45" // answers 503
+	hostSecure      = "127.0.54.46" // redirects to HTTPS
+	hostNine        = "127.0.54.47" // redirects nine times
+	hostToOther     = "127.0.54.48" // redirects to another host
 	registry        = "127.0.54.40" // RDAP
 )
 
 // startWeb starts them all; they end with the test.
 func startWeb(t testing.TB) {
 	t.Helper()
-	dnslab.AddAddress(t, edgeIPv6)
-	dnslab.AddAddress(t, ipv6Dead)
+	for _, address := range []string{edgeIPv6, ipv6Dead, ipv6Silent, ipv6Old} {
+		dnslab.AddAddress(t, address)
+	}
 	redirect := func(to func(*http.Request) string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", to(r))
@@ -85,8 +96,23 @@ func startWeb(t testing.TB) {
 		hostLogin:       status(http.StatusUnauthorized, "<html>Please log in</html>"),
 		hostBroken:      status(http.StatusInternalServerError, "<html>Oops</html>"),
 		hostCDN:         cdn(edge),
-		hostCDNAstray:   cdn(http.NotFound),
-		registry:        rdap,
+		ipv6Old:         http.NotFound,
+		hostSeeOther:    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusSeeOther) },
+		hostNowhere:     status(http.StatusMovedPermanently, ""),
+		hostGone:        redirect(func(r *http.Request) string { return "http://gone.stranger.org" + r.URL.Path }),
+		hostToHTTPS:     redirect(func(r *http.Request) string { return "https://" + r.Host + r.URL.Path }),
+		hostBusy:        status(http.StatusServiceUnavailable, "<html>Back soon</html>"),
+		hostSecure:      redirect(func(r *http.Request) string { return "https://" + r.Host + r.URL.Path }),
+		hostToOther:     redirect(func(r *http.Request) string { return "http://www.stranger.org" + r.URL.Path }),
+		hostNine: func(w http.ResponseWriter, r *http.Request) {
+			if strings.Count(r.URL.Path, "/on") == 9 {
+				http.NotFound(w, r)
+				return
+			}
+			redirect(func(r *http.Request) string { return "http://" + r.Host + r.URL.Path + "/on" })(w, r)
+		},
+		hostCDNAstray: cdn(http.NotFound),
+		registry:      rdap,
 	} {
 		serve(t, listen(t, address, "80"), handler)
 	}
@@ -96,12 +122,13 @@ func startWeb(t testing.TB) {
 	serve(t, tls.NewListener(listen(t, hostTLSOn80, "80"), offer()), edge)
 	serve(t, listen(t, hostHTTPOn443, "443"), edge)
 	serve(t, tls.NewListener(listen(t, hostOtherALPN, "443"), offer("http/1.1")), edge)
-	for _, address := range []string{hostNoALPN, hostCDN, hostCDNAstray, hostOld} {
+	for _, address := range []string{hostNoALPN, hostCDN, hostCDNAstray, hostOld, hostSecure} {
 		serve(t, tls.NewListener(listen(t, address, "443"), offer()), edge)
 	}
 	for _, address := range []string{edgeIPv4, edgeIPv6} {
 		serve(t, tls.NewListener(listen(t, address, "443"), offer("acme-tls/1", "http/1.1")), edge)
 	}
+	listen(t, ipv6Silent, "80")
 	listen(t, hostSilent, "80") // the kernel takes connections that nobody accepts
 	listen(t, hostSilent, "443")
 }
@@ -131,7 +158,8 @@ func rdap(w http.ResponseWriter, r *http.Request) {
 		state, expires = "redemption period", time.Now().AddDate(0, 0, -40)
 	}
 	w.Header().Set("Content-Type", "application/rdap+json")
-	fmt.Fprintf(w, `{"objectClassName":"domain","ldhName":%q,"status":[%q],"events":[{"eventAction":"registration","eventDate":"2020-01-01T00:00:00Z"},{"eventAction":"expiration","eventDate":%q}]}`,
+	const events = `[{"eventAction":"registration","eventDate":"2020-01-01T00:00:00Z"},{"eventAction":"expiration","eventDate":%q}]`
+	fmt.Fprintf(w, `{"objectClassName":"domain","ldhName":%q,"status":[%q],"events":`+events+`}`,
 		name, state, expires.UTC().Format(time.RFC3339))
 }
 
@@ -162,7 +190,10 @@ func selfSigned(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"edge.platform.net"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"edge.platform.net"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}

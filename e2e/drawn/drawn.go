@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Section fails the test unless what stands in the file between the lines begins and ends is what was drawn. With update it writes that instead.
+// Section fails the test unless what stands in the file between the lines begins and ends is what was drawn. With update it writes that
+// instead.
 func Section(t *testing.T, file, begins, ends, drawn string, update bool) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -21,5 +22,5 @@ func Section(t *testing.T, file, begins, ends, drawn string, update bool) {
 		require.NoError(t, os.WriteFile(file, []byte(head+begins+drawn+ends+tail), 0o600)) //nolint:gosec // file exists
 		return
 	}
-	require.Equal(t, drawn, shown, "the code has changed: look at the difference, then write it with -update")
+	require.Equal(t, drawn, shown, "the code has changed: check the difference, then write it with -update")
 }

@@ -41,7 +41,11 @@ type Edge struct {
 func StartEdge(ctx context.Context, settings map[string]string) (*Edge, error) {
 	e := &Edge{cmd: exec.CommandContext(ctx, stack.Bin("edge")), ended: make(chan error, 1)}
 	all := map[string]string{
-		"EDGE_HTTPS_LISTEN": "127.0.0.1:0", "EDGE_HTTP_LISTEN": "127.0.0.1:0", "DCV_LISTEN": "127.0.0.1:0", "VALIDATION_ZONE": "dcv.test", "LOG_FORMAT": "json",
+		"EDGE_HTTPS_LISTEN": "127.0.0.1:0",
+		"EDGE_HTTP_LISTEN":  "127.0.0.1:0",
+		"DCV_LISTEN":        "127.0.0.1:0",
+		"VALIDATION_ZONE":   "dcv.test",
+		"LOG_FORMAT":        "json",
 	}
 	maps.Copy(all, settings)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -101,27 +105,28 @@ func (e *Edge) Kill() error {
 	}
 	e.once.Do(func() { e.killed = <-e.ended })
 	if _, ok := errors.AsType[*exec.ExitError](e.killed); ok || e.killed == nil || errors.Is(e.killed, context.Canceled) {
-		return nil // that it was killed is no news
+		return nil // it was killed on purpose
 	}
 	return e.killed
 }
 
-// Visit opens a TLS connection for a name and closes it, as a browser that trusts roots.
-func Visit(ctx context.Context, address, name string, roots *x509.CertPool) error {
-	return visit(ctx, address, &tls.Config{ServerName: name, RootCAs: roots})
+// Handshake opens a TLS connection for a name and closes it, as a browser that trusts roots.
+func Handshake(ctx context.Context, address, name string, roots *x509.CertPool) error {
+	return handshake(ctx, address, &tls.Config{ServerName: name, RootCAs: roots})
 }
 
-// VisitUnchecked is Visit by a client that does as little as it can.
-func VisitUnchecked(ctx context.Context, address, name string) error {
-	return visit(ctx, address, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // the client's work is not what is measured
+// HandshakeUnchecked is Handshake by a client that does as little as it can.
+func HandshakeUnchecked(ctx context.Context, address, name string) error {
+	//nolint:gosec // the client's work is not what is measured
+	return handshake(ctx, address, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 }
 
-func visit(ctx context.Context, address string, config *tls.Config) error {
+func handshake(ctx context.Context, address string, config *tls.Config) error {
 	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	// Without the minute in which the port can't be used again: there are many visits.
+	// Without the minute in which the port can't be used again: there are many connections.
 	return errors.Join(conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0), conn.Close())
 }
 

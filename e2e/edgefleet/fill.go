@@ -1,5 +1,5 @@
-// Package edgefleet has many names for an edge to serve, and an edge as a process, for tests and measurements of what an edge does with a large
-// platform.
+// Package edgefleet has many names for an edge to serve, and an edge as a process, for tests and measurements of what an edge does with a
+// large platform.
 package edgefleet
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/evercert/evercert/cert"
 	"github.com/evercert/evercert/keyring"
 )
 
@@ -73,8 +74,13 @@ func (ca *CA) Issue(name string) (*tls.Certificate, error) {
 
 func authority(name string) *x509.Certificate {
 	return &x509.Certificate{
-		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber:          serialNumber(),
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(48 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
 	}
 }
 
@@ -98,7 +104,8 @@ func Name(i int) string { return fmt.Sprintf("shop%06d.customers.test", i) }
 // batch is how many names are stored at once.
 const batch = 2000
 
-// Fill stores n names with a certificate and a sealed key each, served from now on. Edges are not told: start them after it. The tables must be there.
+// Fill stores n names with a certificate and a sealed key each, served from now on. Edges are not notified: start them after it. The tables
+// must be there.
 func (ca *CA) Fill(ctx context.Context, databaseURL string, keys *keyring.Keyring, n int) error {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
@@ -148,7 +155,7 @@ func (ca *CA) row(keys *keyring.Keyring, name string) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	r := row{name: name, serial: fmt.Sprintf("%x", c.Leaf.SerialNumber.Bytes()), domain: uuid.New(), leaf: c.Leaf}
+	r := row{name: name, serial: cert.SerialOf(c.Leaf), domain: uuid.New(), leaf: c.Leaf}
 	r.issuance = r.domain.String() + "/1"
 	r.keyID = "leaf:" + r.issuance
 	r.chain = slices.Concat(encode(c.Certificate[0]), encode(c.Certificate[1]))
@@ -172,7 +179,9 @@ func store(ctx context.Context, conn *pgx.Conn, rows []row) error {
 			{"issuances", []string{"id", "domain_id", "names", "key_id", "csr"}, func(r row) []any {
 				return []any{r.issuance, r.domain, []string{r.name}, r.keyID, []byte("of no interest to an edge")}
 			}},
-			{"certificates", []string{"serial", "issuance_id", "domain_id", "names", "issuer", "not_before", "not_after", "chain_pem"}, func(r row) []any {
+			{"certificates", []string{
+				"serial", "issuance_id", "domain_id", "names", "issuer", "not_before", "not_after", "chain_pem",
+			}, func(r row) []any {
 				return []any{r.serial, r.issuance, r.domain, []string{r.name}, r.leaf.Issuer.CommonName, r.leaf.NotBefore, r.leaf.NotAfter, r.chain}
 			}},
 			{"served_names", []string{"name", "serial"}, func(r row) []any { return []any{r.name, r.serial} }},

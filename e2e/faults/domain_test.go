@@ -54,12 +54,14 @@ func (d *domain) withdraw() error { return d.dns("DELETE") }
 func (d *domain) dns(method string) error {
 	var errs []error
 	for _, r := range d.records {
-		errs = append(errs, d.send(method, d.info.DNSControl+"/records", map[string]string{"name": r.Name, "type": r.Type, "value": r.Value}, nil))
+		errs = append(
+			errs, d.send(method, d.info.DNSControl+"/records", map[string]string{"name": r.Name, "type": r.Type, "value": r.Value}, nil),
+		)
 	}
 	return errors.Join(errs...)
 }
 
-// delegation is the name at which the CA will look for this domain's TXT value.
+// delegation is the name at which the CA asks for this domain's TXT value.
 func (d *domain) delegation() string {
 	for _, r := range d.records {
 		if r.Purpose == cert.ForDelegation {
@@ -73,7 +75,7 @@ func (d *domain) verb(verb string) error {
 	return d.api("POST", "/v1/domains/"+d.name+"/"+verb, map[string]string{"by": "sue"}, nil)
 }
 
-// handBack returns a call to repeat until it returns nil. One whose answer did not come may have been carried out: the next one is told
+// handBack returns a call to repeat until it returns nil. One whose answer did not come may have been carried out: the next one reads
 // that no case is open.
 func (d *domain) handBack() func() error {
 	unanswered := false
@@ -107,13 +109,14 @@ func (d *domain) shows(h cert.Headline) func() error {
 	return func() error { return d.is(string(h), func(v control.Domain) bool { return v.Headline == h }) }
 }
 
-// reach is await with the patience of these tests. It gives up early when the domain's workflow has ended in another way than by its own return.
+// reach is await with the patience of these tests. It gives up early when the domain's workflow has ended in another way than by its own
+// return.
 func (d *domain) reach(done func() error) error {
-	const looks = 20 // for one at the workflow
+	const reads = 20 // for each read of the workflow
 	n := 0
 	return await(d.name, patience, func() error {
 		err := done()
-		if n++; err != nil && n%looks == 0 && d.failed(workflows.DomainID(d.name)) {
+		if n++; err != nil && n%reads == 0 && d.failed(workflows.DomainID(d.name)) {
 			return fmt.Errorf("%w: %w", errLost, err)
 		}
 		return err

@@ -50,7 +50,7 @@ func columns() []column {
 		{name: "Temporal's storage", share: 0.05},
 		{name: "worker killed", strike: kills("worker")},
 		// The edge answers for the validation zone as well. A CA that asks while it is away refuses the order, which counts as a failure of the
-		// domain (docs/failure.md), and after three in a row people have to look. The edge is away again and again in the first 80 seconds, while
+		// domain (docs/failure.md), and after three in a row a case is opened. The edge is away again and again in the first 80 seconds, while
 		// the domains come to their steps; a third attempt begins well after that.
 		{name: "edge stopped", strike: stops("edge", long(time.Second, 30*time.Second)), apart: 3 * time.Second, env: map[string]string{
 			"RETRY_AFTER_FAILURES": long(time.Minute, 3*time.Minute).String(),
@@ -60,7 +60,8 @@ func columns() []column {
 }
 
 // TestF22_FaultsAtEachStep is the grid of figure 2: a fault of each kind at each step of a domain's life. Each domain reaches its goal by
-// itself afterwards, and the CA has made no order that the product does not know. `make test` runs all cells, `make soak` with longer faults.
+// itself afterwards, and the CA has made no order that the product does not know. `make test` runs all cells, `make soak` with longer
+// faults.
 func TestF22_FaultsAtEachStep(t *testing.T) {
 	t.Parallel()
 	grid := &table{}

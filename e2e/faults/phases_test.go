@@ -20,8 +20,8 @@ var (
 	lockTime = long(60*time.Second, 5*time.Minute)
 )
 
-// TestF22_DatabaseGoneEndsNoDomain: evercert's database alone refuses connections while Temporal goes on; a domain in every phase, and every case, goes
-// on by itself afterwards (figure 1).
+// TestF22_DatabaseGoneEndsNoDomain: evercert's database alone refuses connections while Temporal goes on; a domain in every phase, and
+// every case, goes on by itself afterwards (figure 1).
 func TestF22_DatabaseGoneEndsNoDomain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -160,11 +160,11 @@ func (f *fleet) during(length time.Duration) {
 		{id(f.installing.name), workflows.Pause},
 		{id(f.installing.name), workflows.Resume},
 	} {
-		f.must(f.tell(message.id, message.verb, request))
+		f.must(f.signal(message.id, message.verb, request))
 	}
 	for _, d := range []*domain{f.escalated, f.support} {
-		f.must(f.tell(d.caseID, workflows.AddNote, workflows.CaseRequest{By: "sue", Text: newNote}))
-		f.must(f.tell(d.caseID, workflows.Acknowledge, workflows.CaseRequest{By: "sue"}))
+		f.must(f.signal(d.caseID, workflows.AddNote, workflows.CaseRequest{By: "sue", Text: newNote}))
+		f.must(f.signal(d.caseID, workflows.Acknowledge, workflows.CaseRequest{By: "sue"}))
 	}
 	for _, d := range []*domain{f.active, f.waiting, f.held} {
 		f.ask(id(d.name), workflows.CheckNow)

@@ -32,7 +32,7 @@ func steps() []step {
 	return []step{
 		{name: "claim", lines: "2", early: true, at: order{Text: "INSERT INTO domains", Values: []string{"$name"}}, story: issued},
 		{name: "start", lines: "3", early: true, at: order{Text: "SET start_at"}, story: issued},
-		{name: "look", lines: "4", at: order{Text: "UPDATE domain_checks", Values: id}, story: issued},
+		{name: "check", lines: "4", at: order{Text: "UPDATE domain_checks", Values: id}, story: issued},
 		{name: "record", lines: "5, 6, 8", at: order{Text: "INSERT INTO events", Values: id}, story: issued},
 		{name: "csr", lines: "9", at: order{Text: "INSERT INTO keys", Values: id}, story: issued},
 		{name: "budget", lines: "10, 18", at: order{Text: "budgets", Values: []string{"$name"}}, story: issued},

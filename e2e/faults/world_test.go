@@ -50,19 +50,26 @@ func long(short, soak time.Duration) time.Duration {
 	return short
 }
 
-// patience is how long a domain may take to go on by itself. In a column of the grid the faults of all steps come one after the other, for minutes,
-// and a step that has met many of them is tried once a minute. A claim whose start was lost is taken again after a minute, too.
+// patience is how long a domain may take to go on by itself. In a column of the grid the faults of all steps come one after the other, for
+// minutes, and a step that has met many of them is tried once a minute. A claim whose start was lost is taken again after a minute, too.
 var patience = long(8*time.Minute, 40*time.Minute)
 
-// glance is between two looks. A step waits for two seconds that somebody sees it, and many look at the same time.
+// glance is the pause between two reads. A step is visible for two seconds, and many tests read at the same time.
 const glance = 300 * time.Millisecond
 
 // hasty makes a life of days pass in seconds. It is the environment of all stacks here; budgets are on, so that there is something to lock.
 func hasty(more map[string]string) map[string]string {
 	env := map[string]string{
-		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "3s", "RENEWAL_HOLD_INTERVAL": "2s",
-		"DNS_FIRST_CHECKS": "1s,1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "20s", "DNS_ESCALATE_AFTER": "5m", "DNS_ESCALATED_INTERVAL": "2s",
-		"ACME_FAILURES_PER_NAME_HOUR": "1000", "LOG_LEVEL": "warn",
+		"ACME_PROFILE":                "minutes",
+		"RETRY_AFTER_FAILURES":        "3s",
+		"RENEWAL_HOLD_INTERVAL":       "2s",
+		"DNS_FIRST_CHECKS":            "1s,1s,1s",
+		"DNS_CHECK_INTERVAL":          "1s",
+		"DNS_LATE_AFTER":              "20s",
+		"DNS_ESCALATE_AFTER":          "5m",
+		"DNS_ESCALATED_INTERVAL":      "2s",
+		"ACME_FAILURES_PER_NAME_HOUR": "1000",
+		"LOG_LEVEL":                   "warn",
 	}
 	maps.Copy(env, more)
 	return env
@@ -81,7 +88,9 @@ func newWorld(t *testing.T, o stack.Options) *world {
 	s := stack.New(t, o)
 	w := &world{Stack: s, t: t, info: s.Info()}
 	var err error
-	w.temporal, err = client.Dial(client.Options{HostPort: w.info.Temporal, Namespace: w.info.Namespace, Logger: slog.New(slog.DiscardHandler)})
+	w.temporal, err = client.Dial(
+		client.Options{HostPort: w.info.Temporal, Namespace: w.info.Namespace, Logger: slog.New(slog.DiscardHandler)},
+	)
 	require.NoError(t, err)
 	t.Cleanup(w.temporal.Close)
 	return w
@@ -213,7 +222,10 @@ func (w *world) tail(id string) string {
 		}
 		lines = append(lines, line)
 	}
-	return fmt.Sprintf("pending: %v %v\n%s", answer.GetPendingWorkflowTask(), answer.GetPendingActivities(), strings.Join(lines[max(0, len(lines)-shown):], "\n"))
+	return fmt.Sprintf(
+		"pending: %v %v\n%s", answer.GetPendingWorkflowTask(), answer.GetPendingActivities(),
+		strings.Join(lines[max(0, len(lines)-shown):], "\n"),
+	)
 }
 
 // orders returns nil when the CA has made, for each name, as many orders as the product knows of. One that is being placed is in between.
@@ -293,8 +305,8 @@ func (w *world) failedWorkflows() (int64, error) {
 	return answer.GetCount(), nil
 }
 
-// tell sends a signal as the Temporal Web UI does. It returns an error only if the workflow is not there.
-func (w *world) tell(id, verb string, request any) error {
+// signal sends a signal as the Temporal Web UI does. It returns an error only if the workflow is not there.
+func (w *world) signal(id, verb string, request any) error {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
 	err := w.temporal.SignalWorkflow(ctx, id, "", verb, request)

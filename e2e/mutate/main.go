@@ -1,5 +1,5 @@
-// Command mutate breaks the workflows on purpose, one rule at a time, and sees that a test notices each. No file is changed: Go compiles the broken
-// copy in its place (go build -overlay). Run it from the root of the repository: `make mutate`.
+// Command mutate breaks the workflows on purpose, one rule at a time, and sees that a test notices each. No file is changed: Go compiles
+// the broken copy in its place (go build -overlay). Run it from the root of the repository: `make mutate`.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 func main() {
 	only := flag.String("only", "", "a regular expression: only the mutations whose name it matches")
 	skip := flag.String("skip", "", "tests to leave out, as in go test -skip")
-	walks := flag.Int("walks", 40, "how many random walks look at each mutation")
+	walks := flag.Int("walks", 40, "how many random walks run for each mutation")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -116,7 +116,9 @@ func (r runner) test(ctx context.Context, m mutation) (out string, failed []stri
 			failed = append(failed, "a panic")
 		}
 		if len(failed) == 0 {
-			return out, nil, fmt.Errorf("does not compile, or the tests end without a verdict after %s: %w", time.Since(began).Round(time.Second), testErr)
+			return out, nil, fmt.Errorf(
+				"does not compile, or the tests end without a verdict after %s: %w", time.Since(began).Round(time.Second), testErr,
+			)
 		}
 		return out, failed, nil
 	}
@@ -140,7 +142,7 @@ func (m mutation) overlay(folder string) (string, error) {
 			return "", err
 		}
 		if n := strings.Count(string(text), c.old); n != 1 {
-			return "", fmt.Errorf("%s has %d places with %q: mend the list", c.file, n, c.old)
+			return "", fmt.Errorf("%s has %d places with %q: fix the list", c.file, n, c.old)
 		}
 		broken := filepath.Join(folder, fmt.Sprintf("%d-%s", i, filepath.Base(c.file)))
 		if err := os.WriteFile(broken, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600); err != nil {

@@ -51,14 +51,23 @@ type recorder struct {
 
 func run(ctx context.Context, out string) (err error) {
 	s, err := stack.Start(stack.Options{CA: []string{"minutes=20s", "retry-after=0"}, Env: map[string]string{
-		"ACME_PROFILE": "minutes", "RETRY_AFTER_FAILURES": "1s", "DNS_FIRST_CHECKS": "1s,1s", "DNS_CHECK_INTERVAL": "1s", "DNS_LATE_AFTER": "2s", "DNS_ESCALATE_AFTER": "4s", "DNS_ESCALATED_INTERVAL": "2s", "RENEWAL_HOLD_INTERVAL": "1s",
+		"ACME_PROFILE":           "minutes",
+		"RETRY_AFTER_FAILURES":   "1s",
+		"DNS_FIRST_CHECKS":       "1s,1s",
+		"DNS_CHECK_INTERVAL":     "1s",
+		"DNS_LATE_AFTER":         "2s",
+		"DNS_ESCALATE_AFTER":     "4s",
+		"DNS_ESCALATED_INTERVAL": "2s",
+		"RENEWAL_HOLD_INTERVAL":  "1s",
 	}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	r := &recorder{Stack: s, info: s.Info(), out: out}
-	r.temporal, err = client.Dial(client.Options{HostPort: r.info.Temporal, Namespace: r.info.Namespace, Logger: slog.New(slog.DiscardHandler)})
+	r.temporal, err = client.Dial(
+		client.Options{HostPort: r.info.Temporal, Namespace: r.info.Namespace, Logger: slog.New(slog.DiscardHandler)},
+	)
 	if err != nil {
 		return err
 	}
@@ -66,7 +75,9 @@ func run(ctx context.Context, out string) (err error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	for _, story := range []func(context.Context) error{r.renewed, r.refused, r.late, r.pausedAndRemoved, r.held, r.expired, r.parked, r.orderGone, r.edgeAway} {
+	for _, story := range []func(context.Context) error{
+		r.renewed, r.refused, r.late, r.pausedAndRemoved, r.held, r.expired, r.parked, r.orderGone, r.edgeAway,
+	} {
 		if err := story(ctx); err != nil {
 			return err
 		}
@@ -206,8 +217,8 @@ func (r *recorder) orderGone(ctx context.Context) error {
 	return r.save(ctx, workflows.DomainID(name), name)
 }
 
-// edgeAway is a domain whose edge goes away when its certificate is issued: its installation goes on as a regular activity. The edge answers the CA's
-// question about the name, too, so that it may not be away before.
+// edgeAway is a domain whose edge goes away when its certificate is issued: its installation goes on as a regular activity. The edge
+// answers the CA's question about the name, too, so that it may not be away before.
 func (r *recorder) edgeAway(ctx context.Context) error {
 	const name = "edge-away.ready.test"
 	if _, err := r.Devstack("ca", "fault", "certificate", "delay:4s", "1", "--name", name); err != nil {
@@ -228,7 +239,8 @@ func (r *recorder) edgeAway(ctx context.Context) error {
 	}
 	err := r.await(ctx, name, func(int, cert.Headline) bool {
 		d, err := r.temporal.DescribeWorkflowExecution(ctx, workflows.DomainID(name), "")
-		return err == nil && len(d.GetPendingActivities()) == 1 && d.GetPendingActivities()[0].GetActivityType().GetName() == activities.VerifyEdgeName
+		return err == nil && len(d.GetPendingActivities()) == 1 &&
+			d.GetPendingActivities()[0].GetActivityType().GetName() == activities.VerifyEdgeName
 	})
 	if _, started := r.Devstack("start", "edge"); err != nil || started != nil {
 		return errors.Join(err, started)

@@ -19,7 +19,7 @@ var classes = []class{unit, replay, integration, endToEnd, browser, wholePackage
 // realParts marks the output of a test that talks to real parts; e2e/stack logs it.
 const realParts = "real parts:"
 
-// classify tells the class of a top-level test. usesRealParts is whether its output or a subtest's has the mark.
+// classify returns the class of a top-level test. usesRealParts is whether its output or a subtest's has the mark.
 func classify(pkg, test string, usesRealParts bool) class {
 	switch {
 	case strings.HasSuffix(pkg, "/workflows") && strings.HasPrefix(test, "TestReplay"):
@@ -27,7 +27,7 @@ func classify(pkg, test string, usesRealParts bool) class {
 	case strings.Contains(test, "Browser"):
 		return browser
 	case !usesRealParts:
-		return unit // in an end-to-end package too: one that compares files is no end-to-end test
+		return unit // in an end-to-end package too: a test that compares files is not an end-to-end test
 	case isEndToEnd(pkg):
 		return endToEnd
 	default:
@@ -35,7 +35,7 @@ func classify(pkg, test string, usesRealParts bool) class {
 	}
 }
 
-// isEndToEnd tells the packages of end-to-end tests from the two under e2e that serve them.
+// isEndToEnd reports whether a package has end-to-end tests; two packages under e2e only serve them.
 func isEndToEnd(pkg string) bool {
 	return strings.Contains(pkg+"/", "/e2e/") && !strings.HasSuffix(pkg, "/e2e/stack") && !strings.HasSuffix(pkg, "/e2e/testsummary")
 }

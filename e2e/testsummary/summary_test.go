@@ -132,8 +132,17 @@ func TestTheStatusOfGoTestCounts(t *testing.T) {
 
 func TestStreamsAddUp(t *testing.T) {
 	t.Parallel()
-	expect(t, events(t, "run p TestA", "pass p TestA", "pass p")+"exit 0\nNow the other module\n"+events(t, "run q TestA", "pass q TestA", "pass q")+"exit 0\n",
-		true, "2 passed, 0 failed, 0 skipped", "\nNow the other module\n")
+	expect(
+		t,
+		events(
+			t, "run p TestA", "pass p TestA", "pass p",
+		)+"exit 0\nNow the other module\n"+events(
+			t, "run q TestA", "pass q TestA", "pass q",
+		)+"exit 0\n",
+		true,
+		"2 passed, 0 failed, 0 skipped",
+		"\nNow the other module\n",
+	)
 }
 
 func TestNoTestAtAllIsNoSuccess(t *testing.T) {
@@ -169,6 +178,8 @@ func TestTestsAreCountedByKind(t *testing.T) {
 
 func TestRealPartsAreNoticedInASubtest(t *testing.T) {
 	t.Parallel()
-	expect(t, events(t, "run p TestA", "run p TestA/sub", "output p TestA/sub real parts: postgres", "pass p TestA/sub", "pass p TestA", "pass p"),
-		true, "1 passed, 0 failed, 0 skipped", "integration            1       0       0\n")
+	expect(
+		t, events(t, "run p TestA", "run p TestA/sub", "output p TestA/sub real parts: postgres", "pass p TestA/sub", "pass p TestA", "pass p"),
+		true, "1 passed, 0 failed, 0 skipped", "integration            1       0       0\n",
+	)
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/evercert/evercert/control"
 )
 
-// TestE1_DrainMovesSleepersToTheNewBuild depends on the signal move-on, which domains' workflows take at their safe points (workflows.MoveOn).
+// TestE1_DrainMovesSleepersToTheNewBuild depends on the signal move-on, which domains' workflows take at their safe points
+// (workflows.MoveOn).
 func TestE1_DrainMovesSleepersToTheNewBuild(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

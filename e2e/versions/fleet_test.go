@@ -1,5 +1,5 @@
-// Package versions runs two builds of the worker beside each other on real parts: what stays on which build, what moves, and what becomes of the
-// domains of a build that nobody runs any more. The two builds are the same program under two names.
+// Package versions runs two builds of the worker beside each other on real parts: what stays on which build, what moves, and what becomes
+// of the domains of a build without workers. The two builds are the same program under two names.
 package versions
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/evercert/evercert/e2e/stack"
 )
 
-// patience is how long a test waits for something that takes seconds: these machines are shared. It is no measure of speed.
+// patience is how long a test waits for something that takes seconds: these machines are shared. It does not measure speed.
 const patience = 2 * time.Minute
 
 // fleet is a stack whose workers the test starts itself.

@@ -18,7 +18,10 @@ const sleepers = 6
 func connected(f *fleet) *process {
 	f.t.Helper()
 	a := f.worker("A")
-	f.await("A", "becomes current by itself: it is the first of the namespace", func(b control.Version) bool { return b.State == control.StateCurrent })
+	f.await(
+		"A", "becomes current by itself: it is the first of the namespace",
+		func(b control.Version) bool { return b.State == control.StateCurrent },
+	)
 	for i := range sleepers {
 		f.connect(fmt.Sprintf("s%d.empty.test", i))
 	}
@@ -71,18 +74,24 @@ func rescues(f *fleet) {
 	c, err := control.TemporalConfig{Address: info.Temporal, Namespace: info.Namespace}.Dial(slog.New(slog.DiscardHandler))
 	require.NoError(f.t, err)
 	defer c.Close()
-	require.NoError(f.t, c.SignalWorkflow(f.t.Context(), workflows.DomainID("s2.empty.test"), "", workflows.CheckNow, workflows.Request{By: "the test"}))
+	require.NoError(
+		f.t, c.SignalWorkflow(f.t.Context(), workflows.DomainID("s2.empty.test"), "", workflows.CheckNow, workflows.Request{By: "the test"}),
+	)
 	f.await("A", "shows the backlog and its age", func(b control.Version) bool { return b.Backlog > 0 && b.BacklogSeconds > 0 })
 	_, stderr, code := f.cli("deploy", "rescue", "A")
 	require.Equal(f.t, 2, code, "Temporal has seen its workers a moment ago")
 	require.Contains(f.t, stderr, "--force")
 
-	require.Contains(f.t, f.do("deploy", "rescue", "A", "--force"), fmt.Sprintf("A: %d of %d rescued", sleepers-2, sleepers-2), "two went to B when they were woken")
+	require.Contains(
+		f.t, f.do("deploy", "rescue", "A", "--force"), fmt.Sprintf("A: %d of %d rescued", sleepers-2, sleepers-2),
+		"two went to B when they were woken",
+	)
 	f.await("A", "has nothing left", func(b control.Version) bool { return b.Domains == 0 && b.Backlog == 0 })
 	require.EqualValues(f.t, sleepers+6, f.build("B").Domains)
 	f.eventually("what waited is done, by B", func() bool {
 		d, err := c.DescribeWorkflowExecution(f.t.Context(), workflows.DomainID("s2.empty.test"), "")
-		return err == nil && d.GetPendingWorkflowTask() == nil && d.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId() == "B"
+		return err == nil && d.GetPendingWorkflowTask() == nil &&
+			d.GetWorkflowExecutionInfo().GetVersioningInfo().GetDeploymentVersion().GetBuildId() == "B"
 	}, func() any { return nil })
 	for i := range sleepers {
 		_, stderr, code := f.cli("check", fmt.Sprintf("s%d.empty.test", i))

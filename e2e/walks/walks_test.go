@@ -1,5 +1,5 @@
-// Package walks lets domains live for a year on a real Temporal server that skips the time in which they sleep. The workflows are the product's;
-// the world around them is made up, and has the workflows' clock.
+// Package walks lets domains live for a year on a real Temporal server that skips the time in which they sleep. The workflows are the
+// product's; the world around them is made up, and has the workflows' clock.
 package walks
 
 import (
@@ -41,8 +41,8 @@ func init() {
 	}
 }
 
-// TestE1_DomainsLiveForYearsOnARealServer, with answers that are bad at random and messages all the time: each is removed at last and ends by nothing else,
-// its runs are short and its state is small.
+// TestE1_DomainsLiveForYearsOnARealServer, with answers that are bad at random and messages all the time: each is removed at last and ends
+// by nothing else, its runs are short and its state is small.
 func TestE1_DomainsLiveForYearsOnARealServer(t *testing.T) {
 	s := stack.New(t, stack.Options{Parts: []string{"postgres", "temporal"}, TimeSkipping: true})
 	info := s.Info()
@@ -53,8 +53,10 @@ func TestE1_DomainsLiveForYearsOnARealServer(t *testing.T) {
 	world := &world{all: map[string]*walker{}}
 	workflows.Register(w)
 	for name, f := range map[string]any{
-		activities.CheckDNSName: world.CheckDNS, activities.CreateCSRName: world.CreateCSR, activities.OrderCertificateName: world.OrderCertificate,
-		activities.InstallCertificateName: world.InstallCertificate, activities.VerifyEdgeName: world.VerifyEdge, activities.ReadPolicyName: world.ReadPolicy,
+		activities.CheckDNSName: world.CheckDNS, activities.CreateCSRName: world.CreateCSR,
+		activities.OrderCertificateName:   world.OrderCertificate,
+		activities.InstallCertificateName: world.InstallCertificate, activities.VerifyEdgeName: world.VerifyEdge,
+		activities.ReadPolicyName:   world.ReadPolicy,
 		activities.RecordStatusName: world.RecordStatus,
 	} {
 		w.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
@@ -82,7 +84,10 @@ func TestE1_DomainsLiveForYearsOnARealServer(t *testing.T) {
 	for _, d := range world.all {
 		certificates, largest, longest = certificates+d.live, max(largest, d.largest), max(longest, d.longest)
 	}
-	t.Logf("%d domains for %d years, %d certificates, largest state %d bytes, longest history %d events", domains, years, certificates, largest, longest)
+	t.Logf(
+		"%d domains for %d years, %d certificates, largest state %d bytes, longest history %d events", domains, years, certificates, largest,
+		longest,
+	)
 	require.Greater(t, certificates, 2*domains)
 	require.LessOrEqual(t, largest, 16<<10)
 }
@@ -135,7 +140,7 @@ func (w *world) CheckDNS(_ context.Context, r activities.CheckRequest) (cert.Dia
 	defer w.mu.Unlock()
 	d := w.of(r.ID)
 	answer := cert.Diagnosis{Verdict: cert.OK, Ownership: cert.OK, Pointed: cert.OK, CheckedAt: d.now}
-	answer.Methods = map[string]cert.Method{r.Hostname: cert.DNS01}
+	answer.Names = []cert.NameResult{{Name: r.Hostname, Method: cert.DNS01}}
 	switch l := lot(r.ID, "look", d.asked); {
 	case l < 0.1:
 		answer.Verdict, answer.Problems = cert.Wrong, []cert.Problem{{Code: cert.DNSNoRecords, Message: "not there", WhoActs: cert.TenantActs}}
@@ -170,7 +175,12 @@ func (w *world) OrderCertificate(ctx context.Context, r activities.OrderRequest)
 	}
 	d.issuances[r.IssuanceID] = true
 	d.issued++
-	return cert.Certificate{Serial: fmt.Sprintf("%04x", d.issued), Issuer: "Test CA", NotBefore: now, NotAfter: now.Add(90 * 24 * time.Hour)}, nil
+	return cert.Certificate{
+		Serial:    fmt.Sprintf("%04x", d.issued),
+		Issuer:    "Test CA",
+		NotBefore: now,
+		NotAfter:  now.Add(90 * 24 * time.Hour),
+	}, nil
 }
 
 func (w *world) InstallCertificate(context.Context, activities.InstallRequest) (activities.Installed, error) {
@@ -211,7 +221,7 @@ func (w *world) RecordStatus(_ context.Context, s cert.Snapshot) error {
 		d.wrong = append(d.wrong, err.Error())
 	}
 	if (state.Case != nil) != s.Status.Escalated && s.Status.Domain != cert.DomainRemoved {
-		d.wrong = append(d.wrong, "a case, and nobody has it")
+		d.wrong = append(d.wrong, "a status with a case, but no case")
 	}
 	if s.NextAction == "" && s.Status.Domain != cert.DomainRemoved {
 		d.wrong = append(d.wrong, "a wait without cause in "+string(state.Phase))
@@ -266,7 +276,7 @@ func (w *world) walk(ctx context.Context, c client.Client, seed int) error {
 	return w.histories(limit, c, id, key)
 }
 
-// histories looks how long the runs of a domain were.
+// histories checks how long the runs of a domain were.
 func (w *world) histories(ctx context.Context, c client.Client, id, key string) error {
 	runID := ""
 	for {
@@ -283,7 +293,8 @@ func (w *world) histories(ctx context.Context, c client.Client, id, key string) 
 			}
 		}
 		// Neither what the skipping itself notes nor a message and its workflow task, which may come while a step waits, is the domain's own.
-		n -= kinds[enums.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED.String()] + 4*kinds[enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED.String()]
+		n -= kinds[enums.EVENT_TYPE_WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED.String()] +
+			4*kinds[enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED.String()]
 		w.mu.Lock()
 		d := w.all[id]
 		d.longest = max(d.longest, n)

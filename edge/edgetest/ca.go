@@ -1,4 +1,4 @@
-// Package edgetest has what tests of the edge, and of those who look at it, need: a CA with an intermediate, and a source of certificates in memory.
+// Package edgetest has what tests of the edge need: a CA with an intermediate, and a source of certificates in memory.
 package edgetest
 
 import (
@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"slices"
 	"testing"
@@ -18,7 +17,7 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// CA issues certificates by an intermediate, as public CAs do.
+// CA issues certificates with an intermediate, as public CAs do.
 type CA struct {
 	Roots        *x509.CertPool
 	RootPEM      []byte
@@ -40,7 +39,12 @@ func NewCA(t testing.TB) *CA {
 	rootKey, key := newKey(t), newKey(t)
 	rootTemplate := authority("edgetest root")
 	root := sign(t, rootTemplate, rootTemplate, rootKey, rootKey)
-	ca := &CA{Roots: x509.NewCertPool(), RootPEM: encode(root), intermediate: sign(t, authority("edgetest intermediate"), root, key, rootKey), key: key}
+	ca := &CA{
+		Roots:        x509.NewCertPool(),
+		RootPEM:      encode(root),
+		intermediate: sign(t, authority("edgetest intermediate"), root, key, rootKey),
+		key:          key,
+	}
 	ca.Roots.AddCert(root)
 	return ca
 }
@@ -51,7 +55,7 @@ func (ca *CA) Issue(t testing.TB, names ...string) Issued {
 	return ca.IssueUntil(t, time.Now().Add(23*time.Hour), names...)
 }
 
-// IssueUntil makes a certificate that ends, or has ended, at notAfter; it began a day before.
+// IssueUntil makes a certificate that is valid from a day before notAfter until notAfter.
 func (ca *CA) IssueUntil(t testing.TB, notAfter time.Time, names ...string) Issued {
 	t.Helper()
 	key := newKey(t)
@@ -66,7 +70,7 @@ func (ca *CA) IssueUntil(t testing.TB, notAfter time.Time, names ...string) Issu
 	leafPEM := encode(leaf)
 	return Issued{
 		Certificate: cert.Certificate{
-			Serial: fmt.Sprintf("%x", leaf.SerialNumber.Bytes()), Names: names, Issuer: leaf.Issuer.CommonName,
+			Serial: cert.SerialOf(leaf), Names: names, Issuer: leaf.Issuer.CommonName,
 			NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainPEM: slices.Concat(leafPEM, encode(ca.intermediate)),
 		},
 		Key: key, KeyPKCS8: der, LeafPEM: leafPEM,
@@ -75,8 +79,15 @@ func (ca *CA) IssueUntil(t testing.TB, notAfter time.Time, names ...string) Issu
 
 func authority(name string) *x509.Certificate {
 	return &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(
+			1,
+		),
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(48 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
 	}
 }
 
@@ -115,7 +126,7 @@ func encode(c *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// TLS is the certificate as crypto/tls serves it.
+// TLS returns the certificate as crypto/tls serves it.
 func (c Issued) TLS(t testing.TB) tls.Certificate {
 	t.Helper()
 	loaded, err := tls.X509KeyPair(c.ChainPEM, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: c.KeyPKCS8}))

@@ -10,7 +10,7 @@ import (
 	"github.com/evercert/evercert/edge/terminator"
 )
 
-// Source is a terminator.Source in memory. It has no transactions and no delay of its own, and its news never get lost.
+// Source is a terminator.Source in memory. It has no transactions, answers at once, and announces every change.
 type Source struct {
 	mu       sync.Mutex
 	served   map[string]terminator.Material
@@ -22,20 +22,20 @@ type Source struct {
 	heard    chan struct{}
 }
 
-// NewSource serves nothing yet.
+// NewSource returns a Source without certificates.
 func NewSource() *Source {
 	return &Source{served: map[string]terminator.Material{}, heard: make(chan struct{})}
 }
 
-// NotServed implements terminator.Source: it knows nothing, as before the names were read from the database, until Complete.
+// NotServed implements terminator.Source. It returns false until Complete is called, as before the names were read from the database.
 func (s *Source) NotServed(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err := s.look(name)
+	_, err := s.find(name)
 	return s.complete && errors.Is(err, terminator.ErrNotServed)
 }
 
-// Complete makes NotServed know every name from now on.
+// Complete makes NotServed answer for every name from now on.
 func (s *Source) Complete() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,10 +46,10 @@ func (s *Source) Complete() {
 func (s *Source) Load(ctx context.Context, name string) (terminator.Material, error) {
 	s.mu.Lock()
 	s.loads++
-	m, err := s.look(name)
+	m, err := s.find(name)
 	hold := s.hold
 	s.mu.Unlock()
-	if hold != nil { // with an answer that may be outdated when it arrives
+	if hold != nil { // the answer may be outdated when it is returned
 		select {
 		case <-hold:
 		case <-ctx.Done():
@@ -59,7 +59,7 @@ func (s *Source) Load(ctx context.Context, name string) (terminator.Material, er
 	return m, err
 }
 
-func (s *Source) look(name string) (terminator.Material, error) {
+func (s *Source) find(name string) (terminator.Material, error) {
 	if s.down != nil {
 		return terminator.Material{}, s.down
 	}
@@ -73,7 +73,7 @@ func (s *Source) look(name string) (terminator.Material, error) {
 	return terminator.Material{}, terminator.ErrNotServed
 }
 
-// Listen implements terminator.Source. It may have several listeners, none of which leaves.
+// Listen implements terminator.Source. There may be several listeners.
 func (s *Source) Listen(ctx context.Context, changed func(name string)) error {
 	s.mu.Lock()
 	s.hears = append(s.hears, changed)
@@ -87,10 +87,10 @@ func (s *Source) Listen(ctx context.Context, changed func(name string)) error {
 	return ctx.Err()
 }
 
-// Install serves a certificate's names with it, and tells the listeners.
+// Install serves a certificate's names with it, and announces them.
 func (s *Source) Install(c Issued) { s.install(c, c.ChainPEM, false) }
 
-// InstallRedirecting is Install with HTTPS redirect switched on.
+// InstallRedirecting is like Install, with HTTPS redirect switched on.
 func (s *Source) InstallRedirecting(c Issued) { s.install(c, c.ChainPEM, true) }
 
 // InstallWithoutChain serves the leaf alone.
@@ -102,31 +102,31 @@ func (s *Source) install(c Issued, chain []byte, redirect bool) {
 	}
 }
 
-// Put serves a name with whatever is given, and tells the listeners.
+// Put serves a name with the material, and announces it.
 func (s *Source) Put(name string, m terminator.Material) {
 	s.mu.Lock()
 	s.served[name] = m
 	s.mu.Unlock()
-	s.Tell(name)
+	s.Announce(name)
 }
 
-// Replace is Put without news, as if they had been lost.
+// Replace is like Put without an announcement, as if it had been lost.
 func (s *Source) Replace(name string, m terminator.Material) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served[name] = m
 }
 
-// Retire ends serving a name, and tells the listeners.
+// Retire stops serving a name, and announces it.
 func (s *Source) Retire(name string) {
 	s.mu.Lock()
 	delete(s.served, name)
 	s.mu.Unlock()
-	s.Tell(name)
+	s.Announce(name)
 }
 
-// Tell gives the listeners news of a name.
-func (s *Source) Tell(name string) {
+// Announce announces a change of a name to the listeners.
+func (s *Source) Announce(name string) {
 	s.mu.Lock()
 	hears := slices.Clone(s.hears)
 	s.mu.Unlock()
@@ -135,14 +135,14 @@ func (s *Source) Tell(name string) {
 	}
 }
 
-// Break makes every load fail with err, as when the database is down; nil mends it.
+// Break makes every load fail with err, as when the database is down; nil ends it.
 func (s *Source) Break(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.down = err
 }
 
-// Hold keeps back the answers of loads from now on, until release is called.
+// Hold delays the answers of loads until release is called.
 func (s *Source) Hold() (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,10 +156,10 @@ func (s *Source) Hold() (release func()) {
 	}
 }
 
-// Heard is closed when the first listener hears all news.
+// Heard is closed when the first listener hears all announcements.
 func (s *Source) Heard() <-chan struct{} { return s.heard }
 
-// Loads is how often the source was asked.
+// Loads returns how often the source was asked.
 func (s *Source) Loads() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,45 +22,45 @@ import (
 
 const (
 	listFile   = "names"         // the list, replaced as a whole: sealed parts, each after its length
-	dataFile   = "certificates." // and a number: sealed certificates, one after the other; the list says which file and where in it
+	dataFile   = "certificates." // and a number: sealed certificates, one after the other; the list holds the file's number and each position
 	lockFile   = "lock"
-	sealedList = "edge copy: names" // what sealed bytes are bound to
+	sealedList = "edge copy: names" // the associated data of sealed bytes
 
 	folderMode fs.FileMode = 0o700
 	fileMode   fs.FileMode = 0o600
 
-	slack     = 4 << 20 // bytes of garbage that nobody looks for
-	partNames = 4096    // names in a part of the list: it is never in memory as a whole
+	slack     = 4 << 20 // bytes of unused certificates that are tolerated
+	partNames = 4096    // names in a part of the list, so that the whole list is never in memory
 )
 
-// disk is the copy on disk. It can fail at any time, and the edge goes on without it.
+// disk is the copy on disk. It can fail at any time; the edge then continues without it.
 type disk struct {
 	dir   string
 	keys  *keyring.Keyring
 	log   *slog.Logger
 	slack int64
 
-	lock    *os.File // nil: another process keeps this copy, or the folder can't be written
+	lock    *os.File // nil: another process writes this copy, or the folder can't be written
 	broken  bool     // a write has failed
 	data    *os.File // nil: none yet
 	number  int64    // of the data file
 	end     int64    // where the next certificate goes
-	wasteAt int64    // from this size on somebody looks for garbage
-	told    string   // the trouble that was logged last
+	wasteAt int64    // the size of the data file from which unused bytes are counted again
+	logged  string   // the last error that was logged
 }
 
 func (d *disk) writable() bool { return d.lock != nil && !d.broken }
 
-// trouble logs what keeps the copy from being written, once.
+// trouble logs an error that prevents writing the copy, once.
 func (d *disk) trouble(err error) {
-	if d.told != err.Error() {
-		d.told = err.Error()
+	if d.logged != err.Error() {
+		d.logged = err.Error()
 		d.log.Warn("the edge's own copy can't be kept: names that change now are not served as they should be after a start without database",
 			"folder", d.dir, "error", err)
 	}
 }
 
-// acquire makes this process the one that writes the copy.
+// acquire makes this process the writer of the copy.
 func (d *disk) acquire() bool {
 	d.broken = false
 	if d.lock != nil {
@@ -83,7 +83,7 @@ func (d *disk) acquire() bool {
 	return true
 }
 
-// load reads the list and opens the certificates that it leads to.
+// load reads the list and opens the certificates that it points to.
 func (d *disk) load() (map[string]place, *os.File) {
 	d.data = nil
 	names, err := d.readList()
@@ -118,17 +118,17 @@ func (d *disk) readList() (map[string]place, error) {
 		return nil, errors.Join(err, data.Close())
 	}
 	for name, p := range names {
-		if p.at < 0 || p.at+int64(p.length) > info.Size() { // cut off
+		if p.at < 0 || p.at+int64(p.length) > info.Size() { // the file is truncated
 			p.at, p.length = 0, 0
 			names[name] = p
 		}
 	}
 	d.data, d.number, d.end = data, number, info.Size()
-	d.wasteAt = d.slack + 2*live(names)
+	d.wasteAt = d.slack + 2*used(names)
 	return names, nil
 }
 
-// readParts reads a list, and whether it is whole.
+// readParts reads a list, and fails unless it is complete.
 func (d *disk) readParts(list io.Reader) (number int64, names map[string]place, err error) {
 	names = map[string]place{}
 	var first header
@@ -191,7 +191,8 @@ func (d *disk) dataPath(number int64) string {
 	return filepath.Join(d.dir, dataFile+strconv.FormatInt(number, 10))
 }
 
-// read opens a certificate. The file is given, because it may have been replaced since the place was found; it can be read all the same.
+// read reads a certificate. It takes the file as a parameter, because the data file may have been replaced since the place was found; the
+// old one can still be read.
 func (d *disk) read(data *os.File, p place) (store.ServedCertificate, error) {
 	sealed := make([]byte, p.length)
 	if _, err := data.ReadAt(sealed, p.at); err != nil {
@@ -209,7 +210,8 @@ func sealedCertificate(serial uint64) string {
 	return "edge copy: certificate " + strconv.FormatUint(serial, 16)
 }
 
-// add appends a certificate and returns where it is; a length of 0 if the disk does not take it. It is safe on the disk when a list is that leads to it.
+// add appends a certificate and returns its place; the length is 0 when the disk fails. The certificate survives a crash from the moment
+// that a list which points to it is saved.
 func (d *disk) add(c store.ServedCertificate) (at int64, length uint32) {
 	if !d.writable() {
 		return 0, 0
@@ -221,7 +223,7 @@ func (d *disk) add(c store.ServedCertificate) (at int64, length uint32) {
 	if err == nil {
 		_, err = d.data.WriteAt(sealed, d.end)
 	}
-	if err != nil { // what was written of it is overwritten by the next one
+	if err != nil { // the next certificate overwrites what was written of it
 		d.fail(err)
 		return 0, 0
 	}
@@ -230,7 +232,7 @@ func (d *disk) add(c store.ServedCertificate) (at int64, length uint32) {
 	return at, uint32(len(sealed)) //nolint:gosec // a chain is some kilobytes
 }
 
-// begin starts another data file. A number is used once: the list on disk may still lead into an older file.
+// begin starts a new data file. A number is used only once: the list on disk may still point into an older file.
 func (d *disk) begin() error {
 	number := time.Now().UnixNano()
 	data, err := os.OpenFile(d.dataPath(number), os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
@@ -246,7 +248,7 @@ func (d *disk) fail(err error) {
 	d.trouble(err)
 }
 
-// erase overwrites certificates where they are. That needs no room on the disk, and holds even if no list is written any more.
+// erase overwrites certificates in place. That needs no free space, and works even if no list can be written any more.
 func (d *disk) erase(places []place) {
 	if d.lock == nil || d.data == nil || len(places) == 0 {
 		return
@@ -261,7 +263,7 @@ func (d *disk) erase(places []place) {
 	}
 }
 
-// save replaces the list, once the certificates that it leads to are on the disk.
+// save replaces the list, after the certificates that it points to are on the disk.
 func (d *disk) save(names map[string]place) bool {
 	err := d.trySave(names)
 	if err != nil {
@@ -269,8 +271,8 @@ func (d *disk) save(names map[string]place) bool {
 		return false
 	}
 	d.broken = false
-	if d.told != "" {
-		d.told = ""
+	if d.logged != "" {
+		d.logged = ""
 		d.log.Info("the edge's own copy is kept again", "folder", d.dir)
 	}
 	return true
@@ -293,21 +295,21 @@ func (d *disk) trySave(names map[string]place) error {
 	return nil
 }
 
-// removeOthers removes the data files that no list leads to any more.
+// removeOthers removes the data files that no list points to any more.
 func (d *disk) removeOthers() {
 	entries, err := os.ReadDir(d.dir)
 	if err != nil {
-		return // the next time, then
+		return // the next call repeats it
 	}
 	for _, entry := range entries {
 		path := filepath.Join(d.dir, entry.Name())
 		if strings.HasPrefix(entry.Name(), dataFile) && path != d.dataPath(d.number) {
-			os.Remove(path) //nolint:errcheck // likewise
+			os.Remove(path) //nolint:errcheck // the next call repeats it
 		}
 	}
 }
 
-// replaceFile writes a file beside the old one and renames it: after a crash one of them is there, whole.
+// replaceFile writes a new file and renames it over the old one: after a crash, one of the two is there, complete.
 func replaceFile(path string, write func(io.Writer) error) error {
 	next := path + ".new"
 	file, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
@@ -316,20 +318,20 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	}
 	err = write(file)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(next)) // a full disk needs the room
+		return errors.Join(err, os.Remove(next)) // a full disk needs the space
 	}
 	if err := os.Rename(next, path); err != nil {
 		return err
 	}
-	if folder, err := os.Open(filepath.Dir(path)); err == nil { // the file is in its place, whatever comes of this
-		folder.Sync()  //nolint:errcheck // not every file system can
+	if folder, err := os.Open(filepath.Dir(path)); err == nil { // the file is replaced, even if this fails
+		folder.Sync()  //nolint:errcheck // not every file system supports it
 		folder.Close() //nolint:errcheck // nothing was written to it
 	}
 	return nil
 }
 
-// live is the size of the certificates that names lead to.
-func live(names map[string]place) int64 {
+// used returns the size of the certificates that names point to.
+func used(names map[string]place) int64 {
 	lengths := map[int64]uint32{} // several names may have one certificate
 	for _, p := range names {
 		if p.length > 0 {
@@ -343,18 +345,18 @@ func live(names map[string]place) int64 {
 	return sum
 }
 
-// isWasteful reports whether more than half of the data file is garbage.
+// isWasteful reports whether more than half of the data file is unused.
 func (d *disk) isWasteful(names map[string]place) bool {
 	if d.data == nil || d.end < d.wasteAt {
 		return false
 	}
-	used := live(names)
+	used := used(names)
 	d.wasteAt = d.slack + 2*used
 	return d.end >= d.wasteAt
 }
 
-// compact copies the certificates that names lead to into another data file, as they are, sealed. The old one stays until the list is replaced, and
-// can be read by whoever has it open. When that fails, all is as before.
+// compact copies the certificates in use, still sealed, into a new data file. The old file stays until the list is replaced, and whoever
+// has it open can read it. When compact fails, nothing has changed.
 func (d *disk) compact(names map[string]place) (map[string]place, bool) {
 	old := *d
 	moved, err := d.move(names)
@@ -365,7 +367,7 @@ func (d *disk) compact(names map[string]place) (map[string]place, bool) {
 		d.fail(err)
 	}
 	if d.data != old.data {
-		d.data.Close()                  //nolint:errcheck // nothing leads into it
+		d.data.Close()                  //nolint:errcheck // no list points to it
 		os.Remove(d.dataPath(d.number)) //nolint:errcheck // the next list that is saved removes it
 	}
 	d.data, d.number, d.end, d.wasteAt = old.data, old.number, old.end, old.end+d.slack

@@ -9,12 +9,13 @@ import (
 	"github.com/evercert/evercert/store"
 )
 
-// version is of both encodings. A program that meets another one makes the copy anew.
+// version is the version of both encodings. A program that finds another version makes the copy anew.
 const version = 1
 
 var errEncoding = errors.New("it was written by another version of the edge, or is damaged")
 
-// header begins each part of a list. The parts of one list have the same header but for their own number, so that no part of another list passes for one.
+// header begins each part of a list. The parts of one list have equal headers except for the part's number, so that a part of another list
+// is noticed.
 type header struct {
 	id     int64 // of this list
 	number int64 // of the data file
@@ -38,7 +39,7 @@ func appendName(b []byte, name string, p place) []byte {
 	return appendBool(b, p.redirect)
 }
 
-// decodePart reads a header and adds the names behind it.
+// decodePart reads a header and adds the names after it.
 func decodePart(b []byte, names map[string]place) (header, error) {
 	r := reader{rest: b}
 	if r.byte() != version {
@@ -47,12 +48,13 @@ func decodePart(b []byte, names map[string]place) (header, error) {
 	h := header{id: r.varint(), number: r.varint(), part: r.varint(), parts: r.varint()}
 	for len(r.rest) > 0 && !r.failed {
 		name := string(r.bytes())
-		names[name] = place{serial: r.uint64(), at: r.varint(), length: uint32(r.uvarint()), redirect: r.byte() == 1} //nolint:gosec // as it was written
+		//nolint:gosec // encodePart wrote a uint32
+		names[name] = place{serial: r.uint64(), at: r.varint(), length: uint32(r.uvarint()), redirect: r.byte() == 1}
 	}
 	return h, r.end()
 }
 
-// encodeCertificate writes what is needed to serve. The key is sealed already.
+// encodeCertificate encodes what is needed to serve. The key is sealed already.
 func encodeCertificate(c store.ServedCertificate) []byte {
 	b := []byte{version}
 	b = appendBytes(b, []byte(c.Serial))
@@ -82,7 +84,7 @@ func appendBool(b []byte, v bool) []byte {
 	return append(b, 0)
 }
 
-// reader reads what was appended. After a failure it returns zeros.
+// reader decodes what was appended. After an error it returns zeros.
 type reader struct {
 	rest   []byte
 	failed bool

@@ -12,24 +12,29 @@ import (
 )
 
 const (
-	listEvery   = 5 * time.Minute  // bounds what a lost notification can do
+	listEvery   = 5 * time.Minute  // limits the effect of a lost notification
 	listTimeout = time.Minute      // for reading the whole list
 	readTimeout = 10 * time.Second // for some certificates
 	batch       = 200              // certificates read at once, some hundred kilobytes
 	retryAfter  = time.Second      // when the database has failed
-	saveShare   = 20               // saving the list takes a twentieth of the time at most
+	saveShare   = 20               // saving the list takes at most a twentieth of the time
 	saveEvery   = 50 * time.Millisecond
 )
 
-// Database is where the set comes from.
+// Database is where the set is read from. An error means that the database did not answer; the caller retries.
 type Database interface {
+	// ListenServed calls changed with each name whose certificate or redirect rule has changed, until ctx ends, and returns ctx's error. It
+	// reconnects by itself: it calls lost when the connection breaks or can't be made, and changed("") after each connect.
 	ListenServed(ctx context.Context, changed func(name string), lost func()) error
+	// ServedNames calls each with every name or wildcard that is served, in any order.
 	ServedNames(ctx context.Context, each func(store.Serving)) error
+	// ServedCertificates returns the certificates that the names, or wildcards, are served with. A name that is in no certificate's Names is
+	// not served.
 	ServedCertificates(ctx context.Context, names []string) ([]store.ServedCertificate, error)
 }
 
-// Follow keeps the set and the copy as the database says until ctx ends, and returns its error. It calls changed with each name, or wildcard, that
-// is served differently from now on, from two goroutines. It is called once.
+// Follow keeps the set and the copy equal to the database until ctx ends, and returns ctx's error. It calls changed with each name, or
+// wildcard, that is served differently from now on, from two goroutines. It may be called once.
 func (s *Set) Follow(ctx context.Context, db Database, changed func(name string)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -46,7 +51,7 @@ func (s *Set) Follow(ctx context.Context, db Database, changed func(name string)
 	return group.Wait()
 }
 
-// keepUp does what is to do, and waits for more.
+// keepUp runs the pending steps and waits for more.
 func (s *Set) keepUp(ctx context.Context, db Database, changed func(name string)) error {
 	defer s.save()
 	s.listAt = time.Now().Add(listEvery)
@@ -61,7 +66,7 @@ func (s *Set) keepUp(ctx context.Context, db Database, changed func(name string)
 		if err != nil {
 			wait = retryAfter
 			if !failing {
-				s.log.WarnContext(ctx, "the served names can't be read from the database: the edge goes on with those it knows", "error", err)
+				s.log.WarnContext(ctx, "the served names can't be read from the database: the edge continues with those it knows", "error", err)
 			}
 		}
 		failing = err != nil
@@ -78,7 +83,7 @@ func (s *Set) keepUp(ctx context.Context, db Database, changed func(name string)
 	}
 }
 
-// step does one thing, the most urgent, and returns how long to wait for the next one.
+// step runs the most urgent step, and returns how long to wait for the next one.
 func (s *Set) step(ctx context.Context, db Database, changed func(name string)) (wait time.Duration, err error) {
 	now := time.Now()
 	if s.listDue.Load() || now.After(s.listAt) {
@@ -98,7 +103,7 @@ func (s *Set) step(ctx context.Context, db Database, changed func(name string)) 
 	return max(wait, time.Millisecond), nil
 }
 
-// list compares the set with the database as a whole. Names that change meanwhile are told, and read after it.
+// list compares the set with the whole list of the database. Names that change during the comparison are announced, and read after it.
 func (s *Set) list(ctx context.Context, db Database, changed func(name string)) error {
 	s.mu.RLock()
 	listening := s.listening
@@ -144,7 +149,7 @@ func (s *Set) list(ctx context.Context, db Database, changed func(name string)) 
 	return nil
 }
 
-// resumeCopying gives the disk another try, if it has failed or was another process's, and copies what it lacks.
+// resumeCopying tries the disk again when it has failed or was locked by another process, and copies what is missing.
 func (s *Set) resumeCopying() {
 	s.uncopied = nil
 	if s.disk.dir == "" {
@@ -163,7 +168,7 @@ func (s *Set) resumeCopying() {
 	}
 }
 
-// adopt takes over the copy that another process has kept until now: of the names, the database has just told.
+// adopt takes over the copy that another process has written until now. The names are the database's, which was just read.
 func (s *Set) adopt() {
 	kept, data := s.disk.load()
 	names := maps.Clone(s.names)
@@ -198,7 +203,7 @@ func (s *Set) next() []string {
 		last := len(s.uncopied) - 1
 		name := s.uncopied[last]
 		s.uncopied = s.uncopied[:last]
-		if p, ok := s.names[name]; ok && p.length == 0 { // it may have been copied with another name of its certificate
+		if p, ok := s.names[name]; ok && p.length == 0 { // it may have been copied with another name of the same certificate
 			names = append(names, name)
 		}
 	}
@@ -235,7 +240,7 @@ func (s *Set) fetch(ctx context.Context, db Database, names []string) error {
 	return nil
 }
 
-// marks returns the numbers of the messages that have told of names.
+// marks returns the numbers of the last announcements of names.
 func (s *Set) marks(names []string) map[string]uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -248,7 +253,7 @@ func (s *Set) marks(names []string) map[string]uint64 {
 	return marks
 }
 
-// unmark forgets messages, unless a newer one has come.
+// unmark removes announcements that were read, unless a newer one has arrived.
 func (s *Set) unmark(marks map[string]uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,7 +264,7 @@ func (s *Set) unmark(marks map[string]uint64) {
 	}
 }
 
-// apply changes the set. What is gone can't come back from the disk from here on, even if the list on it is not replaced any more.
+// apply changes the set. A name that is gone can't return from the disk after this, even if the list on it can't be replaced any more.
 func (s *Set) apply(differing map[string]place, gone []string) {
 	gone = slices.DeleteFunc(gone, func(name string) bool {
 		_, ok := s.names[name]
@@ -285,19 +290,19 @@ func (s *Set) apply(differing map[string]place, gone []string) {
 	s.mu.Unlock()
 	s.unsaved = true
 	for _, name := range gone {
-		s.listed[name] = place{} // erased, if it is no other's
+		s.listed[name] = place{} // it is erased if no other name uses it
 	}
 	s.disk.erase(s.unused(left))
 }
 
-// noteListed remembers where the saved list leads for a name that changes now.
+// noteListed keeps the place that the saved list has for a name that changes now.
 func (s *Set) noteListed(name string) {
 	if _, ok := s.listed[name]; !ok {
 		s.listed[name] = s.names[name]
 	}
 }
 
-// unused returns the places that no name has any more, neither here nor in the saved list.
+// unused returns the places that no name uses any more, neither in memory nor in the saved list.
 func (s *Set) unused(left []place) []place {
 	at := map[int64]place{}
 	for _, p := range left {
@@ -332,7 +337,7 @@ func (s *Set) save() {
 	}
 	if saved || s.disk.save(names) {
 		s.unsaved = false
-		s.listed = map[string]place{} // a map that was cleared keeps its memory
+		s.listed = map[string]place{} // a cleared map would keep its memory
 	}
 	s.mu.Lock()
 	s.names, s.data = names, s.disk.data

@@ -4,5 +4,5 @@ package served
 
 import "os"
 
-// takeLock does nothing where there is no flock: give each edge a folder of its own.
+// takeLock does nothing on systems without flock: give each edge its own folder there.
 func takeLock(*os.File) error { return nil }

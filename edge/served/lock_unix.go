@@ -8,5 +8,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeLock makes a file this process's until it ends, or fails at once when another process has it.
+// takeLock locks a file for this process until it ends. It fails at once when another process has the lock.
 func takeLock(file *os.File) error { return unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) }

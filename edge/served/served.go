@@ -21,27 +21,27 @@ type Set struct {
 	log  *slog.Logger
 	disk *disk // used by Open, and by Follow's goroutine
 
-	mu        sync.RWMutex // for what follows; the goroutine of Follow alone writes names and data, and so reads them without it
+	mu        sync.RWMutex // for the fields below; only Follow's goroutine writes names and data, so it reads them without the lock
 	names     map[string]place
-	data      *os.File          // where places are; nil: nowhere
-	heard     map[string]uint64 // names of which a change was told that is not read yet, with the number of that message
+	data      *os.File          // the file that places point into; nil: none
+	heard     map[string]uint64 // names whose change was announced and not read yet, with the number of the announcement
 	messages  uint64
-	current   bool   // the set was compared with the database, and has heard of changes since
+	current   bool   // the set was compared with the database, and announcements have arrived since
 	hears     bool   // the connection for notifications is up
 	listening uint64 // counts connects and disconnects
 
 	listDue atomic.Bool
-	news    chan struct{} // has a place for one: there is something to do
+	news    chan struct{} // a channel of size one: there is something to do
 
-	// Follow's goroutine alone.
+	// Used by Follow's goroutine only.
 	listAt   time.Time // when the set is compared with the database again
 	uncopied []string  // names whose certificates are to be copied
 	unsaved  bool
-	listed   map[string]place // of names that changed since the list was saved: where the saved list leads
+	listed   map[string]place // of names that changed since the list was saved: their places in the saved list
 	saveAt   time.Time        // not before
 }
 
-// place says what a name is served with: 24 bytes, because there may be 100,000.
+// place says what a name is served with. It has 24 bytes, because there may be 100,000.
 type place struct {
 	serial   uint64 // the beginning of its digest
 	at       int64  // of its certificate in the data file
@@ -49,8 +49,8 @@ type place struct {
 	redirect bool
 }
 
-// Open reads the copy in a folder, which it makes if need be; "" keeps the set in memory only. What is wrong with the copy is logged, and the set
-// is then as large as what could be read: it is filled from the database.
+// Open reads the copy in a folder, and creates the folder if needed; with "" the set is in memory only. Faults of the copy are logged. The
+// set then holds what could be read, and the rest is read from the database.
 func Open(dir string, keys *keyring.Keyring, log *slog.Logger) *Set {
 	s := &Set{
 		log: log, disk: &disk{dir: dir, keys: keys, log: log, slack: slack}, listed: map[string]place{},
@@ -66,7 +66,7 @@ func Open(dir string, keys *keyring.Keyring, log *slog.Logger) *Set {
 	return s
 }
 
-// Close leaves the folder to another process. It is called when Follow has returned, and nothing is read from the copy after it.
+// Close releases the folder for another process. Call it after Follow has returned; the copy can't be read afterwards.
 func (s *Set) Close() error {
 	var err error
 	for _, file := range []*os.File{s.disk.data, s.disk.lock} {
@@ -77,14 +77,14 @@ func (s *Set) Close() error {
 	return err
 }
 
-// Len is the number of names and wildcards that are served.
+// Len returns the number of names and wildcards that are served.
 func (s *Set) Len() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.names)
 }
 
-// Copied is the number of those whose certificates are on this disk.
+// Copied returns the number of those whose certificates are on this disk.
 func (s *Set) Copied() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -97,10 +97,10 @@ func (s *Set) Copied() int {
 	return copied
 }
 
-// Found is what the set knows of a name.
+// Found is what the set knows about a name.
 type Found struct {
 	Served        bool // the name, or the wildcard one label above it (RFC 9525 §6.3), is in the set
-	Sure          bool // the database has told nothing else
+	Sure          bool // no change was announced that is not read yet
 	HTTPSRedirect bool
 
 	place place
@@ -110,7 +110,7 @@ type Found struct {
 // Copied reports whether the certificate is on this disk.
 func (f Found) Copied() bool { return f.place.length > 0 }
 
-// Find looks a name up, in A-labels and lower case.
+// Find finds a name, in A-labels and lower case.
 func (s *Set) Find(name string) Found {
 	_, parent, _ := strings.Cut(name, ".")
 	wildcard := "*." + parent
@@ -129,7 +129,7 @@ func (s *Set) Find(name string) Found {
 	return f
 }
 
-// Certificate reads a certificate that was copied, its key still sealed. Names and HTTPSRedirect stay empty.
+// Certificate reads a copied certificate, whose key is still sealed. Names and HTTPSRedirect stay empty.
 func (s *Set) Certificate(f Found) (store.ServedCertificate, error) {
 	if !f.Copied() {
 		return store.ServedCertificate{}, fmt.Errorf("the certificate is not in the edge's own copy: %w", store.ErrNotFound)
@@ -137,7 +137,7 @@ func (s *Set) Certificate(f Found) (store.ServedCertificate, error) {
 	return s.disk.read(f.data, f.place)
 }
 
-// Spoiled says that what was copied for a name can't be used: it is read from the database anew.
+// Spoiled reports that a name's copy can't be used: it is then read from the database again.
 func (s *Set) Spoiled(name string) {
 	s.mu.RLock()
 	_, own := s.names[name]
@@ -158,7 +158,7 @@ func (s *Set) hear(name string) {
 	s.wake()
 }
 
-// connected notes that changes are heard from now on, or no more.
+// connected notes whether announcements arrive from now on.
 func (s *Set) connected(hears bool) {
 	s.mu.Lock()
 	s.listening++
@@ -177,7 +177,7 @@ func (s *Set) wake() {
 	}
 }
 
-// digest stands for a serial number.
+// digest returns a number that stands for a serial number.
 func digest(serial string) uint64 {
 	sum := sha256.Sum256([]byte(serial))
 	return binary.BigEndian.Uint64(sum[:8])

@@ -28,7 +28,7 @@ func TestF22_TheCopyServesWithoutTheDatabase(t *testing.T) {
 	b.run()
 	b.copied()
 	b.stop()
-	for range 2 { // the second time nothing was written between
+	for range 2 { // in the second round nothing changed in between
 		again := b.open()
 		require.Equal(t, 1003, again.Len())
 		require.Equal(t, 1003, again.Copied())
@@ -42,10 +42,10 @@ func TestF22_TheCopyServesWithoutTheDatabase(t *testing.T) {
 		require.False(t, again.Find("a.example").Sure, "it may have changed since")
 		require.NoError(t, again.Close())
 	}
-	require.Less(t, live(b.set.names), int64(1001*4000), "a certificate of several names is kept once")
+	require.Less(t, used(b.set.names), int64(1001*4000), "a certificate of several names is kept once")
 }
 
-// TestAListOfSeveralParts: a part of another list, or the wrong order, is not taken for its own.
+// TestAListOfSeveralParts: a part of another list, or parts in the wrong order, are refused.
 func TestAListOfSeveralParts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -72,7 +72,8 @@ func TestAListOfSeveralParts(t *testing.T) {
 	a, o := parts(list.Bytes()), parts(other.Bytes())
 	require.Len(t, a, 3)
 	for what, wrong := range map[string][][]byte{
-		"in another order": {a[1], a[0], a[2]}, "twice": {a[0], a[0], a[2]}, "cut off": {a[0], a[1]}, "of another list": {a[0], o[1], a[2]}, "none": {},
+		"in another order": {a[1], a[0], a[2]}, "twice": {a[0], a[0], a[2]}, "cut off": {a[0], a[1]}, "of another list": {a[0], o[1], a[2]},
+		"none": {},
 	} {
 		_, _, err := d.readParts(bytes.NewReader(slices.Concat(wrong...)))
 		require.Error(t, err, what)
@@ -136,7 +137,8 @@ func TestTheSetFollowsTheDatabase(t *testing.T) {
 	b.copied()
 }
 
-// TestLostNewsAreFound: while the connection for notifications is down the set says that it isn't sure, and afterwards it is compared as a whole.
+// TestLostNewsAreFound: while the connection for notifications is down the set says that it is not sure; afterwards it is compared with the
+// whole list.
 func TestLostNewsAreFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -160,13 +162,13 @@ func TestLostNewsAreFound(t *testing.T) {
 	require.False(t, b.set.Find("removed.example").Served)
 	b.copied()
 	serves(t, b.set, "renewed.example", "0b")
-	b.eventually("those that hold certificates in memory are told", func() bool {
-		return b.told("renewed.example") && b.told("new.example") && b.told("removed.example")
+	b.eventually("changes are announced to those that cache certificates", func() bool {
+		return b.announced("renewed.example") && b.announced("new.example") && b.announced("removed.example")
 	})
-	require.False(t, b.told("kept.example"))
+	require.False(t, b.announced("kept.example"))
 }
 
-// TestAListAloneMakesNothingSure: while the connection for notifications is down, the database may say something else a moment later.
+// TestAListAloneMakesNothingSure: while the connection for notifications is down, the database may change right after the list was read.
 func TestAListAloneMakesNothingSure(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -186,7 +188,7 @@ func TestAListAloneMakesNothingSure(t *testing.T) {
 	require.False(t, set.Find("shop.example").Sure)
 }
 
-// TestAChangeDuringAListIsNotLost: the list's answer is older than the change.
+// TestAChangeDuringAListIsNotLost: the list was read before the change.
 func TestAChangeDuringAListIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -211,7 +213,7 @@ func TestAChangeDuringAListIsNotLost(t *testing.T) {
 	require.False(t, b.set.Find("removed.example").Served)
 }
 
-// TestAChangeDuringAReadIsNotLost: what was read is older than the second change.
+// TestAChangeDuringAReadIsNotLost: the certificate was read before the second change.
 func TestAChangeDuringAReadIsNotLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -236,7 +238,7 @@ func TestAChangeDuringAReadIsNotLost(t *testing.T) {
 	serves(t, b.set, "shop.example", "0c")
 }
 
-// TestARemovedNameDoesNotComeBack: from the moment that the set knows, a crash included, and with a disk that takes no new list.
+// TestARemovedNameDoesNotComeBack: neither after a crash, nor when the list on the disk can't be replaced.
 func TestARemovedNameDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -246,7 +248,7 @@ func TestARemovedNameDoesNotComeBack(t *testing.T) {
 	b.copied()
 	b.stop()
 	set := b.open()
-	set.apply(nil, []string{"removed.example"}) // and here the process dies
+	set.apply(nil, []string{"removed.example"}) // and the process dies here
 	require.NoError(t, set.Close())
 	again := b.open()
 	_, err := again.Certificate(again.Find("removed.example"))
@@ -282,7 +284,7 @@ func TestACopyThatCannotBeUsedIsMadeAnew(t *testing.T) {
 			b.stop()
 			damage(b)
 			b.run()
-			for i := range 10 { // what an edge does with one that it can't use
+			for i := range 10 { // as an edge does with a certificate that it can't use
 				if found := b.set.Find(shop(i)); found.Copied() {
 					if _, err := b.set.Certificate(found); err != nil {
 						b.set.Spoiled(shop(i))
@@ -297,7 +299,7 @@ func TestACopyThatCannotBeUsedIsMadeAnew(t *testing.T) {
 	}
 }
 
-// rewrite changes the files of a pattern.
+// rewrite changes the files that match a pattern.
 func (b *bundle) rewrite(pattern string, change func([]byte) []byte) {
 	b.t.Helper()
 	paths, err := filepath.Glob(filepath.Join(b.dir, pattern))
@@ -341,11 +343,11 @@ func TestF24_ARotatedKeyringOpensTheCopy(t *testing.T) {
 	require.NotContains(t, b.log.String(), "WARN")
 }
 
-// TestADiskThatFailsIsNoReasonToStop: the set goes on in memory, says so once, and writes again when it can.
+// TestADiskThatFailsIsNoReasonToStop: the set continues in memory, logs the error once, and writes again when the disk works.
 func TestADiskThatFailsIsNoReasonToStop(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	require.NoError(t, os.WriteFile(b.dir, nil, 0o600)) // a file where the folder should be
+	require.NoError(t, os.WriteFile(b.dir, nil, 0o600)) // a file in the place of the folder
 	b.db.set("0a", "shop.example")
 	b.run()
 	b.eventually("it is compared", func() bool { return b.set.Find("shop.example").Sure })
@@ -373,7 +375,7 @@ func TestADiskThatFailsIsNoReasonToStop(t *testing.T) {
 	require.NoError(t, full.Close())
 }
 
-// TestTwoEdgesDoNotShareAFolder: the second one reads it, and takes it over when the first has gone.
+// TestTwoEdgesDoNotShareAFolder: the second one reads the copy, and takes it over when the first one ends.
 func TestTwoEdgesDoNotShareAFolder(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -402,12 +404,12 @@ func TestTwoEdgesDoNotShareAFolder(t *testing.T) {
 	serves(t, second.set, "new.example", "0b")
 }
 
-// TestRenewalsDoNotFillTheDisk: what is replaced makes room, and what stays can be read all the time.
+// TestRenewalsDoNotFillTheDisk: the space of replaced certificates is used again, and current ones can be read all the time.
 func TestRenewalsDoNotFillTheDisk(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	set := b.open()
-	set.disk.slack = 0 // small files, too
+	set.disk.slack = 0 // small files are compacted too
 	names := 50
 	model := map[string]string{}
 	var largest int64
@@ -427,7 +429,7 @@ func TestRenewalsDoNotFillTheDisk(t *testing.T) {
 		set.save()
 		largest = max(largest, set.disk.end)
 	}
-	require.Less(t, largest, 4*live(set.names)+100_000)
+	require.Less(t, largest, 4*used(set.names)+100_000)
 	for name, serial := range model {
 		serves(t, set, name, serial)
 	}
@@ -446,8 +448,8 @@ func TestRenewalsDoNotFillTheDisk(t *testing.T) {
 	}
 }
 
-// TestACrashAtAnyMomentLeavesATrueCopy copies the folder at random moments of a random life, as a crash leaves it: each name has a certificate that
-// it had, or none; a removed one has none.
+// TestACrashAtAnyMomentLeavesATrueCopy copies the folder at random moments of random changes, as a crash leaves it: each name has a
+// certificate that it had before, or none; a removed name has none.
 func TestACrashAtAnyMomentLeavesATrueCopy(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -481,7 +483,7 @@ func TestACrashAtAnyMomentLeavesATrueCopy(t *testing.T) {
 	}
 }
 
-// crash opens what is on the disk at this moment.
+// crash opens a copy of what is on the disk at this moment.
 func (b *bundle) crash() *Set {
 	b.t.Helper()
 	dir := b.t.TempDir()
@@ -490,7 +492,7 @@ func (b *bundle) crash() *Set {
 	for _, entry := range entries {
 		content, err := os.ReadFile(filepath.Join(b.dir, entry.Name()))
 		if os.IsNotExist(err) {
-			continue // replaced at this moment
+			continue // it was replaced at this moment
 		}
 		require.NoError(b.t, err)
 		require.NoError(b.t, os.WriteFile(filepath.Join(dir, entry.Name()), content, 0o600))

@@ -22,7 +22,7 @@ const deadline = 30 * time.Second
 
 var errDown = errors.New("the database is down")
 
-// database is a Database in memory. It has no delay of its own. Its news never get lost unless silent.
+// database is a Database in memory. It answers at once, and announces every change unless silent is set.
 type database struct {
 	mu       sync.Mutex
 	serving  map[string]store.ServedCertificate // by name
@@ -30,8 +30,8 @@ type database struct {
 	down     bool
 	reads    int // of certificates
 	lists    int
-	hold     chan struct{} // lists wait for it, with an answer that is old by then
-	holdRead chan struct{} // likewise, for certificates
+	hold     chan struct{} // lists wait for it; their answer is outdated by then
+	holdRead chan struct{} // certificates wait for it, likewise
 	drop     chan struct{} // ends the connection for notifications
 }
 
@@ -59,7 +59,7 @@ func (d *database) ListenServed(ctx context.Context, changed func(string), lost 
 	}
 }
 
-// reconnect ends the connection for notifications, or its attempt to come back.
+// reconnect ends the connection for notifications, or its attempt to reconnect.
 func (d *database) reconnect() { d.drop <- struct{}{} }
 
 func (d *database) ServedNames(ctx context.Context, each func(store.Serving)) error {
@@ -121,7 +121,7 @@ func (d *database) read(names []string) (list []store.ServedCertificate, hold ch
 	return list, hold, nil
 }
 
-// set changes what the database has, and tells nobody. An empty serial retires.
+// set changes the database without an announcement. An empty serial retires the names.
 func (d *database) set(serial string, names ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -134,7 +134,7 @@ func (d *database) set(serial string, names ...string) {
 	}
 }
 
-// install is set, and tells.
+// install is set with an announcement.
 func (d *database) install(serial string, names ...string) {
 	d.set(serial, names...)
 	d.mu.Lock()
@@ -158,7 +158,7 @@ func certificate(serial string) store.ServedCertificate {
 	}
 }
 
-// bundle is a set on a database and a folder of its own.
+// bundle is a set with its own database and folder.
 type bundle struct {
 	t    *testing.T
 	db   *database
@@ -203,7 +203,7 @@ func setup(t *testing.T) *bundle {
 	return &bundle{t: t, db: newDatabase(), dir: filepath.Join(t.TempDir(), "copy"), keys: newKeys(t), log: &lines{}}
 }
 
-// open reads the copy, as an edge that starts.
+// open reads the copy, as an edge does when it starts.
 func (b *bundle) open() *Set {
 	b.t.Helper()
 	return Open(b.dir, b.keys, slog.New(slog.NewTextHandler(b.log, nil)))
@@ -240,7 +240,7 @@ func (b *bundle) eventually(what string, condition func() bool) {
 	require.Eventually(b.t, condition, deadline, time.Millisecond, what)
 }
 
-// copied waits until all that is in the database is on the disk, and nothing else.
+// copied waits until the copy on the disk equals the database.
 func (b *bundle) copied() {
 	b.t.Helper()
 	b.eventually("everything is on the disk", func() bool {
@@ -271,7 +271,7 @@ func serves(t *testing.T, set *Set, name, serial string) {
 	require.Equal(t, certificate(serial), got)
 }
 
-func (b *bundle) told(name string) bool {
+func (b *bundle) announced(name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Contains(b.changed, name)

@@ -15,36 +15,36 @@ import (
 )
 
 const (
-	lookupTimeout   = 2 * time.Second  // the longest a handshake waits for the database
-	missingFor      = 2 * time.Second  // how long an unknown name is believed to stay unknown, when no change is told
-	revalidateAfter = 10 * time.Minute // bounds what a lost notification can do: an entry this old is loaded again
-	retryAfter      = time.Second      // between two tries to refresh an entry while the database is down
-	refreshesAtOnce = 8                // leaves database connections to the names that are not in the cache
-	intermediates   = 256              // kept once for all certificates of the same issuer
+	lookupTimeout   = 2 * time.Second  // the longest that a handshake waits for the database
+	missingFor      = 2 * time.Second  // how long an unknown name is not asked for again, unless its change is announced
+	revalidateAfter = 10 * time.Minute // an entry this old is loaded again, in case a notification was lost
+	retryAfter      = time.Second      // between two attempts to refresh an entry while the database is down
+	refreshesAtOnce = 8                // leaves database connections for names that are not in the cache
+	intermediates   = 256              // each is kept once for all certificates of its issuer
 )
 
-// errUnusable marks what the source has and clients of the name could not use.
+// errUnusable means that the source has a certificate that clients of the name would reject.
 var errUnusable = errors.New("the certificate cannot be used")
 
-// certificates holds what names are served with. It is bounded: the names that were asked for longest ago leave first.
-// What an entry serves never changes, the entry is replaced; connections that use a replaced one go on undisturbed.
+// certificates caches what names are served with. Its size is limited: the least recently used names leave first. An entry never changes;
+// it is replaced, and connections that use the old one continue.
 type certificates struct {
 	source    Source
 	log       *slog.Logger
 	now       func() time.Time
-	flights   singleflight.Group // one load of a name at a time
+	loads     singleflight.Group // one load of a name at a time
 	refreshes chan struct{}      // a place for each refresh under way
-	epoch     atomic.Uint64      // entries of an earlier one are loaded again when they are next asked for
+	epoch     atomic.Uint64      // entries of an earlier epoch are loaded again when they are next used
 
-	mu      sync.Mutex // orders the end of a load and the news of a change
+	mu      sync.Mutex // orders the end of a load and the announcement of a change
 	loaded  *lru.Cache[string, *entry]
-	missing *lru.Cache[string, time.Time] // names without a certificate, and until when that is believed
+	missing *lru.Cache[string, time.Time] // names without a certificate, and until when they are not asked for again
 	loading map[string]*load
 
-	issuers *lru.Cache[string, []byte] // intermediates by what they are
+	issuers *lru.Cache[string, []byte] // intermediates by their content
 }
 
-// load is one question to the source under way. Its answer is stale if the name changed after the question was put.
+// load is a question to the source in progress. Its answer is stale when the name changes after the question was asked.
 type load struct{ overtaken bool }
 
 func newCertificates(source Source, size int, log *slog.Logger) (*certificates, error) {
@@ -66,9 +66,9 @@ func newCertificates(source Source, size int, log *slog.Logger) (*certificates, 
 	}, nil
 }
 
-// get returns what name is served with, from the cache if it is there, even if it is outdated: the refresh runs behind
-// the client's back. For one that has expired the client waits, because there may be a newer one. The error is ErrNotServed, or says that the source
-// could not tell.
+// get returns what name is served with. A cached entry is returned even if it is stale; it is then refreshed in the background. When the
+// certificate has expired, the client waits, because there may be a newer one. The error is ErrNotServed, or says why the source could not
+// answer.
 func (c *certificates) get(ctx context.Context, name string) (*entry, error) {
 	if e, ok := c.loaded.Get(name); ok {
 		if c.now().After(e.notAfter) {
@@ -88,12 +88,13 @@ func (c *certificates) get(ctx context.Context, name string) (*entry, error) {
 	return c.load(ctx, name)
 }
 
-// isUnknown reports, without asking anybody, that there is nothing to serve a name with.
+// isUnknown reports, from memory only, that no certificate is installed for the name.
 func (c *certificates) isUnknown(name string) bool {
 	return !c.loaded.Contains(name) && (!plausible(name) || c.source.NotServed(name))
 }
 
-// replaceExpired looks for a newer certificate, once in retryAfter. Without one the expired one is served: the client can tell why it does not work.
+// replaceExpired loads the newest certificate, at most once per retryAfter. When there is none, the expired one is served, so that the
+// client sees the reason.
 func (c *certificates) replaceExpired(ctx context.Context, name string, e *entry) (*entry, error) {
 	if c.now().UnixNano() < e.retryAt.Load() {
 		return e, nil
@@ -109,7 +110,7 @@ func (c *certificates) replaceExpired(ctx context.Context, name string, e *entry
 	return fresh, nil
 }
 
-// plausible keeps questions from the database that it can't answer with a certificate: scanners send addresses and junk.
+// plausible reports whether name can be a connected name: scanners send addresses and random text, which must not reach the database.
 func plausible(name string) bool {
 	return len(name) <= 253 && strings.Contains(name, ".") && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
 }
@@ -119,10 +120,10 @@ func (c *certificates) outdated(e *entry) bool {
 	return (e.stale.Load() || e.epoch != c.epoch.Load() || now.Sub(e.loadedAt) > revalidateAfter) && now.UnixNano() >= e.retryAt.Load()
 }
 
-// load asks the source; clients that ask for the same name meanwhile share the answer.
+// load asks the source. Clients that ask for the same name meanwhile share the answer.
 func (c *certificates) load(ctx context.Context, name string) (*entry, error) {
-	// The load has a time limit of its own: it serves all who wait, so the first one's leaving must not end it.
-	answer := c.flights.DoChan(name, func() (any, error) { return c.ask(name) })
+	// The load has its own time limit: it serves all clients that wait, so it must not end when the first one leaves.
+	answer := c.loads.DoChan(name, func() (any, error) { return c.ask(name) })
 	select {
 	case result := <-answer:
 		if result.Err != nil {
@@ -152,7 +153,7 @@ func (c *certificates) ask(name string) (*entry, error) {
 		return nil, ErrNotServed
 	case err != nil:
 		c.endFailed(name)
-		if errors.Is(err, ErrNotAsked) { // whoever was asked before it has logged why
+		if errors.Is(err, ErrNotAsked) { // whoever failed before it has logged why
 			return nil, err
 		}
 		c.log.Warn("certificate not loaded", "name", name, "older_one_served", c.loaded.Contains(name), "error", err)
@@ -216,7 +217,7 @@ func (c *certificates) refresh(name string, e *entry) {
 		defer e.refreshing.Store(false)
 		c.refreshes <- struct{}{}
 		defer func() { <-c.refreshes }()
-		for range 2 { // a load that was under way when the name changed is joined, and its answer is stale: once more
+		for range 2 { // the name may have changed during a load that is joined here; its answer is stale, so load once more
 			fresh, err := c.load(context.Background(), name)
 			if errors.Is(err, ErrNotServed) {
 				return
@@ -232,10 +233,10 @@ func (c *certificates) refresh(name string, e *entry) {
 	}()
 }
 
-// changed takes the news of a Source: the certificate of a name, of all names below a wildcard, or ("") of any name.
+// changed handles a change announced by a Source: of a name, of all names below a wildcard, or ("") of any name.
 func (c *certificates) changed(name string) {
 	if name == "" {
-		// Everything at once would be a stampede: each entry is served on and loaded again when it is next asked for.
+		// Loading every entry at once would overload the database: each entry is still served, and loaded again when it is next used.
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.epoch.Add(1)
@@ -252,7 +253,7 @@ func (c *certificates) changed(name string) {
 	}
 }
 
-// overtake marks as outdated whatever is known, or being asked, of the names that a change is about. It returns the loaded ones.
+// overtake marks as stale what is cached, or being loaded, of the names that a change concerns. It returns the cached ones.
 func (c *certificates) overtake(name string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -282,7 +283,7 @@ func (c *certificates) overtake(name string) []string {
 	return affected
 }
 
-// concerns tells whether a change of a name, or of a wildcard, touches another name. A wildcard stands for one label (RFC 9525 §6.3).
+// concerns reports whether a change of a name, or of a wildcard, concerns another name. A wildcard stands for one label (RFC 9525 §6.3).
 func concerns(changed, name string) bool {
 	if zone, ok := strings.CutPrefix(changed, "*."); ok {
 		_, rest, _ := strings.Cut(name, ".")

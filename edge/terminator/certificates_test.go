@@ -28,7 +28,7 @@ func TestA1_AnInstalledNameIsServedWithItsCertificate(t *testing.T) {
 	b.serves(t, "shop.test", shop.Serial)
 	b.serves(t, "www.shop.test", shop.Serial)
 	b.serves(t, "other.test", other.Serial)
-	b.serves(t, "ShOp.TeSt", shop.Serial) // names are compared without case (RFC 6066 §3)
+	b.serves(t, "ShOp.TeSt", shop.Serial) // names are compared without regard to case (RFC 6066 §3)
 }
 
 func TestA6_AWildcardServesOneLabel(t *testing.T) {
@@ -52,7 +52,8 @@ func TestAnUnknownNameGetsTheAlertUnrecognizedName(t *testing.T) {
 	b.source.Install(b.ca.Issue(t, "shop.test"))
 	for _, name := range []string{"unknown.test", "sub.shop.test", "*.test", "localhost", ""} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			config := &tls.Config{ServerName: name, MinVersion: version, MaxVersion: version, InsecureSkipVerify: true} //nolint:gosec // nothing may be served at all
+			//nolint:gosec // nothing may be served at all
+			config := &tls.Config{ServerName: name, MinVersion: version, MaxVersion: version, InsecureSkipVerify: true}
 			if code := b.alert(t, config); code != unrecognizedName {
 				t.Errorf("%q by %s got alert %d", name, tls.VersionName(version), code)
 			}
@@ -69,7 +70,9 @@ func TestAWrongCertificateIsNeverServed(t *testing.T) {
 		"with another key": {Serial: shop.Serial, ChainPEM: shop.ChainPEM, Key: other.Key},
 		"without key":      {Serial: shop.Serial, ChainPEM: shop.ChainPEM},
 		"that is empty":    {Serial: shop.Serial, Key: shop.Key},
-		"that is garbled":  {Serial: shop.Serial, ChainPEM: []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Key: shop.Key},
+		"that is garbled": {
+			Serial: shop.Serial, ChainPEM: []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Key: shop.Key,
+		},
 	} {
 		b.source.Put("shop.test", m)
 		if code := b.alert(t, &tls.Config{ServerName: "shop.test"}); code != unrecognizedName {
@@ -79,7 +82,7 @@ func TestAWrongCertificateIsNeverServed(t *testing.T) {
 	b.source.Install(shop)
 	b.serves(t, "shop.test", shop.Serial)
 	b.source.Put("shop.test", terminator.Material{Serial: other.Serial, ChainPEM: other.ChainPEM, Key: other.Key})
-	b.serves(t, "shop.test", shop.Serial) // what is right stays when what comes is wrong
+	b.serves(t, "shop.test", shop.Serial) // a valid certificate stays when the new one is invalid
 }
 
 func TestMemoryIsBounded(t *testing.T) {
@@ -92,7 +95,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		b.source.Install(c)
 		serials[c.Names[0]] = c.Serial
 	}
-	for range 2 { // the second time most have to be loaded again
+	for range 2 { // in the second round most have to be loaded again
 		for name, serial := range serials {
 			b.serves(t, name, serial)
 			b.alert(t, &tls.Config{ServerName: "not." + name})
@@ -115,7 +118,7 @@ func TestAnUnknownNameIsNotAskedForAllTheTime(t *testing.T) {
 	}
 	shop := b.ca.Issue(t, "shop.test")
 	b.source.Install(shop)
-	b.serves(t, "shop.test", shop.Serial) // at once: the news beat what was believed
+	b.serves(t, "shop.test", shop.Serial) // at once: the announced change replaces what was cached
 	for _, name := range []string{"a.shops.test", "b.shops.test"} {
 		b.alert(t, &tls.Config{ServerName: name})
 	}
@@ -124,7 +127,7 @@ func TestAnUnknownNameIsNotAskedForAllTheTime(t *testing.T) {
 	b.serves(t, "a.shops.test", wildcard.Serial)
 }
 
-// TestA9_ANameThatIsKnownToBeUnknownIsNotAskedFor: neither by its handshakes nor by plain HTTP.
+// TestA9_ANameThatIsKnownToBeUnknownIsNotAskedFor: neither handshakes nor plain HTTP ask the source for it.
 func TestA9_ANameThatIsKnownToBeUnknownIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -151,7 +154,8 @@ func TestJunkIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, name := range []string{"", "localhost", "*.test", "a:b.test", "a_b.test", "\xff.test", strings.Repeat("a.", 130) + "test"} {
-		if code := b.alert(t, &tls.Config{ServerName: name, InsecureSkipVerify: true}); code != unrecognizedName { //nolint:gosec // nothing may be served at all
+		//nolint:gosec // nothing may be served at all
+		if code := b.alert(t, &tls.Config{ServerName: name, InsecureSkipVerify: true}); code != unrecognizedName {
 			t.Errorf("%q got alert %d", name, code)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// entry is what one name is served with. There are thousands: what every handshake needs stays, and no more. The parsed leaf is
-// not among it, with its kilobytes.
+// entry is what one name is served with. There may be many thousands, so it holds only what every handshake needs. The parsed leaf, several
+// kilobytes, is not kept.
 type entry struct {
 	certificate *tls.Certificate
 	serial      string
@@ -21,13 +21,13 @@ type entry struct {
 	epoch       uint64
 	loadedAt    time.Time
 
-	stale      atomic.Bool // the name changed after this was read
+	stale      atomic.Bool // the name has changed since this was read
 	refreshing atomic.Bool
 	retryAt    atomic.Int64 // no refresh before, in nanoseconds since 1970
 }
 
-// newEntry makes a certificate ready to be served. It refuses one that clients of this name could not use:
-// the store's word is not taken for it, because a wrong certificate is worse than none.
+// newEntry prepares a certificate to be served. It refuses one that clients of this name would reject: a wrong certificate is worse than
+// none.
 func newEntry(name string, m Material) (*entry, error) {
 	certificate := &tls.Certificate{PrivateKey: m.Key}
 	for block, rest := pem.Decode(m.ChainPEM); block != nil; block, rest = pem.Decode(rest) {

@@ -7,21 +7,21 @@ import (
 	"strconv"
 )
 
-// guardedConn is an HTTP/1 connection on which net/http accepts only requests whose end is beyond doubt. By itself net/http accepts a
-// request with both Content-Length and Transfer-Encoding: it follows the second, removes the first before a handler sees it, and goes on
-// with the connection. RFC 9112 §6.1 demands that the connection is closed, because what follows may have been smuggled past a proxy in
-// front of us.
+// guardedConn is an HTTP/1 connection on which net/http accepts only requests whose end is clear. By itself net/http accepts a request with
+// both Content-Length and Transfer-Encoding: it uses the second, removes the first before a handler sees it, and continues with the
+// connection. RFC 9112 §6.1 demands that the connection is closed, because the bytes after it may be a request that was smuggled past a
+// proxy in front of the edge.
 //
-// So the bytes are read along on their way to net/http. A head that is to be refused gets one more line, for which net/http answers 400 and
-// closes the connection, after it has answered the requests before.
+//	So guardedConn parses the bytes that net/http reads. It inserts one more line into a head that has to be refused. net/http answers that
+//	line with 400 and closes the connection, after it has answered the requests before.
 type guardedConn struct {
 	net.Conn
 	framing framing
-	ended   bool   // no other head is parsed on this connection: what follows is passed on as it comes
+	ended   bool   // no further head is parsed on this connection; its bytes are passed on unchanged
 	pending []byte // an inserted line, and what was read after it
 }
 
-// Lines to insert before the empty line at the end of a head. Both make the request the last one of its connection.
+// The lines to insert before the empty line at the end of a head. Both make the request the last one of its connection.
 const (
 	refuseRequest = ":\r\n" // a field without a name
 	lastRequest   = "Connection: close\r\n"
@@ -40,7 +40,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 		c.ended = true
 		c.pending = append([]byte(line), p[at:n]...)
 		if at > 0 {
-			return at, nil // an error comes again at the next read
+			return at, nil // the next read returns the error again
 		}
 	}
 	n := copy(p, c.pending)
@@ -50,7 +50,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// CloseWrite lets clients read net/http's answer to an oversized head before the connection is reset.
+// CloseWrite lets clients read net/http's answer to a head that is too large, before the connection is reset.
 func (c *guardedConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func closeWrite(conn net.Conn) error {
@@ -61,11 +61,11 @@ func closeWrite(conn net.Conn) error {
 }
 
 const (
-	keptOfLine     = 64 // bytes of a line that are looked at; a field that matters here is shorter
+	keptOfLine     = 64 // bytes that are kept of a line; a field that matters here is shorter
 	bodyLengthBits = 62
 )
 
-// part is what the line under way belongs to.
+// part says what the current line belongs to.
 type part int
 
 const (
@@ -76,23 +76,23 @@ const (
 )
 
 // framing finds the heads in the bytes of a connection (RFC 9112 §6, §7.1) as net/http does. Where net/http refuses a request and closes
-// the connection, it does not matter what is found here, so that nothing is checked here that is checked there.
+// the connection, its result does not matter, so it does not repeat the checks of net/http.
 type framing struct {
 	part part
 	body int64  // bytes to skip before the next line begins
-	line []byte // of the line under way: of a request line the end, of others the beginning
-	cut  bool   // that is not the whole line
+	line []byte // of the current line: the end of a request line, the beginning of others
+	cut  bool   // line is not the whole line
 
-	// What the head under way has said so far.
+	// What the current head has declared so far.
 	version11 bool
-	sized     bool // there is a Content-Length
+	sized     bool // it has Content-Length
 	length    int64
-	coded     bool // there is a Transfer-Encoding
+	coded     bool // it has Transfer-Encoding
 	upgrade   bool
 	faulty    bool
 }
 
-// scan reads on. It returns the line to insert before p[at], or "" for none.
+// scan reads p. It returns the line to insert before p[at], or "" for none.
 func (f *framing) scan(p []byte) (at int, insert string) {
 	for i := 0; i < len(p); {
 		switch {
@@ -121,7 +121,8 @@ func (f *framing) scan(p []byte) (at int, insert string) {
 	return 0, ""
 }
 
-// emptyLine ends a head, or a trailer. Elsewhere net/http takes some, such as after the data of a chunk, and refuses others.
+// emptyLine ends a head, or a trailer. At other places net/http accepts some empty lines, such as after the data of a chunk, and refuses
+// others.
 func (f *framing) emptyLine(first byte) {
 	switch {
 	case f.part == fieldLines && f.coded:
@@ -167,7 +168,7 @@ func (f *framing) endLine() {
 	f.line, f.cut = f.line[:0], false
 }
 
-// chunkLength reads the line before a chunk. The end of the line after its data is taken for an empty line.
+// chunkLength parses the line before a chunk. The end of the line after the chunk's data counts as an empty line.
 func chunkLength(line []byte) int64 {
 	digits := len(line) - len(bytes.TrimLeft(line, "0123456789abcdefABCDEF"))
 	length, err := strconv.ParseUint(string(line[:digits]), 16, bodyLengthBits)
@@ -184,7 +185,7 @@ func (f *framing) field(line []byte) {
 		f.faulty = true
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		length, err := strconv.ParseUint(string(bytes.Trim(value, " \t")), 10, bodyLengthBits)
-		f.faulty = f.faulty || f.sized || f.cut || err != nil // net/http takes one that is repeated; nginx doesn't
+		f.faulty = f.faulty || f.sized || f.cut || err != nil // net/http accepts a repeated Content-Length; nginx does not
 		f.sized, f.length = true, int64(length)               //nolint:gosec // it has fewer bits
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		f.faulty = f.faulty || f.coded
@@ -194,7 +195,7 @@ func (f *framing) field(line []byte) {
 	}
 }
 
-// verdict is the line to insert at the end of a head. A request that may turn the connection into something else is the last one on it.
+// verdict returns the line to insert at the end of a head. A request that may change the connection's protocol is the last one on it.
 func (f *framing) verdict() string {
 	switch {
 	case f.faulty, f.coded && (f.sized || !f.version11): // RFC 9112 §6.1

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// wire is a connection that bytes come in on.
+// wire is a connection from which the given bytes are read.
 type wire struct {
 	net.Conn
 	io.Reader
@@ -23,7 +23,7 @@ type wire struct {
 
 func (w wire) Read(p []byte) (int, error) { return w.Reader.Read(p) }
 
-// guard is what net/http reads when these bytes come in.
+// guard returns what net/http reads when these bytes arrive.
 func guard(t testing.TB, in io.Reader) string {
 	t.Helper()
 	out, err := io.ReadAll(&guardedConn{Conn: wire{Reader: in}})
@@ -36,11 +36,13 @@ func guard(t testing.TB, in io.Reader) string {
 func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 	t.Parallel()
 	const (
-		whole   = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
-		body    = "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nContent-Length: 9\r\n 9\r\n\r\n"
-		chunks  = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1E;a=b\r\nContent-Length: 9\r\n 9\r\n\r\n01234\r\n000a\r\n0123456789\r\n0\r\n\r\n"
-		trailer = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n00;" + "a long extension of the last chunk that has no end in sight, or nearly so" + "\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
-		ended   = "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n" // would be refused in a head
+		whole  = "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+		body   = "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 40\r\n\r\nGET / HTTP/1.1\r\nContent-Length: 9\r\n 9\r\n\r\n"
+		chunks = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1E;a=b\r\nContent-Length: 9\r\n 9\r\n\r\n01234\r\n000a\r\n" +
+			"0123456789\r\n0\r\n\r\n"
+		trailer = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n00;" + "a long extension of the last chunk that has no end in sight, " +
+			"or nearly so" + "\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
+		ended = "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n" // would be refused in a head
 	)
 	for name, c := range map[string]struct{ head, line, rest string }{
 		"both lengths":               {"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n0\r\n\r\n"},
@@ -57,14 +59,20 @@ func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 		"a folded length":            {"GET / HTTP/1.1\r\nContent-Length:\r\n\t5\r\n", refuseRequest, "\r\n"},
 		"the second of two requests": {whole + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
 		"one after a body":           {body + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
-		"one after a POST's end":     {body + "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
-		"a body in a body":           {body, "", ""},
-		"whole requests":             {whole + body + whole + whole, "", ""},
-		"one after chunks":           {chunks + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
-		"one after a trailer":        {trailer + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
-		"chunks":                     {chunks + trailer + chunks + whole, "", ""},
-		"an upgrade is the last":     {whole + "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", lastRequest, "\r\nframes\r\n" + ended},
-		"a long path":                {"GET /" + strings.Repeat("x", 5000) + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\nUpgrade: x\r\n", lastRequest, "\r\n"},
+		"one after a POST's end": {
+			body + "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n",
+		},
+		"a body in a body":    {body, "", ""},
+		"whole requests":      {whole + body + whole + whole, "", ""},
+		"one after chunks":    {chunks + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
+		"one after a trailer": {trailer + "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", refuseRequest, "\r\n"},
+		"chunks":              {chunks + trailer + chunks + whole, "", ""},
+		"an upgrade is the last": {
+			whole + "GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", lastRequest, "\r\nframes\r\n" + ended,
+		},
+		"a long path": {
+			"GET /" + strings.Repeat("x", 5000) + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\nUpgrade: x\r\n", lastRequest, "\r\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,16 +88,18 @@ func TestA9_HeadsWithADoubtfulEndAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzFraming holds what is found in the bytes of a connection against what net/http finds: the same requests at the same places, until
-// one of them ends the connection.
+// FuzzFraming compares what framing finds in the bytes of a connection with what net/http finds: the same requests at the same places,
+// until one of them ends the connection.
 func FuzzFraming(f *testing.F) {
 	for _, seed := range []string{
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\nGET / HTTP/1.0\n\n",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
 		"GET / HTTP/1.1\r\nA: b\r\n c\r\nContent-Length : 0003\r\n\r\n\r\n\n", "\r\n\r\nGET / HTTP/1.1\r\n\r\n",
-		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nabcde\r\n0\r\nA: b\n\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nabcde\r\n0\r\nA: b\n\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" +
+			"Content-Length: 3\r\n\r\n0\r\n\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\nPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" +
+			"\r\n0\r\n\r\n",
 		"GET / HTTP/1.1\n\rGET / HTTP/1.1\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
@@ -97,16 +107,45 @@ func FuzzFraming(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent []byte) { checkFraming(t, string(sent)) })
 }
 
-// TestA9_NoOrderOfLinesHidesADoubtfulHead checks connections made of lines, and parts of them, in any order.
+// TestA9_NoOrderOfLinesHidesADoubtfulHead checks connections composed of lines, and parts of lines, in any order.
 func TestA9_NoOrderOfLinesHidesADoubtfulHead(t *testing.T) {
 	t.Parallel()
 	pieces := []string{
-		"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", "POST / HTTP/1.1\nContent-Length: 5\n\nabcde\r\n",
-		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde",
+		"POST / HTTP/1.1\nContent-Length: 5\n\nabcde\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-		"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "POST / HTTP/1.0\r\n", "Host: a\r\n", "A: b\r\n", "A: b\n", "Upgrade: x\r\n",
-		"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\n", "Content-Length: 5\r\n", "Content-Length: 17\r\n", "Content-Length: 0\r\n",
-		"\r\n", "\r\n", "\n", "\r", " ", "\t", ":", ";x", "0", "5", "11", "a", "abcde", "0\r\n", "5\r\n", "0\r\n\r\n",
+		"GET / HTTP/1.1\r\n",
+		"POST / HTTP/1.1\r\n",
+		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST / HTTP/1.0\r\n",
+		"Host: a\r\n",
+		"A: b\r\n",
+		"A: b\n",
+		"Upgrade: x\r\n",
+		"Transfer-Encoding: chunked\r\n",
+		"Transfer-Encoding: chunked\n",
+		"Content-Length: 5\r\n",
+		"Content-Length: 17\r\n",
+		"Content-Length: 0\r\n",
+		"\r\n",
+		"\r\n",
+		"\n",
+		"\r",
+		" ",
+		"\t",
+		":",
+		";x",
+		"0",
+		"5",
+		"11",
+		"a",
+		"abcde",
+		"0\r\n",
+		"5\r\n",
+		"0\r\n\r\n",
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
 	accepted := 0
@@ -122,7 +161,8 @@ func TestA9_NoOrderOfLinesHidesADoubtfulHead(t *testing.T) {
 	}
 }
 
-// checkFraming returns how many requests net/http accepts of what was sent, behind the guard. Each was sent, and none has a doubtful end.
+// checkFraming returns how many of the sent requests net/http accepts behind the guard. Each of them was sent, and the end of each is
+// clear.
 func checkFraming(t *testing.T, sent string) int {
 	t.Helper()
 	guarded := guard(t, strings.NewReader(sent))
@@ -142,8 +182,8 @@ func checkFraming(t *testing.T, sent string) int {
 	return len(are)
 }
 
-// heads are those of the requests that net/http accepts on one connection; its server's loop is repeated here, as far as it decides on
-// that.
+// heads returns the heads of the requests that net/http accepts on one connection. It repeats the loop of net/http's server as far as that
+// decides.
 func heads(sent string) []string {
 	var accepted []string
 	left := strings.NewReader(sent)
@@ -160,7 +200,8 @@ func heads(sent string) []string {
 			return accepted
 		}
 		for name, values := range request.Header {
-			if !httpguts.ValidHeaderFieldName(name) || slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
+			if !httpguts.ValidHeaderFieldName(name) ||
+				slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }) {
 				return accepted
 			}
 		}
@@ -172,7 +213,7 @@ func heads(sent string) []string {
 	}
 }
 
-// doubtful reads a head's lines one by one.
+// doubtful checks the lines of a head one by one.
 func doubtful(head string) string {
 	var lengths, codings int
 	request, fields, _ := strings.Cut(head, "\n")

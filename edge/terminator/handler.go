@@ -9,27 +9,27 @@ import (
 	"strings"
 )
 
-// What the edge itself answers on plain HTTP.
+// The requests that the edge answers itself on plain HTTP.
 const (
 	challengePath = "/.well-known/acme-challenge/" // RFC 8555 §8.3
 	healthPath    = "/.well-known/evercert/health"
 )
 
-// redirectLifetime bounds how long browsers go on redirecting after HTTPS redirect is switched off: a 308 is
-// kept for ever otherwise (RFC 9111 §4.2.2).
+// redirectLifetime limits how long browsers redirect after HTTPS redirect is switched off: they cache a 308 without a limit otherwise (RFC
+// 9111 §4.2.2).
 const redirectLifetime = "max-age=3600"
 
-// serveHTTPS passes a request on if it was made for the name that the TLS connection was opened for.
+// serveHTTPS forwards a request if it is for the name of the TLS connection.
 func (t *Terminator) serveHTTPS(w http.ResponseWriter, r *http.Request) {
 	if host := hostname(r.Host); host != strings.ToLower(r.TLS.ServerName) && !t.sameCertificate(r, host) {
-		// Browsers that share one HTTP/2 connection between names open another at this answer (RFC 9110 §15.5.20).
+		// Browsers that use one HTTP/2 connection for several names open another one after this answer (RFC 9110 §15.5.20).
 		refuse(w, r, http.StatusMisdirectedRequest, "This connection was opened for another name.")
 		return
 	}
 	t.site.ServeHTTP(w, r)
 }
 
-// sameCertificate tells whether host is served with the very certificate that this connection was opened with.
+// sameCertificate reports whether host is served with the certificate of this connection.
 func (t *Terminator) sameCertificate(r *http.Request, host string) bool {
 	opened, err := t.certificates.get(r.Context(), strings.ToLower(r.TLS.ServerName))
 	if err != nil {
@@ -39,14 +39,14 @@ func (t *Terminator) sameCertificate(r *http.Request, host string) bool {
 	return err == nil && asked.serial == opened.serial
 }
 
-// serveHTTP answers the CA and the health check, redirects where that is switched on, and passes on as it came what is asked of a served
-// name (row A3). Of names that are not served, or no longer, the upstream hears nothing: anybody can point one here (row F19).
+// serveHTTP answers the CA and the health check, redirects where that is switched on, and forwards other requests for served names
+// unchanged (row A3). Requests for names that are not served never reach the upstream: anybody can point a name here (row F19).
 func (t *Terminator) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == healthPath:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		io.WriteString(w, "ok\n") //nolint:errcheck // a client that left needs no answer
+		io.WriteString(w, "ok\n") //nolint:errcheck // the client may have closed the connection
 	case t.challenges != nil && strings.HasPrefix(r.URL.Path, challengePath):
 		t.challenges.ServeHTTP(w, r)
 	default:
@@ -61,7 +61,7 @@ func (t *Terminator) serveName(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusMisdirectedRequest, "No site is served here under this name.")
 	case err != nil && !errors.Is(err, errUnusable): // a name whose certificate is unusable is served
 		w.Header().Set("Retry-After", "5") // seconds
-		refuse(w, r, http.StatusServiceUnavailable, "Whether this name is served can't be told at the moment.")
+		refuse(w, r, http.StatusServiceUnavailable, "This name can't be looked up at the moment.")
 	case err == nil && e.redirect && strings.HasPrefix(r.URL.Path, "/"): // not OPTIONS *, CONNECT
 		w.Header().Set("Cache-Control", redirectLifetime)
 		http.Redirect(w, r, "https://"+t.publicAuthority(hostname(r.Host))+r.URL.RequestURI(), http.StatusPermanentRedirect)
@@ -77,7 +77,7 @@ func (t *Terminator) publicAuthority(host string) string {
 	return net.JoinHostPort(host, strconv.Itoa(t.publicHTTPSPort))
 }
 
-// hostname is the name in a Host header field: lower case, without port and trailing dot.
+// hostname returns the name in a Host header field: lower case, without port and trailing dot.
 func hostname(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {

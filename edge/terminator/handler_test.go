@@ -29,7 +29,12 @@ func TestA3_HTTPRedirectsOnlyWhereItIsSwitchedOn(t *testing.T) {
 			t.Errorf("%s did not reach the upstream: %q", request, body)
 		}
 	}
-	if response, body := get(t, b.client(t), "https://redirected.test/"); response.StatusCode != http.StatusOK || !strings.HasPrefix(body, "GET https redirected.test") {
+	if response, body := get(
+		t,
+		b.client(t),
+		"https://redirected.test/",
+	); response.StatusCode != http.StatusOK ||
+		!strings.HasPrefix(body, "GET https redirected.test") {
 		t.Errorf("over HTTPS: %s %q", response.Status, body)
 	}
 	if line := b.raw(t, "OPTIONS * HTTP/1.1\r\nHost: redirected.test\r\n\r\n"); strings.Contains(line, "308") {
@@ -47,7 +52,7 @@ func TestRedirectsLeadToThePublicPort(t *testing.T) {
 	}
 }
 
-// TestF19_UnknownNamesNeverReachTheUpstream: whoever points a name here, or lost it, gets nothing of the platform behind.
+// TestF19_UnknownNamesNeverReachTheUpstream: a request for a name that is not served, or not any more, is answered by the edge.
 func TestF19_UnknownNamesNeverReachTheUpstream(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *terminator.Options) {
@@ -79,12 +84,15 @@ func TestF19_UnknownNamesNeverReachTheUpstream(t *testing.T) {
 	}
 }
 
-// TestRefusalsDontWaitForABody: a client that announces a body and sends none is answered at once, and its connection is closed.
+// TestRefusalsDontWaitForABody: a client that announces a body and does not send it is answered at once, and its connection is closed.
 func TestRefusalsDontWaitForABody(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.source.Install(b.ca.Issue(t, "shop.test"))
-	for request, status := range map[string]string{"POST / HTTP/1.1\r\nHost: unknown.test": "421", "TRACE / HTTP/1.1\r\nHost: shop.test": "405"} {
+	for request, status := range map[string]string{
+		"POST / HTTP/1.1\r\nHost: unknown.test": "421",
+		"TRACE / HTTP/1.1\r\nHost: shop.test":   "405",
+	} {
 		answer := b.raw(t, request+"\r\nContent-Length: 1000\r\n\r\n")
 		if !strings.HasPrefix(answer, "HTTP/1.1 "+status+" ") || !strings.Contains(answer, "Connection: close\r\n") {
 			t.Errorf("%s: %s", request, answer)
@@ -92,7 +100,8 @@ func TestRefusalsDontWaitForABody(t *testing.T) {
 	}
 }
 
-// TestAnEarlyRefusalReachesAClientThatWaitsForContinue: the platform refuses an upload by its header, and the client never sends it.
+// TestAnEarlyRefusalReachesAClientThatWaitsForContinue: the platform refuses an upload after reading its header, and the client never sends
+// the body.
 func TestAnEarlyRefusalReachesAClientThatWaitsForContinue(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *terminator.Options) {

@@ -18,9 +18,9 @@ import (
 
 const benchmarkNames = 10_000
 
-// BenchmarkHandshake makes full TLS 1.3 handshakes for random names of 10,000, each with a certificate of its own, in turns
-// with the edge and with plain crypto/tls and a map, so that both meet the same load of the machine. It reports the
-// processor time of the servers' threads, and the ratio, which is the figure to read.
+// BenchmarkHandshake makes full TLS 1.3 handshakes for random names of 10,000, each with its own certificate, in turns with the edge and
+// with plain crypto/tls and a map. So both run under the same load of the machine. It reports the processor time of the servers' threads.
+// The ratio is the result.
 func BenchmarkHandshake(b *testing.B) {
 	ca, source := edgetest.NewCA(b), edgetest.NewSource()
 	byName := map[string]*tls.Certificate{}
@@ -46,8 +46,8 @@ func BenchmarkHandshake(b *testing.B) {
 	b.ReportMetric(edgeTime/plainTime, "edge/plain")
 }
 
-// BenchmarkLoad takes certificates into memory: what the first handshake for a name costs more, besides the database and
-// the opening of the key. It also reports what one takes in memory.
+// BenchmarkLoad loads certificates into memory: the extra cost of the first handshake for a name, without the database and the unsealing of
+// the key. It also reports the memory for one.
 func BenchmarkLoad(b *testing.B) {
 	ca, source := edgetest.NewCA(b), edgetest.NewSource()
 	for i := range 1000 {
@@ -61,7 +61,7 @@ func BenchmarkLoad(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for i := 0; b.Loop(); i++ { // each pushes the one before out of a cache of one
+	for i := 0; b.Loop(); i++ { // each replaces the one before in a cache of one
 		if err := edge.Warm(b.Context(), nameNumber(i%1000)); err != nil {
 			b.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func nameNumber(i int) string { return fmt.Sprintf("shop%d.test", i) }
 
-// warmEdge is an edge that has run for a while: every name is in memory.
+// warmEdge returns an edge with every name in memory.
 func warmEdge(b *testing.B, source terminator.Source, names int) *terminator.Terminator {
 	edge, err := terminator.New(terminator.Options{Source: source, CacheSize: names, Log: quiet})
 	if err != nil {
@@ -85,7 +85,7 @@ func warmEdge(b *testing.B, source terminator.Source, names int) *terminator.Ter
 	return edge
 }
 
-// handshakeServer serves clients one by one, on a thread of its own whose processor time is taken.
+// handshakeServer serves clients one by one, on its own thread, whose processor time is measured.
 type handshakeServer struct {
 	listener net.Listener
 	spent    chan float64 // microseconds
@@ -113,7 +113,7 @@ func serveHandshakes(b *testing.B, config *tls.Config) handshakeServer {
 }
 
 func (s handshakeServer) greet(b *testing.B, name string) {
-	client := &tls.Config{ServerName: name, InsecureSkipVerify: true} //nolint:gosec // the client's work is not what is measured
+	client := &tls.Config{ServerName: name, InsecureSkipVerify: true} //nolint:gosec // only the server is measured
 	conn, err := tls.Dial("tcp", s.listener.Addr().String(), client)
 	if err != nil {
 		b.Fatal(err)

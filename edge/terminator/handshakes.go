@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// handshakes is a TLS listener whose connections have done their handshake when Accept returns them. The ones for HTTP/2 are those of
-// crypto/tls, by which net/http knows them; the ones for HTTP/1 are guarded.
+// handshakes is a TLS listener whose Accept returns connections after their handshake. Those for HTTP/2 are crypto/tls connections, by
+// which net/http recognises them; those for HTTP/1 are guarded.
 type handshakes struct {
 	net.Listener
 	config   *tls.Config
@@ -48,7 +48,8 @@ func (h *handshakes) Accept() (net.Conn, error) {
 
 func (h *handshakes) Close() error { return h.close() }
 
-// acceptAll ends when the listener is closed. Other errors are net/http's, which waits a while when there are too many open files.
+// acceptAll accepts connections until the listener is closed. It returns other errors to net/http, which pauses when too many files are
+// open.
 func (h *handshakes) acceptAll() {
 	for {
 		conn, err := h.Listener.Accept()
@@ -63,7 +64,7 @@ func (h *handshakes) acceptAll() {
 	}
 }
 
-// hand gives a connection to Accept. The one that comes too late is closed.
+// hand gives a connection to Accept. After the end it closes the connection.
 func (h *handshakes) hand(a acceptance) {
 	select {
 	case h.accepted <- a:
@@ -76,22 +77,22 @@ func (h *handshakes) hand(a acceptance) {
 
 func (h *handshakes) handshake(raw net.Conn) {
 	defer func() {
-		if fault := recover(); fault != nil { // one connection's end, as net/http has it for handlers
+		if fault := recover(); fault != nil { // a panic ends one connection only, as in net/http's handlers
 			h.log.Error("panic in a TLS handshake", "client", raw.RemoteAddr().String(), "panic", fault, "stack", string(debug.Stack()))
-			raw.Close() //nolint:errcheck // nobody waits for it
+			raw.Close() //nolint:errcheck // the handshake has failed
 		}
 	}()
 	conn := tls.Server(raw, h.config)
 	err := raw.SetReadDeadline(time.Now().Add(headerTimeout))
 	if err == nil {
-		err = conn.Handshake() //nolint:noctx // the deadline bounds it, and costs no goroutine
+		err = conn.Handshake() //nolint:noctx // the deadline limits it, and needs no goroutine
 	}
 	if err == nil {
 		err = raw.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
 		if sentHTTP(err) {
-			io.WriteString(raw, expectsTLS) //nolint:errcheck // a client that left needs no answer
+			io.WriteString(raw, expectsTLS) //nolint:errcheck // the client may have closed the connection
 		}
 		h.log.Debug("TLS handshake failed", "client", raw.RemoteAddr().String(), "error", err)
 		raw.Close() //nolint:errcheck // it has failed already
@@ -100,14 +101,15 @@ func (h *handshakes) handshake(raw net.Conn) {
 	switch conn.ConnectionState().NegotiatedProtocol {
 	case "h2":
 		h.hand(acceptance{conn: conn})
-	case challengeProtocol: // nothing is said after the handshake (RFC 8737 §3)
-		conn.Close() //nolint:errcheck // the CA has seen what it asked for
+	case challengeProtocol: // no data follows the handshake (RFC 8737 §3)
+		conn.Close() //nolint:errcheck // the CA has the certificate
 	default: // HTTP/1.1, or a client without ALPN
 		h.hand(acceptance{conn: &secureConn{guardedConn{Conn: conn}, conn}})
 	}
 }
 
-const expectsTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nThis port expects HTTPS.\n"
+const expectsTLS = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nThis port expects " +
+	"HTTPS.\n"
 
 // sentHTTP reports whether a handshake failed because the client began with an HTTP request.
 func sentHTTP(err error) bool {
@@ -122,7 +124,7 @@ func sentHTTP(err error) bool {
 	return false
 }
 
-// secureConn is a guarded connection over TLS. By ConnectionState net/http fills in Request.TLS.
+// secureConn is a guarded connection over TLS. net/http fills Request.TLS from its ConnectionState.
 type secureConn struct {
 	guardedConn
 	tls *tls.Conn
@@ -130,7 +132,7 @@ type secureConn struct {
 
 func (c *secureConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
-// guarded is a listener of plain HTTP.
+// guarded is a listener for plain HTTP whose connections are guarded.
 type guarded struct{ net.Listener }
 
 func (l guarded) Accept() (net.Conn, error) {

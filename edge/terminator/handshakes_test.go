@@ -12,8 +12,8 @@ import (
 	"github.com/evercert/evercert/edge/terminator"
 )
 
-// TestF21_HandshakesThatFailLeaveTheEdgeAlone: a client that sends HTTP to the HTTPS port is told so, one that sends junk is refused, one
-// that sends nothing holds up nobody, and a fault of ours costs one connection.
+// TestF21_HandshakesThatFailLeaveTheEdgeAlone: a client that sends HTTP to the HTTPS port gets an answer that says so, one that sends
+// random bytes is refused, one that sends nothing delays no other, and a panic costs one connection.
 func TestF21_HandshakesThatFailLeaveTheEdgeAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *terminator.Options) {
@@ -33,13 +33,21 @@ func TestF21_HandshakesThatFailLeaveTheEdgeAlone(t *testing.T) {
 		return conn
 	}
 	dial("")
-	if line, err := bufio.NewReader(dial("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")).ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 400 ") {
+	if line, err := bufio.NewReader(dial("GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")).
+		ReadString('\n'); !strings.HasPrefix(
+		line,
+		"HTTP/1.1 400 ",
+	) {
 		t.Errorf("HTTP was answered %q, %v", line, err)
 	}
 	if answer, err := io.ReadAll(dial("junk that is no handshake\r\n")); strings.HasPrefix(string(answer), "HTTP") {
 		t.Errorf("junk was answered %q, %v", answer, err)
 	}
-	if conn, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: "shop.test", RootCAs: b.ca.Roots, NextProtos: []string{"acme-tls/1"}}); err == nil {
+	if conn, err := tls.Dial(
+		"tcp",
+		b.https,
+		&tls.Config{ServerName: "shop.test", RootCAs: b.ca.Roots, NextProtos: []string{"acme-tls/1"}},
+	); err == nil {
 		t.Errorf("the handshake succeeded: %v", conn.Close())
 	}
 	b.serves(t, "shop.test", c.Serial)

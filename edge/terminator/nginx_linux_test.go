@@ -24,8 +24,8 @@ import (
 	"github.com/evercert/evercert/edge/terminator"
 )
 
-// TestA9_RequestFormsBesideNginx sends each form to nginx and to the edge, plain and over TLS, and compares what comes of it. Where that
-// differs the table says why. Run it with -v to see the table.
+// TestA9_RequestFormsBesideNginx sends each form to nginx and to the edge, plain and over TLS, and compares the results. Where they differ
+// the table has the reason. Run it with -v to see the table.
 func TestA9_RequestFormsBesideNginx(t *testing.T) {
 	t.Parallel()
 	platform := &platform{}
@@ -77,11 +77,11 @@ func TestA9_RequestFormsBesideNginx(t *testing.T) {
 	t.Logf("%d request forms, %d with another verdict than nginx's:\n%s", len(requestForms), differing, table.String())
 }
 
-// next follows each form on its connection, in the same write: it shows whether the connection goes on, and where. It ends the connection,
-// so that nobody has to wait.
+// next is sent after each form, in the same write: its answer shows whether the connection continues, and where. It ends the connection, so
+// that the test does not wait.
 const next = "GET /next HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
 
-// platform is the upstream of both. It reads what it gets to the end, and says what it was.
+// platform is the upstream of both. It reads each request to its end and reports it.
 type platform struct {
 	mu   sync.Mutex
 	seen []string
@@ -90,7 +90,7 @@ type platform struct {
 func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the proxy gave up: that request has not arrived
+		return // the proxy aborted: the request did not arrive
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,12 +104,11 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if saw != "GET /next" {
 		p.seen = append(p.seen, saw)
 	}
-	io.WriteString(w, "done") //nolint:errcheck // the proxy tells
+	io.WriteString(w, "done") //nolint:errcheck // the proxy reports errors
 }
 
-// verdict sends a form, and next after it. It returns the statuses that are answered until the connection ends, and what the platform saw
-// of the form: "200 200 [GET /a]" is a request that was passed on and after which the connection went on, "400" one that was refused and
-// ended it.
+// verdict sends a form, and next after it. It returns the statuses of the answers until the connection ends, and what the platform got:
+// "200 200 [GET /a]" is a request that was forwarded and after which the connection continued, "400" one that was refused and ended it.
 func (p *platform) verdict(t *testing.T, dial func() (net.Conn, error), request string) string {
 	t.Helper()
 	p.mu.Lock()
@@ -123,7 +122,7 @@ func (p *platform) verdict(t *testing.T, dial func() (net.Conn, error), request 
 	if err := conn.SetDeadline(time.Now().Add(deadline)); err != nil {
 		t.Fatal(err)
 	}
-	go io.WriteString(conn, request+next) //nolint:errcheck // a server that has heard enough closes
+	go io.WriteString(conn, request+next) //nolint:errcheck // the server may close the connection early
 	answer, err := io.ReadAll(conn)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("%q: the connection did not end, after %q", request, answer)
@@ -138,7 +137,7 @@ func (p *platform) verdict(t *testing.T, dial func() (net.Conn, error), request 
 	return verdict
 }
 
-// statuses reads the answers on a connection.
+// statuses parses the answers on a connection.
 func statuses(answer []byte, method string) string {
 	var codes []string
 	in := bufio.NewReader(bytes.NewReader(answer))
@@ -161,7 +160,7 @@ func statuses(answer []byte, method string) string {
 	}
 }
 
-// startNginx runs Debian's nginx before the platform until the test ends, with its defaults, and returns its socket.
+// startNginx runs Debian's nginx with its defaults in front of the platform until the test ends, and returns its socket.
 func startNginx(t *testing.T, upstream string) string {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")

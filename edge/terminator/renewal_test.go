@@ -68,7 +68,7 @@ func TestARenewalIsLoadedBeforeAnyoneAsks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.source.Install(b.ca.Issue(t, "shop.test", "www.shop.test")) // nobody has asked for www
+	b.source.Install(b.ca.Issue(t, "shop.test", "www.shop.test")) // no client has asked for www yet
 	eventually(t, "the renewed certificate is loaded", func() bool { return b.source.Loads() == 3+1 })
 	b.source.Install(b.ca.Issue(t, "*.shops.test"))
 	eventually(t, "the renewed wildcard is loaded for both names below", func() bool { return b.source.Loads() == 3+1+2 })
@@ -82,8 +82,8 @@ func TestCachedNamesAreServedWhileTheDatabaseIsDown(t *testing.T) {
 	b.serves(t, "shop.test", shop.Serial)
 
 	b.source.Break(errDown)
-	b.source.Tell("shop.test") // something changed, and nobody can say what
-	b.source.Tell("")
+	b.source.Announce("shop.test") // the source can't answer what has changed
+	b.source.Announce("")
 	const handshakes = 50
 	before := b.source.Loads()
 	for range handshakes {
@@ -93,13 +93,13 @@ func TestCachedNamesAreServedWhileTheDatabaseIsDown(t *testing.T) {
 		t.Errorf("a database that is down was asked %d times in %d handshakes", loads, handshakes)
 	}
 	if code := b.alert(t, &tls.Config{ServerName: "uncached.test"}); code != internalError {
-		t.Errorf("a name that nobody can look up got alert %d", code)
+		t.Errorf("a name that can't be looked up got alert %d", code)
 	}
 
 	renewed := b.ca.Issue(t, "shop.test")
 	b.source.Replace("shop.test", terminator.Material{Serial: renewed.Serial, ChainPEM: renewed.ChainPEM, Key: renewed.Key})
 	b.source.Break(nil)
-	b.eventuallyServes(t, "shop.test", renewed.Serial) // by itself: the refresh that failed is tried again
+	b.eventuallyServes(t, "shop.test", renewed.Serial) // the refresh that failed is repeated
 }
 
 func TestAnInstallationDuringALoadIsServedAtOnce(t *testing.T) {
@@ -127,10 +127,10 @@ func TestARenewalDuringALoadIsNotLost(t *testing.T) {
 	first := b.ca.Issue(t, "shop.test")
 	b.source.Install(first)
 	b.serves(t, "shop.test", first.Serial)
-	b.source.Tell("shop.test")
+	b.source.Announce("shop.test")
 	eventually(t, "the refresh is over", func() bool { return b.source.Loads() == 2 })
 	release := b.source.Hold()
-	b.source.Tell("shop.test") // a refresh begins, and waits
+	b.source.Announce("shop.test") // a refresh begins, and waits
 	eventually(t, "the refresh has begun", func() bool { return b.source.Loads() == 3 })
 	second := b.ca.Issue(t, "shop.test")
 	b.source.Install(second)
@@ -153,7 +153,7 @@ func TestMissedNewsAreCaughtUpWithoutAStampede(t *testing.T) {
 		serials[c.Names[0]] = renewed.Serial
 	}
 	before := b.source.Loads()
-	b.source.Tell("")
+	b.source.Announce("")
 	if after := b.source.Loads(); after != before {
 		t.Errorf("%d names were asked for that no client wanted", after-before)
 	}
@@ -162,21 +162,21 @@ func TestMissedNewsAreCaughtUpWithoutAStampede(t *testing.T) {
 	}
 }
 
-// TestF21_AnExpiredCertificateIsNotGivenToTheFirstVisitor: the news of its renewal were lost.
+// TestF21_AnExpiredCertificateIsNotGivenToTheFirstVisitor: the announcement of its renewal was lost.
 func TestF21_AnExpiredCertificateIsNotGivenToTheFirstVisitor(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	old := b.ca.IssueUntil(t, time.Now().Add(-time.Minute), "shop.test")
 	b.source.Install(old)
-	expired := &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true} //nolint:gosec // what is served is looked at, expired or not
-	if state := b.visit(t, expired); fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != old.Serial {
+	expired := &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true} //nolint:gosec // the test checks expired certificates too
+	if state := b.request(t, expired); fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != old.Serial {
 		t.Fatal("without a newer one the expired one is served")
 	}
 	b.source.Break(errDown)
 	const handshakes = 20
 	before := b.source.Loads()
 	for range handshakes {
-		if state := b.visit(t, expired); fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != old.Serial {
+		if state := b.request(t, expired); fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != old.Serial {
 			t.Fatal("with the database down the expired one is served")
 		}
 	}
@@ -199,7 +199,7 @@ func TestLostNewsAreCaughtUpInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	for wait, loads := range []int{1, 1, 2} { // at first, after 9 minutes, after 18
+	for wait, loads := range []int{1, 1, 2} { // after 0, 9 and 18 minutes
 		edge.SetNow(now.Add(time.Duration(wait) * 9 * time.Minute))
 		if err := edge.Warm(t.Context(), "shop.test"); err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ func TestARetiredNameIsRefused(t *testing.T) {
 	b.source.Install(b.ca.Issue(t, "shop.test"))
 	client := &tls.Config{ServerName: "shop.test", RootCAs: b.ca.Roots, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	if !b.resumes(t, client) {
-		t.Fatal("a session that nothing happened to was not resumed")
+		t.Fatal("a session was not resumed though nothing had changed")
 	}
 	b.source.Retire("shop.test")
 	eventually(t, "the name is refused", func() bool {
@@ -31,31 +31,40 @@ func TestASessionIsNotResumedPastItsCertificate(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			b.source.Install(b.ca.Issue(t, "shop.test"))
-			client := &tls.Config{ServerName: "shop.test", RootCAs: b.ca.Roots, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+			client := &tls.Config{
+				ServerName:         "shop.test",
+				RootCAs:            b.ca.Roots,
+				MaxVersion:         version,
+				ClientSessionCache: tls.NewLRUClientSessionCache(1),
+			}
 			if !b.resumes(t, client) {
-				t.Fatal("a session that nothing happened to was not resumed")
+				t.Fatal("a session was not resumed though nothing had changed")
 			}
 			renewed := b.ca.Issue(t, "shop.test")
 			b.source.Install(renewed)
 			b.eventuallyServes(t, "shop.test", renewed.Serial)
-			if state := b.visit(t, client); state.DidResume || fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != renewed.Serial {
+			if state := b.request(
+				t,
+				client,
+			); state.DidResume ||
+				fmt.Sprintf("%x", state.PeerCertificates[0].SerialNumber.Bytes()) != renewed.Serial {
 				t.Errorf("resumed: %t; the session's certificate was replaced", state.DidResume)
 			}
-			if !b.visit(t, client).DidResume {
+			if !b.request(t, client).DidResume {
 				t.Error("the session of the new certificate was not resumed")
 			}
 		})
 	}
 }
 
-// resumes visits twice and tells whether the second time resumed the first's session.
+// resumes makes two requests and reports whether the second resumed the session of the first.
 func (b *bundle) resumes(t *testing.T, config *tls.Config) bool {
 	t.Helper()
-	return !b.visit(t, config).DidResume && b.visit(t, config).DidResume
+	return !b.request(t, config).DidResume && b.request(t, config).DidResume
 }
 
-// visit makes a request, so that the ticket that follows a TLS 1.3 handshake has been read.
-func (b *bundle) visit(t *testing.T, config *tls.Config) tls.ConnectionState {
+// request makes a request and returns the connection's state. The ticket that follows a TLS 1.3 handshake has then been read.
+func (b *bundle) request(t *testing.T, config *tls.Config) tls.ConnectionState {
 	t.Helper()
 	conn, err := tls.Dial("tcp", b.https, config)
 	if err != nil {

@@ -22,7 +22,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 const deadline = 30 * time.Second
 
-// bundle is a running edge with a source of its own.
+// bundle is a running edge with its own source.
 type bundle struct {
 	ca           *edgetest.CA
 	source       *edgetest.Source
@@ -75,7 +75,7 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// handshake opens a TLS connection for a name, as a browser that trusts the test CA, and tells the serial it was shown.
+// handshake opens a TLS connection for a name, as a browser that trusts the test CA, and returns the serial that was presented.
 func (b *bundle) handshake(name string) (string, error) {
 	conn, err := tls.Dial("tcp", b.https, &tls.Config{ServerName: name, RootCAs: b.ca.Roots})
 	if err != nil {
@@ -84,7 +84,7 @@ func (b *bundle) handshake(name string) (string, error) {
 	return fmt.Sprintf("%x", conn.ConnectionState().PeerCertificates[0].SerialNumber.Bytes()), conn.Close()
 }
 
-// serves fails the test unless a handshake for name shows this serial now.
+// serves fails the test unless a handshake for name presents this serial now.
 func (b *bundle) serves(t testing.TB, name, serial string) {
 	t.Helper()
 	if got, err := b.handshake(name); err != nil || got != serial {
@@ -92,7 +92,7 @@ func (b *bundle) serves(t testing.TB, name, serial string) {
 	}
 }
 
-// eventuallyServes fails the test unless handshakes for name show this serial soon.
+// eventuallyServes fails the test unless handshakes for name present this serial soon.
 func (b *bundle) eventuallyServes(t testing.TB, name, serial string) {
 	t.Helper()
 	eventually(t, name+" is served with "+serial, func() bool {
@@ -137,7 +137,11 @@ func (b *bundle) client(t testing.TB, change ...func(*http.Transport)) *http.Cli
 		f(transport)
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: deadline, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{
+		Transport:     transport,
+		Timeout:       deadline,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // get fetches a page and returns the answer with its body read.
@@ -184,7 +188,7 @@ func (b *bundle) alert(t testing.TB, config *tls.Config) byte {
 	return record[6]
 }
 
-// tapped keeps what the other side sent.
+// tapped keeps the bytes that the other side sent.
 type tapped struct {
 	net.Conn
 	seen bytes.Buffer

@@ -15,10 +15,10 @@ import (
 const (
 	connectTimeout  = 5 * time.Second  // to the upstream, which is near
 	responseTimeout = 60 * time.Second // until the upstream begins its answer
-	idlePerUpstream = 256              // kept connections; net/http's default of 2 makes a proxy dial all the time
+	idlePerUpstream = 256              // kept connections; net/http's default of 2 would make the proxy dial too often
 )
 
-// newSite is what stands behind the edge: the platform at upstream, or a page of our own where there is none.
+// newSite returns the handler behind the edge: the platform at upstream, or a built-in page when upstream is nil.
 func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 	var next http.Handler = http.HandlerFunc(builtinPage)
 	if upstream != nil {
@@ -27,9 +27,9 @@ func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodConnect:
-			lastAnswer(w, r) // what follows was meant for somebody else
+			lastAnswer(w, r) // the bytes that follow may be a request for another site
 			refuse(w, r, http.StatusMethodNotAllowed, "This server is no forward proxy.")
-		case r.Method == http.MethodTrace: // it would show what the upstream is told about the visitor (RFC 9110 §9.3.8)
+		case r.Method == http.MethodTrace: // its answer would show the visitor what the upstream knows about the request (RFC 9110 §9.3.8)
 			lastAnswer(w, r)
 			refuse(w, r, http.StatusMethodNotAllowed, "TRACE is not answered.")
 		case outside(r.URL.Path):
@@ -41,8 +41,8 @@ func newSite(upstream *url.URL, log *slog.Logger) http.Handler {
 	})
 }
 
-// outside reports whether a path leads beyond its root, which may be a folder of the upstream, or holds a NUL, at which some programs cut
-// it off.
+// outside reports whether a path leads outside its root, which may be a folder of the upstream, or contains NUL, where some programs end
+// the path.
 func outside(path string) bool {
 	if strings.Contains(path, "\x00") {
 		return true
@@ -69,8 +69,8 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(upstream)
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what Go can't parse; nothing here reads it
-			r.Out.Host = r.In.Host                 // the platform tells its tenants apart by it
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops parameters that Go can't parse; the edge does not read them
+			r.Out.Host = r.In.Host                 // the platform identifies the tenant by it
 			dropClaims(r.Out.Header)
 			r.SetXForwarded()
 		},
@@ -81,7 +81,7 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 			ExpectContinueTimeout: time.Second,
 			MaxIdleConnsPerHost:   idlePerUpstream,
 			IdleConnTimeout:       90 * time.Second,
-			DisableCompression:    true, // bodies pass as they are
+			DisableCompression:    true, // bodies are forwarded unchanged
 			ForceAttemptHTTP2:     true,
 		},
 		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -89,12 +89,12 @@ func newProxy(upstream *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 	}
 }
 
-// proxyFailed answers in the upstream's place. The cause goes to the log and not to the visitor.
+// proxyFailed answers when the upstream fails. The cause is logged and not shown to the visitor.
 func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		if errors.Is(err, errMalformed) {
 			log.Debug("the client sent a malformed body", "host", r.Host, "error", err)
-			lastAnswer(w, r) // nobody knows where the next request begins
+			lastAnswer(w, r) // the start of the next request is not known
 			http.Error(w, "The request's body can't be read.", http.StatusBadRequest)
 			return
 		}
@@ -116,8 +116,7 @@ func proxyFailed(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 	}
 }
 
-// refuse answers in the site's place, and at once: the client of HTTP/1 that is still sending a body is not waited for, but loses its
-// connection.
+// refuse answers for the edge itself, and at once: it does not wait for the rest of an HTTP/1 request body, but closes the connection.
 func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.ContentLength != 0 {
@@ -126,14 +125,14 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	http.Error(w, text, status)
 }
 
-// lastAnswer lets the answer end its connection. In HTTP/2 a request ends without it.
+// lastAnswer closes the connection after this answer. HTTP/2 does not need it.
 func lastAnswer(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
 }
 
-// builtinPage shows that the connection works, where no upstream is configured.
+// builtinPage shows that the connection works, when no upstream is configured.
 func builtinPage(w http.ResponseWriter, r *http.Request) {
 	p := page{Title: hostname(r.Host), Text: "Nothing is configured behind this address yet. This connection is not encrypted."}
 	if r.TLS != nil {
@@ -154,5 +153,5 @@ func writePage(w http.ResponseWriter, status int, p page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	pageTemplate.Execute(w, p) //nolint:errcheck // a client that left needs no page
+	pageTemplate.Execute(w, p) //nolint:errcheck // the client may have closed the connection
 }

@@ -39,7 +39,9 @@ func TestTheUpstreamIsToldWhoAskedAndHow(t *testing.T) {
 		t.Errorf("the client was answered by %s, not HTTP/2", response.Proto)
 	}
 	got := <-asked
-	for header, want := range map[string]string{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "shop.test", "X-Forwarded-Proto": "https", "Forwarded": ""} {
+	for header, want := range map[string]string{
+		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "shop.test", "X-Forwarded-Proto": "https", "Forwarded": "",
+	} {
 		if got.Header.Get(header) != want {
 			t.Errorf("%s: %q, want %q", header, got.Header.Get(header), want)
 		}
@@ -79,7 +81,7 @@ func TestBodiesStreamBothWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := bufio.NewReader(response.Body)
-	for _, word := range []string{"one", "two", "three"} { // each goes out only after the last came back
+	for _, word := range []string{"one", "two", "three"} { // each is sent only after the one before came back
 		if _, err := fmt.Fprintln(sender, word); err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +108,7 @@ func TestAConnectionIsUpgradedThroughTheProxy(t *testing.T) {
 			}
 			defer conn.Close() //nolint:errcheck // the test's end
 			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n")
-			io.Copy(conn, buffered) //nolint:errcheck // until the client leaves
+			io.Copy(conn, buffered) //nolint:errcheck // until the client closes
 		})
 	})
 	b.source.Install(b.ca.Issue(t, "shop.test"))
@@ -146,7 +148,8 @@ func TestADeadUpstreamIsToldPlainly(t *testing.T) {
 	b := setup(t, func(o *terminator.Options) { o.Upstream = &url.URL{Scheme: "http", Host: address} })
 	b.source.Install(b.ca.Issue(t, "shop.test"))
 	response, body := get(t, b.client(t), "https://shop.test/")
-	if response.StatusCode != http.StatusBadGateway || !strings.Contains(body, "does not answer at the moment") || strings.Contains(body, address) {
+	if response.StatusCode != http.StatusBadGateway || !strings.Contains(body, "does not answer at the moment") ||
+		strings.Contains(body, address) {
 		t.Errorf("%s %q", response.Status, body)
 	}
 }
@@ -188,7 +191,7 @@ func upstream(t testing.TB, handler http.HandlerFunc) *url.URL {
 	return u
 }
 
-// raw sends a request as it stands over plain HTTP and returns the answer's beginning.
+// raw sends a request unchanged over plain HTTP and returns the beginning of the answer.
 func (b *bundle) raw(t testing.TB, request string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", b.plain)

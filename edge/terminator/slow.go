@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// stallTimeout is how long a client may take nothing of an answer, or send nothing of a request's body, before it is cut off.
-// A limit on the whole request would cut off long downloads and websockets.
+// stallTimeout limits how long a client may read nothing of an answer, or send nothing of a request's body, before its connection is
+// closed. A limit on the whole request would end long downloads and websockets.
 const stallTimeout = 60 * time.Second
 
-// impatient is a listener whose connections end when a client stops reading: each write must get through within stall.
+// impatient is a listener whose connections fail when a client stops reading: each write must finish within stall.
 type impatient struct {
 	net.Listener
 	stall time.Duration
@@ -41,17 +41,17 @@ func (c *impatientConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// CloseWrite ends what is sent and leaves the rest open.
+// CloseWrite closes the sending side only.
 func (c *impatientConn) CloseWrite() error { return closeWrite(c.Conn) }
 
-// What reading a request's body ends with.
+// The errors with which reading a request's body ends.
 var (
 	errStalled   = errors.New("the client stopped sending")
 	errMalformed = errors.New("the request's body is malformed")
 )
 
-// paced gives every request a body that is paced, and one that nobody reads a time limit: net/http reads what is left of it, to go on with
-// the connection.
+// paced wraps the body of every request in a pacedBody. It also limits the time in which net/http reads the rest of a body that no handler
+// reads, before it continues with the connection.
 func paced(next http.Handler, stall time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
@@ -59,20 +59,20 @@ func paced(next http.Handler, stall time.Duration) http.HandlerFunc {
 			if err := body.setDeadline(time.Now().Add(stall)); err != nil {
 				return // the connection has ended
 			}
-			r = r.WithContext(r.Context()) // a copy: by the body that it made, net/http knows whether the client still waits for "100 Continue"
+			r = r.WithContext(r.Context()) // a copy: net/http recognises by its own body whether the client still waits for "100 Continue"
 			r.Body = body
 		}
 		next.ServeHTTP(w, r)
 	}
 }
 
-// pacedBody ends a request whose client stops sending: each read must bring something within stall.
+// pacedBody fails a request whose client stops sending: each read must return data within stall.
 type pacedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
 
-	mu     sync.Mutex // a transport may still read when the handler has returned; the connection is the next request's then
+	mu     sync.Mutex // a transport may still read after the handler has returned, when the connection belongs to the next request
 	closed bool
 }
 
@@ -87,14 +87,14 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errStalled
 	}
-	// After the body the client may be silent for as long as the answer takes.
+	// After the body, the client may be silent for as long as the answer takes.
 	if failed := b.setDeadline(time.Time{}); failed != nil {
 		return n, failed
 	}
 	return n, bodyError(err)
 }
 
-// bodyError marks an error that is in the bytes which the client sent, such as in the length of a chunk (RFC 9112 §7.1), and not in the
+// bodyError marks an error in the bytes that the client sent, such as the length of a chunk (RFC 9112 §7.1), as opposed to an error of the
 // connection.
 func bodyError(err error) error {
 	var broken net.Error
@@ -105,7 +105,7 @@ func bodyError(err error) error {
 	return fmt.Errorf("%w: %w", errMalformed, err)
 }
 
-// Close is called before the handler returns, by the proxy.
+// Close is called by the proxy, before the handler returns.
 func (b *pacedBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,7 +113,7 @@ func (b *pacedBody) Close() error {
 		return nil
 	}
 	b.closed = true
-	// net/http reads what is left of a short body here, which must not take for ever either.
+	// net/http reads the rest of a short body here; that needs a limit too.
 	return errors.Join(b.control.SetReadDeadline(time.Now().Add(b.stall)), b.ReadCloser.Close(), b.control.SetReadDeadline(time.Time{}))
 }
 

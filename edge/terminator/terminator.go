@@ -18,22 +18,22 @@ import (
 const (
 	headerTimeout  = 10 * time.Second  // for the TLS handshake, and for a request's header
 	idleTimeout    = 120 * time.Second // between two requests on one connection
-	drainTimeout   = 10 * time.Second  // for requests under way when the process is told to stop
+	drainTimeout   = 10 * time.Second  // for requests in progress when the process stops
 	maxHeaderBytes = 64 << 10
 )
 
-// Options is what a Terminator is made of.
+// Options configures a Terminator.
 type Options struct {
 	Source          Source
 	Challenges      http.Handler // answers http-01 (RFC 8555 §8.3); nil leaves these paths to the upstream
 	TLSChallenges   TLSChallenges
 	Upstream        *url.URL // nil: a built-in page
-	PublicHTTPSPort int      // as visitors see it, for redirects
+	PublicHTTPSPort int      // as visitors reach it, for redirects
 	CacheSize       int      // certificates in memory, at about 5 kB each
 	Log             *slog.Logger
 }
 
-// Terminator is a TLS edge that is not listening yet.
+// Terminator is a TLS edge that does not listen yet.
 type Terminator struct {
 	source          Source
 	certificates    *certificates
@@ -59,23 +59,23 @@ func newTerminator(o Options, stall time.Duration) (*Terminator, error) {
 	}, nil
 }
 
-// TLSConfig serves each name with its certificate; names without one get the alert unrecognized_name (RFC 6066 §3). A CA that
-// validates by tls-alpn-01 gets the answer to its challenge.
+// TLSConfig serves each name with its certificate. A name without one gets the alert unrecognized_name (RFC 6066 §3). A CA that validates
+// by tls-alpn-01 gets the answer to its challenge.
 func (t *Terminator) TLSConfig() *tls.Config {
 	config := t.certificates.tlsConfig()
 	config.GetConfigForClient = t.configFor
 	return config
 }
 
-// Serve answers on both listeners until ctx ends. Then it takes no more connections, lets the requests under way end for up
-// to ten seconds, and returns nil. It closes the listeners.
+// Serve answers on both listeners until ctx ends. It then accepts no more connections, waits up to ten seconds for requests in progress,
+// and returns nil. It closes the listeners.
 func (t *Terminator) Serve(ctx context.Context, https, plain net.Listener) error {
 	secure := t.server(t.serveHTTPS)
 	secure.TLSConfig = t.TLSConfig()
 	insecure := t.server(t.serveHTTP)
 
 	group, running := errgroup.WithContext(ctx)
-	handshaken := listenTLS(impatient{https, t.stall}, secure.TLSConfig.Clone(), t.log) // of its own: net/http writes to the server's
+	handshaken := listenTLS(impatient{https, t.stall}, secure.TLSConfig.Clone(), t.log) // a clone, because net/http changes the server's
 	group.Go(func() error { return untilClosed(secure.Serve(handshaken)) })
 	group.Go(func() error { return untilClosed(insecure.Serve(guarded{impatient{plain, t.stall}})) })
 	group.Go(func() error {
@@ -103,7 +103,7 @@ func (t *Terminator) server(handler http.HandlerFunc) *http.Server {
 	}
 }
 
-// withoutPreface refuses the beginning of an HTTP/2 connection where HTTP/1 is spoken (RFC 9113 §3.4): net/http takes it for a request.
+// withoutPreface refuses the preface of HTTP/2 on a connection for HTTP/1 (RFC 9113 §3.4): net/http treats it as a request.
 func withoutPreface(handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "PRI" {
@@ -122,7 +122,7 @@ func untilClosed(err error) error {
 	return err
 }
 
-// drain stops a server and cuts off what has not ended in time.
+// drain stops a server and closes what has not ended in time.
 func drain(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
@@ -133,7 +133,7 @@ func drain(server *http.Server) error {
 	return err
 }
 
-// serverLog sorts what net/http logs: broken handshakes and connections are the internet's daily noise, a panic is a fault of ours.
+// serverLog sets the levels of net/http's log lines: failed handshakes and broken connections are normal on the internet, a panic is a bug.
 type serverLog struct{ slog.Handler }
 
 func (h serverLog) Handle(ctx context.Context, r slog.Record) error {
@@ -146,5 +146,5 @@ func (h serverLog) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// Enabled lets all lines through to Handle, which knows their level.
+// Enabled passes all lines to Handle, which knows their level.
 func (h serverLog) Enabled(context.Context, slog.Level) bool { return true }

@@ -17,7 +17,7 @@ func TestAClientThatStopsSendingIsCutOff(t *testing.T) {
 	t.Parallel()
 	b := start(t, 50*time.Millisecond, func(o *terminator.Options) {
 		o.Upstream = upstream(t, func(_ http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body) //nolint:errcheck // ends when the edge gives up
+			io.Copy(io.Discard, r.Body) //nolint:errcheck // ends when the edge closes it
 		})
 	})
 	b.source.Install(b.ca.Issue(t, "shop.test"))
@@ -31,7 +31,7 @@ func TestAClientMayWaitLongForItsAnswer(t *testing.T) {
 	const stall = 50 * time.Millisecond
 	b := start(t, stall, func(o *terminator.Options) {
 		o.Upstream = upstream(t, func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(w, r.Body) //nolint:errcheck // the client tells
+			io.Copy(w, r.Body) //nolint:errcheck // the client reports errors
 			select {
 			case <-r.Context().Done():
 			case <-time.After(4 * stall):
@@ -39,7 +39,11 @@ func TestAClientMayWaitLongForItsAnswer(t *testing.T) {
 		})
 	})
 	b.source.Install(b.ca.Issue(t, "shop.test"))
-	if line := b.raw(t, "POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\nwhole"); !strings.HasPrefix(line, "HTTP/1.1 200") || !strings.HasSuffix(line, "whole") {
+	if line := b.raw(
+		t,
+		"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 5\r\n\r\nwhole",
+	); !strings.HasPrefix(line, "HTTP/1.1 200") ||
+		!strings.HasSuffix(line, "whole") {
 		t.Errorf("the edge answered %q", line)
 	}
 }
@@ -80,7 +84,7 @@ func TestStoppingLetsRequestsEnd(t *testing.T) {
 		o.Upstream = upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 			close(arrived)
 			<-finish
-			io.WriteString(w, "done") //nolint:errcheck // the client tells
+			io.WriteString(w, "done") //nolint:errcheck // the client reports errors
 		})
 	})
 	b.source.Install(b.ca.Issue(t, "shop.test"))
@@ -103,7 +107,7 @@ func TestStoppingLetsRequestsEnd(t *testing.T) {
 		if err != nil {
 			return true
 		}
-		conn.Close() //nolint:errcheck // that it was taken is what counts
+		conn.Close() //nolint:errcheck // it was accepted
 		return false
 	})
 	close(finish)
@@ -126,7 +130,7 @@ func TestTheEdgeStopsWhenItsNewsStop(t *testing.T) {
 	}
 }
 
-// deaf is a source that hears no news.
+// deaf is a source that announces no changes.
 type deaf struct{}
 
 func (deaf) NotServed(string) bool { return false }

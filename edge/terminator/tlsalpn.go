@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// challengeProtocol is what a CA offers in a handshake to validate a name, and nothing beside it (RFC 8737 §3).
+// challengeProtocol is the only protocol that a CA offers in a handshake that validates a name (RFC 8737 §3).
 const challengeProtocol = "acme-tls/1"
 
-// TLSChallenges returns the certificate that answers a tls-alpn-01 challenge (RFC 8737 §3) for a name in A-labels and lower
-// case, or nil when no challenge is open for it. nil answers none.
+// TLSChallenges returns the certificate that answers a tls-alpn-01 challenge (RFC 8737 §3) for a name in A-labels and lower case, or nil
+// when no challenge is open for it. A nil TLSChallenges answers none.
 type TLSChallenges func(ctx context.Context, name string) (*tls.Certificate, error)
 
-// configFor is crypto/tls's GetConfigForClient. nil is the ordinary config, for all but CAs and names that are known to be unknown.
+// configFor is the GetConfigForClient of crypto/tls. It returns nil, for the normal config, except for CAs and for names that are known to
+// be unknown.
 func (t *Terminator) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	name := strings.ToLower(hello.ServerName)
 	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == challengeProtocol && t.tlsChallenges != nil {
@@ -27,15 +28,15 @@ func (t *Terminator) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) 
 	return nil, nil
 }
 
-// refusal leads to the alert unrecognized_name before any key is exchanged, as TLS 1.2 does and TLS 1.3 does not: it makes a flood of unknown names half
-// as expensive.
+// refusal makes crypto/tls send the alert unrecognized_name before the key exchange. TLS 1.2 does so by itself, TLS 1.3 does not. It halves
+// the cost of a flood of unknown names.
 var refusal = &tls.Config{
 	MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12,
 	GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
 }
 
-// configForCA answers a CA. One that asks without need gets the ordinary config, and by that the alert no_application_protocol (RFC 7301 §3.2), whatever
-// certificates there are.
+// configForCA returns the config for a CA. When no challenge is open, it is the normal config, which leads to the alert
+// no_application_protocol (RFC 7301 §3.2) whatever certificates there are.
 func (t *Terminator) configForCA(hello *tls.ClientHelloInfo, name string) (*tls.Config, error) {
 	if !plausible(name) {
 		return nil, nil
@@ -48,7 +49,7 @@ func (t *Terminator) configForCA(hello *tls.ClientHelloInfo, name string) (*tls.
 	if certificate == nil {
 		return nil, nil
 	}
-	// There is no session to resume: each of the CA's places sees the answer itself.
+	// No session is resumed: each of the CA's perspectives gets the certificate itself.
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, CipherSuites: tls12CipherSuites,
 		Certificates: []tls.Certificate{*certificate}, NextProtos: []string{challengeProtocol}, SessionTicketsDisabled: true,

@@ -43,7 +43,7 @@ func setupChallenges(t *testing.T) (*bundle, *challenges) {
 	return setup(t, func(o *terminator.Options) { o.TLSChallenges = c.answer }), c
 }
 
-// asCA is how a CA shakes hands to validate a name (RFC 8737 §3).
+// asCA returns the config with which a CA validates a name (RFC 8737 §3).
 func asCA(name string) *tls.Config {
 	return &tls.Config{ServerName: name, NextProtos: []string{"acme-tls/1"}, InsecureSkipVerify: true} //nolint:gosec // as the RFC demands
 }
@@ -52,7 +52,7 @@ func TestACAGetsTheAnswerToItsChallengeAndNothingElse(t *testing.T) {
 	t.Parallel()
 	b, c := setupChallenges(t)
 	live := b.ca.Issue(t, "shop.test")
-	b.source.Install(live) // it is a renewal: the name is served meanwhile
+	b.source.Install(live) // a renewal: the name is served at the same time
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, name := range []string{"shop.test", "Shop.TEST"} {
 			config := asCA(name)
@@ -64,10 +64,18 @@ func TestACAGetsTheAnswerToItsChallengeAndNothingElse(t *testing.T) {
 					t.Fatal(err)
 				}
 				state := conn.ConnectionState()
-				if state.NegotiatedProtocol != "acme-tls/1" || string(state.PeerCertificates[0].Raw) != string(c.shown["shop.test"].Certificate[0]) || state.DidResume {
-					t.Errorf("%x %s: protocol %q, certificate of %s, resumed %t", version, name, state.NegotiatedProtocol, state.PeerCertificates[0].Issuer, state.DidResume)
+				if state.NegotiatedProtocol != "acme-tls/1" || string(state.PeerCertificates[0].Raw) != string(c.shown["shop.test"].Certificate[0]) ||
+					state.DidResume {
+					t.Errorf(
+						"%x %s: protocol %q, certificate of %s, resumed %t",
+						version,
+						name,
+						state.NegotiatedProtocol,
+						state.PeerCertificates[0].Issuer,
+						state.DidResume,
+					)
 				}
-				conn.SetDeadline(time.Now().Add(deadline))                          //nolint:errcheck // the read tells
+				conn.SetDeadline(time.Now().Add(deadline))                          //nolint:errcheck // the read reports errors
 				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")   //nolint:errcheck // the edge may have closed already
 				if said, err := io.ReadAll(conn); len(said) > 0 || isTimeout(err) { // closed, by a reset perhaps
 					t.Errorf("after the handshake the edge said %q, %v", said, err)
@@ -109,13 +117,13 @@ func TestACAWithoutAnOpenChallengeIsToldSo(t *testing.T) {
 	}
 }
 
-// TestVisitorsNeverWaitForChallenges: only a handshake that offers acme-tls/1 and nothing else looks for one, and one that
-// takes long holds up nobody.
+// TestVisitorsNeverWaitForChallenges: only a handshake that offers nothing but acme-tls/1 reads the open challenges, and a slow one delays
+// no other.
 func TestVisitorsNeverWaitForChallenges(t *testing.T) {
 	t.Parallel()
 	b, c := setupChallenges(t)
 	b.source.Install(b.ca.Issue(t, "shop.test"))
-	c.mu.Lock() // whoever looks for a challenge waits from here on
+	c.mu.Lock() // whoever reads a challenge waits from here on
 	began := make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
@@ -142,6 +150,6 @@ func TestVisitorsNeverWaitForChallenges(t *testing.T) {
 		t.Error(err)
 	}
 	if asked := c.askedFor(); asked != 1 {
-		t.Errorf("challenges were looked for %d times; want 1, by the CA", asked)
+		t.Errorf("challenges were read %d times; want 1, by the CA", asked)
 	}
 }

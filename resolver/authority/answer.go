@@ -1,19 +1,94 @@
 package authority
 
 import (
+	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
+// AskValidated asks a server as Ask does, and validates what it answers with the keys of the zone that the answer is from. That may
+// be a zone below the one given, which the same server holds.
+//
+// The message has the records that the zone can speak for: of the name that was asked about and, in an unsigned zone, of the names in
+// that zone to which aliases lead. Every other name that an alias leads to is a question of its own, to servers of its own zone. A
+// referral, or another message that is no answer, comes unchanged and not validated: it is Indeterminate, without a fault. The detail of a
+// fault in the answer itself, not in the zone's keys, names the server.
+func (t *Tree) AskValidated(ctx context.Context, zone *Zone, server int, qname string, qtype uint16) (*dns.Msg, Validation, error) {
+	m, err := t.Ask(ctx, zone, server, qname, qtype)
+	if err != nil {
+		return nil, Validation{}, err
+	}
+	name := dns.CanonicalName(qname)
+	if got := understand(m, zone.Name, name); got.kind != answer {
+		return m, Validation{Security: Indeterminate, Zone: zone.Name}, nil
+	}
+	of := t.validate(ctx, zone.cut)
+	v := t.CheckAnswer(of, m)
+	if of.Security == Secure && v.Security == Bogus && soaOf(recordsAt(m.Ns, zone.Name, dns.TypeSOA)) == nil {
+		// The answer may be from a zone below that the server holds too. Only a walk shows it, and whether its parent has DS records.
+		at, err := t.find(ctx, name, nil)
+		if err != nil && ours(err) {
+			return nil, Validation{}, err
+		}
+		if err == nil && strictlyBelow(zone.Name, at.cut.name) {
+			of = t.validate(ctx, at.cut)
+			v = t.CheckAnswer(of, m)
+		}
+	}
+	if of.Security == Secure && v.Security == Bogus {
+		v.Detail += ", at " + zone.Servers[server].String()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, Validation{}, err
+	}
+	return spokenFor(m, zone.Name, v.Security == Insecure), v, nil
+}
+
+// spokenFor leaves out of a message what the zone that it is from can't speak for; see AskValidated. The rcode, and the records that
+// prove an absence, are of the name at the end of the aliases: they go when that name does.
+func spokenFor(m *dns.Msg, zone string, wholeZone bool) *dns.Msg {
+	name := m.Question[0].Name
+	isFor := func(owner string) bool { return owner == name || wholeZone && dns.IsSubDomain(zone, owner) }
+	end, complete := name, true
+	for range len(m.Answer) {
+		alias := aliasAt(m.Answer, end)
+		if alias == "" || m.Question[0].Qtype == dns.TypeCNAME {
+			break
+		}
+		end, complete = alias, complete && isFor(alias)
+	}
+	if complete {
+		return m
+	}
+	trimmed := *m
+	trimmed.Rcode, trimmed.Ns = dns.RcodeSuccess, nil
+	trimmed.Answer = slices.DeleteFunc(slices.Clone(m.Answer), func(rr dns.RR) bool {
+		return !isFor(rr.Header().Name) && rr.Header().Rrtype != dns.TypeDNAME
+	})
+	return &trimmed
+}
+
+// aliasAt is where the CNAME record of a name leads; empty without one.
+func aliasAt(section []dns.RR, name string) string {
+	for _, rr := range recordsAt(section, name, dns.TypeCNAME) {
+		if alias, ok := rr.(*dns.CNAME); ok {
+			return dns.CanonicalName(alias.Target)
+		}
+	}
+	return ""
+}
+
 // CheckAnswer validates what a server of a zone answered to a question about a name in it. zone is the result for that zone:
 // where it is not Secure, neither is the answer, for the same reason.
 //
-// In a positive answer all records at the name that was asked for must be signed, or the DNAME that leads away from it; what an
-// alias leads to may be in another zone, and is a question of its own. In a negative answer every SOA, NSEC and NSEC3 record
-// must be signed and there must be an NSEC or NSEC3 record; whether these are the ones that prove the absence is not
-// checked, nor is that no closer name stands in the way of a wildcard (RFC 4035 §5.4).
+// In a positive answer the records of the type asked for, or the CNAME record in their place, must be signed; if they are made from a
+// wildcard, it must be proved that the name itself doesn't exist. A DNAME record must be signed, and the CNAME record that comes with
+// it must be the one that it makes. In a negative answer every SOA, NSEC and NSEC3 record must be signed, and the NSEC or NSEC3
+// records must prove the absence (see denial). What an alias leads to is a question of its own.
 func (t *Tree) CheckAnswer(zone Validation, m *dns.Msg) Validation {
 	if zone.Security != Secure {
 		return zone
@@ -21,44 +96,73 @@ func (t *Tree) CheckAnswer(zone Validation, m *dns.Msg) Validation {
 	if len(m.Question) != 1 || understand(m, zone.Zone, m.Question[0].Name).kind != answer {
 		return Validation{Security: Indeterminate, Zone: zone.Zone, Fault: NoAnswer, Detail: "the server gave no answer that could be checked"}
 	}
-	if b := verifyAnswer(m, zone.Zone, zone.keys, t.config.Now()); b != nil {
+	insecure, b := verifyAnswer(m, zone.Zone, zone.keys, t.config.Now())
+	switch {
+	case b != nil:
 		return failed(zone.Zone, b)
+	case insecure:
+		return Validation{Security: Insecure, Zone: zone.Zone}
 	}
 	return Validation{Security: Secure, Zone: zone.Zone, keys: zone.keys}
 }
 
-func verifyAnswer(m *dns.Msg, zone string, keys []*dns.DNSKEY, now time.Time) *breach {
-	name := m.Question[0].Name
-	for _, rr := range m.Answer { // a CNAME that comes with a DNAME is made up and not signed (RFC 6672 §3.1)
-		if h := rr.Header(); h.Rrtype == dns.TypeDNAME && strictlyBelow(h.Name, name) && dns.IsSubDomain(zone, h.Name) {
-			return newRRset(m.Answer, h.Name, dns.TypeDNAME).verify(zone, keys, now)
-		}
-	}
-	var types []uint16
+// verifyAnswer reports whether the answer only counts as an unsigned one, and why a resolver throws it away.
+func verifyAnswer(m *dns.Msg, zone string, keys []*dns.DNSKEY, now time.Time) (insecure bool, b *breach) {
+	name, qtype := m.Question[0].Name, m.Question[0].Qtype
 	for _, rr := range m.Answer {
-		if h := rr.Header(); h.Name == name && h.Rrtype != dns.TypeRRSIG && !slices.Contains(types, h.Rrtype) {
-			types = append(types, h.Rrtype)
+		if dname, ok := rr.(*dns.DNAME); ok && strictlyBelow(dname.Hdr.Name, name) && dns.IsSubDomain(zone, dname.Hdr.Name) {
+			return false, verifyRedirect(m, dname, zone, keys, now)
 		}
 	}
-	if len(types) == 0 {
-		return verifyAbsence(m.Ns, zone, keys, now)
-	}
-	for _, rrtype := range types {
-		if b := newRRset(m.Answer, name, rrtype).verify(zone, keys, now); b != nil {
-			return b
+	for _, rrtype := range []uint16{qtype, dns.TypeCNAME} {
+		set := newRRset(m.Answer, name, rrtype)
+		if len(set.records) == 0 {
+			continue
 		}
+		signature, b := set.verify(zone, keys, now)
+		if b != nil {
+			return false, b
+		}
+		// Fewer labels than the name has: the records were made from a wildcard (RFC 4035 §5.3.4).
+		if labels := int(signature.Labels); labels < dns.CountLabel(strings.TrimPrefix(name, "*.")) {
+			return verifyAbsence(m.Ns, zone, keys, now, func(d *denial) string { return d.noCloser(name, suffixOf(name, labels)) })
+		}
+		return false, nil
+	}
+	return verifyAbsence(m.Ns, zone, keys, now, func(d *denial) string {
+		if m.Rcode == dns.RcodeNameError {
+			return d.noName(name)
+		}
+		return d.noData(name, qtype)
+	})
+}
+
+// verifyRedirect checks a DNAME record and the CNAME record that it makes for the name, which is not signed (RFC 6672 §3.1, §5.3.1).
+func verifyRedirect(m *dns.Msg, dname *dns.DNAME, zone string, keys []*dns.DNSKEY, now time.Time) *breach {
+	if _, b := newRRset(m.Answer, dname.Hdr.Name, dns.TypeDNAME).verify(zone, keys, now); b != nil {
+		return b
+	}
+	name := m.Question[0].Name
+	made := strings.TrimSuffix(name, dname.Hdr.Name) + strings.TrimPrefix(canonical(dname.Target), ".")
+	if alias := aliasAt(m.Answer, name); alias != "" && alias != made {
+		detail := fmt.Sprintf("the CNAME record of %s leads to %s, and the DNAME record of %s to %s",
+			bare(name), bare(alias), bare(dname.Hdr.Name), bare(made))
+		return &breach{fault: InvalidSignature, detail: detail}
 	}
 	return nil
 }
 
-// verifyAbsence checks the records that a negative answer, or a referral to an unsigned zone, comes with.
-func verifyAbsence(section []dns.RR, zone string, keys []*dns.DNSKEY, now time.Time) *breach {
+// verifyAbsence checks the records that a negative answer, or a referral to an unsigned zone, comes with: first their signatures,
+// then what they prove.
+func verifyAbsence(
+	section []dns.RR, zone string, keys []*dns.DNSKEY, now time.Time, prove func(*denial) string,
+) (insecure bool, b *breach) {
 	type owner struct {
 		name   string
 		rrtype uint16
 	}
 	var seen []owner
-	proven := false
+	var signed []dns.RR
 	for _, rr := range section {
 		o := owner{rr.Header().Name, rr.Header().Rrtype}
 		wanted := o.rrtype == dns.TypeSOA || o.rrtype == dns.TypeNSEC || o.rrtype == dns.TypeNSEC3
@@ -68,13 +172,23 @@ func verifyAbsence(section []dns.RR, zone string, keys []*dns.DNSKEY, now time.T
 		if seen = append(seen, o); len(seen) > maxVerifications {
 			break
 		}
-		if b := newRRset(section, o.name, o.rrtype).verify(zone, keys, now); b != nil {
-			return b
+		set := newRRset(section, o.name, o.rrtype)
+		signature, b := set.verify(zone, keys, now)
+		if b != nil {
+			return false, b
 		}
-		proven = proven || o.rrtype != dns.TypeSOA
+		// A record made from a wildcard would say of any name what it says of the wildcard.
+		if int(signature.Labels) == dns.CountLabel(strings.TrimPrefix(o.name, "*.")) {
+			signed = append(signed, set.records...)
+		}
 	}
-	if !proven {
-		return &breach{fault: NoProof, detail: "an answer that something is not there came without signed proof, although " + shown(zone) + " is signed"}
+	d := newDenial(zone, signed)
+	if len(d.nsec) == 0 && len(d.nsec3) == 0 && !d.insecure {
+		detail := "an answer that something doesn't exist came without signed proof (NSEC or NSEC3 records), although %s is signed"
+		return false, &breach{fault: NoProof, detail: fmt.Sprintf(detail, shown(zone))}
 	}
-	return nil
+	if missing := prove(d); missing != "" {
+		return false, &breach{fault: NoProof, detail: fmt.Sprintf("%s is signed, and %s", shown(zone), missing)}
+	}
+	return d.insecure, nil
 }

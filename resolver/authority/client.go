@@ -77,14 +77,18 @@ func (c client) query(ctx context.Context, server netip.AddrPort, name string, q
 }
 
 // converse asks over UDP, and over TCP when the answer is truncated (RFC 7766 §5) or its question is spelled otherwise than
-// ours, as the resolver of Let's Encrypt does: over TCP the spelling need not show that nobody forged the answer.
+// ours, as the resolver of Let's Encrypt does: over TCP the spelling need not show that nobody forged the answer. A server that can't keep
+// the spelling and has no TCP is asked in lower case, as that resolver does in the end (use-caps-for-id of Unbound).
 func (c client) converse(ctx context.Context, server netip.AddrPort, name string, qtype uint16, edns bool) (*dns.Msg, error) {
-	q, err := newQuestion(name, qtype, edns)
+	q, err := newQuestion(randomCase(name), qtype, edns)
 	if err != nil {
 		return nil, err
 	}
 	reply, err := q.put(ctx, "udp", server, exchange.Patience(c.timeout)...)
-	if errors.Is(err, errMangled) || err == nil && reply.Truncated {
+	switch {
+	case errors.Is(err, errMangled):
+		return c.despiteCase(ctx, server, q, name)
+	case err == nil && reply.Truncated:
 		if reply, err = q.put(ctx, "tcp", server, c.timeout); err != nil {
 			return nil, &tcpError{cause: err}
 		}
@@ -92,7 +96,26 @@ func (c client) converse(ctx context.Context, server netip.AddrPort, name string
 	return reply, err
 }
 
-// refusesEDNS tells whether a server does as if it had never heard of EDNS (RFC 6891 §7), or only of another version.
+// despiteCase asks a server again that didn't keep the spelling of a question.
+func (c client) despiteCase(ctx context.Context, server netip.AddrPort, q question, name string) (*dns.Msg, error) {
+	short, cancel := context.WithTimeout(ctx, c.timeout/4) // there must be time left for another way
+	defer cancel()
+	reply, tcpErr := q.put(short, "tcp", server, c.timeout/4)
+	if tcpErr == nil {
+		return reply, nil
+	}
+	plain, err := newQuestion(name, q.msg.Question[0].Qtype, q.msg.IsEdns0() != nil)
+	if err != nil {
+		return nil, err
+	}
+	reply, err = plain.put(ctx, "udp", server, exchange.Patience(c.timeout/2)...)
+	if err != nil || reply.Truncated {
+		return nil, &tcpError{cause: tcpErr}
+	}
+	return reply, nil
+}
+
+// refusesEDNS reports whether a server doesn't know EDNS (RFC 6891 §7), or only another version.
 func refusesEDNS(reply *dns.Msg) bool {
 	return reply.Rcode == dns.RcodeFormatError || reply.Rcode == dns.RcodeNotImplemented || reply.Rcode == dns.RcodeBadVers
 }
@@ -103,11 +126,11 @@ type question struct {
 	packet []byte
 }
 
-// newQuestion spells the name in random case: one more thing that a forger has to guess (draft-vixie-dnsext-dns0x20).
+// newQuestion makes the message for a name in the spelling given.
 func newQuestion(name string, qtype uint16, edns bool) (question, error) {
 	m := new(dns.Msg).SetQuestion(name, qtype)
 	m.RecursionDesired = false
-	m.Question[0].Name = randomCase(name)
+	m.Question[0].Name = name
 	if edns {
 		m.SetEdns0(ednsSize, true)
 	}
@@ -115,6 +138,7 @@ func newQuestion(name string, qtype uint16, edns bool) (question, error) {
 	return question{msg: m, packet: packet}, err
 }
 
+// randomCase spells a name in random case: one more thing that a forger has to guess (draft-vixie-dnsext-dns0x20).
 func randomCase(name string) string {
 	spelled, coins := []byte(name), make([]byte, (len(name)+7)/8)
 	_, _ = rand.Read(coins) // never fails
@@ -164,7 +188,7 @@ func (q question) answeredBy(packet []byte) *dns.Msg {
 	return reply
 }
 
-// echoedIn tells whether the packet repeats the question byte for byte.
+// echoedIn reports whether the packet repeats the question byte for byte.
 func (q question) echoedIn(packet []byte) bool {
 	end := len(q.packet)
 	if q.msg.IsEdns0() != nil {

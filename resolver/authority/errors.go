@@ -20,10 +20,10 @@ type NoDomainError struct {
 }
 
 func (e *NoDomainError) Error() string {
-	return fmt.Sprintf("%s doesn't exist: %s", bare(e.Name), tells(e.Zone))
+	return fmt.Sprintf("%s doesn't exist: %s", bare(e.Name), unknownTo(e.Zone))
 }
 
-func tells(zone string) string {
+func unknownTo(zone string) string {
 	if zone == "." {
 		return "the root of DNS doesn't know it"
 	}
@@ -59,10 +59,19 @@ func (e *ServerError) Error() string {
 // Unwrap returns why the server's address is not known.
 func (e *ServerError) Unwrap() error { return e.Server.cause }
 
-// errNeedsItself is a name server whose address only its own zone's servers could tell: glue is missing at the parent.
+// serverFailure is why a server of a zone gave no answer that can be used.
+type serverFailure struct {
+	server Server
+	cause  error
+}
+
+func (e *serverFailure) Error() string { return fmt.Sprintf("%s: %v", e.server, e.cause) }
+func (e *serverFailure) Unwrap() error { return e.cause }
+
+// errNeedsItself is a name server whose address only its own zone's servers have: glue is missing at the parent.
 var errNeedsItself = errors.New("its address can only be asked from servers whose own addresses depend on it")
 
-// ours tells whether an error is about this walk, not about DNS: it ends the walk and is not remembered.
+// ours reports whether an error is about this walk, not about DNS: it ends the walk and is not remembered.
 func ours(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooManyQueries)
 }

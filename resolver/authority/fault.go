@@ -16,14 +16,14 @@ const (
 	SerialsDiffer     FaultKind = "servers hold different versions" // may be so for a while after each change of the zone
 )
 
-// Fault is one of them. Who is to mend it is for others to say.
+// Fault is one of them. Callers decide who acts.
 type Fault struct {
 	Kind     FaultKind
 	Zone     string
 	Server   Server   // of the first five kinds
 	AtParent []string // of NameserversDiffer: those that only the parent names
 	InZone   []string // of NameserversDiffer: those that only the zone names
-	Serials  []Serial // of SerialsDiffer: every server that told
+	Serials  []Serial // of SerialsDiffer: every server that has a SOA record
 }
 
 // Serial is the version of the zone that a server holds.
@@ -35,7 +35,9 @@ type Serial struct {
 // Faults lists what is not as it should be, server by server and then of them all.
 func (z *Zone) Faults() []Fault {
 	var faults []Fault
-	kinds := map[State]FaultKind{Lame: LameServer, Failing: FailingServer, Unreachable: UnreachableServer, NoAddress: ServerNoAddress, Forbidden: ForbiddenServer}
+	kinds := map[State]FaultKind{
+		Lame: LameServer, Failing: FailingServer, Unreachable: UnreachableServer, NoAddress: ServerNoAddress, Forbidden: ForbiddenServer,
+	}
 	differ := Fault{Kind: SerialsDiffer, Zone: z.Name}
 	for _, server := range z.Servers {
 		if kind, ok := kinds[server.State]; ok {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxNameservers = 32 // NS records of one zone that are looked at; the root has 13
+	maxNameservers = 32 // NS records of one zone that are used; the root has 13
 	maxAddresses   = 8  // of one name server
 )
 
@@ -30,18 +30,21 @@ type meaning struct {
 }
 
 // understand reads the reply of a server of a zone to a question about a name in it.
+//
+// Some servers leave out the AA bit. Their answers are taken all the same when they hold something about the name, as Unbound takes them
+// (its response_type_from_server): a record, NXDOMAIN, or the SOA record of a zone that the name is in.
 func understand(m *dns.Msg, zone, name string) meaning {
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		return meaning{why: "it answers " + rcode(m)}
 	}
 	below := Referral(m, zone, name)
+	soa := soaOf(m.Ns)
+	fromZone := soa != nil && dns.IsSubDomain(zone, soa.Hdr.Name) && dns.IsSubDomain(soa.Hdr.Name, name)
 	switch {
 	case below != "":
 		return meaning{kind: referral, cut: below}
-	case m.Authoritative:
+	case m.Authoritative, len(m.Answer) > 0, m.Rcode == dns.RcodeNameError, fromZone:
 		return meaning{kind: answer, cut: hidden(m, zone, name)}
-	case len(m.Answer) > 0:
-		return meaning{why: "it answers from a cache, without authority"}
 	case has(m.Ns, dns.TypeNS):
 		return meaning{why: "it points to other servers instead of answering"}
 	default:
@@ -49,7 +52,10 @@ func understand(m *dns.Msg, zone, name string) meaning {
 	}
 }
 
-// Refers tells whether a message names other servers in place of an answer (RFC 2308 §2.2). The AA bit doesn't count: only an
+// fromCache reports whether a server answers as a resolver does, for others' zones too. Resolvers ask such a server last.
+func fromCache(m *dns.Msg) bool { return m.RecursionAvailable && !m.Authoritative }
+
+// Refers reports whether a message names other servers in place of an answer (RFC 2308 §2.2). The AA bit doesn't count: only an
 // authority for the name should set it (RFC 1035 §4.1.1), and some servers set it on referrals all the same.
 func Refers(m *dns.Msg) bool {
 	return m.Rcode == dns.RcodeSuccess && len(m.Answer) == 0 && has(m.Ns, dns.TypeNS) && !has(m.Ns, dns.TypeSOA)
@@ -111,7 +117,7 @@ func nameserversOf(section []dns.RR, zone string) []string {
 }
 
 // glueOf gathers the addresses that a referral of a zone's server brings for name servers. Those outside the zone are not
-// the server's to tell (RFC 5452 §6).
+// believed (RFC 5452 §6).
 func glueOf(m *dns.Msg, zone string, names []string) map[string][]netip.Addr {
 	glue := map[string][]netip.Addr{}
 	for _, rr := range m.Extra {
@@ -119,23 +125,24 @@ func glueOf(m *dns.Msg, zone string, names []string) map[string][]netip.Addr {
 		if !slices.Contains(names, owner) || !dns.IsSubDomain(zone, owner) || len(glue[owner]) >= maxAddresses {
 			continue
 		}
-		if address := addressOf(rr); address.IsValid() && !slices.Contains(glue[owner], address) {
+		if address := AddressOf(rr); address.IsValid() && !slices.Contains(glue[owner], address) {
 			glue[owner] = append(glue[owner], address)
 		}
 	}
 	return glue
 }
 
-// addressOf is the address in an A or AAAA record; it is not valid for any other.
-func addressOf(rr dns.RR) netip.Addr {
+// AddressOf is the address in an A or AAAA record; it is not valid for any other.
+func AddressOf(rr dns.RR) netip.Addr {
 	var address netip.Addr
 	switch rr := rr.(type) {
 	case *dns.A:
 		address, _ = netip.AddrFromSlice(rr.A)
+		address = address.Unmap() // package dns keeps IPv4 addresses in 16 bytes
 	case *dns.AAAA:
 		address, _ = netip.AddrFromSlice(rr.AAAA)
 	}
-	return address.Unmap()
+	return address // an AAAA record with an IPv4-mapped address stays what it is: no CA connects to it
 }
 
 // proofOf keeps what a referral says about DNSSEC: the DS records of the zone below or, from a signed zone, that there are

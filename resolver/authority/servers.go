@@ -13,7 +13,8 @@ import (
 const (
 	// maxDepth is how many name servers may be looked up one for the sake of the other.
 	maxDepth = 6
-	// maxAliases is how many CNAMEs are followed from a name server's name. There should be none (RFC 2181 §10.3), but CAs' resolvers follow them.
+	// maxAliases is how many CNAMEs are followed from a name server's name. There should be none (RFC 2181 §10.3), but CAs' resolvers
+	// follow them.
 	maxAliases = 4
 )
 
@@ -39,11 +40,11 @@ type host struct {
 	err       error
 }
 
-// candidates tells the servers of a zone as they become known, first those whose addresses came with their names. Their state
-// is empty where they may be asked. Which ones are chosen of too many doesn't depend on who is fast: a tenant who looks twice
-// sees the same servers.
+// candidates sends the servers of a zone as they become known, first those whose addresses came with their names. Their state
+// is empty where they may be asked. Which ones are chosen of too many doesn't depend on which are fast, so that two checks
+// show the same servers.
 func (t *Tree) candidates(ctx context.Context, c *cut, needs *need) <-chan Server {
-	out := make(chan Server, c.room()) // nobody who has something to tell waits
+	out := make(chan Server, c.room()) // a sender never waits
 	if c.parent == nil {
 		for _, server := range c.fixed {
 			out <- server
@@ -68,13 +69,13 @@ func (t *Tree) withParents(ctx context.Context, c *cut, needs *need, own <-chan 
 	out := make(chan Server, cap(own)+cap(above))
 	go func() {
 		defer close(out)
-		told := map[netip.AddrPort]bool{}
+		sent := map[netip.AddrPort]bool{}
 		for server := range own {
-			told[server.Address] = true
+			sent[server.Address] = true
 			out <- server
 		}
 		for server := range above {
-			if server.State == "" && !told[server.Address] {
+			if server.State == "" && !sent[server.Address] {
 				out <- server
 			}
 		}
@@ -82,7 +83,7 @@ func (t *Tree) withParents(ctx context.Context, c *cut, needs *need, own <-chan 
 	return out
 }
 
-// room is how many servers there can be to tell.
+// room is how many servers there can be.
 func (c *cut) room() int {
 	n := len(c.fixed)
 	for _, name := range c.ns {
@@ -95,7 +96,7 @@ func (c *cut) room() int {
 	return n
 }
 
-// named tells the servers that NS records name.
+// named sends the servers that NS records name.
 func (t *Tree) named(ctx context.Context, c *cut, needs *need, out chan<- Server) {
 	names := slices.Clone(c.ns)
 	if c.registry {
@@ -143,7 +144,7 @@ func (t *Tree) offer(out chan<- Server, name string, addresses []netip.Addr, mos
 	}
 }
 
-// withoutAddress tells a name server that has no address from one whose address could not be found out.
+// withoutAddress is a name server that has no address, or whose address could not be found out: its state says which.
 func withoutAddress(name string, err error) Server {
 	server := Server{Name: name, State: NoAddress, cause: err}
 	if _, ok := errors.AsType[*NoDomainError](err); err == nil {
@@ -210,7 +211,7 @@ func (t *Tree) resolve(ctx context.Context, name string, needs *need) host {
 	return host{err: errors.New("its name leads through too many CNAME records")}
 }
 
-// found is what a zone has for a name: addresses, or another name to look at.
+// found is what a zone has for a name: addresses, or another name to ask about.
 type found struct {
 	addresses []netip.Addr
 	alias     string
@@ -229,7 +230,7 @@ func (t *Tree) addresses(ctx context.Context, at *cut, q inquiry) found {
 		}
 		var f found
 		for _, rr := range recordsAt(m.Answer, q.name, q.qtype) {
-			if address := addressOf(rr); address.IsValid() && len(f.addresses) < maxAddresses {
+			if address := AddressOf(rr); address.IsValid() && len(f.addresses) < maxAddresses {
 				f.addresses = append(f.addresses, address)
 			}
 		}

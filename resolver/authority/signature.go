@@ -27,9 +27,9 @@ const (
 	Expired              SignatureFault = "signature expired"       // see Validation.At
 	NotYetValid          SignatureFault = "signature not yet valid" // see Validation.At; a clock is wrong
 	InvalidSignature     SignatureFault = "signature invalid"       // the records are not those that were signed
-	NoProof              SignatureFault = "absence not proven"      // a negative answer without signed NSEC or NSEC3 records
+	NoProof              SignatureFault = "absence not proven"      // a negative answer whose signed NSEC or NSEC3 records don't prove it
 	UnsupportedAlgorithm SignatureFault = "unsupported algorithm"   // the zone counts as unsigned (RFC 4035 §5.2)
-	NoAnswer             SignatureFault = "no answer"               // a server that would know told nothing
+	NoAnswer             SignatureFault = "no answer"               // no server gave the answer that is needed
 	NotCheckable         SignatureFault = "not checkable"           // a key that this program can't use, although its algorithm is known
 )
 
@@ -65,8 +65,8 @@ func (set rrset) String() string {
 	return fmt.Sprintf("the %s records of %s", dns.TypeToString[set.rrtype], shown(set.name))
 }
 
-// verify checks that one of the signatures is by one of the zone's keys, and good at that time (RFC 4035 §5.3).
-func (set rrset) verify(zone string, keys []*dns.DNSKEY, now time.Time) *breach {
+// verify checks that one of the signatures is by one of the zone's keys, and good at that time (RFC 4035 §5.3). It returns that one.
+func (set rrset) verify(zone string, keys []*dns.DNSKEY, now time.Time) (*dns.RRSIG, *breach) {
 	var worst *breach
 	attempts := 0
 	for _, signature := range set.signatures {
@@ -82,25 +82,26 @@ func (set rrset) verify(zone string, keys []*dns.DNSKEY, now time.Time) *breach 
 				continue
 			}
 			if attempts++; attempts > maxVerifications {
-				return &breach{fault: InvalidSignature, detail: fmt.Sprintf("%s have more signatures and keys than a resolver tries", set)}
+				return nil, &breach{fault: InvalidSignature, detail: fmt.Sprintf("%s have more signatures and keys than a resolver tries", set)}
 			}
 			b := set.verifyWith(signature, key)
 			if b == nil {
-				return nil
+				return signature, nil
 			}
 			worst = moreTelling(worst, b)
 		}
 	}
 	if worst != nil {
-		return worst
+		return nil, worst
 	}
 	if len(set.signatures) == 0 {
-		return &breach{fault: NotSigned, detail: fmt.Sprintf("%s have no signature, although the zone is signed", set)}
+		return nil, &breach{fault: NotSigned, detail: fmt.Sprintf("%s have no signature, although the zone is signed", set)}
 	}
-	return &breach{fault: NotSigned, detail: fmt.Sprintf("%s are signed by %s, not by a valid key of %s", set, signers(set.signatures), shown(zone))}
+	detail := fmt.Sprintf("%s are signed by %s, not by a valid key of %s", set, signers(set.signatures), shown(zone))
+	return nil, &breach{fault: NotSigned, detail: detail}
 }
 
-// untimely tells whether a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
+// untimely returns a breach if a signature is not valid yet or no longer. Its times are 32 bits that wrap around (RFC 4034 §3.1.5).
 func (set rrset) untimely(signature *dns.RRSIG, now time.Time) *breach {
 	current := uint32(now.Unix())
 	at := func(when uint32) time.Time {
@@ -108,10 +109,12 @@ func (set rrset) untimely(signature *dns.RRSIG, now time.Time) *breach {
 	}
 	const layout = "2 January 2006 15:04 MST"
 	if end := at(signature.Expiration); end.Before(now.Truncate(time.Second)) {
-		return &breach{fault: Expired, at: end, detail: fmt.Sprintf("the signature of %s by key %d expired on %s", set, signature.KeyTag, end.Format(layout))}
+		detail := fmt.Sprintf("the signature of %s by key %d expired on %s", set, signature.KeyTag, end.Format(layout))
+		return &breach{fault: Expired, at: end, detail: detail}
 	}
 	if begin := at(signature.Inception); begin.After(now) {
-		return &breach{fault: NotYetValid, at: begin, detail: fmt.Sprintf("the signature of %s by key %d begins to be valid only on %s", set, signature.KeyTag, begin.Format(layout))}
+		detail := fmt.Sprintf("the signature of %s by key %d begins to be valid only on %s", set, signature.KeyTag, begin.Format(layout))
+		return &breach{fault: NotYetValid, at: begin, detail: detail}
 	}
 	return nil
 }
@@ -124,7 +127,8 @@ func (set rrset) verifyWith(signature *dns.RRSIG, key *dns.DNSKEY) *breach {
 	case errors.Is(err, dns.ErrSig) || errors.Is(err, rsa.ErrVerification) || errors.Is(err, dns.ErrRRset):
 		return &breach{fault: InvalidSignature, detail: fmt.Sprintf("the signature of %s by key %d doesn't fit them", set, key.KeyTag())}
 	default: // keys of a size that the library refuses, for one
-		return &breach{fault: NotCheckable, detail: fmt.Sprintf("the signature of %s by key %d is of a kind that can't be checked here", set, key.KeyTag())}
+		detail := fmt.Sprintf("the signature of %s by key %d is of a kind that can't be checked here", set, key.KeyTag())
+		return &breach{fault: NotCheckable, detail: detail}
 	}
 }
 

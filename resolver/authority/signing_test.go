@@ -33,6 +33,15 @@ type signing struct {
 	from, to  time.Time                             // of all signatures; a day around today when zero
 	spoil     func(set []dns.RR, s *dns.RRSIG) bool // changes a signature; false: leaves it out
 	noNSEC    bool
+	chain     chainKind
+}
+
+// chainKind is how a zone denies names.
+type chainKind struct {
+	hashed     bool   // NSEC3 in place of NSEC
+	iterations uint16 // of NSEC3
+	salt       string // of NSEC3, in hexadecimal
+	optOut     bool   // NSEC3 leaves out delegations without DS records
 }
 
 // key is a DNSSEC key with its private half.
@@ -134,12 +143,12 @@ func (z *zone) answer(m *dns.Msg, name string, qtype uint16) {
 			return
 		}
 	}
-	source := name
+	source, encloser := name, name
 	if !z.exists[name] {
-		for source = parentOf(name); !z.exists[source]; {
-			source = parentOf(source)
+		for encloser = parentOf(name); !z.exists[encloser]; {
+			encloser = parentOf(encloser)
 		}
-		if source = "*." + strings.TrimPrefix(source, "."); !z.exists[source] {
+		if source = wildcardOf(encloser); !z.exists[source] {
 			m.Rcode = dns.RcodeNameError
 		}
 	}
@@ -150,11 +159,32 @@ func (z *zone) answer(m *dns.Msg, name string, qtype uint16) {
 				rr.Header().Name = name
 				m.Answer = append(m.Answer, rr)
 			}
+			if source != name {
+				m.Ns = z.denial(z.missing(name, encloser))
+			}
 			return
 		}
 	}
 	m.Ns = z.withSignatures(z.at(z.name, dns.TypeSOA))
-	m.Ns = append(m.Ns, z.absence(source)...)
+	names := []string{name}
+	if source != name { // and the wildcard, which is missing too or lacks the type
+		names = append(z.missing(name, encloser), wildcardOf(encloser))
+	}
+	m.Ns = append(m.Ns, z.denial(names)...)
+}
+
+func wildcardOf(encloser string) string { return "*." + strings.TrimPrefix(encloser, ".") }
+
+// missing are the names whose NSEC or NSEC3 records show that a name doesn't exist.
+func (z *zone) missing(name, encloser string) []string {
+	if !z.chain.hashed {
+		return []string{name}
+	}
+	closer := name
+	for parentOf(closer) != encloser {
+		closer = parentOf(closer)
+	}
+	return []string{encloser, closer}
 }
 
 // delegation is the zone below that the name is in.
@@ -173,7 +203,7 @@ func (z *zone) refer(m *dns.Msg, cut string) {
 	if ds := z.withSignatures(z.at(cut, dns.TypeDS)); ds != nil {
 		m.Ns = append(m.Ns, ds...)
 	} else {
-		m.Ns = append(m.Ns, z.absence(cut)...)
+		m.Ns = append(m.Ns, z.noDS(cut)...)
 	}
 	for _, rr := range z.at(cut, dns.TypeNS) {
 		for _, rrtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
@@ -182,17 +212,113 @@ func (z *zone) refer(m *dns.Msg, cut string) {
 	}
 }
 
-// absence is an NSEC record at the name or the zone's apex; which types it denies nobody looks at.
-func (z *zone) absence(name string) []dns.RR {
+// noDS shows that a delegation has no DS record; where the zone leaves it out, that nothing more is known.
+func (z *zone) noDS(cut string) []dns.RR {
+	if !z.chain.optOut {
+		return z.denial([]string{cut})
+	}
+	encloser := parentOf(cut)
+	for encloser != z.name && !slices.Contains(z.owners(), encloser) {
+		encloser = parentOf(encloser)
+	}
+	return z.denial(z.missing(cut, encloser))
+}
+
+// owners are the names in the zone's chain of denial, in canonical order. Names in tests have no bytes below a dot's.
+func (z *zone) owners() []string {
+	var names []string
+	for name := range z.exists {
+		types := z.typesAt(name)
+		insecure := slices.Contains(types, dns.TypeNS) && !slices.Contains(types, dns.TypeSOA) && !slices.Contains(types, dns.TypeDS)
+		if name != z.name && z.delegation(parentOf(name), 0) != "" || len(types) == 0 && !z.chain.hashed || insecure && z.chain.optOut {
+			continue // glue; an empty name, which NSEC passes over; an unsigned delegation
+		}
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(reversed(a), reversed(b)) })
+	return names
+}
+
+// reversed is a name by which names sort in canonical order.
+func reversed(name string) string {
+	labels := dns.SplitDomainName(name)
+	slices.Reverse(labels)
+	return strings.Join(labels, "\x00")
+}
+
+// atOrBefore returns the one of the sorted owners that stands at a place or before it, and the one after it.
+func atOrBefore(owners []string, name string, place func(string) string) (at, next string) {
+	i := slices.IndexFunc(owners, func(owner string) bool { return place(owner) > place(name) })
+	if i < 0 {
+		i = len(owners)
+	}
+	return owners[(i+len(owners)-1)%len(owners)], owners[i%len(owners)]
+}
+
+// typesAt are the types of the records at a name that the zone answers for, sorted.
+func (z *zone) typesAt(name string) []uint16 {
+	var types []uint16
+	cut := name != z.name && z.at(name, dns.TypeNS) != nil
+	for at := range z.sets {
+		owner, text, _ := strings.Cut(at, " ")
+		if rrtype := dns.StringToType[text]; owner == name && (!cut || rrtype == dns.TypeNS || rrtype == dns.TypeDS) {
+			types = append(types, rrtype)
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+// denial are the NSEC or NSEC3 records at names, or over those that don't exist, each once and signed.
+func (z *zone) denial(names []string) []dns.RR {
 	if z.signers == nil || z.noNSEC {
 		return nil
 	}
-	if !z.exists[name] {
-		name = z.name
+	var all []dns.RR
+	given := map[string]bool{}
+	for _, name := range names {
+		set := z.nsec(name)
+		if z.chain.hashed {
+			set = z.nsec3(name)
+		}
+		if owner := set[0].Header().Name; !given[owner] {
+			given[owner] = true
+			all = append(all, z.withSignatures(set)...)
+		}
 	}
-	return z.withSignatures([]dns.RR{&dns.NSEC{
-		Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeNSEC, Class: dns.ClassINET, Ttl: 60}, NextDomain: "z." + strings.TrimPrefix(z.name, "."), TypeBitMap: []uint16{dns.TypeNSEC},
-	}})
+	return all
+}
+
+// nsec is the NSEC record at a name, or over it.
+func (z *zone) nsec(name string) []dns.RR {
+	at, next := atOrBefore(z.owners(), name, reversed)
+	types := append(z.typesAt(at), dns.TypeRRSIG, dns.TypeNSEC)
+	slices.Sort(types)
+	return []dns.RR{&dns.NSEC{
+		Hdr:        dns.RR_Header{Name: at, Rrtype: dns.TypeNSEC, Class: dns.ClassINET, Ttl: 60},
+		NextDomain: next, TypeBitMap: types,
+	}}
+}
+
+// nsec3 is the NSEC3 record at a name, or over it.
+func (z *zone) nsec3(name string) []dns.RR {
+	hash := func(name string) string { return dns.HashName(name, dns.SHA1, z.chain.iterations, z.chain.salt) }
+	owners := z.owners()
+	slices.SortFunc(owners, func(a, b string) int { return strings.Compare(hash(a), hash(b)) })
+	at, next := atOrBefore(owners, name, hash)
+	types := z.typesAt(at)
+	if cut := at != z.name && slices.Contains(types, dns.TypeNS); !cut || slices.Contains(types, dns.TypeDS) {
+		types = append(types, dns.TypeRRSIG)
+		slices.Sort(types)
+	}
+	rr := &dns.NSEC3{
+		Hdr:  dns.RR_Header{Name: strings.ToLower(hash(at)) + "." + strings.TrimPrefix(z.name, "."), Rrtype: dns.TypeNSEC3, Class: dns.ClassINET, Ttl: 60},
+		Hash: dns.SHA1, Iterations: z.chain.iterations, SaltLength: uint8(len(z.chain.salt) / 2), Salt: z.chain.salt, HashLength: 20, NextDomain: hash(next), TypeBitMap: types,
+	}
+	if z.chain.optOut {
+		rr.Flags = 1
+	}
+	return []dns.RR{rr}
 }
 
 func (z *zone) withSignatures(set []dns.RR) []dns.RR {

@@ -25,13 +25,14 @@ type Tree struct {
 	sent   atomic.Int64 // questions
 	hosted atomic.Int64 // name servers whose addresses were looked for
 
+	asked sharedCalls[asking, *dns.Msg]
+	trust sharedCalls[*cut, Validation]
+
 	mu       sync.Mutex // for the maps, never held while something is waited for
 	cuts     map[string]*cut
 	places   map[string]place
 	hosts    map[string]host
 	zones    map[*cut]*Zone
-	trust    map[*cut]Validation
-	asked    map[asking]*flight
 	answered map[netip.AddrPort]bool
 	silent   map[netip.AddrPort]error // servers that have answered nothing, and how
 }
@@ -43,20 +44,13 @@ type asking struct {
 	qtype  uint16
 }
 
-// flight is an asking under way, or its result.
-type flight struct {
-	done chan struct{}
-	msg  *dns.Msg
-	err  error
-}
-
 // NewTree returns a Tree that knows the root servers only.
 func NewTree(config Config) *Tree {
 	config = config.withDefaults()
 	t := &Tree{
 		config: config, client: client{timeout: config.QueryTimeout, slots: config.Slots}, seed: rand.Uint32(),
-		cuts: map[string]*cut{}, places: map[string]place{}, hosts: map[string]host{}, zones: map[*cut]*Zone{}, trust: map[*cut]Validation{},
-		asked: map[asking]*flight{}, answered: map[netip.AddrPort]bool{}, silent: map[netip.AddrPort]error{},
+		cuts: map[string]*cut{}, places: map[string]place{}, hosts: map[string]host{}, zones: map[*cut]*Zone{},
+		answered: map[netip.AddrPort]bool{}, silent: map[netip.AddrPort]error{},
 	}
 	t.root = &cut{name: ".", registry: true}
 	for _, address := range config.Roots {
@@ -89,44 +83,7 @@ func (t *Tree) Ask(ctx context.Context, zone *Zone, server int, qname string, qt
 // ask sends a question, or waits for the answer to the same one sent before.
 func (t *Tree) ask(ctx context.Context, server netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
 	key := asking{server, name, qtype}
-	for {
-		t.mu.Lock()
-		f := t.asked[key]
-		mine := f == nil
-		if mine {
-			f = &flight{done: make(chan struct{})}
-			t.asked[key] = f
-		}
-		t.mu.Unlock()
-		if mine {
-			t.fly(ctx, key, f)
-			return f.msg, f.err
-		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		abandoned := errors.Is(f.err, context.Canceled) || errors.Is(f.err, context.DeadlineExceeded)
-		if !abandoned {
-			return f.msg, f.err
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		// Whoever sent it doesn't want to know any more; we do.
-	}
-}
-
-// fly sends the question and tells all who wait.
-func (t *Tree) fly(ctx context.Context, key asking, f *flight) {
-	f.msg, f.err = t.send(ctx, key)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if f.err != nil && ours(f.err) {
-		delete(t.asked, key)
-	}
-	close(f.done)
+	return t.asked.do(ctx, key, func() (*dns.Msg, error) { return t.send(ctx, key) })
 }
 
 // send asks, unless the server has been silent before: what follows up an unanswered question would wait in vain again.

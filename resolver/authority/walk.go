@@ -34,7 +34,7 @@ type cut struct {
 type place struct {
 	cut    *cut
 	absent bool  // the zone says that the name doesn't exist
-	stuck  error // the zone's servers tell nothing: the name may as well be in a zone below
+	stuck  error // the zone's servers give no answer: the name may as well be in a zone below
 }
 
 // find walks to the zone that holds a name, label by label (RFC 9156). Stopping at every label shows zones that live on their
@@ -97,19 +97,19 @@ func (t *Tree) descend(ctx context.Context, at *cut, name string, needs *need) (
 func (t *Tree) referred(m *dns.Msg, from *cut, name string) *cut {
 	ns := nameserversOf(m.Ns, name)
 	return remember(t, t.cuts, name, &cut{
-		name: name, parent: from, registry: isRegistry(name),
+		name: name, parent: from, registry: IsRegistry(name),
 		ns: ns, glue: glueOf(m, from.name, ns), proof: proofOf(m.Ns),
 	})
 }
 
-// held is a zone that answered although its parent was asked. Its own NS records tell of servers that hold it only.
+// held is a zone that answered although its parent was asked. Its own NS records name servers that hold only this zone.
 func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) (*cut, error) {
 	if known, ok := recall(t, t.cuts, name); ok {
 		return known, nil
 	}
-	c := &cut{name: name, parent: parent, held: true, registry: isRegistry(name)}
+	c := &cut{name: name, parent: parent, held: true, registry: IsRegistry(name)}
 	m, err := t.query(ctx, parent, inquiry{name: name, qtype: dns.TypeNS, needs: needs, accept: func(m *dns.Msg) error {
-		if !m.Authoritative || len(nameserversOf(m.Answer, name)) == 0 {
+		if understand(m, parent.name, name).kind != answer || len(nameserversOf(m.Answer, name)) == 0 {
 			return errors.New("it has no NS records")
 		}
 		return nil
@@ -124,12 +124,12 @@ func (t *Tree) held(ctx context.Context, parent *cut, name string, needs *need) 
 	return remember(t, t.cuts, name, c), nil
 }
 
-// isRegistry tells whether a zone is above the registered domains. Its servers are many, well kept, and no tenant's business.
-func isRegistry(zone string) bool {
+// IsRegistry reports whether a zone is above the registered domains, by the public suffix list. Its servers are not the tenant's to change.
+func IsRegistry(zone string) bool {
 	return zone == "." || cert.RegisteredDomain(bare(zone)) == bare(zone) && !cert.IsApex(bare(zone))
 }
 
-// isDomain tells whether NXDOMAIN for a name means that a domain isn't there at all: a registered domain, or a top-level one.
+// isDomain reports whether NXDOMAIN for a name means that a domain isn't there at all: a registered domain, or a top-level one.
 // A name between them, as k12.ca.us, may lack records, and a careless server then denies it although there are names below.
 func isDomain(name string) bool {
 	return dns.CountLabel(name) == 1 || cert.IsApex(bare(name))
@@ -147,8 +147,9 @@ type inquiry struct {
 // before has failed, or is slower than most: a dead server costs little, and a healthy zone gets one question.
 func (t *Tree) query(ctx context.Context, c *cut, q inquiry) (*dns.Msg, error) {
 	type result struct {
-		msg *dns.Msg
-		err error
+		server Server
+		msg    *dns.Msg
+		err    error
 	}
 	servers, tries := t.askable(ctx, c, q.needs)
 	replies := make(chan result, cap(servers))
@@ -166,13 +167,13 @@ func (t *Tree) query(ctx context.Context, c *cut, q inquiry) (*dns.Msg, error) {
 			case !ok || tries == 0:
 				servers = nil
 			case server.State != "" && server.State != Answers:
-				failure = graver(failure, &ServerError{Server: server})
+				failure = graver(failure, &serverFailure{server, &ServerError{Server: server}})
 			default:
 				ready, running, tries = false, running+1, tries-1
 				patience.Reset(t.config.QueryTimeout / 5)
 				go func() {
 					m, err := t.ask(ctx, server.Address, q.name, q.qtype)
-					replies <- result{m, err}
+					replies <- result{server, m, err}
 				}()
 			}
 		case r := <-replies:
@@ -186,7 +187,7 @@ func (t *Tree) query(ctx context.Context, c *cut, q inquiry) (*dns.Msg, error) {
 			if ours(r.err) {
 				return nil, r.err
 			}
-			failure = graver(failure, r.err)
+			failure = graver(failure, &serverFailure{r.server, r.err})
 		case <-patience.C:
 			ready = true
 		case <-ctx.Done():
@@ -228,9 +229,9 @@ func graver(a, b error) error {
 	return b
 }
 
-// askable tells, as they become known, which servers of a zone are asked on the way to a name in it, and how many of them at
+// askable sends, as they become known, the servers of a zone are asked on the way to a name in it, and how many of them at
 // most. In a tenant's own zone those are the servers that have shown by their SOA record that they hold it; elsewhere that
-// would be many questions about zones that nobody asked about.
+// would be many questions about zones that are not checked.
 func (t *Tree) askable(ctx context.Context, c *cut, needs *need) (servers <-chan Server, most int) {
 	candidates := t.candidates(ctx, c, needs)
 	if c.registry || needs != nil {

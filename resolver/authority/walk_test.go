@@ -198,7 +198,7 @@ func TestZone_OneRegistryServerIsDead(t *testing.T) {
 func TestZone_ServersOutsideTheZone(t *testing.T) {
 	t.Parallel()
 	w := healthy(t, 2)
-	w.zone("test.", "example.test. NS ns1.provider.other.\nexample.test. NS ns2.provider.other.\nns1.provider.other. A 192.0.2.66", 2) // not its to tell
+	w.zone("test.", "example.test. NS ns1.provider.other.\nexample.test. NS ns2.provider.other.\nns1.provider.other. A 192.0.2.66", 2) // outside its zone
 	w.zone("other.", "provider.other. NS ns.provider.other.\nns.provider.other. A $6", 3)
 	w.zone("provider.other.", `
 		provider.other. NS ns.provider.other.
@@ -369,4 +369,32 @@ func TestZone_ContextEnds(t *testing.T) {
 	z, err := tree.Zone(w.context(), "www.example.test")
 	require.NoError(t, err)
 	require.Len(t, z.Answering(), 2)
+}
+
+// TestF1_NamesInARegistrysOwnZone: some registries, and companies with suffixes, have records of others in the suffix's zone.
+func TestF1_NamesInARegistrysOwnZone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.zone(".", "uk. NS ns.uk.\nns.uk. A $2\nio. NS ns.io.\nns.io. A $2", 1)
+	w.zone("uk.", "nhs.uk. NS ns.nhs.uk.\nns.nhs.uk. A $3\nhere.uk. MX 1 mail.here.uk.\nns1.glue.uk. A 192.0.2.9", 2)
+	w.zone("io.", "github.io. NS ns.github.io.\nns.github.io. A $3", 2)
+	w.zone("nhs.uk.", "www.trust.nhs.uk. A 192.0.2.1", 3)
+	w.zone("github.io.", "tenant.github.io. A 192.0.2.1", 3)
+	for name, want := range map[string]struct {
+		zone        string
+		undelegated bool
+	}{
+		"www.trust.nhs.uk": {"nhs.uk.", false},
+		"trust.nhs.uk":     {"nhs.uk.", false},
+		"tenant.github.io": {"github.io.", false},
+		"here.uk":          {"uk.", false},
+		"glue.uk":          {"uk.", true},
+		"www.glue.uk":      {"uk.", true},
+	} {
+		z := w.find(name)
+		require.Equal(t, want.zone, z.Name, name)
+		require.Equal(t, want.undelegated, z.Undelegated, name)
+	}
+	_, err := w.tree().Zone(w.context(), "stranger.nhs.uk")
+	require.ErrorAs(t, err, new(*authority.NoDomainError))
 }

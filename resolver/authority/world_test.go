@@ -18,7 +18,7 @@ import (
 )
 
 // world is a tree of DNS on loopback: name servers at addresses of their own that share one port, over UDP and TCP. They give
-// referrals, answer below wildcards, sign with DNSSEC, and misbehave to order. They don't simulate NSEC3 or caches.
+// referrals, answer below wildcards, sign with DNSSEC, and misbehave to order. They don't simulate caches.
 type world struct {
 	t       testing.TB
 	network string // "127.1.2."
@@ -201,6 +201,9 @@ func (h *nameserver) ServeDNS(rw dns.ResponseWriter, q *dns.Msg) {
 		m.Truncate(int(opt.UDPSize()))
 	} else if network == "udp" {
 		m.Truncate(dns.MinMsgSize)
+	}
+	if _, err := m.Pack(); err != nil {
+		h.world.t.Errorf("the test's DNS server has no answer about %s: %v", name, err)
 	}
 	_ = rw.WriteMsg(m) // whoever has gone needs no answer
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -20,7 +21,7 @@ type State string
 const (
 	Answers     State = "answers"
 	Lame        State = "lame"           // it speaks, but not for this zone: REFUSED, without authority, a referral to elsewhere
-	Failing     State = "fails"          // it answers SERVFAIL: whether it knows the zone can't be told
+	Failing     State = "fails"          // it answers SERVFAIL: it may know the zone or not
 	Unreachable State = "unreachable"    // no answer in time, or its address can't be looked up
 	NoAddress   State = "has no address" // its name has none, doesn't exist, or can't be resolved because glue is missing
 	Forbidden   State = "forbidden"      // Config.Allow refuses its address; nothing was sent
@@ -33,10 +34,22 @@ type Server struct {
 	Address netip.AddrPort // not valid without an address
 	State   State
 	Detail  string   // why it doesn't answer, in words that a tenant may read
-	SOA     *dns.SOA // as this server has it; nil when it told none
+	SOA     *dns.SOA // as this server has it; nil when it gave none
 
 	cause  error    // why its address is not known
+	cached bool     // it answers, but as a resolver does, from a cache
 	refers []string // the name servers that it, being the parent's, leaves the zone to
+}
+
+// String is a server as people know it: "ns1.example.com (192.0.2.1)".
+func (s Server) String() string {
+	switch {
+	case !s.Address.IsValid():
+		return bare(s.Name)
+	case s.Name == "":
+		return s.Address.Addr().String()
+	}
+	return fmt.Sprintf("%s (%s)", bare(s.Name), s.Address.Addr())
 }
 
 // Zone is what a zone's servers and its parent's say of it. It is shared: don't change it.
@@ -46,9 +59,13 @@ type Zone struct {
 	Registry bool      // above the registered domains: a domain that is found in it is not delegated to anybody
 	Servers  []Server  // by name and address
 	ParentNS []string  // as the parent delegates, sorted; nil when all its servers hold the zone too and give no referral
-	ChildNS  []string  // as the zone itself says, sorted; nil when no server told
+	ChildNS  []string  // as the zone itself says, sorted; nil when no server answered that
 	DS       []*dns.DS // as they came with the referral, not yet verified; see Tree.CheckZone
 	NXDomain bool      // the name that was asked for doesn't exist in it
+
+	// Undelegated means that the zone is a top-level domain's, and has neither a delegation of the name that was asked for nor records at
+	// it. Some top-level domains, and many suffixes below them, hold records of their customers in their own zone.
+	Undelegated bool
 
 	cut *cut
 }
@@ -67,7 +84,7 @@ func (z *Zone) Answering() []int {
 // Zone walks from the roots to the zone that holds a name, and asks all its servers for its SOA record. Where the zone's
 // servers all fail, it is returned all the same, with the state of each; the name may then be in a zone below it.
 //
-// Errors are *NoDomainError; *UnreachableError when a zone above the registered domain tells nothing; ErrTooManyQueries; and
+// Errors are *NoDomainError; *UnreachableError when no server of a zone above the registered domain answers; ErrTooManyQueries; and
 // ctx's.
 func (t *Tree) Zone(ctx context.Context, name string) (*Zone, error) {
 	if _, ok := dns.IsDomainName(name); !ok || name == "" {
@@ -78,12 +95,36 @@ func (t *Tree) Zone(ctx context.Context, name string) (*Zone, error) {
 		return nil, err
 	}
 	z, err := t.survey(ctx, at.cut)
-	if err != nil || !at.absent {
-		return z, err
+	if err != nil {
+		return nil, err
 	}
 	here := *z
-	here.NXDomain = true
+	if here.Servers, err = t.reconsidered(ctx, z, dns.CanonicalName(name)); err != nil {
+		return nil, err
+	}
+	undelegated, err := t.undelegated(ctx, at, dns.CanonicalName(name))
+	if err != nil {
+		return nil, err
+	}
+	here.NXDomain, here.Undelegated = at.absent, undelegated
 	return &here, nil
+}
+
+// undelegated is Zone.Undelegated for a name. A name without records exists in a top-level domain's zone where glue is left over below it.
+func (t *Tree) undelegated(ctx context.Context, at place, name string) (bool, error) {
+	switch labels := dns.CountLabel(at.cut.name); {
+	case labels > 1 || at.cut.name == name:
+		return false, nil
+	case labels == 0 || at.absent: // only top-level domains have records in the root zone
+		return true, nil
+	}
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeMX} {
+		m, err := t.query(ctx, at.cut, inquiry{name: name, qtype: qtype})
+		if err != nil || len(m.Answer) > 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // survey asks all servers of a zone, and one of them for its NS records.
@@ -116,24 +157,79 @@ func (t *Tree) survey(ctx context.Context, c *cut) (*Zone, error) {
 	slices.SortFunc(z.Servers, func(a, b Server) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), a.Address.Compare(b.Address))
 	})
-	for _, i := range z.Answering() {
-		m, err := t.ask(ctx, z.Servers[i].Address, c.name, dns.TypeNS)
-		if err != nil && ours(err) {
-			return nil, err
-		}
-		if err == nil && m.Authoritative {
-			if z.ChildNS = nameserversOf(m.Answer, c.name); z.ChildNS != nil {
-				break
-			}
-		}
+	if z.ChildNS, err = t.ownNS(ctx, z); err != nil {
+		return nil, err
 	}
 	return remember(t, t.zones, c, z), nil
 }
 
-// probe asks each candidate for the zone's SOA record, all at once, and tells each as its state becomes known, one at a time.
-// It ends when all are told. An error means that some could not be asked for a reason of ours.
-func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell func(Server)) error {
-	var telling sync.Mutex
+// ownNS asks for a zone's NS records. One server that doesn't answer this question is enough to give up: what a zone says of its servers
+// is good to know, and no CA asks for it.
+func (t *Tree) ownNS(ctx context.Context, z *Zone) ([]string, error) {
+	for _, i := range z.Answering() {
+		m, err := t.ask(ctx, z.Servers[i].Address, z.Name, dns.TypeNS)
+		switch {
+		case err != nil && ours(err):
+			return nil, err
+		case err != nil:
+			return nil, nil
+		}
+		if list := nameserversOf(m.Answer, z.Name); list != nil && understand(m, z.Name, z.Name).kind == answer {
+			return list, nil
+		}
+	}
+	return nil, nil
+}
+
+// reconsidered returns the zone's servers. Those that gave no good answer about SOA are asked for an address of the name first: load
+// balancers know the names that they balance, and some refuse, fail or are silent about everything else. A CA doesn't ask for SOA.
+// Where no server has authority, those that answer from a cache count, as they do for resolvers.
+func (t *Tree) reconsidered(ctx context.Context, z *Zone, name string) ([]Server, error) {
+	servers := slices.Clone(z.Servers)
+	errs := make([]error, len(servers))
+	var again sync.WaitGroup
+	for i := range servers {
+		s := &servers[i]
+		doubtful := s.State == Lame || s.State == Failing || s.State == Unreachable
+		if !doubtful || z.Registry || s.cached || !s.Address.IsValid() {
+			continue
+		}
+		again.Go(func() {
+			m, err := t.ask(ctx, s.Address, name, dns.TypeA)
+			if err != nil && ours(err) {
+				errs[i] = err
+			} else if err == nil && z.knows(m, name) {
+				s.State, s.Detail = Answers, ""
+			}
+		})
+	}
+	again.Wait()
+	if !slices.ContainsFunc(servers, func(s Server) bool { return s.State == Answers }) {
+		for i := range servers {
+			if servers[i].cached {
+				servers[i].State = Answers
+			}
+		}
+	}
+	return servers, errors.Join(errs...)
+}
+
+// knows reports whether an answer about a name shows that its server holds the zone. That the name doesn't exist, a server of another
+// zone says as well.
+func (z *Zone) knows(m *dns.Msg, name string) bool {
+	if understand(m, z.Name, name).kind != answer {
+		return false
+	}
+	if soa := soaOf(m.Ns); soa != nil {
+		return dns.IsSubDomain(z.Name, soa.Hdr.Name)
+	}
+	return m.Rcode == dns.RcodeSuccess
+}
+
+// probe asks each candidate for the zone's SOA record, all at once, and reports each as its state becomes known, one at a time.
+// It ends when all are reported. An error means that some could not be asked for a reason of ours.
+func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, report func(Server)) error {
+	var reporting sync.Mutex
 	var failure error
 	var probes sync.WaitGroup
 	for server := range candidates {
@@ -141,22 +237,23 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 			var err error
 			if server.State == "" {
 				var m *dns.Msg
-				if m, err = t.ask(ctx, server.Address, c.name, dns.TypeSOA); err != nil {
+				if m, err = t.askSOA(ctx, server.Address, c.name); err != nil {
 					server.State, server.Detail = silence(err)
 				} else {
 					server.State, server.Detail = c.judge(m)
+					server.cached = server.State == Lame && fromCache(m) && understand(m, c.name, c.name).kind == answer
 					if server.State == NotAsked {
 						server.refers = nameserversOf(m.Ns, c.name)
 					}
 					server.SOA = soaOf(recordsAt(m.Answer, c.name, dns.TypeSOA))
 				}
 			}
-			telling.Lock()
-			defer telling.Unlock()
+			reporting.Lock()
+			defer reporting.Unlock()
 			if err != nil && ours(err) {
 				failure = err
 			}
-			tell(server)
+			report(server)
 		})
 	}
 	probes.Wait()
@@ -164,6 +261,16 @@ func (t *Tree) probe(ctx context.Context, c *cut, candidates <-chan Server, tell
 		return ctx.Err()
 	}
 	return failure
+}
+
+// askSOA asks a server for the SOA record of its zone. One that is slow to answer is asked for an address beside it: any answer shows
+// that it is not dead, so that it is asked further questions even if the one about SOA is never answered.
+func (t *Tree) askSOA(ctx context.Context, server netip.AddrPort, zone string) (*dns.Msg, error) {
+	beside, cancel := context.WithCancel(ctx)
+	defer cancel()
+	slow := time.AfterFunc(t.config.QueryTimeout/5, func() { _, _ = t.ask(beside, server, zone, dns.TypeA) })
+	defer slow.Stop()
+	return t.ask(ctx, server, zone, dns.TypeSOA)
 }
 
 // silence is the state of a server that gave no answer.
@@ -176,9 +283,6 @@ func silence(err error) (State, string) {
 
 // judge reads a server's answer about the SOA record of its zone.
 func (c *cut) judge(m *dns.Msg) (State, string) {
-	if m.Rcode == dns.RcodeNotImplemented {
-		return Answers, "" // load balancers that know addresses only; what else they don't know will show
-	}
 	switch got := understand(m, c.name, c.name); {
 	case got.kind == lame && c.held && len(recordsAt(m.Ns, c.name, dns.TypeNS)) > 0:
 		return NotAsked, "it holds the zone above, and leaves this one to others"
@@ -187,6 +291,8 @@ func (c *cut) judge(m *dns.Msg) (State, string) {
 			return Failing, got.why
 		}
 		return Lame, got.why
+	case fromCache(m):
+		return Lame, "it answers from a cache, without authority"
 	case len(m.Answer) > 0: // the SOA record, or an alias where none should be
 		return Answers, ""
 	}

@@ -29,7 +29,8 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 		{"silent", func(*dns.Msg, string) *dns.Msg { return nil }, authority.Unreachable, "no answer in time"},
 		{"refuses", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeRefused, nil }), authority.Lame, "REFUSED"},
 		{"fails", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeServerFailure, nil }), authority.Failing, "SERVFAIL"},
-		{"a resolver", serve(func(m *dns.Msg) { m.Authoritative = false }), authority.Lame, "without authority"},
+		{"a resolver", serve(func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = false, true }), authority.Lame, "from a cache, without authority"},
+		{"leaves out the AA bit", serve(func(m *dns.Msg) { m.Authoritative = false }), authority.Answers, ""},
 		{"points up", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns(".")} }), authority.Lame, "points to other servers"},
 		{"points to itself", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns("example.test.")} }), authority.Lame, "points to other servers"},
 		{"has another zone", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeNameError, nil }), authority.Lame, "doesn't exist"},
@@ -40,7 +41,7 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 			}
 			return m
 		}, authority.Unreachable, "over TCP"},
-		{"a load balancer", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeNotImplemented, nil }), authority.Answers, ""},
+		{"implements nothing", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeNotImplemented, nil }), authority.Lame, "NOTIMP"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -59,6 +60,57 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 	}
 }
 
+// TestF1_LoadBalancers that answer what a CA asks for, and not who holds the zone.
+func TestF1_LoadBalancers(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]func(m *dns.Msg) *dns.Msg{
+		"REFUSED":  func(m *dns.Msg) *dns.Msg { m.Rcode = dns.RcodeRefused; return m },
+		"SERVFAIL": func(m *dns.Msg) *dns.Msg { m.Rcode = dns.RcodeServerFailure; return m },
+		"NOTIMP":   func(m *dns.Msg) *dns.Msg { m.Rcode = dns.RcodeNotImplemented; return m },
+		"NXDOMAIN": func(m *dns.Msg) *dns.Msg { m.Rcode = dns.RcodeNameError; return m },
+		"silent":   func(*dns.Msg) *dns.Msg { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := healthy(t, 1)
+			w.zone("example.test.", exampleZone+"\nshop.example.test. NS ns.shop.example.test.\nns.shop.example.test. A $6", 4, 5)
+			w.zone("shop.example.test.", "shop.example.test. A 192.0.2.1\n_acme-challenge.shop.example.test. TXT here", 6)
+			w.twist(func(m *dns.Msg, _ string) *dns.Msg {
+				if qtype := m.Question[0].Qtype; qtype == dns.TypeSOA || qtype == dns.TypeNS {
+					m.Answer, m.Ns = nil, nil
+					return fails(m)
+				}
+				return m
+			}, 6)
+			tree := w.tree(impatient)
+			for _, name := range []string{"shop.example.test.", "_acme-challenge.shop.example.test."} {
+				z, err := tree.Zone(w.context(), name)
+				require.NoError(t, err)
+				require.Equal(t, "shop.example.test.", z.Name)
+				require.Len(t, z.Answering(), 1, "%v", z.Servers)
+				require.Empty(t, z.Faults())
+				m, err := tree.Ask(w.context(), z, 0, name, dns.TypeTXT)
+				require.NoError(t, err)
+				require.Equal(t, dns.RcodeSuccess, m.Rcode)
+			}
+		})
+	}
+}
+
+// TestF1_OnlyServersThatAnswerFromACache: resolvers ask those, too, when there are no others.
+func TestF1_OnlyServersThatAnswerFromACache(t *testing.T) {
+	t.Parallel()
+	w := healthy(t, 0)
+	cached := func(m *dns.Msg, _ string) *dns.Msg { m.Authoritative, m.RecursionAvailable = false, true; return m }
+	w.twist(cached, 4, 5)
+	z := w.find("www.example.test")
+	require.Len(t, z.Answering(), 2)
+	w.twist(nil, 5)
+	z = w.find("www.example.test")
+	require.Equal(t, []int{1}, z.Answering())
+	require.Equal(t, []authority.FaultKind{authority.LameServer}, kinds(z))
+}
+
 func TestZone_DeadServerIsAskedOnce(t *testing.T) {
 	t.Parallel()
 	w := healthy(t, 0)
@@ -72,8 +124,8 @@ func TestZone_DeadServerIsAskedOnce(t *testing.T) {
 		require.ErrorAs(t, err, &asked)
 		require.Equal(t, authority.Unreachable, asked.Server.State)
 	}
-	require.Equal(t, 3, w.asked(5), "one question, sent three times")
-	require.Equal(t, 3, w.asked(5, "example.test. SOA udp"))
+	require.Equal(t, 3, w.asked(5, "example.test. SOA udp"), "one question, sent three times")
+	require.Equal(t, w.asked(5), w.asked(5, "example.test. SOA udp", "example.test. A udp"), "and one beside it, in case it only doesn't answer the first")
 }
 
 func TestZone_AllServersFail(t *testing.T) {
@@ -86,7 +138,7 @@ func TestZone_AllServersFail(t *testing.T) {
 	require.Empty(t, z.Answering())
 	require.Nil(t, z.ChildNS)
 	require.Equal(t, []authority.FaultKind{authority.UnreachableServer, authority.LameServer}, kinds(z))
-	require.Equal(t, 3, w.asked(4))
+	require.Equal(t, w.asked(4), w.asked(4, "example.test. SOA", "example.test. A"))
 }
 
 func TestZone_NameserversWithoutAddress(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// Guard permits the addresses of public unicast, and those of the networks that its platform allows besides. Its zero value
-// allows none besides. It is safe for use by several goroutines.
+// Guard permits the addresses of public unicast, and of the networks that the platform allows in addition. Its zero value
+// allows no others. It is safe for use by several goroutines.
 type Guard struct{ allowed []netip.Prefix }
 
 // New returns a Guard that also permits the addresses inside allow: a platform's own networks, or loopback in tests.
@@ -25,11 +25,11 @@ func New(allow []netip.Prefix) Guard {
 	return g
 }
 
-// Permits tells whether addr may be connected to.
+// Permits reports whether addr may be connected to.
 func (g Guard) Permits(addr netip.Addr) bool { return g.Why(addr) == "" }
 
 // Why says what an address that isn't permitted belongs to, as in "a private network, RFC 1918"; of one that is permitted
-// it says nothing.
+// it is empty.
 func (g Guard) Why(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return "no address"
@@ -37,8 +37,10 @@ func (g Guard) Why(addr netip.Addr) string {
 	if addr.Zone() != "" {
 		return "an address within one network segment, RFC 4007" // a zone names an interface of this machine
 	}
-	addr = addr.Unmap() // the kernel connects to ::ffff:192.0.2.1 over IPv4
-	if slices.ContainsFunc(g.allowed, func(allowed netip.Prefix) bool { return allowed.Contains(addr) }) {
+	// The kernel connects to ::ffff:192.0.2.1 over IPv4, so a network that is allowed is allowed in this form too. No other
+	// address of this form is, public or not: a CA refuses an AAAA record that has one.
+	ipv4 := addr.Unmap()
+	if slices.ContainsFunc(g.allowed, func(allowed netip.Prefix) bool { return allowed.Contains(ipv4) }) {
 		return ""
 	}
 	return special(addr)
@@ -47,7 +49,7 @@ func (g Guard) Why(addr netip.Addr) string {
 // Refused is the error of a connection that a Guard didn't let happen.
 type Refused struct {
 	Address netip.Addr
-	Why     string // as Guard.Why tells it
+	Why     string // see Guard.Why
 }
 
 func (r *Refused) Error() string { return fmt.Sprintf("%s is not public: %s", r.Address, r.Why) }

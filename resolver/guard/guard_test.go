@@ -28,7 +28,9 @@ func TestOnlyPublicUnicastIsPermitted(t *testing.T) {
 		"172.15.255.255":              "",
 		"172.32.0.0":                  "",
 		"192.0.1.0":                   "",
-		"192.31.196.1":                "", // AS112 is globally reachable
+		"192.31.195.255":              "",
+		"192.52.194.0":                "",
+		"192.175.49.0":                "",
 		"192.88.98.255":               "",
 		"192.167.255.255":             "",
 		"192.169.0.0":                 "",
@@ -38,11 +40,10 @@ func TestOnlyPublicUnicastIsPermitted(t *testing.T) {
 		"2001:4860:4860::8888":        "",
 		"2606:4700:4700::1111":        "",
 		"2a01:4f8::1":                 "",
-		"2620:4f:8000::1":             "", // AS112
+		"2620:4f:7fff:ffff::1":        "",
+		"2620:4f:8001::1":             "",
+		"2003::1":                     "",
 		"2001:200::1":                 "", // the first after 2001::/23
-		"64:ff9b::808:808":            "", // NAT64 of 8.8.8.8
-		"2002:808:808::1":             "", // 6to4 of 8.8.8.8
-		"::ffff:8.8.8.8":              "",
 		"0.0.0.0":                     "this network, RFC 791",
 		"0.255.255.255":               "this network, RFC 791",
 		"10.0.0.0":                    "a private network, RFC 1918",
@@ -70,10 +71,10 @@ func TestOnlyPublicUnicastIsPermitted(t *testing.T) {
 		"::1":                         "the machine itself (loopback), RFC 4291",
 		"::8.8.8.8":                   "addresses that are not in use, RFC 4291", // IPv4-compatible
 		"::ffff:0:8.8.8.8":            "addresses that are not in use, RFC 4291", // IPv4-translated
-		"::ffff:127.0.0.1":            "the machine itself (loopback), RFC 1122",
-		"::ffff:10.1.2.3":             "a private network, RFC 1918",
-		"64:ff9b::7f00:1":             "translation to IPv4 to the machine itself (loopback), RFC 1122",
-		"64:ff9b::a9fe:a9fe":          "translation to IPv4 to link-local addresses, RFC 3927",
+		"::ffff:127.0.0.1":            "an IPv4 address written as IPv6, RFC 4291",
+		"::ffff:10.1.2.3":             "an IPv4 address written as IPv6, RFC 4291",
+		"64:ff9b::7f00:1":             "translation to IPv4, RFC 6052",
+		"64:ff9b::a9fe:a9fe":          "translation to IPv4, RFC 6052",
 		"64:ff9b:1::808:808":          "a network's own translation to IPv4, RFC 8215",
 		"64:ff9b:1:ffff::a00:1":       "a network's own translation to IPv4, RFC 8215",
 		"100::1":                      "addresses that discard, RFC 6666",
@@ -86,8 +87,8 @@ func TestOnlyPublicUnicastIsPermitted(t *testing.T) {
 		"2001:2f::1":                  "identifiers that look like addresses, RFC 7343",
 		"2001:3f::1":                  "identifiers that look like addresses, RFC 9374",
 		"2001:db8::1":                 "addresses for documentation, RFC 3849",
-		"2002:7f00:1::":               "a 6to4 tunnel to the machine itself (loopback), RFC 1122",
-		"2002:a00:1::1":               "a 6to4 tunnel to a private network, RFC 1918",
+		"2002:7f00:1::":               "6to4 tunnels, RFC 3056",
+		"2002:a00:1::1":               "6to4 tunnels, RFC 3056",
 		"3fff::1":                     "addresses for documentation, RFC 9637",
 		"3fff:fff::1":                 "addresses for documentation, RFC 9637",
 		"4000::1":                     "addresses that are not in use, RFC 4291",
@@ -105,6 +106,34 @@ func TestOnlyPublicUnicastIsPermitted(t *testing.T) {
 		require.Equal(t, why == "", guard.New(nil).Permits(addr), address)
 	}
 	require.False(t, guard.New(nil).Permits(netip.Addr{}))
+}
+
+// registryBlocks are all rows of the IANA IPv4 and IPv6 Special-Purpose Address Registries (October 2025), and the two multicast
+// blocks that Boulder adds to them (its package iana). A CA connects to no address in them.
+var registryBlocks = []string{
+	"0.0.0.0/8", "0.0.0.0/32", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.0.0/29",
+	"192.0.0.8/32", "192.0.0.9/32", "192.0.0.10/32", "192.0.0.170/32", "192.0.0.171/32", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24",
+	"192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+	"255.255.255.255/32",
+	"::1/128", "::/128", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001::/32", "2001:1::1/128",
+	"2001:1::2/128", "2001:1::3/128", "2001:2::/48", "2001:3::/32", "2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32",
+	"2002::/16", "2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "ff00::/8",
+}
+
+func TestF1_EveryBlockOfIANAsRegistriesIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, block := range registryBlocks {
+		prefix := netip.MustParsePrefix(block)
+		last := prefix.Addr().AsSlice()
+		for bit := prefix.Bits(); bit < len(last)*8; bit++ {
+			last[bit/8] |= 1 << (7 - bit%8)
+		}
+		end, _ := netip.AddrFromSlice(last)
+		for _, addr := range []netip.Addr{prefix.Addr(), end} {
+			require.False(t, guard.New(nil).Permits(addr), "%s of %s", addr, block)
+			require.NotEmpty(t, guard.New(nil).Why(addr))
+		}
+	}
 }
 
 func TestAllowedNetworksArePermittedBesides(t *testing.T) {

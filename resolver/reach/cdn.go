@@ -3,7 +3,6 @@ package reach
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -39,16 +38,6 @@ func prefixes(texts ...string) []netip.Prefix {
 		parsed[i] = netip.MustParsePrefix(text)
 	}
 	return parsed
-}
-
-// cdnAt names the CDN that an address belongs to, or nothing.
-func (p *Prober) cdnAt(addr netip.Addr) string {
-	for _, c := range p.cdns {
-		if slices.ContainsFunc(c.networks, func(network netip.Prefix) bool { return network.Contains(addr) }) {
-			return c.name
-		}
-	}
-	return ""
 }
 
 // cdnHeaders are what CDNs add to the answers that they pass on: the header is there, and holds the value if there is one.

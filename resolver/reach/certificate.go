@@ -18,19 +18,6 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// Served is the certificate that an address shows to visitors.
-type Served struct {
-	Names       []string // DNS names, a few of them
-	Issuer      string   // the CA's name, such as "Let's Encrypt R11"
-	Serial      string   // in lower-case hexadecimal
-	Fingerprint string   // SHA-256 of the certificate, in lower-case hexadecimal
-	NotBefore   time.Time
-	NotAfter    time.Time
-	ForName     bool // it is for the name that was asked for
-	Current     bool // it is valid today
-	Chained     bool // with what the server sends along, it leads to a root that browsers trust
-}
-
 const maxServedNames = 10
 
 // HTTPS asks each address for the front page as a visitor's browser does: it looks at the certificate, and then whether a web
@@ -52,7 +39,9 @@ func (p *Prober) askHTTPS(ctx context.Context, t Target, addr netip.Addr) (Addre
 		result.Response, f = p.frontPage(ctx, t, addr)
 		return result, f
 	}
-	found := fmt.Sprintf("issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly))
+	found := fmt.Sprintf(
+		"issued by %s, for %s, until %s", served.Issuer, strings.Join(served.Names, ", "), served.NotAfter.UTC().Format(time.DateOnly),
+	)
 	return result, wrong(cert.ServedCertificateWrong, why, stepCertificate).with(found)
 }
 
@@ -63,7 +52,7 @@ func (p *Prober) frontPage(ctx context.Context, t Target, addr netip.Addr) (*Res
 	if got == nil { // a page that breaks off is the site's own affair
 		return nil, failed.noPage()
 	}
-	answered := &Response{FirstStatus: got.status, Status: got.status, Server: shorten(got.header.Get("Server"), maxTold)}
+	answered := &Response{FirstStatus: got.status, Status: got.status, Server: cert.Line(got.header.Get("Server"), maxTold)}
 	if got.status < http.StatusInternalServerError {
 		return answered, nil
 	}
@@ -71,13 +60,13 @@ func (p *Prober) frontPage(ctx context.Context, t Target, addr netip.Addr) (*Res
 	if text := http.StatusText(got.status); text != "" {
 		cause += fmt.Sprintf(" (%s)", text)
 	}
-	return answered, wrong(cert.HTTPUnexpectedResponse, cause, stepSite).with(tellPage(got))
+	return answered, wrong(cert.HTTPUnexpectedResponse, cause, stepSite).with(pageText(got))
 }
 
 // noPage is the fault of an address whose certificate is right, and which gave no answer then.
 func (f *failure) noPage() *fault {
 	if f.ours {
-		return untold(cert.HTTPSUnreachable, f.cause)
+		return unknown(cert.HTTPSUnreachable, f.cause)
 	}
 	told := wrong(cert.HTTPUnexpectedResponse, "the certificate is right; "+f.cause, stepSite)
 	told.late = f.late
@@ -89,12 +78,12 @@ func (p *Prober) inspect(state tls.ConnectionState, name string) (*Served, strin
 	leaf, others, now := state.PeerCertificates[0], state.PeerCertificates[1:], p.now() // TLS as it is spoken here always has a certificate
 	digest := sha256.Sum256(leaf.Raw)
 	served := &Served{
-		Issuer: issuerOf(leaf), Serial: leaf.SerialNumber.Text(16), Fingerprint: hex.EncodeToString(digest[:]),
+		Issuer: issuerOf(leaf), Serial: cert.SerialOf(leaf), Fingerprint: hex.EncodeToString(digest[:]),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 		ForName: leaf.VerifyHostname(name) == nil, Current: !now.Before(leaf.NotBefore) && !now.After(leaf.NotAfter),
 	}
 	for _, dnsName := range leaf.DNSNames[:min(len(leaf.DNSNames), maxServedNames)] {
-		served.Names = append(served.Names, shorten(dnsName, maxTold))
+		served.Names = append(served.Names, cert.Line(dnsName, maxTold))
 	}
 	intermediates := x509.NewCertPool()
 	for _, other := range others {
@@ -146,5 +135,5 @@ func issuerOf(leaf *x509.Certificate) string {
 	if len(leaf.Issuer.Organization) > 0 && !strings.Contains(name, leaf.Issuer.Organization[0]) {
 		name = strings.TrimSpace(leaf.Issuer.Organization[0] + " " + name)
 	}
-	return shorten(name, maxTold)
+	return cert.Line(name, maxTold)
 }

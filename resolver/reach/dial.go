@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -20,13 +19,14 @@ import (
 
 // failure is why a step of a probe came to nothing, before it is said whose fault that is.
 type failure struct {
-	cause   string
-	late    bool   // nothing came in time
-	closed  bool   // the other side ended the connection
-	strange bool   // something came that is no answer
-	ours    bool   // this machine can't tell
-	tls     bool   // the connection was made, and TLS wasn't
-	alert   string // with which the other side ended TLS
+	cause    string
+	late     bool   // nothing came in time
+	closed   bool   // the other side ended the connection
+	strange  bool   // something came that is no answer
+	ours     bool   // this machine can't tell
+	tls      bool   // the connection was made, and TLS wasn't
+	alert    string // with which the other side ended TLS
+	undialed bool   // no connection was made
 }
 
 // dial connects to the first of a host's addresses that takes the connection, as Let's Encrypt does: IPv6 first, and IPv4
@@ -39,6 +39,7 @@ func (p *Prober) dial(ctx context.Context, addresses []netip.Addr, port uint16) 
 		cancel()
 		if err != nil {
 			last = p.refusal(err)
+			last.undialed = true
 			continue
 		}
 		if deadline, limited := ctx.Deadline(); limited {
@@ -135,51 +136,6 @@ func (p *Prober) whyNoTLS(err error) *failure {
 	}
 }
 
-// recorder remembers how the answer on a connection began. It lets nothing be read before something was asked: a server that
-// speaks first, as those of mail do, would have net/http write to the log.
-type recorder struct {
-	net.Conn
-	asked func() // the first time, lets reading begin
-	ready <-chan struct{}
-
-	mutex sync.Mutex
-	begin []byte
-	bytes int
-}
-
-const maxBegin = 32
-
-func record(conn net.Conn) *recorder {
-	ready := make(chan struct{})
-	return &recorder{Conn: conn, asked: sync.OnceFunc(func() { close(ready) }), ready: ready}
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	defer r.asked()
-	return r.Conn.Write(b)
-}
-
-func (r *recorder) Close() error {
-	defer r.asked()
-	return r.Conn.Close()
-}
-
-func (r *recorder) Read(b []byte) (int, error) {
-	<-r.ready
-	n, err := r.Conn.Read(b)
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	r.begin = append(r.begin, b[:min(n, maxBegin-len(r.begin))]...)
-	r.bytes += n
-	return n, err
-}
-
-func (r *recorder) read() (begin string, bytes int) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	return string(r.begin), r.bytes
-}
-
 // exchangeFailure says why no HTTP answer came on a connection that was made.
 func (p *Prober) exchangeFailure(err error, begin string, bytes int) *failure {
 	const tlsAlert, tlsHandshake = "\x15\x03", "\x16\x03" // RFC 8446 §5.1
@@ -199,17 +155,39 @@ func (p *Prober) exchangeFailure(err error, begin string, bytes int) *failure {
 	}
 }
 
-const speaksTLS = "the web server speaks TLS on port 80, where plain HTTP is asked for"
-
 // unreachable makes a fault of a failure at the address that was asked.
 func (f *failure) unreachable(code cert.Code, step string) *fault {
 	if f.ours {
-		return untold(code, f.cause)
+		return unknown(code, f.cause)
 	}
 	if f.strange {
 		return wrong(cert.HTTPUnexpectedResponse, f.cause, stepResponse)
 	}
 	told := wrong(code, f.cause, step)
-	told.late = f.late
+	told.late, told.undialed = f.late, f.undialed
 	return told
+}
+
+// negotiate makes one TLS connection and ends it.
+func (p *Prober) negotiate(ctx context.Context, addr netip.Addr, name string, protocols ...string) (tls.ConnectionState, *failure) {
+	conn, failed := p.dial(ctx, []netip.Addr{addr}, p.cfg.HTTPSPort)
+	if failed != nil {
+		return tls.ConnectionState{}, failed
+	}
+	defer hangUp(conn)
+	secured, failed := p.handshake(ctx, conn, name, protocols...)
+	if failed != nil {
+		return tls.ConnectionState{}, failed
+	}
+	return secured.ConnectionState(), nil
+}
+
+func hangUp(conn net.Conn) { _ = conn.Close() } // nothing was written that could be lost
+
+// noTLS is the fault of an address with which TLS doesn't come about.
+func (p *Prober) noTLS(failed *failure, cdn string) *fault {
+	if failed.alert != "" && cdn == cloudflare { // letsdebug's CloudflareSSLNotProvisioned
+		return wrong(cert.HTTPSUnreachable, noCertificateYet, stepCloudflareTLS).with(failed.cause)
+	}
+	return failed.unreachable(cert.HTTPSUnreachable, stepPort443)
 }

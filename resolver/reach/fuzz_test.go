@@ -91,7 +91,7 @@ func requireFollowable(t *testing.T, u *url.URL) {
 func requireTold(t *testing.T, p cert.Problem) {
 	text := p.Message + p.Remediation + p.Found
 	require.LessOrEqual(t, len([]rune(text)), 3000)
-	require.Equal(t, text, shorten(text, len(text)), "all of it is printable")
+	require.Equal(t, text, cert.Line(text, len(text)), "all of it is printable")
 	require.True(t, strings.HasPrefix(p.Remediation, "At your DNS provider, "))
 	require.NotContains(t, p.Remediation, "{")
 }
@@ -106,7 +106,7 @@ func FuzzProtocol(f *testing.F) {
 		begin = begin[:min(len(begin), maxBegin)]
 		told := prober.exchangeFailure(io.ErrUnexpectedEOF, begin, len(begin)).unreachable(cert.HTTPUnreachable, stepPort80)
 		require.NotEmpty(t, told.cause)
-		require.Equal(t, told.cause, shorten(told.cause, maxFound))
+		require.Equal(t, told.cause, cert.Line(told.cause, maxFound))
 		require.Equal(t, begin != "" && !strings.HasPrefix("HTTP/", begin[:min(len(begin), 5)]), told.code == cert.HTTPUnexpectedResponse)
 	})
 }

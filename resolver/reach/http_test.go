@@ -202,8 +202,9 @@ func TestOnlyIPv6IsUnreachable(t *testing.T) {
 	n.web("127.0.0.2", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	n.change = over(map[string]any{"2001:db8::1": syscall.ECONNREFUSED, "2001:db8::2": os.ErrDeadlineExceeded, "2001:db8::3": "127.0.0.2"})
 	results := n.prober().HTTP(t.Context(), target("127.0.0.1", "2001:db8::1"))
-	require.Equal(t, cert.Wrong, results.Verdict())
-	requireProblem(t, results, cert.IPv6Unreachable, "can't be reached over IPv6 at 2001:db8::1, while it answers over IPv4",
+	require.Equal(t, cert.OK, results.Verdict(), "a CA falls back to IPv4")
+	requireProblem(t, results, cert.IPv6Unreachable,
+		"can't be reached over IPv6 at 2001:db8::1, while it answers over IPv4", "goes on to IPv4",
 		"delete the AAAA record named shop (in full: shop.example.com) that leads to 2001:db8::1")
 	require.Equal(t, cert.IPv6Unreachable, results[1].Problem.Code)
 
@@ -225,12 +226,17 @@ func TestWhatAnswersIsNoWebServer(t *testing.T) {
 		"\x15\x03\x01\x00\x02\x02\x46":           "speaks TLS on port 80",
 		"\x16\x03\x03\x00\x02\x02\x46":           "speaks TLS on port 80",
 		"HTTP/1.1 banana\r\n\r\n":                "no HTTP that can be read",
-		"HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n":                           "speaks TLS on port 80",
-		"HTTP/1.1 400 Bad Request\r\n\r\n<center>The plain HTTP request was sent to HTTPS port</center>":              "speaks TLS on port 80",
-		"HTTP/1.1 400 Bad Request\r\n\r\nReason: You're speaking plain HTTP to an SSL-enabled server port.<br />":     "speaks TLS on port 80",
-		"HTTP/1.1 200 OK\r\nX-Bomb: " + strings.Repeat("b", 2*maxHeader) + "\r\n\r\n":                                 "header of its answer is longer",
-		"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Many: 1\r\n", maxHeader/8) + "\r\n":                                 "header of its answer is longer",
-		strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n", maxHeader/32) + "HTTP/1.1 ": "", // whichever way it ends
+		"HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n": "speaks TLS on port 80",
+
+		"HTTP/1.1 400 Bad Request\r\n\r\n<center>The plain HTTP request was sent to HTTPS port</center>": "speaks TLS on port 80",
+
+		"HTTP/1.1 400 Bad Request\r\n\r\nReason: You're speaking plain HTTP to an SSL-enabled server port.<br />": "speaks TLS on port 80",
+
+		"HTTP/1.1 200 OK\r\nX-Bomb: " + strings.Repeat("b", 2*maxHeader) + "\r\n\r\n": "header of its answer is longer",
+		"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Many: 1\r\n", maxHeader/8) + "\r\n": "header of its answer is longer",
+
+		// whichever way it ends
+		strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n", maxHeader/32) + "HTTP/1.1 ": "",
 	} {
 		n := newInternet(t)
 		n.raw("127.0.0.1", n.http, func(conn net.Conn) {
@@ -300,7 +306,9 @@ func TestNothingIsUnpacked(t *testing.T) {
 
 func TestAnswerOfAnotherServer(t *testing.T) {
 	t.Parallel()
-	for status, part := range map[int]string{200: "status 200 (OK) and another page than ours", 404: "status 404 (Not Found), so requests don't get to us", 206: "status 206"} {
+	for status, part := range map[int]string{
+		200: "status 200 (OK) and another page than ours", 404: "status 404 (Not Found), so requests don't get to us", 206: "status 206",
+	} {
 		n := newInternet(t)
 		n.web("127.0.0.1", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Server", "nginx")
@@ -331,8 +339,12 @@ func TestReservedAddressesAreNotAsked(t *testing.T) {
 	n.web("127.0.0.1", notFound)
 	n.web("127.0.0.2", notFound)
 	results := n.prober().HTTP(t.Context(), target("127.0.0.2", "127.0.0.1"))
-	require.Equal(t, cert.Wrong, results.Verdict())
+	require.Equal(t, cert.OK, results.Verdict(), "CAs leave it out")
 	requireProblem(t, results, cert.ReservedAddress, "has the address 127.0.0.2, which nobody on the internet can reach", "RFC 1122")
+	require.Equal(t, cert.Warns, results[0].Problem.Severity)
+	results = n.prober().HTTP(t.Context(), target("127.0.0.2"))
+	require.Equal(t, cert.Wrong, results.Verdict(), "nothing is left")
+	require.Equal(t, cert.Blocks, results[0].Problem.Severity)
 	for _, probe := range []func(context.Context, Target) Results{n.prober().TLSALPN, n.prober().HTTPS} {
 		require.Equal(t, cert.ReservedAddress, probe(t.Context(), target("127.0.0.2", "::ffff:127.0.0.2"))[0].Problem.Code)
 	}
@@ -360,7 +372,8 @@ func TestAddressesThatDiffer(t *testing.T) {
 	n.web("127.0.0.3", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Server", "Apache"); w.WriteHeader(200) })
 	results := n.prober().HTTP(t.Context(), target("127.0.0.1", "127.0.0.2", "127.0.0.3"))
 	require.Equal(t, cert.OK, results.Verdict())
-	requireProblem(t, results, cert.HTTPUnexpectedResponse, "answer differently", "127.0.0.1 and 127.0.0.2: status 404; 127.0.0.3: status 200, by Apache")
+	requireProblem(t, results, cert.HTTPUnexpectedResponse,
+		"answer differently", "127.0.0.1 and 127.0.0.2: status 404; 127.0.0.3: status 200, by Apache")
 	p := results.Problems()[0]
 	require.Equal(t, cert.Warns, p.Severity)
 	require.Empty(t, n.prober().HTTP(t.Context(), target("127.0.0.1", "127.0.0.2")).Problems())

@@ -66,7 +66,10 @@ func TestBadRedirects(t *testing.T) {
 		location string
 		tells    []string
 	}{
-		{301, "https://shop.example.com.well-known/acme-challenge/abc", []string{"a slash is missing after the host name", `"Redirect / https://shop.example.com/"`}},
+		{
+			301, "https://shop.example.com.well-known/acme-challenge/abc",
+			[]string{"a slash is missing after the host name", `"Redirect / https://shop.example.com/"`},
+		},
 		{302, "http://shop.example.com:8080{path}", []string{"on port 8080; CAs follow to ports"}},
 		{302, "http://shop.example.com:080{path}", []string{"on port 080"}},
 		{302, "ftp://shop.example.com{path}", []string{"neither http nor https"}},
@@ -87,7 +90,10 @@ func TestBadRedirects(t *testing.T) {
 		{302, "http://nowhere.example{path}", []string{"http://nowhere.example/.well-known/acme-challenge/…, which has no address"}},
 		{302, "http://inside.example.net{path}", []string{"whose address belongs to a private network, RFC 1918"}},
 		{302, "https://metadata.example.net/latest/", []string{"whose address belongs to link-local addresses"}},
-		{302, "http://dead.example.net{path}?q=secret", []string{"http://dead.example.net/.well-known/acme-challenge/…?…, and there the connection is refused"}},
+		{
+			302, "http://dead.example.net{path}?q=secret",
+			[]string{"http://dead.example.net/.well-known/acme-challenge/…?…, and there the connection is refused"},
+		},
 		{302, "https://dead.example.net{path}", []string{"and there the connection is refused"}},
 		{302, "https://plain.example.net{path}", []string{"speaks plain HTTP on the port of HTTPS"}},
 		{302, "http://plain.example.net:{https}{path}", nil}, // plain HTTP on port 443 is odd, and CAs take it
@@ -104,7 +110,9 @@ func TestBadRedirects(t *testing.T) {
 			n := newInternet(t)
 			n.names = map[string][]netip.Addr{
 				"edge.example.net": addresses("127.0.0.2"), "dead.example.net": addresses("127.0.0.3"), "plain.example.net": addresses("127.0.0.4"),
-				"inside.example.net": addresses("10.0.0.1"), "metadata.example.net": addresses("169.254.169.254", "fd00:ec2::254"), "circle.example.net": addresses("127.0.0.5"),
+				"inside.example.net": addresses("10.0.0.1"), "metadata.example.net": addresses(
+					"169.254.169.254", "fd00:ec2::254",
+				), "circle.example.net": addresses("127.0.0.5"),
 			}
 			n.web("127.0.0.1", n.to(c.status, c.location))
 			n.web("127.0.0.2", answer)

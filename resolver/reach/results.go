@@ -9,37 +9,17 @@ import (
 	"github.com/evercert/evercert/cert"
 )
 
-// AddressResult is what one address answers.
-type AddressResult struct {
-	Address  netip.Addr
-	Verdict  cert.Verdict
-	Problem  *cert.Problem // why the verdict isn't ok
-	CDN      string        // the content delivery network that answers there, such as "Cloudflare"; empty when none is recognised
-	Response *Response     // of Prober.HTTP and Prober.HTTPS, when an answer came
-	TLS      *Handshake    // of Prober.TLSALPN and Prober.HTTPS, when a connection was made
-
-	fault    *fault
-	answered bool // of Prober.TLSALPN: a server spoke TLS, if only to refuse
-	target   Target
-	protocol string
-}
-
-// Response is an answer to a request for a token, or for the front page. What comes from strangers in it is short and printable.
-type Response struct {
-	FirstStatus int      // of the address itself, before redirects
-	Status      int      // of the last answer
-	Server      string   // how the address names its software
-	Redirects   []string // the URLs that were followed
-}
-
 // Results are what the addresses of a name answer, in the order in which they were given.
 type Results []AddressResult
 
 // Verdict puts the addresses together: one that is wrong is enough, because the CA may ask it; those that told nothing don't
-// count unless all are such.
+// count unless all are such, and those that a CA passes over don't count at all.
 func (r Results) Verdict() cert.Verdict {
 	verdict := cert.Unknown
 	for _, result := range r {
+		if result.passed {
+			continue
+		}
 		switch result.Verdict {
 		case cert.Wrong:
 			return cert.Wrong
@@ -53,7 +33,7 @@ func (r Results) Verdict() cert.Verdict {
 
 // AnswersTLS reports whether a TLS server answered Prober.TLSALPN at one of the addresses, if only to refuse the question.
 func (r Results) AnswersTLS() bool {
-	return slices.ContainsFunc(r, func(a AddressResult) bool { return a.answered })
+	return slices.ContainsFunc(r, func(a AddressResult) bool { return a.answered && !a.passed })
 }
 
 // Problems tells what is wrong, once for all the addresses where it is, and what is worth knowing besides.
@@ -96,16 +76,66 @@ func (a *AddressResult) tell() {
 	a.Verdict, a.Problem = a.fault.verdict, &p
 }
 
-func (a *AddressResult) own() bool {
-	return slices.ContainsFunc(a.target.Own, func(own netip.Addr) bool { return own.Unmap() == a.Address })
+// PassesOver reports whether a CA does without all of the addresses.
+func (r Results) PassesOver(addresses []netip.Addr) bool {
+	return !slices.ContainsFunc(addresses, func(addr netip.Addr) bool {
+		return !slices.ContainsFunc(r, func(a AddressResult) bool { return a.Address == addr.Unmap() && a.passed })
+	})
+}
+
+// passOver marks the addresses that a CA does without, and lets what is wrong there only warn: visitors may still be sent there.
+// Several addresses of a family are alike: the resolver's answer has them in any order, and the first is asked. Boulder, which Let's
+// Encrypt runs, chooses so (bdns.LookupHost, va.newHTTPValidationTarget, va.fallbackErr, va.tryGetChallengeCert):
+//   - reserved addresses are left out as if DNS didn't have them,
+//   - then IPv6 is asked, and IPv4 only where no connection could be made to that (http-01) or where anything went wrong (tls-alpn-01).
+//
+// No CA can be expected to ask reserved addresses, or to fail because IPv6 is dead. That IPv6 alone is asked where it works is known of
+// some CAs only.
+func (r Results) passOver(protocol string) {
+	public := slices.ContainsFunc(r, func(a AddressResult) bool { return !a.reserved() })
+	answersOverIPv4, worksOverIPv6 := r.answerOverIPv4(), r.workOverIPv6()
+	for i := range r {
+		a := &r[i]
+		switch {
+		case a.reserved():
+			a.passed = public
+		case a.Address.Is4():
+			a.passed = a.target.IPv6First && worksOverIPv6
+		default:
+			a.passed = answersOverIPv4 && a.fault != nil && a.fault.verdict == cert.Wrong && (a.fault.undialed || protocol == protocolHTTPS)
+		}
+		if a.passed && a.fault != nil {
+			a.fault = a.fault.passedOver()
+		}
+	}
+}
+
+// answerOverIPv4 reports whether something answers at an IPv4 address, be it right or wrong.
+func (r Results) answerOverIPv4() bool {
+	return slices.ContainsFunc(r, func(a AddressResult) bool {
+		return a.Address.Is4() && !a.reserved() && (a.fault == nil || !a.fault.unreachable())
+	})
+}
+
+// workOverIPv6 reports whether there are IPv6 addresses, and nothing is wrong at any of them.
+func (r Results) workOverIPv6() bool {
+	works := false
+	for _, a := range r {
+		if !a.Address.Is6() || a.reserved() {
+			continue
+		}
+		if a.fault != nil && (a.fault.verdict == cert.Wrong || !a.answered) {
+			return false
+		}
+		works = true
+	}
+	return works
 }
 
 // blameIPv6 tells "nothing answers here" from "nothing answers here over IPv6", which most people who look don't notice:
 // their browsers fall back to IPv4, and not every CA does.
 func (r Results) blameIPv6() {
-	answersOverIPv4 := slices.ContainsFunc(r, func(a AddressResult) bool {
-		return a.Address.Is4() && (a.fault == nil || !a.fault.unreachable())
-	})
+	answersOverIPv4 := r.answerOverIPv4()
 	for i := range r {
 		f := r[i].fault
 		if r[i].Address.Is6() && f != nil && f.verdict == cert.Wrong && f.unreachable() && answersOverIPv4 {
@@ -140,22 +170,13 @@ func (r Results) differ() (cert.Problem, bool) {
 	}
 	name := r[0].target.Name
 	return cert.Problem{
-		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: shorten(strings.Join(found, "; "), maxFound),
-		Message: fmt.Sprintf("The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name)),
+		Code: cert.HTTPUnexpectedResponse, Severity: cert.Warns, WhoActs: cert.TenantActs, Found: cert.Line(strings.Join(found, "; "), maxFound),
+		Message: fmt.Sprintf(
+			"The addresses of %s answer differently, so they may belong to different servers, and a CA may ask any of them.", cert.Unicode(name),
+		),
 		Remediation: fmt.Sprintf("At your DNS provider, delete the records %s that lead to a server which isn't meant to answer for %s.",
 			cert.FormName(name), cert.Unicode(name)),
 	}, true
-}
-
-func (r *Response) summary() string {
-	told := fmt.Sprintf("status %d", r.FirstStatus)
-	if len(r.Redirects) > 0 {
-		told += fmt.Sprintf(", then %d after %d redirects", r.Status, len(r.Redirects))
-	}
-	if r.Server != "" {
-		told += ", by " + r.Server
-	}
-	return told
 }
 
 // behindCDN tells of CDNs in front of the name. Where a token came back right, one does no harm.

@@ -29,7 +29,10 @@ import (
 
 const shop = "shop.example.com"
 
-var known = &cert.Probe{Token: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA", KeyAuthorization: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI"}
+var known = &cert.Probe{
+	Token:            "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA",
+	KeyAuthorization: "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA.9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI",
+}
 
 // internet is a few addresses of loopback that share two ports, and what DNS says of names.
 type internet struct {

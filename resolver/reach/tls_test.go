@@ -76,7 +76,9 @@ func TestNoTLSOnPort443(t *testing.T) {
 		answer func(net.Conn)
 		tells  string
 	}{
-		"plain HTTP":  {func(conn net.Conn) { _, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }, "speaks plain HTTP on the port of HTTPS"},
+		"plain HTTP": {
+			func(conn net.Conn) { _, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }, "speaks plain HTTP on the port of HTTPS",
+		},
 		"SSH":         {func(conn net.Conn) { _, _ = conn.Write([]byte("SSH-2.0-OpenSSH_9.2p1\r\n")) }, "doesn't speak TLS"},
 		"silence":     {func(net.Conn) {}, "TLS didn't begin within a second"},
 		"closing":     {func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)); _ = conn.Close() }, "closed when TLS begins"},
@@ -127,7 +129,9 @@ func TestPort443OfACDN(t *testing.T) {
 	n.web("127.0.0.1", n.to(301, "https://shop.example.com{path}"))
 
 	// letsdebug's CloudflareSSLNotProvisioned
-	for _, results := range []Results{n.prober().TLSALPN(t.Context(), target("127.0.0.1")), n.prober().HTTPS(t.Context(), target("127.0.0.1"))} {
+	for _, results := range []Results{n.prober().TLSALPN(
+		t.Context(), target("127.0.0.1"),
+	), n.prober().HTTPS(t.Context(), target("127.0.0.1"))} {
 		require.Equal(t, cert.Wrong, results.Verdict())
 		requireProblem(t, results, cert.HTTPSUnreachable, "Cloudflare has no certificate for this name yet", "Universal SSL")
 		require.Equal(t, "Cloudflare", results[0].CDN)
@@ -148,7 +152,9 @@ func TestServedCertificates(t *testing.T) {
 	middle := issue(t, root, caNamed("Middle R1"))
 	leaf := issue(t, middle, leafFor(shop, "www.example.com"))
 	ended := issue(t, middle, func(c *x509.Certificate) {
-		c.DNSNames, c.NotBefore, c.NotAfter = []string{shop}, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2020, 4, 1, 0, 0, 0, 0, time.UTC)
+		c.DNSNames, c.NotBefore, c.NotAfter = []string{shop}, time.Date(
+			2020, 1, 1, 0, 0, 0, 0, time.UTC,
+		), time.Date(2020, 4, 1, 0, 0, 0, 0, time.UTC)
 	})
 	early := issue(t, middle, func(c *x509.Certificate) {
 		c.DNSNames, c.NotBefore, c.NotAfter = []string{shop}, time.Now().AddDate(1, 0, 0), time.Now().AddDate(2, 0, 0)
@@ -158,15 +164,23 @@ func TestServedCertificates(t *testing.T) {
 		tells string // of the fault; none when empty
 		want  Served
 	}{
-		"right":        {[]*authority{leaf, middle}, "", Served{ForName: true, Current: true, Chained: true}},
-		"of a root":    {[]*authority{issue(t, root, leafFor("*.example.com"))}, "", Served{ForName: true, Current: true, Chained: true}},
-		"other names":  {[]*authority{issue(t, middle, leafFor("other.example", "www.other.example")), middle}, "for other.example, www.other.example", Served{Current: true, Chained: true}},
-		"ended":        {[]*authority{ended, middle}, "it ended on 2020-04-01", Served{ForName: true, Chained: false}}, // its CA's certificate wasn't valid then
-		"early":        {[]*authority{early, middle}, "it begins on ", Served{ForName: true, Chained: false}},
-		"incomplete":   {[]*authority{leaf}, "the chain is incomplete", Served{ForName: true, Current: true}},
-		"self-signed":  {[]*authority{issue(t, nil, leafFor(shop))}, "the server made it itself", Served{ForName: true, Current: true}},
-		"unknown root": {[]*authority{issue(t, stranger, leafFor(shop)), stranger}, "a CA that browsers don't know", Served{ForName: true, Current: true}},
-		"hostile":      {[]*authority{issue(t, stranger, leafFor(hostile()...))}, "it is for other names", Served{Current: true}},
+		"right":     {[]*authority{leaf, middle}, "", Served{ForName: true, Current: true, Chained: true}},
+		"of a root": {[]*authority{issue(t, root, leafFor("*.example.com"))}, "", Served{ForName: true, Current: true, Chained: true}},
+		"other names": {
+			[]*authority{issue(t, middle, leafFor("other.example", "www.other.example")), middle},
+			"for other.example, www.other.example",
+			Served{Current: true, Chained: true},
+		},
+		"ended": {
+			[]*authority{ended, middle}, "it ended on 2020-04-01", Served{ForName: true, Chained: false},
+		}, // its CA's certificate wasn't valid then
+		"early":       {[]*authority{early, middle}, "it begins on ", Served{ForName: true, Chained: false}},
+		"incomplete":  {[]*authority{leaf}, "the chain is incomplete", Served{ForName: true, Current: true}},
+		"self-signed": {[]*authority{issue(t, nil, leafFor(shop))}, "the server made it itself", Served{ForName: true, Current: true}},
+		"unknown root": {
+			[]*authority{issue(t, stranger, leafFor(shop)), stranger}, "a CA that browsers don't know", Served{ForName: true, Current: true},
+		},
+		"hostile": {[]*authority{issue(t, stranger, leafFor(hostile()...))}, "it is for other names", Served{Current: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +192,7 @@ func TestServedCertificates(t *testing.T) {
 			got := results[0].TLS.Served
 			require.Equal(t, c.want, Served{ForName: got.ForName, Current: got.Current, Chained: got.Chained})
 			require.Len(t, got.Fingerprint, 64)
-			require.Equal(t, c.chain[0].cert.SerialNumber.Text(16), got.Serial)
+			require.Equal(t, cert.SerialOf(c.chain[0].cert), got.Serial)
 			require.Equal(t, c.chain[0].cert.NotAfter, got.NotAfter)
 			require.LessOrEqual(t, len(got.Names), maxServedNames)
 			if c.tells == "" {
@@ -188,7 +202,9 @@ func TestServedCertificates(t *testing.T) {
 				return
 			}
 			require.Equal(t, cert.Wrong, results.Verdict())
-			requireProblem(t, results, cert.ServedCertificateWrong, c.tells, "Browsers refuse the certificate that shop.example.com shows at 127.0.0.1")
+			requireProblem(
+				t, results, cert.ServedCertificateWrong, c.tells, "Browsers refuse the certificate that shop.example.com shows at 127.0.0.1",
+			)
 			p := results.Problems()[0]
 			require.Equal(t, cert.Warns, p.Severity, "before the first certificate is installed none fits")
 		})
@@ -213,7 +229,9 @@ func TestHTTPSAddressByAddress(t *testing.T) {
 	n.tls("127.0.0.1", served(issue(t, root, leafFor(shop))), func(http.ResponseWriter, *http.Request) {})
 	n.change = over(map[string]any{"2001:db8::1": "127.0.0.3"})
 	results := n.prober().HTTPS(t.Context(), target("127.0.0.1", "127.0.0.2", "2001:db8::1"))
-	require.Equal(t, []cert.Verdict{cert.OK, cert.Wrong, cert.Wrong}, []cert.Verdict{results[0].Verdict, results[1].Verdict, results[2].Verdict})
+	require.Equal(
+		t, []cert.Verdict{cert.OK, cert.Wrong, cert.Wrong}, []cert.Verdict{results[0].Verdict, results[1].Verdict, results[2].Verdict},
+	)
 	problems := results.Problems()
 	require.Len(t, problems, 2)
 	require.Equal(t, cert.HTTPSUnreachable, problems[0].Code)

@@ -50,9 +50,18 @@ func TestA9_TheSiteBehindARightCertificateIsAtFault(t *testing.T) {
 		handler http.HandlerFunc
 		tells   string
 	}{
-		"bad gateway": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "the certificate is right; the site behind it answers with status 502 (Bad Gateway)"},
-		"hangs up":    {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the certificate is right; the connection is closed without an answer"},
-		"silent":      {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "the certificate is right; the connection is taken, but no answer came within"},
+		"bad gateway": {
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+			"the certificate is right; the site behind it answers with status 502 (Bad Gateway)",
+		},
+		"hangs up": {
+			func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			"the certificate is right; the connection is closed without an answer",
+		},
+		"silent": {
+			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			"the certificate is right; the connection is taken, but no answer came within",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +70,10 @@ func TestA9_TheSiteBehindARightCertificateIsAtFault(t *testing.T) {
 			n.tls("127.0.0.1", served(right), c.handler)
 			results := n.prober().HTTPS(t.Context(), target("127.0.0.1"))
 			require.Equal(t, cert.Wrong, results.Verdict())
-			requireProblem(t, results, cert.HTTPUnexpectedResponse, "shop.example.com shows visitors no web site over HTTPS, at 127.0.0.1: ", c.tells, "mend the web site on that server")
+			requireProblem(
+				t, results, cert.HTTPUnexpectedResponse, "shop.example.com shows visitors no web site over HTTPS, at 127.0.0.1: ", c.tells,
+				"repair the web site on that server",
+			)
 			require.Equal(t, cert.Warns, results.Problems()[0].Severity)
 			require.Equal(t, right.cert.NotAfter, results[0].TLS.Served.NotAfter, "the certificate is told all the same")
 		})
@@ -76,7 +88,9 @@ func TestA9_AtItsOwnAddressThePlatformMends(t *testing.T) {
 	n.tls("127.0.0.2", selfSigned(t, shop), notFound)
 	n.change = over(map[string]any{"127.0.0.9": syscall.ENETUNREACH})
 	results := n.prober().HTTPS(t.Context(), own)
-	require.Equal(t, []cert.Verdict{cert.Wrong, cert.Wrong, cert.Unknown}, []cert.Verdict{results[0].Verdict, results[1].Verdict, results[2].Verdict})
+	require.Equal(
+		t, []cert.Verdict{cert.Wrong, cert.Wrong, cert.Unknown}, []cert.Verdict{results[0].Verdict, results[1].Verdict, results[2].Verdict},
+	)
 	for i, code := range []cert.Code{cert.HTTPSUnreachable, cert.ServedCertificateWrong, cert.HTTPSUnreachable} {
 		p := results[i].Problem
 		requireFitForPeople(t, *p)

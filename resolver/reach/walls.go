@@ -1,16 +1,82 @@
 package reach
 
-const (
-	stepRouter = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
-		"set up port forwarding on that router: ports 80 and 443 must lead to the web server, and its own pages must stay inside."
-	stepTestCookie = "At your DNS provider, give {name} the records that we ask for. If it is right that {where} answers, " +
-		"put \"testcookie off;\" into that nginx for /.well-known/acme-challenge/; on shared hosting, ask the hosting company for it."
-	stepRobots = "At your DNS provider, give {name} the records that we ask for, without a proxy in between. If the proxy must stay, " +
-		"make a rule there that skips the check for robots for the path /.well-known/acme-challenge/."
-	stepUnproxied = "At your DNS provider, switch the proxy off for the record {named} (at Cloudflare: \"DNS only\"), so that it leads to us."
-	stepOrigin    = "At your DNS provider, switch the proxy off for the record {named} (at Cloudflare: \"DNS only\"), or correct the server that the proxy asks."
-	stepParked    = "At your DNS provider, switch off parking or forwarding for {name}, and give it the records that we ask for."
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/evercert/evercert/cert"
 )
+
+// wall is a known thing that answers in the place of a web server. A page is one that bears any of its marks, and has one of
+// the statuses if there are such.
+type wall struct {
+	cause, step string
+
+	server   []string // the Server header begins with one of these
+	header   string   // is there
+	body     []string // stands in the body
+	host     []string // the last host is one of these, or below it
+	path     []string // the path that a redirect led to begins with one of these
+	statuses []int
+	small    bool // the page is too small to be one that only mentions the mark
+}
+
+const smallPage = 8 << 10
+
+func (w *wall) fits(p *page) bool {
+	if len(w.statuses) > 0 && !slices.Contains(w.statuses, p.status) || w.small && len(p.body) > smallPage {
+		return false
+	}
+	server := strings.ToLower(p.header.Get("Server"))
+	for _, begin := range w.server {
+		if strings.HasPrefix(server, strings.ToLower(begin)) {
+			return true
+		}
+	}
+	if w.header != "" && p.header.Get(w.header) != "" {
+		return true
+	}
+	for _, mark := range w.body {
+		if bytes.Contains(p.body, []byte(mark)) {
+			return true
+		}
+	}
+	return p.hops > 0 && w.fitsURL(p)
+}
+
+func (w *wall) fitsURL(p *page) bool {
+	host, path := p.url.Hostname(), strings.ToLower(p.url.Path)
+	for _, known := range w.host {
+		if host == known || strings.HasSuffix(host, "."+known) {
+			return true
+		}
+	}
+	for _, known := range w.path {
+		if path == known || strings.HasPrefix(path, known+"/") || strings.HasPrefix(path, known+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// recognise finds what kind of wall a page is, or nil.
+func recognise(p *page) *wall {
+	for i := range walls {
+		if walls[i].fits(p) {
+			return &walls[i]
+		}
+	}
+	return nil
+}
+
+func (w *wall) fault(p *page) *fault {
+	step := w.step
+	if step == "" {
+		step = stepResponse
+	}
+	return wrong(cert.HTTPUnexpectedResponse, w.cause, step).with(pageText(p))
+}
 
 // walls are tried in order. Those of letsdebug's checks PortForwarding, BlockedByNginxTestCookie, HttpOnHttpsPort and
 // BlockedByFirewall are among them.
@@ -25,8 +91,9 @@ var walls = []wall{
 		},
 	},
 	{
-		cause: "nginx there first checks with a script and a cookie whether a person asks (testcookie), and CAs run no scripts", step: stepTestCookie,
-		body: []string{`src="/aes.js"`, `src="/aes.min.js"`, "var a=toNumbers", "slowAES.decrypt("}, small: true,
+		cause: "nginx there first checks with a script and a cookie whether a person asks (testcookie), and CAs run no scripts",
+		step:  stepTestCookie,
+		body:  []string{`src="/aes.js"`, `src="/aes.min.js"`, "var a=toNumbers", "slowAES.decrypt("}, small: true,
 	},
 	{
 		cause: "what answers is a router or modem, not a web server behind it", step: stepRouter,
@@ -34,7 +101,10 @@ var walls = []wall{
 			"micro_httpd", "cisco-IOS", "LANCOM", "Mini web server 1.0 ZTE", "RomPager", "Allegro-Software-RomPager",
 			"Router Webserver", "Mikrotik HttpProxy",
 		},
-		body: []string{"RouterOS router configuration page", "<title>FRITZ!Box", "LuCI - Lua Configuration Interface", "<title>pfSense - Login", "| OPNsense</title>"},
+		body: []string{
+			"RouterOS router configuration page", "<title>FRITZ!Box", "LuCI - Lua Configuration Interface", "<title>pfSense - Login",
+			"| OPNsense</title>",
+		},
 	},
 	{
 		cause: "a firewall there answers with a page that says \"blocked\"", step: stepFirewall,
@@ -46,12 +116,14 @@ var walls = []wall{
 		},
 	},
 	{
-		cause: "Cloudflare refuses it, because the record of one Cloudflare customer is proxied to the name of another (error 1014)", step: stepUnproxied,
-		body: []string{"error code: 1014", "CNAME Cross-User Banned"}, statuses: []int{403, 409, 530},
+		cause: "Cloudflare refuses it, because the record of one Cloudflare customer is proxied to the name of another (error 1014)",
+		step:  stepUnproxied,
+		body:  []string{"error code: 1014", "CNAME Cross-User Banned"}, statuses: []int{403, 409, 530},
 	},
 	{
-		cause: "Cloudflare refuses it, because the record behind the proxy leads to Cloudflare itself or to a private address (error 1000)", step: stepUnproxied,
-		body: []string{"error code: 1000", "DNS points to prohibited IP"}, statuses: []int{403, 409, 530},
+		cause: "Cloudflare refuses it, because the record behind the proxy leads to Cloudflare itself or to a private address (error 1000)",
+		step:  stepUnproxied,
+		body:  []string{"error code: 1000", "DNS points to prohibited IP"}, statuses: []int{403, 409, 530},
 	},
 	{
 		cause: "Cloudflare answers that the server behind it doesn't", step: stepOrigin,
@@ -107,6 +179,9 @@ var walls = []wall{
 	{
 		cause: "it sends requests on to a login page",
 		host:  []string{"accounts.google.com", "login.microsoftonline.com", "okta.com", "auth0.com", "onelogin.com", "authelia.com"},
-		path:  []string{"/login", "/signin", "/sign-in", "/sign_in", "/users/sign_in", "/wp-login", "/account/login", "/accounts/login", "/auth/login", "/oauth2/start"},
+		path: []string{
+			"/login", "/signin", "/sign-in", "/sign_in", "/users/sign_in", "/wp-login", "/account/login", "/accounts/login", "/auth/login",
+			"/oauth2/start",
+		},
 	},
 }

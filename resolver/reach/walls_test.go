@@ -16,33 +16,80 @@ import (
 var seen = []struct {
 	name, answer, cause string
 }{
-	{"testcookie", "HTTP/1.1 200 OK\r\nServer: openresty\r\n\r\n" + `<html><body><script type="text/javascript" src="/aes.js" ></script><script>function toNumbers(d){}</script>`, "(testcookie)"},
+	{
+		"testcookie",
+		"HTTP/1.1 200 OK\r\nServer: openresty\r\n\r\n" +
+			`<html><body><script type="text/javascript" src="/aes.js" ></script><script>function toNumbers(d){}</script>`,
+		"(testcookie)",
+	},
 	{"testcookie inline", "HTTP/1.1 200 OK\r\n\r\n<script>var a=toNumbers(\"f655ba9d09a112d4968c63579db590b4\")</script>", "(testcookie)"},
-	{"TLS: nginx", "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>", "speaks TLS on port 80"},
-	{"TLS: Apache", "HTTP/1.1 400 Bad Request\r\nServer: Apache\r\n\r\n<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />", "speaks TLS on port 80"},
+	{
+		"TLS: nginx",
+		"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
+		"speaks TLS on port 80",
+	},
+	{
+		"TLS: Apache",
+		"HTTP/1.1 400 Bad Request\r\nServer: Apache\r\n\r\n<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+		"speaks TLS on port 80",
+	},
 	{"TLS: Tomcat", "HTTP/1.1 400 \r\n\r\nBad Request\nThis combination of host and port requires TLS.\n", "speaks TLS on port 80"},
 	{"router: micro_httpd", "HTTP/1.0 404 Not Found\r\nServer: micro_httpd\r\n\r\n<TITLE>404 Not Found</TITLE>", "a router or modem"},
-	{"router: Cisco", "HTTP/1.1 401 Unauthorized\r\nServer: cisco-IOS\r\nWWW-Authenticate: Basic realm=\"level_15\"\r\n\r\n", "a router or modem"},
+	{
+		"router: Cisco", "HTTP/1.1 401 Unauthorized\r\nServer: cisco-IOS\r\nWWW-Authenticate: Basic realm=\"level_15\"\r\n\r\n",
+		"a router or modem",
+	},
 	{"router: ZTE", "HTTP/1.1 404 Not Found\r\nServer: Mini web server 1.0 ZTE corp 2005.\r\n\r\n", "a router or modem"},
 	{"router: LANCOM", "HTTP/1.1 404 Not Found\r\nServer: LANCOM\r\n\r\n", "a router or modem"},
 	{"router: RomPager", "HTTP/1.1 404 Not Found\r\nServer: RomPager/4.07 UPnP/1.0\r\n\r\n", "a router or modem"},
 	{"router: MikroTik", "HTTP/1.1 200 OK\r\n\r\n<title>RouterOS router configuration page</title>", "a router or modem"},
-	{"firewall: Palo Alto", "HTTP/1.1 503 Service Unavailable\r\n\r\n<html><head><title>Application Blocked</title></head><h1>Application Blocked</h1><b>Application:</b> acme-protocol", "says \"blocked\""},
-	{"firewall: Palo Alto URL", "HTTP/1.1 503 Service Unavailable\r\n\r\n<p>Access to the web page you were trying to visit has been blocked in accordance with company policy.", "says \"blocked\""},
+	{
+		"firewall: Palo Alto",
+		"HTTP/1.1 503 Service Unavailable\r\n\r\n" +
+			"<html><head><title>Application Blocked</title></head><h1>Application Blocked</h1><b>Application:</b> acme-protocol",
+		"says \"blocked\"",
+	},
+	{
+		"firewall: Palo Alto URL",
+		"HTTP/1.1 503 Service Unavailable\r\n\r\n" +
+			"<p>Access to the web page you were trying to visit has been blocked in accordance with company policy.",
+		"says \"blocked\"",
+	},
 	{"Cloudflare 1014", "HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\n\r\nerror code: 1014", "error 1014"},
 	{"Cloudflare 1000", "HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\n\r\nerror code: 1000", "error 1000"},
 	{"Cloudflare 522", "HTTP/1.1 522 \r\nServer: cloudflare\r\n\r\nerror code: 522", "the server behind it doesn't"},
-	{"Cloudflare challenge", "HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\nCF-Mitigated: challenge\r\n\r\n<title>Just a moment...</title>", "whether a person asks"},
-	{"Cloudflare block", "HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\n\r\n<title>Attention Required! | Cloudflare</title>", "whether a person asks"},
-	{"Imperva", "HTTP/1.1 200 OK\r\nX-Iinfo: 9-1\r\n\r\n<html><head><META NAME=\"robots\" CONTENT=\"noindex,nofollow\"><script src=\"/_Incapsula_Resource?SWJIYLWA=5\"></script>", "Imperva"},
-	{"Sucuri", "HTTP/1.1 403 Forbidden\r\nServer: Sucuri/Cloudproxy\r\nX-Sucuri-ID: 1\r\n\r\n<title>Sucuri WebSite Firewall - Access Denied</title>", "Sucuri's firewall"},
+	{
+		"Cloudflare challenge", "HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\nCF-Mitigated: challenge\r\n\r\n<title>Just a moment...</title>",
+		"whether a person asks",
+	},
+	{
+		"Cloudflare block", "HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\n\r\n<title>Attention Required! | Cloudflare</title>",
+		"whether a person asks",
+	},
+	{
+		"Imperva",
+		"HTTP/1.1 200 OK\r\nX-Iinfo: 9-1\r\n\r\n" +
+			"<html><head><META NAME=\"robots\" CONTENT=\"noindex,nofollow\"><script src=\"/_Incapsula_Resource?SWJIYLWA=5\"></script>",
+		"Imperva",
+	},
+	{
+		"Sucuri",
+		"HTTP/1.1 403 Forbidden\r\nServer: Sucuri/Cloudproxy\r\nX-Sucuri-ID: 1\r\n\r\n<title>Sucuri WebSite Firewall - Access Denied</title>",
+		"Sucuri's firewall",
+	},
 	{"DDoS-Guard", "HTTP/1.1 403 Forbidden\r\nServer: ddos-guard\r\n\r\n<title>DDoS-Guard</title>", "DDoS-Guard first checks"},
 	{"AWS WAF", "HTTP/1.1 202 Accepted\r\nServer: awselb/2.0\r\nx-amzn-waf-action: challenge\r\n\r\n", "AWS WAF"},
 	{"Vercel", "HTTP/1.1 429 Too Many Requests\r\nServer: Vercel\r\nX-Vercel-Mitigated: challenge\r\n\r\n", "Vercel's firewall"},
 	{"DataDome", "HTTP/1.1 403 Forbidden\r\nX-DataDome: protected\r\n\r\n", "DataDome"},
 	{"Akamai", "HTTP/1.1 403 Forbidden\r\nServer: AkamaiGHost\r\n\r\n<TITLE>Access Denied</TITLE> Reference&#32;&#35;18", "Akamai's firewall"},
-	{"parking", "HTTP/1.1 200 OK\r\n\r\n<script>window.park=1</script><script src=\"https://img.sedoparking.com/x.js\"></script>", "parks domains"},
-	{"basic auth", "HTTP/1.1 401 Unauthorized\r\nServer: nginx\r\nWWW-Authenticate: Basic realm=\"staging\"\r\n\r\n", "a user and a password (status 401)"},
+	{
+		"parking", "HTTP/1.1 200 OK\r\n\r\n<script>window.park=1</script><script src=\"https://img.sedoparking.com/x.js\"></script>",
+		"parks domains",
+	},
+	{
+		"basic auth", "HTTP/1.1 401 Unauthorized\r\nServer: nginx\r\nWWW-Authenticate: Basic realm=\"staging\"\r\n\r\n",
+		"a user and a password (status 401)",
+	},
 }
 
 func TestWallsAreRecognised(t *testing.T) {
@@ -68,7 +115,8 @@ func TestWallsAreRecognised(t *testing.T) {
 func TestLoginPagesAreRecognised(t *testing.T) {
 	t.Parallel()
 	for _, location := range []string{
-		"/login?next=%2F", "/wp-login.php", "/users/sign_in", "https://team.cloudflareaccess.com/cdn-cgi/access/login/shop", "https://login.microsoftonline.com/common",
+		"/login?next=%2F", "/wp-login.php", "/users/sign_in", "https://team.cloudflareaccess.com/cdn-cgi/access/login/shop",
+		"https://login.microsoftonline.com/common",
 	} {
 		n := newInternet(t)
 		for _, host := range []string{"team.cloudflareaccess.com", "login.microsoftonline.com"} {
@@ -91,7 +139,8 @@ func TestLoginPagesAreRecognised(t *testing.T) {
 func TestOrdinaryPagesAreNoWalls(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{
-		"HTTP/1.1 404 Not Found\r\nServer: cloudflare\r\nCF-RAY: 8f\r\n\r\n<title>404</title><script src=\"/cdn-cgi/challenge-platform/scripts/jsd/main.js\"></script>",
+		"HTTP/1.1 404 Not Found\r\nServer: cloudflare\r\nCF-RAY: 8f\r\n\r\n" +
+			"<title>404</title><script src=\"/cdn-cgi/challenge-platform/scripts/jsd/main.js\"></script>",
 		"HTTP/1.1 404 Not Found\r\nServer: AkamaiGHost\r\n\r\n",
 		"HTTP/1.1 404 Not Found\r\nServer: ddos-guard\r\n\r\n",
 		"HTTP/1.1 404 Not Found\r\nX-DataDome: protected\r\n\r\n",
@@ -109,10 +158,12 @@ func TestOrdinaryPagesAreNoWalls(t *testing.T) {
 func TestCDNsAreRecognisedByHeaders(t *testing.T) {
 	t.Parallel()
 	for header, name := range map[string]string{
-		"Server: cloudflare": "Cloudflare", "CF-RAY: 8f0-FRA": "Cloudflare", "X-Served-By: cache-fra-1, cache-fra-2": "Fastly", "X-Fastly-Request-ID: 1": "Fastly",
+		"Server: cloudflare": "Cloudflare", "CF-RAY: 8f0-FRA": "Cloudflare", "X-Served-By: cache-fra-1, cache-fra-2": "Fastly",
+		"X-Fastly-Request-ID: 1":                  "Fastly",
 		"Via: 1.1 5f.cloudfront.net (CloudFront)": "Amazon CloudFront", "X-Amz-Cf-Id: x": "Amazon CloudFront", "Server: AkamaiGHost": "Akamai",
-		"Server: AkamaiNetStorage": "Akamai", "Server: Sucuri/Cloudproxy": "Sucuri", "X-Sucuri-ID: 1": "Sucuri", "X-Iinfo: 1": "Imperva", "X-CDN: Incapsula": "Imperva",
-		"X-Azure-Ref: 1": "Azure Front Door", "Server: BunnyCDN-DE1-1": "bunny.net", "Via: 1.1 google": "Google Cloud",
+		"Server: AkamaiNetStorage": "Akamai", "Server: Sucuri/Cloudproxy": "Sucuri", "X-Sucuri-ID: 1": "Sucuri", "X-Iinfo: 1": "Imperva",
+		"X-CDN: Incapsula": "Imperva",
+		"X-Azure-Ref: 1":   "Azure Front Door", "Server: BunnyCDN-DE1-1": "bunny.net", "Via: 1.1 google": "Google Cloud",
 		"Server: nginx": "", "X-Served-By: web3": "", "Via: 1.1 varnish": "",
 	} {
 		page, _ := readPage(t, []byte("HTTP/1.1 404 Not Found\r\n"+header+"\r\n\r\n"))
@@ -124,7 +175,8 @@ func TestCDNsAreRecognisedByAddress(t *testing.T) {
 	t.Parallel()
 	p := New(Config{}, nil)
 	for address, name := range map[string]string{
-		"104.16.132.229": "Cloudflare", "172.67.1.1": "Cloudflare", "188.114.97.3": "Cloudflare", "2606:4700::6810:84e5": "Cloudflare", "2a06:98c1::1": "Cloudflare",
+		"104.16.132.229": "Cloudflare", "172.67.1.1": "Cloudflare", "188.114.97.3": "Cloudflare", "2606:4700::6810:84e5": "Cloudflare",
+		"2a06:98c1::1": "Cloudflare",
 		"151.101.1.57": "Fastly", "199.232.1.1": "Fastly", "146.75.1.1": "Fastly", "2a04:4e42::81": "Fastly",
 		"104.32.0.1": "", "172.63.255.255": "", "2606:4701::1": "", "8.8.8.8": "",
 	} {

@@ -97,7 +97,8 @@ func registrar(entities []json.RawMessage) string {
 		}
 		for _, property := range properties {
 			var name, value string
-			if json.Unmarshal(property[0], &name) == nil && strings.EqualFold(name, "fn") && json.Unmarshal(property[3], &value) == nil && value != "" {
+			isName := json.Unmarshal(property[0], &name) == nil && strings.EqualFold(name, "fn")
+			if isName && json.Unmarshal(property[3], &value) == nil && value != "" {
 				return printable(value)
 			}
 		}

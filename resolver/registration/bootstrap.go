@@ -6,7 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -15,52 +18,63 @@ const (
 	bootstrapPause = time.Minute    // after a failure
 )
 
-// bootstrapped returns the bootstrap file's services. It is read once a day, by one for all who wait; an old one is better
-// than none.
-func (c *Client) bootstrapped(ctx context.Context) (map[string]string, error) {
-	c.mutex.Lock()
-	known, err, age := c.known, c.readErr, c.now().Sub(c.readAt)
-	c.mutex.Unlock()
+// bootstrap is the file that lists the RDAP services of all top-level domains (RFC 9224).
+type bootstrap struct {
+	*sender
+	address string
+
+	reading singleflight.Group
+	mutex   sync.Mutex
+	known   map[string]string // services by top-level domain, from the file
+	readAt  time.Time         // the file, or the failure to
+	readErr error
+}
+
+// services returns the file's services. It is read once a day, by one for all who wait; an old one is better than none.
+func (b *bootstrap) services(ctx context.Context) (map[string]string, error) {
+	b.mutex.Lock()
+	known, err, age := b.known, b.readErr, b.now().Sub(b.readAt)
+	b.mutex.Unlock()
 	if err == nil && known != nil && age < bootstrapLife || err != nil && age < bootstrapPause {
 		return known, err
 	}
-	done := c.reading.DoChan("", func() (any, error) {
-		return nil, c.readBootstrap(context.WithoutCancel(ctx)) // for the others, too
+	done := b.reading.DoChan("", func() (any, error) {
+		return nil, b.read(context.WithoutCancel(ctx)) // for the others, too
 	})
 	select {
 	case <-done:
-		c.mutex.Lock()
-		defer c.mutex.Unlock()
-		return c.known, c.readErr
+		b.mutex.Lock()
+		defer b.mutex.Unlock()
+		return b.known, b.readErr
 	case <-ctx.Done():
-		return known, told(c.bootstrap, failure(ctx.Err()))
+		return known, serverError(b.address, failure(ctx.Err()))
 	}
 }
 
-func (c *Client) readBootstrap(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+func (b *bootstrap) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	var known map[string]string
-	status, body, err := c.get(ctx, c.bootstrap, maxBootstrap)
+	status, body, err := b.get(ctx, b.address, maxBootstrap)
 	if err == nil && status != http.StatusOK {
-		err = told(c.bootstrap, "answers with status 404")
+		err = serverError(b.address, "answers with status 404")
 	}
 	if err == nil {
-		if known, err = services(body); err != nil {
-			err = told(c.bootstrap, err.Error())
+		if known, err = parseServices(body); err != nil {
+			err = serverError(b.address, err.Error())
 		}
 	}
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.readAt, c.readErr = c.now(), err
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.readAt, b.readErr = b.now(), err
 	if err == nil {
-		c.known = known
+		b.known = known
 	}
 	return err
 }
 
-// services is a bootstrap file: for each list of top-level domains the services that know them (RFC 9224 §3).
-func services(body []byte) (map[string]string, error) {
+// parseServices reads a bootstrap file: for each list of top-level domains the services that know them (RFC 9224 §3).
+func parseServices(body []byte) (map[string]string, error) {
 	var file struct {
 		Services [][2][]string `json:"services"`
 	}

@@ -21,14 +21,16 @@ func TestLongestSuffixIsAsked(t *testing.T) {
 		})
 	}
 	c := newClient(t, "uk="+named("uk"), ".CO.UK="+named("co.uk"), "*="+named("others"))
-	for domain, asked := range map[string]string{"example.co.uk": "co.uk", "example.uk": "uk", "co.uk": "uk", "example.org.uk": "uk", "example.com": "others"} {
-		r, err := c.Look(t.Context(), domain)
+	for domain, asked := range map[string]string{
+		"example.co.uk": "co.uk", "example.uk": "uk", "co.uk": "uk", "example.org.uk": "uk", "example.com": "others",
+	} {
+		r, err := c.Lookup(t.Context(), domain)
 		require.NoError(t, err)
 		require.Equal(t, asked, r.Registrar, domain)
 	}
-	_, err := newClient(t, "uk="+named("uk")).Look(t.Context(), "example.com")
+	_, err := newClient(t, "uk="+named("uk")).Lookup(t.Context(), "example.com")
 	require.ErrorIs(t, err, ErrNoServer)
-	_, err = newClient(t).Look(t.Context(), "example.com")
+	_, err = newClient(t).Lookup(t.Context(), "example.com")
 	require.ErrorIs(t, err, ErrNoServer)
 }
 
@@ -54,7 +56,7 @@ func TestBootstrapFileIsReadOnceADay(t *testing.T) {
 
 	var looks sync.WaitGroup
 	for range 20 {
-		looks.Go(func() { _, _ = c.Look(t.Context(), "example.org") })
+		looks.Go(func() { _, _ = c.Lookup(t.Context(), "example.org") })
 	}
 	looks.Wait()
 	require.EqualValues(t, 1, read.Load())
@@ -64,7 +66,7 @@ func TestBootstrapFileIsReadOnceADay(t *testing.T) {
 	base, err = c.serverFor(t.Context(), "example.net")
 	require.NoError(t, err)
 	require.Equal(t, service+"/", base, "what is configured comes first")
-	_, err = c.Look(t.Context(), "shop.example")
+	_, err = c.Lookup(t.Context(), "shop.example")
 	require.ErrorIs(t, err, ErrNoServer)
 
 	clock = clock.Add(25 * time.Hour)
@@ -87,20 +89,22 @@ func TestBootstrapFileIsBroken(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "<html>", `{"services":[]}`, `{"services":"none"}`, `[]`} {
 		file := registry(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
-		_, err := newClient(t, file+"/dns.json").Look(t.Context(), "example.com")
+		_, err := newClient(t, file+"/dns.json").Lookup(t.Context(), "example.com")
 		require.ErrorContains(t, err, "no list of RDAP services", body)
 	}
-	_, err := newClient(t, registry(t, http.NotFound)+"/dns.json").Look(t.Context(), "example.com")
+	_, err := newClient(t, registry(t, http.NotFound)+"/dns.json").Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "status 404", "no file is not: no domain")
 
 	hang, release := context.WithCancel(t.Context())
 	t.Cleanup(release)
 	c := newClient(t, registry(t, func(_ http.ResponseWriter, r *http.Request) { wait(hang, r.Context()) })+"/dns.json")
 	c.timeout = 200 * time.Millisecond
-	_, err = c.Look(t.Context(), "example.com")
+	_, err = c.Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "no answer came in time")
 
-	r, err := newClient(t, registry(t, http.NotFound)+"/dns.json", "*="+registry(t, says(t, "registered.json"))).Look(t.Context(), "example.com")
+	r, err := newClient(
+		t, registry(t, http.NotFound)+"/dns.json", "*="+registry(t, says(t, "registered.json")),
+	).Lookup(t.Context(), "example.com")
 	require.NoError(t, err, "the one for all others stands in")
 	require.Equal(t, Registered, r.State)
 }
@@ -109,6 +113,6 @@ func TestServersOfABootstrapFileMustBePublic(t *testing.T) {
 	t.Parallel()
 	inside := registry(t, says(t, "registered.json"))
 	file := registry(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"services":[[["com"],[%q]]]}`, inside) })
-	_, err := newClient(t, file+"/dns.json").Look(t.Context(), "example.com")
+	_, err := newClient(t, file+"/dns.json").Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "the machine itself (loopback)")
 }

@@ -26,15 +26,17 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(body)
 	}
 	for _, body := range []string{
-		`{}`, `null`, `[]`, `{"objectClassName":"domain","status":[null,"a\u0000b"],"events":[1,{"eventAction":"expiration","eventDate":"9999-99-99"}]}`,
-		`{"objectClassName":"domain","entities":[{"roles":["registrar"],"vcardArray":["vcard",[[],["fn"],["fn",{},"text",7],["fn",{},"text","\u001b[31m"]]]}]}`,
+		`{}`, `null`, `[]`, `{"objectClassName":"domain","status":[null,"a\u0000b"],"events":[1,` +
+			`{"eventAction":"expiration","eventDate":"9999-99-99"}]}`,
+		`{"objectClassName":"domain","entities":[{"roles":["registrar"],` +
+			`"vcardArray":["vcard",[[],["fn"],["fn",{},"text",7],["fn",{},"text","\u001b[31m"]]]}]}`,
 		strings.Repeat(`[`, 20000), `{"services":[[["com"],["https://a/","http://b/"]]]}`, `{"services":[[],[[]],[["x"],[""]]]}`,
 	} {
 		f.Add([]byte(body))
 	}
 	states := []State{Registered, Expired, Hold, Redemption, PendingDelete}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if known, err := services(body); err == nil {
+		if known, err := parseServices(body); err == nil {
 			for _, base := range known {
 				again, err := baseURL(base)
 				require.NoError(t, err)

@@ -84,7 +84,8 @@ func (r Registration) Problem(domain string) *cert.Problem {
 	case Hold:
 		p.WhoActs = cert.RegistrarActs
 		p.Message = fmt.Sprintf("The registrar or the registry keeps the domain %s out of DNS (it is on hold).", name)
-		p.Remediation = fmt.Sprintf("%s, ask why %s is on hold, and have that lifted: often the holder's e-mail address was never confirmed, or a bill is open.", at, name)
+		p.Remediation = fmt.Sprintf("%s, ask why %s is on hold, and have that lifted: often the holder's e-mail address was never confirmed, "+
+			"or a bill is open.", at, name)
 	case Registered:
 		return nil
 	default:

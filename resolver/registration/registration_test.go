@@ -61,11 +61,15 @@ func TestRecordedAnswers(t *testing.T) {
 		},
 		"expired.json": {
 			domain: "example.pl", code: cert.DomainExpired, acts: cert.TenantActs, tells: "ended on 2026-11-01",
-			want: Registration{State: Expired, Status: []string{"active"}, Registrar: "Rejestrator Sp. z o.o.", Expires: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)},
+			want: Registration{
+				State: Expired, Status: []string{"active"}, Registrar: "Rejestrator Sp. z o.o.", Expires: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+			},
 		},
 		"hold.json": {
 			domain: "example.org", code: cert.DomainExpired, acts: cert.RegistrarActs, tells: "is on hold",
-			want: Registration{State: Hold, Status: []string{"client hold", "auto renew period"}, Expires: time.Date(2027, 11, 20, 12, 30, 0, 0, time.UTC)},
+			want: Registration{
+				State: Hold, Status: []string{"client hold", "auto renew period"}, Expires: time.Date(2027, 11, 20, 12, 30, 0, 0, time.UTC),
+			},
 		},
 		"redemption.json": {
 			domain: "example.net", code: cert.DomainExpired, acts: cert.TenantActs, tells: "can still have it back",
@@ -82,7 +86,7 @@ func TestRecordedAnswers(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			r, err := newClient(t, "*="+registry(t, says(t, file))).Look(t.Context(), c.domain)
+			r, err := newClient(t, "*="+registry(t, says(t, file))).Lookup(t.Context(), c.domain)
 			require.NoError(t, err)
 			require.Equal(t, c.want.Expires.UTC(), r.Expires.UTC())
 			r.Expires = c.want.Expires
@@ -111,7 +115,7 @@ func TestNotFoundIsNotRegistered(t *testing.T) {
 			fmt.Fprint(w, `{"errorCode":404,"title":"Object not found"}`)
 		},
 	} {
-		r, err := newClient(t, "com="+registry(t, notFound)).Look(t.Context(), "Free.com.")
+		r, err := newClient(t, "com="+registry(t, notFound)).Lookup(t.Context(), "Free.com.")
 		require.NoError(t, err)
 		require.Equal(t, Registration{State: NotRegistered}, r)
 		p := r.Problem("xn--mnchen-3ya.com")
@@ -139,7 +143,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 		asked.Store(r)
 		says(t, "registered.json")(w, r)
 	})
-	_, err := newClient(t, "com="+base+"/com/v1").Look(t.Context(), "EXAMPLE.com.")
+	_, err := newClient(t, "com="+base+"/com/v1").Lookup(t.Context(), "EXAMPLE.com.")
 	require.NoError(t, err)
 	require.Equal(t, "/com/v1/domain/example.com", asked.Load().URL.Path)
 	require.Equal(t, "application/rdap+json, application/json;q=0.9", asked.Load().Header.Get("Accept"))
@@ -176,9 +180,14 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		"other domain": {text(200, rdap, `{"objectClassName":"domain","ldhName":"other.com"}`), `about another domain, "other.com"`},
 		"wrong type":   {text(200, rdap, `{"objectClassName":"domain","status":"active"}`), "no RDAP that can be read"},
 		"endless":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, forever{}) }, "sends more than 524288 bytes"},
-		"header bomb":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Bomb", strings.Repeat("b", 1<<17)) }, "no connection to it came about, or it broke"},
-		"silent":       {func(_ http.ResponseWriter, r *http.Request) { wait(hang, r.Context()) }, "no answer came in time"},
-		"circle":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "it redirects too often"},
+		"header bomb": {
+			func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Bomb", strings.Repeat("b", 1<<17)) },
+			"no connection to it came about, or it broke",
+		},
+		"silent": {func(_ http.ResponseWriter, r *http.Request) { wait(hang, r.Context()) }, "no answer came in time"},
+		"circle": {
+			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, "it redirects too often",
+		},
 		"into a cloud": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://169.254.169.254/", http.StatusFound)
 		}, "link-local addresses, RFC 3927"},
@@ -197,7 +206,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 			if c.tells == "no answer came in time" {
 				c2.timeout = 200 * time.Millisecond
 			}
-			r, err := c2.Look(t.Context(), "example.com")
+			r, err := c2.Lookup(t.Context(), "example.com")
 			require.Error(t, err)
 			require.Contains(t, err.Error(), c.tells)
 			require.True(t, strings.HasPrefix(err.Error(), "the RDAP service at 127.0.0.1: "), err.Error())
@@ -227,12 +236,12 @@ func TestNobodyAnswers(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	address := server.URL
 	server.Close()
-	_, err := newClient(t, "*="+address).Look(t.Context(), "example.com")
+	_, err := newClient(t, "*="+address).Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "no connection to it came about")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = newClient(t, "*="+address).Look(ctx, "example.com")
+	_, err = newClient(t, "*="+address).Lookup(ctx, "example.com")
 	require.ErrorContains(t, err, "we stopped waiting")
 }
 
@@ -242,7 +251,7 @@ func TestRedirectsBetweenConfiguredServersAreFollowed(t *testing.T) {
 	redirecting := registry(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, authoritative+r.URL.Path, http.StatusMovedPermanently)
 	})
-	r, err := newClient(t, "*="+redirecting, "org="+authoritative).Look(t.Context(), "example.com")
+	r, err := newClient(t, "*="+redirecting, "org="+authoritative).Lookup(t.Context(), "example.com")
 	require.NoError(t, err)
 	require.Equal(t, Registered, r.State)
 }
@@ -251,19 +260,24 @@ func TestRedirectsBetweenConfiguredServersAreFollowed(t *testing.T) {
 func TestHTTPSIsNotLeft(t *testing.T) {
 	t.Parallel()
 	plain := registry(t, says(t, "registered.json"))
-	secured := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain+r.URL.Path, http.StatusFound) }))
+	secured := httptest.NewTLSServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain+r.URL.Path, http.StatusFound) }),
+	)
 	t.Cleanup(secured.Close)
 	c := newClient(t, "com="+secured.URL, "org="+plain)
-	_, err := c.Look(t.Context(), "example.com")
+	_, err := c.Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "no connection to it came about", "its certificate is nobody's")
 	c.http.Transport.(*http.Transport).TLSClientConfig = secured.Client().Transport.(*http.Transport).TLSClientConfig
-	_, err = c.Look(t.Context(), "example.com")
+	_, err = c.Lookup(t.Context(), "example.com")
 	require.ErrorContains(t, err, "it redirects from https to something less")
 }
 
 func TestWrongConfigurationIsNamed(t *testing.T) {
 	t.Parallel()
-	for _, entry := range []string{"", "com", "com=", "com=rdap.example", "ftp://rdap.example/", "com=ftp://rdap.example/", "com=https://", "com=https://rdap.example/?q=", "*=%zz"} {
+	for _, entry := range []string{
+		"", "com", "com=", "com=rdap.example", "ftp://rdap.example/", "com=ftp://rdap.example/", "com=https://", "com=https://rdap.example/?q=",
+		"*=%zz",
+	} {
 		_, err := New(Config{Servers: []string{"org=https://rdap.example/", entry}})
 		require.ErrorContains(t, err, fmt.Sprintf("RDAP server %q: it expects", entry))
 	}
@@ -273,8 +287,11 @@ func TestOnlyDomainsAreAskedAbout(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
 	c := newClient(t, "*="+registry(t, func(w http.ResponseWriter, r *http.Request) { asked.Add(1); http.NotFound(w, r) }))
-	for _, domain := range []string{"", ".", "com", "a b.com", "../../etc.com", "example.com/../x", "example.com?x", "exa\x00mple.com", "münchen.com", "-a.com", strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 130) + "com"} {
-		_, err := c.Look(t.Context(), domain)
+	for _, domain := range []string{
+		"", ".", "com", "a b.com", "../../etc.com", "example.com/../x", "example.com?x", "exa\x00mple.com", "münchen.com", "-a.com",
+		strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 130) + "com",
+	} {
+		_, err := c.Lookup(t.Context(), domain)
 		require.ErrorContains(t, err, "registries can't be asked about", domain)
 	}
 	require.Zero(t, asked.Load())
@@ -299,7 +316,9 @@ func TestStates(t *testing.T) {
 	} {
 		require.Equal(t, c.want, stateOf(c.status, c.expires, today), c)
 	}
-	for sent, spelt := range map[string]string{"clientHold": "client hold", " Client Hold ": "client hold", "redemptionPeriod": "redemption period", "ok": "ok", "OK": "ok"} {
+	for sent, spelt := range map[string]string{
+		"clientHold": "client hold", " Client Hold ": "client hold", "redemptionPeriod": "redemption period", "ok": "ok", "OK": "ok",
+	} {
 		require.Equal(t, spelt, words(sent))
 	}
 }
