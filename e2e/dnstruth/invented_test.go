@@ -109,7 +109,7 @@ func (i invention) run(t *testing.T, lab *dnslab.Lab) {
 	d := diagnose(t, config, q)
 	told := tell(d.Problems)
 	t.Logf(
-		"right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods, told,
+		"right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods(), told,
 		resolved(t, lab, q.Names),
 	)
 	if (!i.orUnknown || d.Verdict != cert.Unknown) && (!i.orWrong || d.Verdict != cert.Wrong) {
@@ -129,11 +129,11 @@ func (i invention) run(t *testing.T, lab *dnslab.Lab) {
 		require.False(t, strings.HasSuffix(strings.TrimSpace(p.Message), " of"), "the message ends in the middle: %s", p.Message)
 	}
 	if i.verdict != cert.OK {
-		require.Empty(t, d.Methods)
+		require.Empty(t, d.Methods())
 		return
 	}
 	for n, name := range q.Names {
-		require.Equal(t, i.chosen[min(n, len(i.chosen)-1)], d.Methods[name], "method of %s", name)
+		require.Equal(t, i.chosen[min(n, len(i.chosen)-1)], d.Methods()[name], "method of %s", name)
 	}
 }
 
