@@ -109,7 +109,7 @@ func inventedCAAValues() []invention {
 			"CAA methods in letters that Boulder does not know",
 			"Boulder va/caa.go caaValidationMethodMatches compares the tag letter by letter, and leaves others aside",
 			`0 issue "letsencrypt.org; validationMethods=http-01"`,
-		).only(dns01),
+		).only(dns01).may(cert.CAAForbids),
 		yes(
 			"CAA methods and accounts in either order", method+"; "+account,
 			`0 issue "letsencrypt.org; validationmethods=dns-01; accounturi=https://ca.example/acct/1"`,
