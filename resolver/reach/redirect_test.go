@@ -139,7 +139,7 @@ func TestTooManyRedirects(t *testing.T) {
 		w.WriteHeader(http.StatusFound)
 	})
 	requireProblem(t, n.prober().HTTP(t.Context(), target("127.0.0.1")), cert.HTTPBadRedirect, "more than 10 times", "/step/11")
-	require.EqualValues(t, 10, asked.Load(), "Let's Encrypt makes ten requests")
+	require.EqualValues(t, 11, asked.Load(), "Let's Encrypt follows ten redirects")
 }
 
 func TestLookupOfARedirectFails(t *testing.T) {
