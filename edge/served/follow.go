@@ -213,8 +213,8 @@ func (s *Set) next() []string {
 	return names
 }
 
-// fetch reads what names are served with, and copies it. It announces copied names that had changed once more: while the change was not read, a
-// handshake that did not get the database's answer in time was served from the copy before it, and that answer may be in a cache.
+// fetch reads what names are served with, and copies it. It announces copied names that had changed once more: until the change was read,
+// a handshake that did not get the database's answer in time was served from the older copy, and that answer may be in a cache.
 func (s *Set) fetch(ctx context.Context, db Database, names []string, changed func(name string)) error {
 	asked := s.marks(names)
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)

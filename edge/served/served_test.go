@@ -238,8 +238,8 @@ func TestAChangeDuringAReadIsNotLost(t *testing.T) {
 	serves(t, b.set, "shop.example", "0c")
 }
 
-// TestF22_AChangedNameIsAnnouncedAgainOnceItWasRead: a handshake between the announcement and the read may be served from the copy before it,
-// when the database answers late; whoever caches that answer must hear that it is outdated.
+// TestF22_AChangedNameIsAnnouncedAgainOnceItWasRead: when the database answers late, a handshake between the announcement and the read is
+// served from the older copy. A cache that has that answer needs a second announcement.
 func TestF22_AChangedNameIsAnnouncedAgainOnceItWasRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
