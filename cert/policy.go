@@ -1,45 +1,103 @@
 package cert
 
 import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// Policy is the platform's choice of times and counts. The workflow reads it anew at each turn (activity ReadPolicy),
-// so that a changed configuration reaches domains that wait already.
+// Policy is the platform's choice of times and counts, read from the environment (docs/config.md). The workflow reads it anew at each turn
+// (activity ReadPolicy), so that a changed configuration reaches domains that wait already.
 type Policy struct {
-	FirstChecks        []time.Duration `json:"first_checks"`         // delays of the DNS checks after the one at once
-	CheckInterval      time.Duration   `json:"check_interval"`       // between the checks after those
-	LateAfter          time.Duration   `json:"late_after"`           // without the records: they are called late; 0 is never
-	EscalateDNSAfter   time.Duration   `json:"escalate_dns_after"`   // without the records: the case goes to people
-	EscalatedInterval  time.Duration   `json:"escalated_interval"`   // between checks once escalated
-	DormantAfter       time.Duration   `json:"dormant_after"`        // since connecting, without a certificate
-	DormantInterval    time.Duration   `json:"dormant_interval"`     // between checks from then on
-	MaxFailures        int             `json:"max_failures"`         // the failure that escalates
-	RetryAfterFailures []time.Duration `json:"retry_after_failures"` // wait after the 1st, 2nd … failure; the last repeats
-	HoldInterval       time.Duration   `json:"hold_interval"`        // between checks of a renewal that is on hold
-
-	ClaimLifetime time.Duration `json:"claim_lifetime,omitempty"` // without any record seen, of a domain that was never verified; 0 is for ever
-	ClaimWarning  time.Duration `json:"claim_warning,omitempty"`  // before that end: the timeline warns of it
-	MoveNotice    time.Duration `json:"move_notice,omitempty"`    // from another tenant's proof to the move of a verified domain
+	// FirstChecks are the pauses between the DNS checks that follow the first one, while tenants still use their DNS provider's page.
+	FirstChecks []time.Duration `json:"first_checks" env:"DNS_FIRST_CHECKS" envDefault:"1m,5m,15m,1h" doc:"pauses between the first DNS checks"`
+	// CheckInterval is the pause between later checks. Each check costs three Temporal actions.
+	CheckInterval time.Duration `json:"check_interval" env:"DNS_CHECK_INTERVAL" envDefault:"2h" doc:"between the DNS checks after those"`
+	// LateAfter: a change of name servers may take two days. Later, the timeline and the status say that the records are late.
+	LateAfter time.Duration `json:"late_after" env:"DNS_LATE_AFTER" envDefault:"48h" doc:"how long a domain may lack its records before they are called late"`
+	// EscalateDNSAfter limits how long a domain may lack its records, or an order its certificate, before a case is opened.
+	EscalateDNSAfter time.Duration `json:"escalate_dns_after" env:"DNS_ESCALATE_AFTER" envDefault:"72h" doc:"how long a domain may lack its records before a case is opened"`
+	// EscalatedInterval is the pause between DNS checks of a domain with a case.
+	EscalatedInterval time.Duration `json:"escalated_interval" env:"DNS_ESCALATED_INTERVAL" envDefault:"24h" doc:"between DNS checks of an escalated domain"`
+	// After DormantAfter without ever having its records, a domain is checked every DormantInterval.
+	DormantAfter    time.Duration `json:"dormant_after" env:"DNS_DORMANT_AFTER" envDefault:"720h" doc:"since a domain was connected and never had its records"`
+	DormantInterval time.Duration `json:"dormant_interval" env:"DNS_DORMANT_INTERVAL" envDefault:"168h" doc:"between DNS checks of such a domain"`
+	// MaxFailures in a row stop automatic attempts and open a case.
+	MaxFailures int `json:"max_failures" env:"MAX_FAILURES" envDefault:"3" doc:"failed attempts in a row before a case is opened"`
+	// RetryAfterFailures are the waits after the first, second, … failure; the last one repeats. CAs count failures: Let's Encrypt pauses a
+	// name that fails for months.
+	RetryAfterFailures []time.Duration `json:"retry_after_failures" env:"RETRY_AFTER_FAILURES" envDefault:"2h,8h,24h" doc:"waits after the first, second, … failure"`
+	// HoldInterval is the pause between checks of a renewal on hold. Near the certificate's end the pauses are shorter.
+	HoldInterval time.Duration `json:"hold_interval" env:"RENEWAL_HOLD_INTERVAL" envDefault:"24h" doc:"between DNS checks of a renewal on hold"`
+	// After ClaimLifetime, a domain is removed if it was never verified and none of its records was seen in that time. 0s keeps it for ever:
+	// who connects a name first keeps it until another tenant proves to own it. The timeline warns ClaimWarning before.
+	ClaimLifetime time.Duration `json:"claim_lifetime,omitempty" env:"CLAIM_LIFETIME" envDefault:"168h" doc:"how long an unverified domain without records is kept; 0s: for ever"`
+	ClaimWarning  time.Duration `json:"claim_warning,omitempty" env:"CLAIM_WARNING" envDefault:"48h" doc:"how long before that end the timeline warns of it"`
+	// MoveNotice is the time between another tenant's proof for a verified domain and the move to that tenant. A shorter notice leaves less
+	// time to notice a hijacked DNS account.
+	MoveNotice time.Duration `json:"move_notice,omitempty" env:"MOVE_NOTICE" envDefault:"72h" doc:"from another tenant's proof for a verified domain to its move"`
 }
 
-// DefaultPolicy is the schedule of a public platform.
+// DefaultPolicy returns the defaults that the tags of Policy name: the schedule of a public platform.
 func DefaultPolicy() Policy {
-	return Policy{
-		FirstChecks:        []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour},
-		CheckInterval:      2 * time.Hour,
-		LateAfter:          48 * time.Hour, // a change of nameservers may take as long (row B7)
-		EscalateDNSAfter:   72 * time.Hour,
-		EscalatedInterval:  24 * time.Hour,
-		DormantAfter:       30 * 24 * time.Hour,
-		DormantInterval:    7 * 24 * time.Hour,
-		MaxFailures:        3,
-		RetryAfterFailures: []time.Duration{2 * time.Hour, 8 * time.Hour, 24 * time.Hour},
-		HoldInterval:       24 * time.Hour,
-		ClaimLifetime:      7 * 24 * time.Hour,
-		ClaimWarning:       48 * time.Hour,
-		MoveNotice:         72 * time.Hour,
+	var p Policy
+	fields := reflect.ValueOf(&p).Elem()
+	for i := range fields.NumField() {
+		text := fields.Type().Field(i).Tag.Get("envDefault")
+		switch field := fields.Field(i).Addr().Interface().(type) {
+		case *int:
+			*field = must(strconv.Atoi(text))
+		case *time.Duration:
+			*field = must(time.ParseDuration(text))
+		case *[]time.Duration:
+			for part := range strings.SplitSeq(text, ",") {
+				*field = append(*field, must(time.ParseDuration(part)))
+			}
+		}
 	}
+	return p
+}
+
+// must panics for a default of Policy that can't be read.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// Validate returns an error for times with which a domain would be checked without a pause, or never.
+func (p Policy) Validate() error {
+	var errs []error
+	for name, d := range map[string]time.Duration{
+		"DNS_CHECK_INTERVAL": p.CheckInterval, "DNS_ESCALATED_INTERVAL": p.EscalatedInterval,
+		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval,
+		"DNS_ESCALATE_AFTER": p.EscalateDNSAfter, "DNS_LATE_AFTER": p.LateAfter,
+	} {
+		if d < time.Second {
+			errs = append(errs, fmt.Errorf("%s is %s; it expects at least 1s", name, d))
+		}
+	}
+	for name, list := range map[string][]time.Duration{"DNS_FIRST_CHECKS": p.FirstChecks, "RETRY_AFTER_FAILURES": p.RetryAfterFailures} {
+		for _, d := range list {
+			if d < time.Second {
+				errs = append(errs, fmt.Errorf("%s has %s; it expects at least 1s each", name, d))
+			}
+		}
+	}
+	if p.ClaimLifetime != 0 && p.ClaimLifetime < time.Second {
+		errs = append(errs, fmt.Errorf("CLAIM_LIFETIME is %s; it expects 0s, for no end, or at least 1s", p.ClaimLifetime))
+	}
+	if p.ClaimWarning < 0 || p.MoveNotice < 0 {
+		errs = append(errs, fmt.Errorf("CLAIM_WARNING is %s and MOVE_NOTICE is %s; they expect 0s or more", p.ClaimWarning, p.MoveNotice))
+	}
+	if p.MaxFailures < 1 {
+		errs = append(errs, fmt.Errorf("MAX_FAILURES is %d; it expects at least 1", p.MaxFailures))
+	}
+	return errors.Join(errs...)
 }
 
 // NextCheck is how long to wait for the next DNS check after checks have been made since the domain was connected or

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/evercert/evercert/cert"
+	"github.com/evercert/evercert/config"
 )
 
 const (
@@ -100,4 +101,20 @@ func TestNextBusinessDayLeavesOutTheWeekend(t *testing.T) {
 	seoul := time.FixedZone("KST", 9*3600)
 	require.Equal(t, time.Date(2026, 1, 9, 15, 30, 0, 0, time.UTC), cert.NextBusinessDay(time.Date(2026, 1, 9, 0, 30, 0, 0, seoul)),
 		"Friday in Seoul is still Thursday in UTC")
+}
+
+func TestA2_TheDefaultsOfTheTagsAreInEffect(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, cert.Policy{
+		FirstChecks: []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, hour}, CheckInterval: 2 * hour,
+		LateAfter: 48 * hour, EscalateDNSAfter: 72 * hour, EscalatedInterval: day, DormantAfter: 30 * day, DormantInterval: 7 * day,
+		MaxFailures: 3, RetryAfterFailures: []time.Duration{2 * hour, 8 * hour, day}, HoldInterval: day,
+		ClaimLifetime: 7 * day, ClaimWarning: 48 * hour, MoveNotice: 72 * hour,
+	}, cert.DefaultPolicy())
+	read, err := config.LoadFrom[cert.Policy](nil)
+	require.NoError(t, err)
+	require.Equal(t, cert.DefaultPolicy(), read, "a process without settings has the same")
+	_, err = config.LoadFrom[cert.Policy](map[string]string{"DNS_CHECK_INTERVAL": "0s", "MAX_FAILURES": "0"})
+	require.ErrorContains(t, err, "DNS_CHECK_INTERVAL is 0s; it expects at least 1s")
+	require.ErrorContains(t, err, "MAX_FAILURES is 0; it expects at least 1")
 }

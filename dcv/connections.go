@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/evercert/evercert/stall"
 )
 
 const (
@@ -35,7 +37,8 @@ type connections struct {
 
 func newConnections(l net.Listener, c Config) *connections {
 	return &connections{
-		Listener: l, most: maxConnections, perClient: c.TCPPerClient, age: connectionAge, exempt: c.rateExempt(),
+		Listener: stall.Listener{Listener: l, Limit: writeTime},
+		most:     maxConnections, perClient: c.TCPPerClient, age: connectionAge, exempt: c.rateExempt(),
 		open: map[*connection]struct{}{}, clients: map[netip.Prefix]int{},
 	}
 }
@@ -109,7 +112,7 @@ func client(address netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(address, bits).Masked()
 }
 
-// connection adds time limits that package dns does not set: for each write, and for the whole life of the connection.
+// connection adds a limit that package dns does not set, for the whole life of a connection, and records when it was last used.
 type connection struct {
 	net.Conn
 	listener *connections
@@ -127,9 +130,6 @@ func (c *connection) Read(b []byte) (int, error) {
 
 func (c *connection) Write(b []byte) (int, error) {
 	c.active.Store(time.Now().UnixNano())
-	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
-	}
 	return c.Conn.Write(b)
 }
 

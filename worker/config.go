@@ -29,7 +29,7 @@ type Config struct {
 	CAs       []ca.Config `envNumbered:"ACME_"`
 	Moving    MovingConfig
 	Install   install.Config
-	Policy    PolicyConfig
+	Policy    cert.Policy
 	Caretaker CaretakerConfig
 	Early     control.EarlyConfig
 
@@ -105,83 +105,3 @@ const (
 	deployAuto   = "auto"
 	deployManual = "manual"
 )
-
-// PolicyConfig holds the platform's times and counts. Workflows read them at each check (cert.Policy).
-type PolicyConfig struct {
-	// FirstChecks are the pauses between the DNS checks that follow the first one, while tenants still use their DNS provider's page.
-	FirstChecks []time.Duration `env:"DNS_FIRST_CHECKS" envDefault:"1m,5m,15m,1h" doc:"pauses between the first DNS checks"`
-	// CheckInterval is the pause between later checks. Each check costs three Temporal actions.
-	CheckInterval time.Duration `env:"DNS_CHECK_INTERVAL" envDefault:"2h" doc:"between the DNS checks after those"`
-	// LateAfter: a change of name servers may take two days. Later, the timeline and the status say that the records are late.
-	LateAfter time.Duration `env:"DNS_LATE_AFTER" envDefault:"48h" doc:"how long a domain may lack its records before they are called late"`
-	// EscalateAfter limits how long a domain may lack its records, or an order its certificate, before a case is opened.
-	EscalateAfter time.Duration `env:"DNS_ESCALATE_AFTER" envDefault:"72h" doc:"how long a domain may lack its records before a case is opened"`
-	// EscalatedInterval is the pause between DNS checks of a domain with a case.
-	EscalatedInterval time.Duration `env:"DNS_ESCALATED_INTERVAL" envDefault:"24h" doc:"between DNS checks of an escalated domain"`
-	// After DormantAfter without ever having its records, a domain is checked every DormantInterval.
-	DormantAfter    time.Duration `env:"DNS_DORMANT_AFTER" envDefault:"720h" doc:"since a domain was connected and never had its records"`
-	DormantInterval time.Duration `env:"DNS_DORMANT_INTERVAL" envDefault:"168h" doc:"between DNS checks of such a domain"`
-	// MaxFailures in a row stop automatic attempts and open a case.
-	MaxFailures int `env:"MAX_FAILURES" envDefault:"3" doc:"failed attempts in a row before a case is opened"`
-	// RetryAfterFailures are the waits after the first, second, … failure; the last one repeats. CAs count failures: Let's Encrypt pauses a
-	// name that fails for months.
-	RetryAfterFailures []time.Duration `env:"RETRY_AFTER_FAILURES" envDefault:"2h,8h,24h" doc:"waits after the first, second, … failure"`
-	// HoldInterval is the pause between checks of a renewal on hold. Near the certificate's end the pauses are shorter.
-	HoldInterval time.Duration `env:"RENEWAL_HOLD_INTERVAL" envDefault:"24h" doc:"between DNS checks of a renewal on hold"`
-	// After ClaimLifetime, a domain is removed if it was never verified and none of its records was seen in that time. 0s keeps it for ever:
-	// who connects a name first keeps it until another tenant proves to own it. The timeline warns ClaimWarning before.
-	ClaimLifetime time.Duration `env:"CLAIM_LIFETIME" envDefault:"168h" doc:"how long an unverified domain without records is kept; 0s: for ever"`
-	ClaimWarning  time.Duration `env:"CLAIM_WARNING" envDefault:"48h" doc:"how long before that end the timeline warns of it"`
-	// MoveNotice is the time between another tenant's proof for a verified domain and the move to that tenant. A shorter notice leaves less
-	// time to notice a hijacked DNS account.
-	MoveNotice time.Duration `env:"MOVE_NOTICE" envDefault:"72h" doc:"from another tenant's proof for a verified domain to its move"`
-}
-
-// Validate returns an error for times with which a domain would be checked without a pause, or never.
-func (p PolicyConfig) Validate() error {
-	var errs []error
-	for name, d := range map[string]time.Duration{
-		"DNS_CHECK_INTERVAL": p.CheckInterval, "DNS_ESCALATED_INTERVAL": p.EscalatedInterval,
-		"DNS_DORMANT_INTERVAL": p.DormantInterval, "RENEWAL_HOLD_INTERVAL": p.HoldInterval,
-		"DNS_ESCALATE_AFTER": p.EscalateAfter, "DNS_LATE_AFTER": p.LateAfter,
-	} {
-		if d < time.Second {
-			errs = append(errs, fmt.Errorf("%s is %s; it expects at least 1s", name, d))
-		}
-	}
-	for name, list := range map[string][]time.Duration{"DNS_FIRST_CHECKS": p.FirstChecks, "RETRY_AFTER_FAILURES": p.RetryAfterFailures} {
-		for _, d := range list {
-			if d < time.Second {
-				errs = append(errs, fmt.Errorf("%s has %s; it expects at least 1s each", name, d))
-			}
-		}
-	}
-	if p.ClaimLifetime != 0 && p.ClaimLifetime < time.Second {
-		errs = append(errs, fmt.Errorf("CLAIM_LIFETIME is %s; it expects 0s, for no end, or at least 1s", p.ClaimLifetime))
-	}
-	if p.ClaimWarning < 0 || p.MoveNotice < 0 {
-		errs = append(errs, fmt.Errorf("CLAIM_WARNING is %s and MOVE_NOTICE is %s; they expect 0s or more", p.ClaimWarning, p.MoveNotice))
-	}
-	if p.MaxFailures < 1 {
-		errs = append(errs, fmt.Errorf("MAX_FAILURES is %d; it expects at least 1", p.MaxFailures))
-	}
-	return errors.Join(errs...)
-}
-
-func (p PolicyConfig) policy() cert.Policy {
-	return cert.Policy{
-		FirstChecks:        p.FirstChecks,
-		CheckInterval:      p.CheckInterval,
-		LateAfter:          p.LateAfter,
-		EscalateDNSAfter:   p.EscalateAfter,
-		EscalatedInterval:  p.EscalatedInterval,
-		DormantAfter:       p.DormantAfter,
-		DormantInterval:    p.DormantInterval,
-		MaxFailures:        p.MaxFailures,
-		RetryAfterFailures: p.RetryAfterFailures,
-		HoldInterval:       p.HoldInterval,
-		ClaimLifetime:      p.ClaimLifetime,
-		ClaimWarning:       p.ClaimWarning,
-		MoveNotice:         p.MoveNotice,
-	}
-}

@@ -96,7 +96,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 		},
 		Issuance:     &activities.Issuance{Store: db, CAs: cas, Budgets: budgets{db, authorities}, Keys: keys, Log: log},
 		Installation: &activities.Installation{Edge: install.Builtin{Serving: db}, Prober: install.NewProber(c.Install)},
-		Records:      &activities.Records{Store: db, Policy: c.Policy.policy(), Log: log},
+		Records:      &activities.Records{Store: db, Policy: c.Policy, Log: log},
 		Caretaker: &activities.Caretaker{
 			Inspector: control.Caretaker{Store: db, Workflows: starter, Directories: directories(c.CAs), Log: log},
 		},

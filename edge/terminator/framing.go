@@ -2,9 +2,10 @@ package terminator
 
 import (
 	"bytes"
-	"errors"
 	"net"
 	"strconv"
+
+	"github.com/evercert/evercert/stall"
 )
 
 // guardedConn is an HTTP/1 connection on which net/http accepts only requests whose end is clear. By itself net/http accepts a request with
@@ -51,14 +52,7 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 }
 
 // CloseWrite lets clients read net/http's answer to a head that is too large, before the connection is reset.
-func (c *guardedConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-func closeWrite(conn net.Conn) error {
-	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *guardedConn) CloseWrite() error { return stall.CloseWrite(c.Conn) }
 
 const (
 	keptOfLine     = 64 // bytes that are kept of a line; a field that matters here is shorter

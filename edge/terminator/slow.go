@@ -15,35 +15,6 @@ import (
 // closed. A limit on the whole request would end long downloads and websockets.
 const stallTimeout = 60 * time.Second
 
-// impatient is a listener whose connections fail when a client stops reading: each write must finish within stall.
-type impatient struct {
-	net.Listener
-	stall time.Duration
-}
-
-func (l impatient) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &impatientConn{conn, l.stall}, nil
-}
-
-type impatientConn struct {
-	net.Conn
-	stall time.Duration
-}
-
-func (c *impatientConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-// CloseWrite closes the sending side only.
-func (c *impatientConn) CloseWrite() error { return closeWrite(c.Conn) }
-
 // The errors with which reading a request's body ends.
 var (
 	errStalled   = errors.New("the client stopped sending")

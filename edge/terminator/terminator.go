@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/evercert/evercert/stall"
 )
 
 const (
@@ -75,9 +77,11 @@ func (t *Terminator) Serve(ctx context.Context, https, plain net.Listener) error
 	insecure := t.server(t.serveHTTP)
 
 	group, running := errgroup.WithContext(ctx)
-	handshaken := listenTLS(impatient{https, t.stall}, secure.TLSConfig.Clone(), t.log) // a clone, because net/http changes the server's
+	handshaken := listenTLS(stall.Listener{Listener: https, Limit: t.stall}, secure.TLSConfig.Clone(), t.log) // a clone, because net/http changes the server's
 	group.Go(func() error { return untilClosed(secure.Serve(handshaken)) })
-	group.Go(func() error { return untilClosed(insecure.Serve(guarded{impatient{plain, t.stall}})) })
+	group.Go(func() error {
+		return untilClosed(insecure.Serve(guarded{stall.Listener{Listener: plain, Limit: t.stall}}))
+	})
 	group.Go(func() error {
 		if err := t.source.Listen(running, t.certificates.changed); err != nil && running.Err() == nil {
 			return fmt.Errorf("listen for changed certificates: %w", err)
