@@ -12,7 +12,7 @@ func brokenWeb() []row {
 		{name: "redirects to another port", text: at(hostOtherPort), codes: redirect, tells: []string{"8080"}},
 		{name: "redirects to another scheme", text: at(hostOtherScheme), codes: redirect, tells: []string{"neither http nor https"}},
 		{name: "redirects without a slash", text: at(hostLostSlash), codes: redirect, tells: []string{"slash"}},
-		{name: "redirects on and on", text: at(hostEndless), codes: redirect, tells: []string{"more than 9 times"}},
+		{name: "redirects on and on", text: at(hostEndless), codes: redirect, tells: []string{"more than 10 times"}},
 		{name: "redirects to a private host", text: at(hostPrivate) + "intranet.shop A 10.9.9.9\n", codes: redirect},
 		{name: "a wall in front", text: at(hostWall), codes: unexpected, tells: []string{"403"}},
 		{name: "a login in front", text: at(hostLogin), codes: unexpected, tells: []string{"401"}},

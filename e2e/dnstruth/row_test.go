@@ -72,9 +72,11 @@ func (r row) label() string {
 
 func (r row) domain() string { return r.label() + ".example" }
 
-// full is a name that the row gives relative to its domain.
+// full is a name that the row gives relative to its domain. A name with a dot at its end is in full.
 func (r row) full(host string) string {
 	switch {
+	case strings.HasSuffix(host, "."):
+		return strings.TrimSuffix(r.fill(host), ".")
 	case host == "@":
 		return r.domain()
 	case strings.HasSuffix(host, "."):

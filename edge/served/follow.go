@@ -94,7 +94,7 @@ func (s *Set) step(ctx context.Context, db Database, changed func(name string)) 
 		return 0, nil
 	}
 	if names := s.next(); len(names) > 0 {
-		return 0, s.fetch(ctx, db, names)
+		return 0, s.fetch(ctx, db, names, changed)
 	}
 	wait = s.listAt.Sub(now)
 	if s.unsaved && s.disk.writable() {
@@ -213,8 +213,9 @@ func (s *Set) next() []string {
 	return names
 }
 
-// fetch reads what names are served with, and copies it.
-func (s *Set) fetch(ctx context.Context, db Database, names []string) error {
+// fetch reads what names are served with, and copies it. It announces copied names that had changed once more: until the change was read,
+// a handshake that did not get the database's answer in time was served from the older copy, and that answer may be in a cache.
+func (s *Set) fetch(ctx context.Context, db Database, names []string, changed func(name string)) error {
 	asked := s.marks(names)
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -237,6 +238,11 @@ func (s *Set) fetch(ctx context.Context, db Database, names []string) error {
 	})
 	s.apply(read, gone)
 	s.unmark(asked)
+	for name := range asked {
+		if read[name].length > 0 {
+			changed(name)
+		}
+	}
 	return nil
 }
 

@@ -238,6 +238,39 @@ func TestAChangeDuringAReadIsNotLost(t *testing.T) {
 	serves(t, b.set, "shop.example", "0c")
 }
 
+// TestF22_AChangedNameIsAnnouncedAgainOnceItWasRead: when the database answers late, a handshake between the announcement and the read is
+// served from the older copy. A cache that has that answer needs a second announcement.
+func TestF22_AChangedNameIsAnnouncedAgainOnceItWasRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.db.set("0a", "shop.example")
+	b.run()
+	b.copied()
+	b.eventually("it is compared", func() bool { return b.set.Find("shop.example").Sure })
+	announced := func() (n int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, name := range b.changed {
+			if name == "shop.example" {
+				n++
+			}
+		}
+		return n
+	}
+	hold, before := make(chan struct{}), announced()
+	b.db.mu.Lock()
+	b.db.holdRead = hold
+	b.db.mu.Unlock()
+	b.db.install("0b", "shop.example")
+	b.eventually("it is announced", func() bool { return announced() > before })
+	require.Equal(t, before+1, announced(), "it is not read yet")
+	require.False(t, b.set.Find("shop.example").Sure)
+	close(hold)
+	b.eventually("it is announced again", func() bool { return announced() == before+2 })
+	require.True(t, b.set.Find("shop.example").Sure, "from the second time on the set has the new certificate")
+	serves(t, b.set, "shop.example", "0b")
+}
+
 // TestARemovedNameDoesNotComeBack: neither after a crash, nor when the list on the disk can't be replaced.
 func TestARemovedNameDoesNotComeBack(t *testing.T) {
 	t.Parallel()

@@ -130,10 +130,16 @@ func verifyAnswer(m *dns.Msg, zone string, keys []*dns.DNSKEY, now time.Time) (i
 		return false, nil
 	}
 	return verifyAbsence(m.Ns, zone, keys, now, func(d *denial) string {
-		if m.Rcode == dns.RcodeNameError {
-			return d.noName(name)
+		if m.Rcode != dns.RcodeNameError {
+			return d.noData(name, qtype)
 		}
-		return d.noData(name, qtype)
+		// Some servers deny a name that only has no records of the type. What is signed counts, as it does for Unbound
+		// (validate_nameerror_response): then the answer is that there is no such record.
+		missing := d.noName(name)
+		if missing != "" && d.matching(name) != nil && d.noData(name, qtype) == "" {
+			return ""
+		}
+		return missing
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,10 +44,11 @@ func (e *tcpError) Error() string {
 	return "its answer doesn't fit into UDP, and over TCP: " + e.cause.Error()
 }
 
-// client sends single questions. It keeps no state between them.
+// client sends single questions. Between them it remembers only which servers don't keep the spelling of a question.
 type client struct {
 	timeout time.Duration // of one question, with its repetitions and TCP
 	slots   chan struct{} // taken while a question is under way; nil: no bound
+	plain   *sync.Map     // servers, by netip.AddrPort, that are asked in lower case from the first question on
 }
 
 // query asks one server. Any message that answers the question is returned, whatever its rcode; an error means that none
@@ -66,6 +68,11 @@ func (c client) query(ctx context.Context, server netip.AddrPort, name string, q
 	if err == nil && refusesEDNS(reply) {
 		reply, err = c.converse(limited, server, name, qtype, false) // RFC 6891 §7
 	}
+	if errors.Is(err, errMangled) { // it is alive, so that the other ways to ask it have their own time
+		again, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		reply, err = c.despiteCase(again, server, name, qtype)
+	}
 	switch {
 	case err == nil:
 		tidy(reply, name)
@@ -77,19 +84,21 @@ func (c client) query(ctx context.Context, server netip.AddrPort, name string, q
 	}
 }
 
-// converse asks over UDP, and over TCP when the answer is truncated (RFC 7766 §5) or its question is spelled otherwise than
-// ours, as the resolver of Let's Encrypt does: over TCP the spelling need not show that nobody forged the answer. A server that can't keep
-// the spelling and has no TCP is asked in lower case, as that resolver does in the end (use-caps-for-id of Unbound).
+// converse asks over UDP, and over TCP when the answer is truncated (RFC 7766 §5) or its question is spelled otherwise than ours
+// (errMangled, despiteCase), as the resolver of Let's Encrypt does: over TCP the spelling need not show that nobody forged the answer. A
+// server that can't keep the spelling and has no TCP is asked in lower case, as that resolver does in the end (use-caps-for-id of
+// Unbound).
 func (c client) converse(ctx context.Context, server netip.AddrPort, name string, qtype uint16, edns bool) (*dns.Msg, error) {
-	q, err := newQuestion(randomCase(name), qtype, edns)
+	spelled := name
+	if _, plain := c.plain.Load(server); !plain {
+		spelled = randomCase(name)
+	}
+	q, err := newQuestion(spelled, qtype, edns)
 	if err != nil {
 		return nil, err
 	}
 	reply, err := q.put(ctx, "udp", server, exchange.Patience(c.timeout)...)
-	switch {
-	case errors.Is(err, errMangled):
-		return c.despiteCase(ctx, server, q, name)
-	case err == nil && reply.Truncated:
+	if err == nil && reply.Truncated {
 		if reply, err = q.put(ctx, "tcp", server, c.timeout); err != nil {
 			return nil, &tcpError{cause: err}
 		}
@@ -98,18 +107,23 @@ func (c client) converse(ctx context.Context, server netip.AddrPort, name string
 }
 
 // despiteCase asks a server again that didn't keep the spelling of a question.
-func (c client) despiteCase(ctx context.Context, server netip.AddrPort, q question, name string) (*dns.Msg, error) {
+func (c client) despiteCase(ctx context.Context, server netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
+	q, err := newQuestion(randomCase(name), qtype, true)
+	if err != nil {
+		return nil, err
+	}
 	short, cancel := context.WithTimeout(ctx, c.timeout/4) // there must be time left for another way
 	defer cancel()
 	reply, tcpErr := q.put(short, "tcp", server, c.timeout/4)
 	if tcpErr == nil {
 		return reply, nil
 	}
-	plain, err := newQuestion(name, q.msg.Question[0].Qtype, q.msg.IsEdns0() != nil)
+	c.plain.Store(server, true)
+	plain, err := newQuestion(name, qtype, true)
 	if err != nil {
 		return nil, err
 	}
-	reply, err = plain.put(ctx, "udp", server, exchange.Patience(c.timeout/2)...)
+	reply, err = plain.put(ctx, "udp", server, exchange.Patience(c.timeout*3/4)...)
 	if err != nil || reply.Truncated {
 		return nil, &tcpError{cause: tcpErr}
 	}

@@ -83,6 +83,11 @@ func (t *Tree) send(ctx context.Context, key asking) (*dns.Msg, error) {
 		return nil, ErrTooManyQueries
 	}
 	m, err := t.client.query(ctx, key.server, key.name, key.qtype)
+	if err == nil && m.Rcode == dns.RcodeServerFailure { // it may be of the moment: resolvers ask again, too (RFC 2308 §7.1)
+		if again, failed := t.client.query(ctx, key.server, key.name, key.qtype); failed == nil {
+			m = again
+		}
+	}
 	_, byTCP := errors.AsType[*tcpError](err) // it did answer over UDP
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -196,6 +201,9 @@ func (c *cut) judge(m *dns.Msg) (State, string) {
 	}
 	soa := soaOf(m.Ns)
 	switch {
+	case soa != nil && c.held && c.parent != nil && soa.Hdr.Name == c.parent.name:
+		// The parent delegates the zone to nobody, so that resolvers ask its servers, and take the answers of one that holds only the parent.
+		return Answers, ""
 	case soa != nil && strictlyBelow(soa.Hdr.Name, c.name):
 		return Lame, "it holds the zone above, not " + bare(c.name)
 	case m.Rcode == dns.RcodeNameError:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -154,8 +155,19 @@ func (a *authoritative) askZone(ctx context.Context, zone *authority.Zone, name 
 		return nil, NewBogusError(v)
 	case v.Refused():
 		return nil, fmt.Errorf("DNSSEC of %s can't be validated: %s", ZoneText(v.Zone), v.Detail)
+	case qtype == dns.TypeCAA && lacksSOA(m):
+		return nil, errors.New("it says that there is no such record, without the SOA record that belongs to this answer")
 	}
 	return m, nil
+}
+
+// lacksSOA reports whether a message says that there is no record, and leaves out the SOA record (RFC 2308 §3). Unbound, from 1.18, asks the
+// next server then, and answers SERVFAIL in the end, so that Let's Encrypt can't look up CAA (community.letsencrypt.org, topic 210417). A
+// missing CAA record is the only answer of this kind that an order depends on.
+func lacksSOA(m *dns.Msg) bool {
+	return len(m.Answer) == 0 && !slices.ContainsFunc(m.Ns, func(rr dns.RR) bool {
+		return rr.Header().Rrtype == dns.TypeSOA || rr.Header().Rrtype == dns.TypeNS
+	})
 }
 
 // forPeople returns why no answer came, in words that a tenant may read.

@@ -26,7 +26,7 @@ type Config struct {
 	HTTPPort, HTTPSPort uint16         // of http-01 and tls-alpn-01; 80 and 443 when zero
 	Timeout             time.Duration  // for the whole probe of one address; 10 s when zero, about as long as CAs wait
 	MaxBody             int64          // bytes read of an answer; 64 KiB when zero. A key authorization has fewer than 200
-	MaxRedirects        int            // followed; when zero 9, because Let's Encrypt makes ten requests at most
+	MaxRedirects        int            // followed; when zero 10, as Let's Encrypt does (letsencrypt.org/docs/challenge-types)
 	Allowed             []netip.Prefix // networks that may be asked although they are not public
 	Roots               *x509.CertPool // what a visitor's browser trusts; the system's when nil
 }
@@ -60,7 +60,7 @@ func New(cfg Config, lookup Lookup) *Prober {
 		cfg.MaxBody = 64 << 10
 	}
 	if cfg.MaxRedirects <= 0 {
-		cfg.MaxRedirects = 9
+		cfg.MaxRedirects = 10
 	}
 	g := guard.New(cfg.Allowed)
 	dialer := net.Dialer{Control: g.Control, KeepAlive: -1}

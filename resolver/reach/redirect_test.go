@@ -138,8 +138,8 @@ func TestTooManyRedirects(t *testing.T) {
 		w.Header().Set("Location", fmt.Sprintf("/step/%d", asked.Add(1)))
 		w.WriteHeader(http.StatusFound)
 	})
-	requireProblem(t, n.prober().HTTP(t.Context(), target("127.0.0.1")), cert.HTTPBadRedirect, "more than 9 times", "/step/10")
-	require.EqualValues(t, 10, asked.Load(), "Let's Encrypt makes ten requests")
+	requireProblem(t, n.prober().HTTP(t.Context(), target("127.0.0.1")), cert.HTTPBadRedirect, "more than 10 times", "/step/11")
+	require.EqualValues(t, 11, asked.Load(), "Let's Encrypt follows ten redirects")
 }
 
 func TestLookupOfARedirectFails(t *testing.T) {
