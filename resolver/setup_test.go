@@ -2,6 +2,7 @@ package resolver_test
 
 import (
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -160,11 +161,19 @@ func blocking(d cert.Diagnosis) []cert.Code {
 	return codes
 }
 
+// incomplete finds places where a name or a value is missing: "the records of .", "a record named ", empty quotes and brackets.
+var incomplete = regexp.MustCompile(
+	`(^|\s)(of|named|about|value|leads to|shows|at|from)\s*([.;)]|$)|(^|\s)(of|named):|\(\)|""|''|“”|  `,
+)
+
 // requireFitForPeople checks that a problem says what to do, and blames nobody for what could not be looked up.
 func requireFitForPeople(t *testing.T, p cert.Problem) {
 	require.NotEmpty(t, p.Message)
 	require.NotEmpty(t, p.Remediation)
 	require.NotContains(t, p.Message+p.Remediation, "%!")
+	for _, sentence := range []string{p.Message, p.Remediation} {
+		require.NotRegexp(t, incomplete, sentence, "a name or a value is missing")
+	}
 	if slices.Contains([]cert.Code{cert.DNSLookupFailed, cert.CAALookupFailed}, p.Code) {
 		require.Equal(t, cert.PlatformActs, p.WhoActs)
 		require.NotContains(t, p.Remediation, "At your DNS provider")

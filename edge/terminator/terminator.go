@@ -77,7 +77,8 @@ func (t *Terminator) Serve(ctx context.Context, https, plain net.Listener) error
 	insecure := t.server(t.serveHTTP)
 
 	group, running := errgroup.WithContext(ctx)
-	handshaken := listenTLS(stall.Listener{Listener: https, Limit: t.stall}, secure.TLSConfig.Clone(), t.log) // a clone, because net/http changes the server's
+	// listenTLS gets a clone, because net/http changes the server's configuration.
+	handshaken := listenTLS(stall.Listener{Listener: https, Limit: t.stall}, secure.TLSConfig.Clone(), t.log)
 	group.Go(func() error { return untilClosed(secure.Serve(handshaken)) })
 	group.Go(func() error {
 		return untilClosed(insecure.Serve(guarded{stall.Listener{Listener: plain, Limit: t.stall}}))
