@@ -154,7 +154,10 @@ func TestEveryRouteButTheOpenOnesNeedsTheToken(t *testing.T) {
 func TestProblemsHaveTheirStatus(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	if _, err := b.store.Connect(t.Context(), cert.Domain{ID: "1", Hostname: "taken.example.com", Names: []string{"taken.example.com"}, Tenant: "other"}); err != nil {
+	if _, err := b.store.Connect(t.Context(), cert.Domain{
+		ID: "1", Hostname: "taken.example.com", Names: []string{"taken.example.com"},
+		Tenant: "other",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -303,7 +306,8 @@ func TestD1_ABodyIsJSONAndSaysSo(t *testing.T) {
 	t.Parallel()
 	const body = `{"hostname":"shop.example.com","tenant":"acme"}`
 	for given, status := range map[string]int{
-		"application/json": 201, "Application/JSON; charset=UTF-8": 201, "": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json; charset=latin1": 415, "a/b/c": 415,
+		"application/json": 201, "Application/JSON; charset=UTF-8": 201, "": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415,
+		"application/json; charset=latin1": 415, "a/b/c": 415,
 	} {
 		b := setup(t)
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/domains", strings.NewReader(body))
@@ -335,9 +339,11 @@ func TestD1_APathIsTakenAsItIs(t *testing.T) {
 	b := setup(t)
 	b.connected("shop.example.com")
 	for path, status := range map[string]int{
-		"//": 404, "//v1/domains": 404, "/v1//domains": 404, "/v1/domains//": 404, "/v1/./domains": 404, "/v1/../v1/domains": 404, "/..": 404, "/.": 404,
+		"//": 404, "//v1/domains": 404, "/v1//domains": 404, "/v1/domains//": 404, "/v1/./domains": 404, "/v1/../v1/domains": 404, "/..": 404,
+		"/.":           404,
 		"/v1/domains/": 404, "/v1/domains/shop.example.com/": 404, "/v1/domains/shop.example.com/x": 404, "/v1": 404, "/x": 404,
-		"/v1/%2e%2e/v1/domains": 404, "/v1/domains/%2e%2e": 422, "/v1/domains/a%2fb": 422, "/v1/domains/%2f%2f": 422, "/v1/domains/shop.example.com": 200,
+		"/v1/%2e%2e/v1/domains": 404, "/v1/domains/%2e%2e": 422, "/v1/domains/a%2fb": 422, "/v1/domains/%2f%2f": 422,
+		"/v1/domains/shop.example.com": 200,
 	} {
 		w := b.do("GET", path, "")
 		if w.Code != status || w.Header().Get("Location") != "" || strings.Contains(w.Body.String(), "<") {

@@ -119,14 +119,19 @@ var connected = []string{"shop.example.com", "live.example.com", "held.example.c
 
 // values go into every place of a request; its schema says where they belong.
 var values = []any{
-	"shop.example.com", "live.example.com", "held.example.com", "gone.example.com", "quiet.example.com", "SHOP.example.com.", "bücher.example.com", "new.example.com", "*.example.com",
-	"nobody.example.com", "example.com", "10.0.0.1", "co.uk", "edge.example.net", "a..b", "-", ".", "..", " ", "", "%", "%2e%2e", "a/b", "a//b", `\`, "a b", "?", "#", ";", "&a=b",
-	"acme", "other", "Acme", "ann", "in a hurry", "Pending", "Contact support", "Done", "MSB4", "x=", "1", "500", "501", "-1", "0", "1e3", "9223372036854775808", "true", "false", "TRUE",
-	"\x00", "a\x00b.example.com", "\x1b[31m", "a\nb", "\t", "\u009b", "\u2028", "\u202e", "\u2066", "\ufeff", "é", "日本語.example.com", "\xff", "\xed\xa0\x80",
+	"shop.example.com", "live.example.com", "held.example.com", "gone.example.com", "quiet.example.com", "SHOP.example.com.",
+	"bücher.example.com", "new.example.com", "*.example.com",
+	"nobody.example.com", "example.com", "10.0.0.1", "co.uk", "edge.example.net", "a..b", "-", ".", "..", " ", "", "%", "%2e%2e", "a/b",
+	"a//b", `\`, "a b", "?", "#", ";", "&a=b",
+	"acme", "other", "Acme", "ann", "in a hurry", "Pending", "Contact support", "Done", "MSB4", "x=", "1", "500", "501", "-1", "0", "1e3",
+	"9223372036854775808", "true", "false", "TRUE",
+	"\x00", "a\x00b.example.com", "\x1b[31m", "a\nb", "\t", "\u009b", "\u2028", "\u202e", "\u2066", "\ufeff", "é", "日本語.example.com", "\xff",
+	"\xed\xa0\x80",
 	strings.Repeat(
 		"x",
 		63,
-	), strings.Repeat("x", 64), strings.Repeat("é", 100), strings.Repeat("é", 101), strings.Repeat("x", 254), strings.Repeat("é", 500), strings.Repeat("x", 501), strings.Repeat("a.", 2000),
+	), strings.Repeat("x", 64), strings.Repeat("é", 100), strings.Repeat("é", 101), strings.Repeat("x", 254), strings.Repeat("é", 500),
+	strings.Repeat("x", 501), strings.Repeat("a.", 2000),
 	nil, true, false, 0.0, 1.0, -1.0, 1e300,
 	[]any{},
 	[]any{"www.example.com"},
@@ -182,7 +187,8 @@ type sample struct {
 	op                   *routers.Route
 	parameters           map[string]string // of the path
 
-	unauthorized, elsewhere, refused bool // no good token, a path or method that the document does not have, and what it says in words is not taken
+	// no good token, a path or method that the document does not have, and what it says in words is not taken
+	unauthorized, elsewhere, refused bool
 }
 
 func (g generator) sample() sample {
@@ -372,7 +378,8 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 		b.store.Checked(name, seen)
 	}
 	b.store.Record("live.example.com", func(s *cert.Snapshot) {
-		s.Status.Certificate, s.Status.HasLive, s.Status.Domain, s.Status.Renewal = cert.CertificateActive, true, cert.DomainActive, cert.RenewalScheduled
+		s.Status.Certificate, s.Status.HasLive, s.Status.Domain, s.Status.Renewal = cert.CertificateActive, true, cert.DomainActive,
+			cert.RenewalScheduled
 		s.Serial, s.Issuer, s.NotAfter, s.NextAction, s.NextActionAt, s.NextActor = "0a", "Test CA", noon, nasty, noon, cert.TenantActs
 	})
 	b.store.Certificates = map[string]cert.Certificate{
@@ -391,7 +398,8 @@ func documentedWorld(t *testing.T, g generator) *bundle {
 			ID: fmt.Sprint(
 				"x",
 				i,
-			), Hostname: "held.example.com", Tenant: "acme", Kind: cert.TooManyFailures, Reason: nasty, Problems: seen.Problems, Records: seen.Records,
+			), Hostname: "held.example.com", Tenant: "acme", Kind: cert.TooManyFailures, Reason: nasty, Problems: seen.Problems,
+			Records:  seen.Records,
 			OpenedAt: time.Unix(int64(9-i), 0), Assignee: nasty, Notes: []cert.Note{{Author: nasty, Text: nasty, At: noon}},
 		})
 	}
@@ -556,7 +564,8 @@ func (g generator) verdict(r *http.Request, s sample, op *routers.Route, status 
 			http.StatusUnsupportedMediaType,
 			http.StatusUnprocessableEntity,
 		)
-	case status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusUnsupportedMediaType || status == http.StatusRequestEntityTooLarge:
+	case status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusUnsupportedMediaType ||
+		status == http.StatusRequestEntityTooLarge:
 		if op != s.op {
 			return nil
 		}

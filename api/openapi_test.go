@@ -96,12 +96,16 @@ func TestOpenAPISchemasHaveTheFieldsThatAreSent(t *testing.T) {
 	t.Parallel()
 	d, _ := readDocument(t)
 	for name, sent := range map[string]reflect.Type{
-		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](), "Status": reflect.TypeFor[cert.Status](),
+		"Domain": reflect.TypeFor[control.Domain](), "Certificate": reflect.TypeFor[control.Certificate](),
+		"Status":    reflect.TypeFor[cert.Status](),
 		"DNSRecord": reflect.TypeFor[cert.Record](), "Problem": reflect.TypeFor[cert.Problem](),
-		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[cert.Answer](), "Event": reflect.TypeFor[control.Event](),
-		"Case": reflect.TypeFor[cert.Case](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
-		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](), "Change": reflect.TypeFor[cert.RecordChange](),
-		"CAA": reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](), "Nameserver": reflect.TypeFor[cert.Nameserver](),
+		"ProblemDocument": reflect.TypeFor[problemDocument](), "Answer": reflect.TypeFor[cert.Answer](),
+		"Event": reflect.TypeFor[control.Event](),
+		"Case":  reflect.TypeFor[cert.Case](), "Diagnosis": reflect.TypeFor[cert.Diagnosis](),
+		"RecordState": reflect.TypeFor[cert.RecordState](), "Sighting": reflect.TypeFor[cert.Sighting](),
+		"Change": reflect.TypeFor[cert.RecordChange](),
+		"CAA":    reflect.TypeFor[cert.CAAState](), "Connected": reflect.TypeFor[control.Result](),
+		"Nameserver": reflect.TypeFor[cert.Nameserver](),
 		"NameResult": reflect.TypeFor[cert.NameResult](),
 	} {
 		var schema struct{ Properties map[string]any }
@@ -133,9 +137,11 @@ func TestF2_OpenAPIHasEveryWordThatIsSent(t *testing.T) {
 	d, _ := readDocument(t)
 	for place, typeName := range map[string]string{
 		"Headline": "Headline", "Status.domain": "DomainStatus", "Status.certificate": "CertificateStatus", "Status.renewal": "RenewalStatus",
-		"Domain.next_actor": "Actor", "Problem.who_acts": "Actor", "ProblemDocument.who_acts": "Actor", "Problem.severity": "Severity", "Verb": "Verb",
-		"Verdict": "Verdict", "ServerRole": "ServerRole", "RecordState.state": "RecordWord", "DNSRecord.purpose": "Purpose", "NameResult.method": "Method",
-		"Nameserver.state": "ServerState", "Case.kind": "CaseKind",
+		"Domain.next_actor": "Actor", "Problem.who_acts": "Actor", "ProblemDocument.who_acts": "Actor", "Problem.severity": "Severity",
+		"Verb":    "Verb",
+		"Verdict": "Verdict", "ServerRole": "ServerRole", "RecordState.state": "RecordWord", "DNSRecord.purpose": "Purpose",
+		"NameResult.method": "Method",
+		"Nameserver.state":  "ServerState", "Case.kind": "CaseKind",
 	} {
 		name, field, inside := strings.Cut(place, ".")
 		var schema struct {

@@ -24,7 +24,10 @@ func TestE3_VerbsOverTheAPI(t *testing.T) {
 		{"POST", base + "/resume", `{}`, "resume shop.example.com {ID: By:the API Reason:}"},
 		{"PUT", base + "/https-redirect", `{"on":true,"by":"ann"}`, "https-redirect shop.example.com {Request:{ID: By:ann Reason:} On:true}"},
 		{"PUT", base + "/https-redirect", `{"on":false}`, "https-redirect shop.example.com {Request:{ID: By:the API Reason:} On:false}"},
-		{"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`, "handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:}"},
+		{
+			"POST", base + "/hand-back", `{"by":"sue","note":"CAA fixed"}`,
+			"handed-back shop.example.com {Request:{ID: By:sue Reason:CAA fixed} Case:}",
+		},
 		{"DELETE", base + "?by=ann&reason=shop+closed", "", "remove shop.example.com {ID: By:ann Reason:shop closed}"},
 	} {
 		answer := read[cert.Answer](t, b.do(c.method, c.path, c.body), http.StatusOK)
@@ -131,12 +134,14 @@ func TestRecordsTimelineAndCasesOverTheAPI(t *testing.T) {
 	b.store.RecordChanges = []cert.RecordChange{
 		{At: noon, Server: "ns1", Role: cert.Authoritative, From: cert.Wrong, To: cert.OK, Found: []string{"CNAME x"}},
 	}
-	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String()); got != `{"changes":[{"at":"2026-03-02T12:00:00Z",`+
-		`"record":{"name":"","type":"","value":"","purpose":""},"server":"ns1","role":"authoritative","from":"wrong","to":"ok","found":["CNAME x"]}]}` {
+	changes := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/changes", "").Body.String())
+	if got := changes; got != `{"changes":[{"at":"2026-03-02T12:00:00Z","record":{"name":"","type":"","value":"","purpose":""},`+
+		`"server":"ns1","role":"authoritative","from":"wrong","to":"ok","found":["CNAME x"]}]}` {
 		t.Errorf("changes: %s", got)
 	}
 	b.store.Events = []store.TimelineEntry{{At: time.Unix(0, 0).UTC(), Event: cert.Event{Type: cert.DomainConnected}}}
-	if got := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/timeline", "").Body.String()); got != `{"events":[{"at":"1970-01-01T00:00:00Z","type":"domain.connected"}]}` {
+	timeline := strings.TrimSpace(b.do("GET", "/v1/domains/shop.example.com/timeline", "").Body.String())
+	if got := timeline; got != `{"events":[{"at":"1970-01-01T00:00:00Z","type":"domain.connected"}]}` {
 		t.Errorf("timeline %s", got)
 	}
 	b.store.OpenCases = []cert.Case{{Hostname: "shop.example.com"}, {Hostname: "other.example.com"}}

@@ -65,12 +65,15 @@ func TestF2_EveryCodeIsExplained(t *testing.T) {
 // letsdebugChecks are the names of all the problems that letsdebug reports, by method.
 var letsdebugChecks = map[string][]string{
 	"Every method": {
-		"InvalidMethod", "InvalidDomain", "MethodNotSuitable", "StatusNotOperational", "SanctionedDomain", "DNSLookupFailed", "CAACriticalUnknown",
+		"InvalidMethod", "InvalidDomain", "MethodNotSuitable", "StatusNotOperational", "SanctionedDomain", "DNSLookupFailed",
+		"CAACriticalUnknown",
 		"CAAIssuanceNotAllowed", "CAAPossiblyInvalid", "CAARequiresAccountUri", "RateLimit", "IssueFromLetsEncrypt", "ServiceBusy",
 	},
 	"http-01": {
-		"DNSLookupFailed", "ReservedAddress", "NoRecords", "ANotWorking", "AAAANotWorking", "BadRedirect", "WebserverMisconfiguration", "UnexpectedHttpResponse",
-		"MultipleIPAddressDiscrepancy", "PortForwarding", "BlockedByNginxTestCookie", "HttpOnHttpsPort", "BlockedByFirewall", "CloudflareCDN", "CloudflareSSLNotProvisioned",
+		"DNSLookupFailed", "ReservedAddress", "NoRecords", "ANotWorking", "AAAANotWorking", "BadRedirect", "WebserverMisconfiguration",
+		"UnexpectedHttpResponse",
+		"MultipleIPAddressDiscrepancy", "PortForwarding", "BlockedByNginxTestCookie", "HttpOnHttpsPort", "BlockedByFirewall", "CloudflareCDN",
+		"CloudflareSSLNotProvisioned",
 	},
 	"dns-01":      {"TXTRecordError", "TXTDoubleLabel", "ValidationMethodDisabled"},
 	"tls-alpn-01": {"CloudflareCDN", "CloudflareSSLNotProvisioned"},

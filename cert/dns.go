@@ -258,7 +258,7 @@ type ServerState string
 // The states of a name server.
 const (
 	ServerAnswers     ServerState = "answers"
-	ServerLame        ServerState = "lame"           // it answers, but not for this zone: REFUSED, no authority, or a referral to other servers
+	ServerLame        ServerState = "lame"           // it answers, but not for this zone: REFUSED, no authority, or a referral
 	ServerFails       ServerState = "fails"          // it answers SERVFAIL
 	ServerUnreachable ServerState = "unreachable"    // no answer in time, or the look-up of its address failed
 	ServerNoAddress   ServerState = "has no address" // its name has none, doesn't exist, or needs glue that is missing

@@ -45,7 +45,7 @@ type Snapshot struct {
 	At     time.Time       `json:"at"`
 	State  json.RawMessage `json:"state,omitempty"` // what a new workflow needs to go on from here (workflows.State)
 
-	Verified bool  `json:"verified,omitempty"` // all records were seen once; the names of a domain of which they never were are free at its removal
+	Verified bool  `json:"verified,omitempty"` // all records were seen once; else the names are free when the domain is removed
 	Heir     *Heir `json:"heir,omitempty"`     // of a domain that is removed because another tenant has shown that it owns the names
 }
 
@@ -107,7 +107,7 @@ type CaseKind string
 const (
 	NoRecords       CaseKind = "no-records"        // the records are missing for too long; checks go on, slower
 	CannotFinish    CaseKind = "cannot-finish"     // the records are there, and no certificate for too long; attempts go on
-	RenewalLate     CaseKind = "renewal-late"      // a quarter of the live certificate's lifetime is left, and it is not renewed; attempts go on
+	RenewalLate     CaseKind = "renewal-late"      // not renewed with a quarter of the live certificate's lifetime left; attempts go on
 	CAStopped       CaseKind = "ca-stopped"        // the CA has paused the name; attempts go on, once a day
 	TooManyFailures CaseKind = "too-many-failures" // attempts stop until support hands the domain back (row A5)
 )

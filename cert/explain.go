@@ -107,9 +107,9 @@ var Explanations = []Explanation{
 	},
 	{
 		Code: DNSSECBogus, Verb: CheckNow, WhoActs: []Actor{TenantActs, PlatformActs, RegistrarActs}, Severities: []Severity{Blocks, Warns},
-		Meaning: "A zone that an answer comes through is signed, and its signatures or keys are wrong, or don't prove what it says; the message " +
-			"names the zone. CAs get no answer then. The registrar acts where the zone is a registry's, the platform where the root's keys " +
-			"don't fit (`DNS_TRUST_ANCHORS`).",
+		Meaning: "A zone that an answer comes through is signed, and its signatures or keys are wrong, or don't prove what it says; the " +
+			"message names the zone. CAs get no answer then. The registrar acts where the zone is a registry's, the platform where the " +
+			"root's keys don't fit (`DNS_TRUST_ANCHORS`).",
 		Remedy: "At the registrar, correct or delete the DS record; at the DNS provider, sign the zone anew. Where an alias leads into " +
 			"another's zone, lead it elsewhere.",
 	},

@@ -15,7 +15,8 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", ".", "www.example.com", "Bücher.Example.com.", "xn--bcher-kva.de", "XN--BCHER-KVA.de", "faß.de", "例え。jp", "אב.com", "i❤.ws",
 		"https://example.com/", "a@example.com", "192.0.2.1", "[2001:db8::1]:443", "co.uk", "github.io", "a_b.example.com", "-a-.com", "a..b.com",
-		"*.example.com", "m.store.shops.example.net", "x.shops.example.net", "shop.ready.test", "xn--.com", "ab--cd.com", "STRAẞE.de", "x.onion", "1.2.3.4.in-addr.arpa", "a\u00adb.com", "K.com",
+		"*.example.com", "m.store.shops.example.net", "x.shops.example.net", "shop.ready.test", "xn--.com", "ab--cd.com", "STRAẞE.de", "x.onion",
+		"1.2.3.4.in-addr.arpa", "a\u00adb.com", "K.com",
 		"xn--a.com", "\u00ad.com", "a\u200db.com", "0\xa7.AC", long(237), long(238), long(253), long(254),
 	} {
 		f.Add(seed)

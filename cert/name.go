@@ -107,7 +107,8 @@ func (r NameRules) refuse(name string) *Problem {
 		}
 	case !icann && !strings.Contains(suffix, ".") && !within(name, r.TestSuffixes):
 		return &Problem{
-			Code: DomainNotAllowed, WhoActs: TenantActs, Message: fmt.Sprintf("%s ends in %q, which is no public suffix: no CA issues certificates for it", Unicode(name), suffix),
+			Code: DomainNotAllowed, WhoActs: TenantActs,
+			Message:     fmt.Sprintf("%s ends in %q, which is no public suffix: no CA issues certificates for it", Unicode(name), suffix),
 			Remediation: "connect a name that is registered on the public internet",
 		}
 	}

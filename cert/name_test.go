@@ -80,8 +80,12 @@ func TestParseRefusesWithTheReasonAndTheWayOut(t *testing.T) {
 		{"IPv6 in brackets", "[2001:db8::1]", cert.NameInvalid, "IP address"},
 		{"IPv6 with a port", "[2001:db8::1]:443", cert.NameInvalid, "not a domain name"},
 		{"a public suffix", "co.uk", cert.DomainNotAllowed, "co.uk is a public suffix"},
-		{"a name of Tor", "x.onion", cert.NameSpecialUse, "x.onion can't be connected: it is an address of the Tor network, which DNS does not know (RFC 7686)"},
-		{"an address backwards", "1.2.3.4.in-addr.arpa", cert.NameSpecialUse, "a name that DNS makes of an IP address (RFC 1035 §3.5, RFC 6761 §6.1)"},
+		{"a name of Tor", "x.onion", cert.NameSpecialUse, "x.onion can't be connected: it is an address of the Tor network, which DNS does " +
+			"not know (RFC 7686)"},
+		{
+			"an address backwards", "1.2.3.4.in-addr.arpa", cert.NameSpecialUse,
+			"a name that DNS makes of an IP address (RFC 1035 §3.5, RFC 6761 §6.1)",
+		},
 		{"an IPv6 address backwards", "8.b.d.0.1.0.0.2.ip6.arpa", cert.NameSpecialUse, "RFC 3596"},
 		{"the infrastructure", "shop.uri.arpa", cert.NameSpecialUse, "RFC 3172"},
 		{"a name of the local network", "shop.local", cert.NameSpecialUse, "RFC 6762"},

@@ -28,23 +28,62 @@ func TestHeadlineSaysWhereADomainStands(t *testing.T) {
 		at   cert.Status
 		want cert.Headline
 	}{
-		{"connected, no records", cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone}, cert.Pending},
+		{
+			"connected, no records",
+			cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone},
+			cert.Pending,
+		},
 		{"the ownership record is missing", cert.Status{Domain: cert.DomainPendingOwnership, Certificate: cert.CertificateNone}, cert.Pending},
 		{"CSR, order, validation", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificatePendingIssuance}, cert.Issuing},
-		{"issued, on its way to the edges", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificatePendingInstallation}, cert.Installing},
+		{
+			"issued, on its way to the edges",
+			cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificatePendingInstallation},
+			cert.Installing,
+		},
 		{"looked for on the edges", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateVerifying}, cert.Installing},
-		{"served", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateActive, Renewal: cert.RenewalScheduled, HasLive: true}, cert.InstallationComplete},
+		{
+			"served",
+			cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateActive, Renewal: cert.RenewalScheduled, HasLive: true},
+			cert.InstallationComplete,
+		},
 		{"an attempt failed", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateFailed}, cert.RequestCertificate},
-		{"a renewal failed", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateFailed, Renewal: cert.RenewalRenewing, HasLive: true}, cert.RequestCertificate},
+		{"a renewal failed", cert.Status{
+			Domain: cert.DomainActive, Certificate: cert.CertificateFailed, Renewal: cert.RenewalRenewing,
+			HasLive: true,
+		}, cert.RequestCertificate},
 		{"3 failures", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateFailed, Escalated: true}, cert.ContactSupport},
-		{"72 hours without the records", cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Escalated: true}, cert.ContactSupport},
-		{"a renewal with people", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateFailed, Renewal: cert.RenewalEscalated, HasLive: true, Escalated: true}, cert.ContactSupport},
+		{
+			"72 hours without the records",
+			cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Escalated: true},
+			cert.ContactSupport,
+		},
+		{"a renewal with people", cert.Status{
+			Domain: cert.DomainActive, Certificate: cert.CertificateFailed, Renewal: cert.RenewalEscalated,
+			HasLive: true, Escalated: true,
+		}, cert.ContactSupport},
 		{"the CSR was rejected", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateRejected}, cert.InvalidSignature},
-		{"a renewal's CSR was rejected", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateRejected, Renewal: cert.RenewalRenewing, HasLive: true}, cert.InvalidSignature},
-		{"a renewal can't start", cert.Status{Domain: cert.DomainMoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalOnHold, HasLive: true}, cert.RenewalHeld},
-		{"expired", cert.Status{Domain: cert.DomainMoved, Certificate: cert.CertificateExpired, Renewal: cert.RenewalOnHold, HasLive: true}, cert.Expired},
-		{"expired, with people", cert.Status{Domain: cert.DomainActive, Certificate: cert.CertificateExpired, Renewal: cert.RenewalEscalated, HasLive: true, Escalated: true}, cert.Expired},
-		{"removed", cert.Status{Domain: cert.DomainRemoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalScheduled, HasLive: true}, cert.Removed},
+		{"a renewal's CSR was rejected", cert.Status{
+			Domain: cert.DomainActive, Certificate: cert.CertificateRejected,
+			Renewal: cert.RenewalRenewing, HasLive: true,
+		}, cert.InvalidSignature},
+		{"a renewal can't start", cert.Status{
+			Domain: cert.DomainMoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalOnHold,
+			HasLive: true,
+		}, cert.RenewalHeld},
+		{
+			"expired",
+			cert.Status{Domain: cert.DomainMoved, Certificate: cert.CertificateExpired, Renewal: cert.RenewalOnHold, HasLive: true},
+			cert.Expired,
+		},
+		{"expired, with people", cert.Status{
+			Domain: cert.DomainActive, Certificate: cert.CertificateExpired, Renewal: cert.RenewalEscalated,
+			HasLive: true, Escalated: true,
+		}, cert.Expired},
+		{
+			"removed",
+			cert.Status{Domain: cert.DomainRemoved, Certificate: cert.CertificateActive, Renewal: cert.RenewalScheduled, HasLive: true},
+			cert.Removed,
+		},
 	} {
 		require.Equal(t, c.want, c.at.Headline(), c.when)
 	}
@@ -52,7 +91,10 @@ func TestHeadlineSaysWhereADomainStands(t *testing.T) {
 
 func TestWithALiveCertificateARenewalThatRunsIsNotShown(t *testing.T) {
 	t.Parallel()
-	for _, certificate := range []cert.CertificateStatus{cert.CertificatePendingIssuance, cert.CertificatePendingInstallation, cert.CertificateVerifying, cert.CertificateActive} {
+	for _, certificate := range []cert.CertificateStatus{
+		cert.CertificatePendingIssuance, cert.CertificatePendingInstallation,
+		cert.CertificateVerifying, cert.CertificateActive,
+	} {
 		for _, renewal := range []cert.RenewalStatus{cert.RenewalScheduled, cert.RenewalDue, cert.RenewalRenewing} {
 			s := cert.Status{Domain: cert.DomainActive, Certificate: certificate, Renewal: renewal, HasLive: true}
 			require.Equal(t, cert.InstallationComplete, s.Headline(), "%+v", s)

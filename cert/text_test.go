@@ -56,10 +56,16 @@ func TestF24_ALineIsBoundedAndShowsTheCut(t *testing.T) {
 
 func TestF24_WhatAPersonMayWrite(t *testing.T) {
 	t.Parallel()
-	for _, fine := range []string{"", "ticket 4711", "Zoë 東京 العربية 👩\u200d💻 ❤\ufe0f", "'; DROP TABLE domains; --", "[x](http://x)", " spaces "} {
+	for _, fine := range []string{
+		"", "ticket 4711", "Zoë 東京 العربية 👩\u200d💻 ❤\ufe0f", "'; DROP TABLE domains; --", "[x](http://x)",
+		" spaces ",
+	} {
 		require.True(t, cert.IsLine(fine), "%q", fine)
 	}
-	for _, harmful := range []string{"\x00", "a\nb", "a\tb", "\x1b[0m", "\x7f", "\u0085", "\u009b", "\u2028", "\u202e", "\u2066", "\xff", "\xed\xa0\x80"} {
+	for _, harmful := range []string{
+		"\x00", "a\nb", "a\tb", "\x1b[0m", "\x7f", "\u0085", "\u009b", "\u2028", "\u202e", "\u2066", "\xff",
+		"\xed\xa0\x80",
+	} {
 		require.False(t, cert.IsLine(harmful), "%q", harmful)
 	}
 }
@@ -80,10 +86,14 @@ func TestF24_MarkdownShowsTextAsItIs(t *testing.T) {
 
 var hostileMarkdown = []string{
 	"", "plain", "[click](http://x.example)", "![img](http://x/y.png)", "**bold** __bold__ *em* _em_ ~~del~~", "`code` ``code``", "```", "~~~",
-	"<img src=x onerror=alert(1)>", "<http://x.example>", "<script>alert(1)</script>", "http://x.example/", "https://x.example", "ftp://x.example",
-	"see www.example.com now", "WWW.example.com", "mail me@example.com", "mailto:me@example.com", "# heading", "- item", "+ item", "* item", "1. one",
-	"12) two", "> quote", "---", "===", "***", "a | b", ":-", "|-|", "[x]: http://x", "[^1]: note", "&lt;b&gt; &amp; &#42;", `\*`, `\`, `a\`, "{workflowId}",
-	"$x$", "a  ", "    indented", "\tindented", "line\n# two", "line\r\n\r\n* x", "- [ ] task", "#1 @user", "\x00\x1b[31m", ".x", ")x", "x\u2028# y",
+	"<img src=x onerror=alert(1)>", "<http://x.example>", "<script>alert(1)</script>", "http://x.example/", "https://x.example",
+	"ftp://x.example",
+	"see www.example.com now", "WWW.example.com", "mail me@example.com", "mailto:me@example.com", "# heading", "- item", "+ item", "* item",
+	"1. one",
+	"12) two", "> quote", "---", "===", "***", "a | b", ":-", "|-|", "[x]: http://x", "[^1]: note", "&lt;b&gt; &amp; &#42;", `\*`, `\`, `a\`,
+	"{workflowId}",
+	"$x$", "a  ", "    indented", "\tindented", "line\n# two", "line\r\n\r\n* x", "- [ ] task", "#1 @user", "\x00\x1b[31m", ".x", ")x",
+	"x\u2028# y",
 	"http:\u200b//x.example", "ww\u200bw.example.com",
 }
 

@@ -137,7 +137,8 @@ func (d Diagnosis) Summary(names []string) string {
 	case d.Verdict == Wrong:
 		return who + ": not ready. A certificate can't be ordered by any of the methods allowed."
 	case slices.ContainsFunc(d.Problems, func(p Problem) bool { return p.Severity != Warns && p.WhoActs != PlatformActs }):
-		return who + ": not known. Answers that a CA needs did not come: check again in a minute. What is surely wrong is listed below, and can be fixed meanwhile."
+		return who + ": not known. Answers that a CA needs did not come: check again in a minute. What is surely wrong is listed below, and " +
+			"can be fixed meanwhile."
 	default:
 		return who + ": not known. Answers that a CA needs did not come, which is not the domain's fault. Check again in a minute."
 	}

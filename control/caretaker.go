@@ -198,7 +198,8 @@ func (p *page) cautious(domains []inspected) error {
 			len(domains),
 			ended,
 		),
-		Remediation: "compare TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE with those of the workers; if they are right, repeat the command with --yes",
+		Remediation: "compare TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE with those of the workers; " +
+			"if they are right, repeat the command with --yes",
 	}
 }
 

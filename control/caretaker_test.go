@@ -54,7 +54,8 @@ func TestF22_AnEndedWorkflowIsStartedAgain(t *testing.T) {
 	b.connected(t, "shop.example.com")
 	b.connected(t, "gone.example.com")
 	b.store.Record("gone.example.com", func(s *cert.Snapshot) { s.Status.Domain = cert.DomainRemoved })
-	if _, err := b.Connect(t.Context(), control.Connection{Hostname: "new.example.com", Tenant: "acme"}); err != nil { // owed a start, by others
+	// owed a start, by others
+	if _, err := b.Connect(t.Context(), control.Connection{Hostname: "new.example.com", Tenant: "acme"}); err != nil {
 		t.Fatal(err)
 	}
 	b.workflows.Stop("shop.example.com")

@@ -50,7 +50,10 @@ func checking(t *testing.T, takes time.Duration, verdict cert.Verdict) bundle {
 
 func TestD5_CheckNowAnswersWithTheFreshDiagnosis(t *testing.T) {
 	t.Parallel()
-	for verdict, says := range map[cert.Verdict]string{cert.OK: "all that is needed is there", cert.Wrong: "missing or wrong", cert.Unknown: "not known"} {
+	for verdict, says := range map[cert.Verdict]string{
+		cert.OK: "all that is needed is there", cert.Wrong: "missing or wrong",
+		cert.Unknown: "not known",
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := checking(t, 4*time.Second, verdict)
 			begun := time.Now()

@@ -151,7 +151,10 @@ func TestTheOtherHalfOfAPairIsHintedAtAndNeverAdded(t *testing.T) {
 	}{
 		{hostname: "example.com", hint: "www.example.com is not included"},
 		{hostname: "www.example.com", hint: "example.com is not included"},
-		{hostname: strings.Repeat(strings.Repeat("a", 59)+".", 4) + "com", hint: strings.Repeat(strings.Repeat("a", 59)+".", 4) + "com has 243 characters"},
+		{
+			hostname: strings.Repeat(strings.Repeat("a", 59)+".", 4) + "com",
+			hint:     strings.Repeat(strings.Repeat("a", 59)+".", 4) + "com has 243 characters",
+		},
 		{hostname: "www.bücher.de", hint: "bücher.de is not included"},
 		{hostname: "example.com", also: []string{"www.example.com"}},
 		{hostname: "shop.example.com"},

@@ -133,7 +133,8 @@ func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.T
 			shown,
 			movesAt.UTC().Format("2006-01-02 15:04 MST"),
 		)
-		p.Remediation = "connect it again then; until it is connected keep your record, and let no ownership record of the other account stand beside it"
+		p.Remediation = "connect it again then; until it is connected keep your record, and let no ownership record of the other account " +
+			"stand beside it"
 		return p
 	}
 	adds := make([]string, len(records))
@@ -142,7 +143,8 @@ func heldByAnother(holders []store.Holder, records []cert.Record, movesAt time.T
 	}
 	add := strings.Join(adds, ", and ")
 	p.Message = shown + " is connected by another account, which has not shown that it owns it"
-	p.Remediation = "if it is yours, add " + add + ", and connect it again: it is yours as soon as that is seen, which is checked once a minute at most"
+	p.Remediation = "if it is yours, add " + add + ", and connect it again: it is yours as soon as that is seen, which is checked once a " +
+		"minute at most"
 	if slices.ContainsFunc(holders, func(h store.Holder) bool { return h.Verified }) {
 		p.Message = shown + " is connected by another account already"
 		p.Remediation = "if it is yours, add " + add + ", delete the ownership record of the other account, and connect it again: " +

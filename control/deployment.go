@@ -62,7 +62,8 @@ func (d *Deployment) Routing(ctx context.Context) (Routing, error) {
 	if config.CurrentVersion != nil {
 		r.Current = config.CurrentVersion.BuildID
 	}
-	r.ChangedAt, r.ByWorker, r.token = config.CurrentVersionChangedTime, described.Info.LastModifierIdentity == byWorker, described.ConflictToken
+	r.ChangedAt, r.ByWorker, r.token = config.CurrentVersionChangedTime, described.Info.LastModifierIdentity == byWorker,
+		described.ConflictToken
 	for _, v := range described.Info.VersionSummaries {
 		r.RegisteredAt[v.Version.BuildID] = v.CreateTime
 		if v.Version.BuildID != r.Current && v.DrainageStatus == client.WorkerDeploymentVersionDrainageStatusDraining {

@@ -52,36 +52,84 @@ func TestF22_WhatIsCompared(t *testing.T) {
 		"waiting for its records, nothing live": {func(row *store.Inspected, _, _ *Execution) {
 			row.Status, row.Serial, row.LiveNames, row.Served = cert.Status{Domain: cert.DomainPendingDNS}, "", nil, nil
 		}, nil, 0},
-		"ended":                      {func(_ *store.Inspected, d, _ *Execution) { d.Running = false }, []cert.FindingKind{cert.WorkflowEnded}, resume},
-		"unknown to Temporal":        {func(_ *store.Inspected, d, _ *Execution) { *d = Execution{} }, []cert.FindingKind{cert.WorkflowEnded}, resume},
-		"ended, and overdue as well": {func(row *store.Inspected, d, _ *Execution) { d.Running, row.NextActionAt = false, noon.Add(-day) }, []cert.FindingKind{cert.WorkflowEnded}, resume},
+		"ended": {
+			func(_ *store.Inspected, d, _ *Execution) { d.Running = false },
+			[]cert.FindingKind{cert.WorkflowEnded},
+			resume,
+		},
+		"unknown to Temporal": {
+			func(_ *store.Inspected, d, _ *Execution) { *d = Execution{} },
+			[]cert.FindingKind{cert.WorkflowEnded},
+			resume,
+		},
+		"ended, and overdue as well": {
+			func(row *store.Inspected, d, _ *Execution) { d.Running, row.NextActionAt = false, noon.Add(-day) },
+			[]cert.FindingKind{cert.WorkflowEnded},
+			resume,
+		},
 
-		"overdue":                {func(row *store.Inspected, _, _ *Execution) { row.NextActionAt = noon.Add(-16 * time.Minute) }, []cert.FindingKind{cert.TimerPast}, wake},
+		"overdue": {
+			func(row *store.Inspected, _, _ *Execution) { row.NextActionAt = noon.Add(-16 * time.Minute) },
+			[]cert.FindingKind{cert.TimerPast},
+			wake,
+		},
 		"a little late":          {func(row *store.Inspected, _, _ *Execution) { row.NextActionAt = noon.Add(-14 * time.Minute) }, nil, 0},
 		"paused: no next action": {func(row *store.Inspected, _, _ *Execution) { row.NextActionAt = time.Time{} }, nil, 0},
 		"overdue, and at work on it": {func(row *store.Inspected, d, _ *Execution) {
 			row.NextActionAt, d.TaskSince, d.TaskAttempts = noon.Add(-day), noon.Add(-time.Second), 1
 		}, nil, 0},
-		"its task fails again and again":   {func(_ *store.Inspected, d, _ *Execution) { d.TaskSince, d.TaskAttempts = noon.Add(-time.Second), 5 }, []cert.FindingKind{cert.WorkflowStuck}, tellPeople},
-		"its task was lost once":           {func(_ *store.Inspected, d, _ *Execution) { d.TaskSince, d.TaskAttempts = noon.Add(-time.Second), 2 }, nil, 0},
-		"no worker takes its task":         {func(_ *store.Inspected, d, _ *Execution) { d.TaskSince, d.TaskAttempts = noon.Add(-hour), 1 }, []cert.FindingKind{cert.WorkflowStuck}, tellPeople},
+		"its task fails again and again": {func(_ *store.Inspected, d, _ *Execution) {
+			d.TaskSince, d.TaskAttempts = noon.Add(-time.Second),
+				5
+		}, []cert.FindingKind{cert.WorkflowStuck}, tellPeople},
+		"its task was lost once": {func(_ *store.Inspected, d, _ *Execution) {
+			d.TaskSince, d.TaskAttempts = noon.Add(-time.Second),
+				2
+		}, nil, 0},
+		"no worker takes its task": {
+			func(_ *store.Inspected, d, _ *Execution) { d.TaskSince, d.TaskAttempts = noon.Add(-hour), 1 },
+			[]cert.FindingKind{cert.WorkflowStuck},
+			tellPeople,
+		},
 		"a run that follows, with no news": {func(_ *store.Inspected, d, _ *Execution) { d.Run, d.StartedAt = "run-2", noon.Add(-hour) }, nil, 0},
-		"a run that follows at once":       {func(row *store.Inspected, d, _ *Execution) { d.Run, d.StartedAt = "run-2", row.SnapshotAt }, nil, 0},
+		"a run that follows at once": {
+			func(row *store.Inspected, d, _ *Execution) { d.Run, d.StartedAt = "run-2", row.SnapshotAt }, nil,
+			0,
+		},
 		"reset": {func(_ *store.Inspected, d, _ *Execution) {
 			d.Run, d.StartedAt, d.Reset = "run-2", noon.Add(-hour), true
 		}, []cert.FindingKind{cert.WorkflowReset}, wake},
-		"reset, and recorded since":         {func(_ *store.Inspected, d, _ *Execution) { d.Reset = true }, nil, 0},
-		"a run that is older than the row":  {func(_ *store.Inspected, d, _ *Execution) { d.Run = "run-0" }, []cert.FindingKind{cert.WorkflowReset}, wake},
+		"reset, and recorded since": {func(_ *store.Inspected, d, _ *Execution) { d.Reset = true }, nil, 0},
+		"a run that is older than the row": {
+			func(_ *store.Inspected, d, _ *Execution) { d.Run = "run-0" },
+			[]cert.FindingKind{cert.WorkflowReset},
+			wake,
+		},
 		"a row of before runs were written": {func(row *store.Inspected, _, _ *Execution) { row.Run = "" }, nil, 0},
 
-		"one name not served": {func(row *store.Inspected, _, _ *Execution) { row.Served = row.Served[:1] }, []cert.FindingKind{cert.NotServed}, reinstall},
-		"nothing served":      {func(row *store.Inspected, _, _ *Execution) { row.Served = nil }, []cert.FindingKind{cert.NotServed}, reinstall},
+		"one name not served": {
+			func(row *store.Inspected, _, _ *Execution) { row.Served = row.Served[:1] },
+			[]cert.FindingKind{cert.NotServed},
+			reinstall,
+		},
+		"nothing served": {func(row *store.Inspected, _, _ *Execution) { row.Served = nil }, []cert.FindingKind{cert.NotServed}, reinstall},
 		"nothing served, expired": {func(row *store.Inspected, _, _ *Execution) {
 			row.Served, row.Status.Certificate = nil, cert.CertificateExpired
 		}, []cert.FindingKind{cert.NotServed}, reinstall},
-		"a name was added since":       {func(row *store.Inspected, _, _ *Execution) { row.Names = append(row.Names, "new.example.com") }, nil, 0},
-		"an older one is served":       {func(row *store.Inspected, _, _ *Execution) { newer(row, "d", 90*day, 90*day) }, []cert.FindingKind{cert.ServedOtherwise}, reinstall},
-		"another domain's is served":   {func(row *store.Inspected, _, _ *Execution) { newer(row, "other", time.Minute, time.Minute) }, []cert.FindingKind{cert.ServedOtherwise}, reinstall},
+		"a name was added since": {
+			func(row *store.Inspected, _, _ *Execution) { row.Names = append(row.Names, "new.example.com") }, nil,
+			0,
+		},
+		"an older one is served": {
+			func(row *store.Inspected, _, _ *Execution) { newer(row, "d", 90*day, 90*day) },
+			[]cert.FindingKind{cert.ServedOtherwise},
+			reinstall,
+		},
+		"another domain's is served": {
+			func(row *store.Inspected, _, _ *Execution) { newer(row, "other", time.Minute, time.Minute) },
+			[]cert.FindingKind{cert.ServedOtherwise},
+			reinstall,
+		},
 		"the next one, just installed": {func(row *store.Inspected, _, _ *Execution) { newer(row, "d", time.Minute, time.Minute) }, nil, 0},
 		"the next one, and not yet verified": {func(row *store.Inspected, _, _ *Execution) {
 			newer(row, "d", day, day)
@@ -91,13 +139,21 @@ func TestF22_WhatIsCompared(t *testing.T) {
 			newer(row, "d", day, day)
 			row.Status.Certificate = cert.CertificateFailed
 		}, nil, 0},
-		"a newer one that nobody works on": {func(row *store.Inspected, _, _ *Execution) { newer(row, "d", hour, hour) }, []cert.FindingKind{cert.ServedOtherwise}, reinstall},
+		"a newer one that nobody works on": {
+			func(row *store.Inspected, _, _ *Execution) { newer(row, "d", hour, hour) },
+			[]cert.FindingKind{cert.ServedOtherwise},
+			reinstall,
+		},
 
 		"people have it": {func(row *store.Inspected, _, people *Execution) {
 			row.Status.Escalated, row.OpenCase, row.CaseStarted, people.Running = true, "d/1", true, true
 		}, nil, 0},
 		"people are about to have it": {func(row *store.Inspected, _, _ *Execution) { row.Status.Escalated, row.OpenCase = true, "d/1" }, nil, 0},
-		"escalated without a case":    {func(row *store.Inspected, _, _ *Execution) { row.Status.Escalated = true }, []cert.FindingKind{cert.CaseNotOpen}, wake},
+		"escalated without a case": {
+			func(row *store.Inspected, _, _ *Execution) { row.Status.Escalated = true },
+			[]cert.FindingKind{cert.CaseNotOpen},
+			wake,
+		},
 		"a case, and not escalated": {func(row *store.Inspected, _, p *Execution) {
 			row.OpenCase, row.CaseStarted, p.Running = "d/1", true, true
 		}, []cert.FindingKind{cert.CaseNotClosed}, wake},

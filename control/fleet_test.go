@@ -28,7 +28,8 @@ const tenThousand = `
 		       CASE WHEN live THEN 'active' ELSE 'pending_dns' END,
 		       CASE WHEN renews THEN 'pending_installation' WHEN live THEN 'active' ELSE 'none' END,
 		       CASE WHEN renews THEN 'renewing' WHEN live THEN 'scheduled' ELSE 'none' END,
-		       live, escalated, CASE WHEN escalated THEN 'Contact support' WHEN renews THEN 'Installing' WHEN live THEN 'Installation complete' ELSE 'Pending' END,
+		       live, escalated,
+		       CASE WHEN escalated THEN 'Contact support' WHEN renews THEN 'Installing' WHEN live THEN 'Installation complete' ELSE 'Pending' END,
 		       CASE WHEN renews THEN NULL ELSE now() + interval '1 hour' END, CASE WHEN live THEN 'a' || to_hex(n) ELSE '' END
 		FROM fleet;
 	INSERT INTO domain_names (name, domain_id) SELECT hostname, id FROM fleet;

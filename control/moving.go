@@ -123,7 +123,9 @@ func (d *Deployment) movable(ctx context.Context, build string, check func(Versi
 }
 
 // move signals every workflow that runs on a build.
-func (d *Deployment) move(ctx context.Context, build string, p Pace, signal func(ctx context.Context, id, run string) error) (Moved, error) {
+func (d *Deployment) move(
+	ctx context.Context, build string, p Pace, signal func(ctx context.Context, id, run string) error,
+) (Moved, error) {
 	m := &mover{
 		Deployment: d,
 		query:      d.running(build, workflows.DomainWorkflow, workflows.EscalationWorkflow),

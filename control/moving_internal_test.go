@@ -39,7 +39,9 @@ func newRunList(t *testing.T, n int) *runList {
 			return &workflowservice.CountWorkflowExecutionsResponse{Count: int64(len(l.runs))}, nil
 		})
 	l.On("ListWorkflow", mock.Anything, mock.Anything).
-		Return(func(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+		Return(func(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse,
+			error,
+		) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			page, after := &workflowservice.ListWorkflowExecutionsResponse{}, string(r.GetNextPageToken())

@@ -202,7 +202,8 @@ func newOwnershipWorld(t *testing.T) *ownershipWorld {
 	}).CheckDNS, activity.RegisterOptions{Name: activities.CheckDNSName})
 	records := &activities.Records{Store: db, Policy: policy, Log: log}
 	for name, do := range map[string]any{
-		activities.ReadPolicyName: records.ReadPolicy, activities.RecordStatusName: records.RecordStatus, activities.RecordCaseName: records.RecordCase,
+		activities.ReadPolicyName: records.ReadPolicy, activities.RecordStatusName: records.RecordStatus,
+		activities.RecordCaseName: records.RecordCase,
 		activities.CreateCSRName: func(context.Context, activities.CSRRequest) (activities.CSRResult, error) {
 			return activities.CSRResult{}, nil
 		},

@@ -80,7 +80,10 @@ func TestBadInputCreatesNothingOnPostgres(t *testing.T) {
 	}{
 		{control.Connection{Hostname: "10.0.0.1", Tenant: "acme"}, cert.NameInvalid},
 		{control.Connection{Hostname: "taken.example.com", Tenant: "acme"}, cert.NameTaken},
-		{control.Connection{Hostname: "new.example.com", Also: []string{"free.example.com", "Taken.example.com"}, Tenant: "acme"}, cert.NameTaken},
+		{
+			control.Connection{Hostname: "new.example.com", Also: []string{"free.example.com", "Taken.example.com"}, Tenant: "acme"},
+			cert.NameTaken,
+		},
 		{control.Connection{Hostname: "taken.example.com", Also: []string{"more.example.com"}, Tenant: "other"}, cert.RequestRefused},
 	} {
 		if _, err := c.Connect(t.Context(), want.Connection); code(t, err) != want.code {

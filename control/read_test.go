@@ -200,7 +200,10 @@ func TestAConfigurationThatCannotBeIsRefused(t *testing.T) {
 		Addresses:      []string{"edge.example.net"},
 	}
 	err := bad.Validate()
-	for _, want := range []string{`VALIDATION_ZONE is "https://dcv.example.net"`, `PLATFORM_TARGET is "203.0.113.7"`, `PLATFORM_SUFFIX is "shops"`, `PLATFORM_ADDRESSES has "edge.example.net"`} {
+	for _, want := range []string{
+		`VALIDATION_ZONE is "https://dcv.example.net"`, `PLATFORM_TARGET is "203.0.113.7"`,
+		`PLATFORM_SUFFIX is "shops"`, `PLATFORM_ADDRESSES has "edge.example.net"`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}

@@ -23,14 +23,38 @@ func TestD3_EachRecordHasAStateInOneWord(t *testing.T) {
 		seen cert.RecordState
 		want cert.RecordWord
 	}{
-		"nothing anywhere":                        {cert.RecordState{Verdict: cert.Wrong, Seen: at(cert.Authoritative, cert.Wrong, cert.Wrong)}, cert.RecordMissing},
-		"something else":                          {cert.RecordState{Verdict: cert.Wrong, Found: []string{"CNAME elsewhere.example"}}, cert.RecordWrong},
-		"on one of two authoritative servers":     {cert.RecordState{Verdict: cert.Wrong, Seen: at(cert.Authoritative, cert.OK, cert.Wrong)}, cert.RecordNotYetPropagated},
-		"on all, and a resolver is late":          {cert.RecordState{Verdict: cert.OK, Seen: append(at(cert.Authoritative, cert.OK), at(cert.Recursive, cert.Wrong)...)}, cert.RecordNotYetPropagated},
-		"everywhere":                              {cert.RecordState{Verdict: cert.OK, Seen: append(at(cert.Authoritative, cert.OK), at(cert.Recursive, cert.OK)...)}, cert.RecordFound},
-		"everywhere that answers":                 {cert.RecordState{Verdict: cert.OK, Seen: at(cert.Authoritative, cert.OK, cert.Unknown)}, cert.RecordFound},
-		"nobody answers":                          {cert.RecordState{Verdict: cert.Unknown, Seen: at(cert.Authoritative, cert.Unknown, cert.Unknown)}, cert.RecordUnknown},
-		"one shows it, the others give no answer": {cert.RecordState{Verdict: cert.Unknown, Seen: at(cert.Authoritative, cert.OK, cert.Unknown)}, cert.RecordUnknown},
+		"nothing anywhere": {
+			cert.RecordState{Verdict: cert.Wrong, Seen: at(cert.Authoritative, cert.Wrong, cert.Wrong)},
+			cert.RecordMissing,
+		},
+		"something else": {
+			cert.RecordState{Verdict: cert.Wrong, Found: []string{"CNAME elsewhere.example"}},
+			cert.RecordWrong,
+		},
+		"on one of two authoritative servers": {
+			cert.RecordState{Verdict: cert.Wrong, Seen: at(cert.Authoritative, cert.OK, cert.Wrong)},
+			cert.RecordNotYetPropagated,
+		},
+		"on all, and a resolver is late": {cert.RecordState{
+			Verdict: cert.OK,
+			Seen:    append(at(cert.Authoritative, cert.OK), at(cert.Recursive, cert.Wrong)...),
+		}, cert.RecordNotYetPropagated},
+		"everywhere": {cert.RecordState{
+			Verdict: cert.OK,
+			Seen:    append(at(cert.Authoritative, cert.OK), at(cert.Recursive, cert.OK)...),
+		}, cert.RecordFound},
+		"everywhere that answers": {
+			cert.RecordState{Verdict: cert.OK, Seen: at(cert.Authoritative, cert.OK, cert.Unknown)},
+			cert.RecordFound,
+		},
+		"nobody answers": {cert.RecordState{
+			Verdict: cert.Unknown,
+			Seen:    at(cert.Authoritative, cert.Unknown, cert.Unknown),
+		}, cert.RecordUnknown},
+		"one shows it, the others give no answer": {
+			cert.RecordState{Verdict: cert.Unknown, Seen: at(cert.Authoritative, cert.OK, cert.Unknown)},
+			cert.RecordUnknown,
+		},
 	} {
 		b := setup(t)
 		b.connected(t, "shop.example.com")

@@ -139,7 +139,10 @@ func TestE4_NoMoreAreStartedThanTheWorkerHasRoomFor(t *testing.T) {
 func TestADomainClaimedByAProcessThatDiedIsStartedByTheNextRequest(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	if _, err := b.store.Connect(t.Context(), cert.Domain{ID: "1", Hostname: "shop.example.com", Names: []string{"shop.example.com"}, Tenant: "acme"}); err != nil {
+	if _, err := b.store.Connect(t.Context(), cert.Domain{
+		ID: "1", Hostname: "shop.example.com", Names: []string{"shop.example.com"},
+		Tenant: "acme",
+	}); err != nil {
 		t.Fatal(err) // the claim, and then nothing: as after a crash
 	}
 	if _, err := b.Check(t.Context(), control.Request{Name: "shop.example.com", By: "ann"}); err != nil {

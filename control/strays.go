@@ -13,10 +13,12 @@ import (
 
 // inspectStrays looks for what no connected domain's row leads to: workflows, names that are served, cases.
 func (p *page) inspectStrays(ctx context.Context) error {
-	if err := p.Workflows.EachRunning(ctx, workflows.DomainWorkflow, func(ids []string) error { return p.inspectHostnames(ctx, ids) }); err != nil {
+	if err := p.Workflows.EachRunning(ctx, workflows.DomainWorkflow,
+		func(ids []string) error { return p.inspectHostnames(ctx, ids) }); err != nil {
 		return fmt.Errorf("look for domains without a row: %w", err)
 	}
-	if err := p.Workflows.EachRunning(ctx, workflows.EscalationWorkflow, func(ids []string) error { return p.inspectCases(ctx, ids) }); err != nil {
+	if err := p.Workflows.EachRunning(ctx, workflows.EscalationWorkflow,
+		func(ids []string) error { return p.inspectCases(ctx, ids) }); err != nil {
 		return fmt.Errorf("look for cases without a row: %w", err)
 	}
 	if err := p.inspectServed(ctx); err != nil {

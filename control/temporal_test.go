@@ -111,7 +111,10 @@ func TestA3_E3_VerbsOnARealTemporalServer(t *testing.T) {
 	if again, err := c.Connect(t.Context(), want); err != nil || again.Created {
 		t.Errorf("connecting again: %+v, %v", again, err)
 	}
-	if err := control.Temporal(temporal).Start(t.Context(), cert.Domain{ID: "x", Hostname: "shop.example.com", Names: want.Also, Tenant: "acme"}); err != nil {
+	if err := control.Temporal(temporal).Start(t.Context(), cert.Domain{
+		ID: "x", Hostname: "shop.example.com", Names: want.Also,
+		Tenant: "acme",
+	}); err != nil {
 		t.Errorf("starting again: %v", err)
 	}
 	if second := runID(t, temporal); second != first {

@@ -15,7 +15,8 @@ import (
 
 // hostile are texts that nobody may write into a request.
 var hostile = []string{
-	"nul\x00", "esc\x1b[31m", "two\nlines", "tab\there", "c1\u009b31m", "del\x7f", "bidi\u202etxt", "isolate\u2066", "line\u2028", "bad\xff", "surrogate\xed\xa0\x80",
+	"nul\x00", "esc\x1b[31m", "two\nlines", "tab\there", "c1\u009b31m", "del\x7f", "bidi\u202etxt", "isolate\u2066", "line\u2028", "bad\xff",
+	"surrogate\xed\xa0\x80",
 	strings.Repeat("x", 1<<20),
 }
 
@@ -55,7 +56,10 @@ func TestF24_WhatAPersonMayWriteArrivesAsItIs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.connected(t, "shop.example.com")
-	for _, text := range []string{"Zoë, 東京, 🎉", "'; DROP TABLE domains; --", `{"a": "b"}`, "[x](http://y)", strings.Repeat("é", cert.MaxReason)} {
+	for _, text := range []string{
+		"Zoë, 東京, 🎉", "'; DROP TABLE domains; --", `{"a": "b"}`, "[x](http://y)",
+		strings.Repeat("é", cert.MaxReason),
+	} {
 		_, err := b.Pause(t.Context(), control.Request{Name: "shop.example.com", By: " ann ", Reason: text})
 		require.NoError(t, err)
 		asked := b.workflows.Asked()
@@ -69,7 +73,10 @@ func TestF24_NoSearchAndNoNameReachesTheDatabaseThatItCantHold(t *testing.T) {
 	b.connected(t, "shop.example.com")
 	b.store.Fail(errors.New("the database was asked"))
 	for _, text := range hostile {
-		for field, f := range map[string]store.Filter{"tenant": {Tenant: text}, "contains": {Contains: text}, "after": {After: text}, "headline": {Headline: cert.Headline(text)}} {
+		for field, f := range map[string]store.Filter{
+			"tenant": {Tenant: text}, "contains": {Contains: text}, "after": {After: text},
+			"headline": {Headline: cert.Headline(text)},
+		} {
 			_, err := b.List(t.Context(), f)
 			require.Equal(t, cert.RequestMalformed, code(t, err), "%s %.20q", field, text)
 		}

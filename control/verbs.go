@@ -158,8 +158,8 @@ func (c *Control) find(ctx context.Context, input string) (store.View, error) {
 	if unusable != nil {
 		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(input), "."))
 	}
-	if unusable != nil &&
-		(len(name) > cert.MaxHostname || !cert.IsLine(strings.TrimSpace(input))) { // nobody could connect it, and PostgreSQL can't be asked for it
+	if unusable != nil && (len(name) > cert.MaxHostname || !cert.IsLine(strings.TrimSpace(input))) {
+		// nobody could connect it, and PostgreSQL can't be asked for it
 		return store.View{}, unusable
 	}
 	view, err := c.store.Domain(ctx, name)

@@ -123,7 +123,10 @@ func TestNamesThatNobodyConnectedAreUnknown(t *testing.T) {
 func TestADomainThatTheRulesNoLongerAllowCanStillBeManaged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	if _, err := b.store.Connect(t.Context(), cert.Domain{ID: "1", Hostname: "old.internal", Names: []string{"old.internal"}, Tenant: "acme"}); err != nil {
+	if _, err := b.store.Connect(t.Context(), cert.Domain{
+		ID: "1", Hostname: "old.internal", Names: []string{"old.internal"},
+		Tenant: "acme",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Remove(t.Context(), control.Request{Name: "OLD.internal."}); err != nil {

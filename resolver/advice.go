@@ -32,7 +32,8 @@ func toAdd(want cert.Record) string {
 func underDNAME(p cert.Problem, want cert.Record, a lookup.Answer) cert.Problem {
 	p.Message += fmt.Sprintf(" A DNAME record %s leads all names below it to others, so that no record can stand at %s.",
 		cert.FormName(a.DNAME), want.Name)
-	p.Remediation = atProvider + fmt.Sprintf("delete the DNAME record %s, then %s; or add the record where it leads to, at %s, with the value %s.",
+	p.Remediation = atProvider + fmt.Sprintf("delete the DNAME record %s, then %s; or add the record where it leads to, at %s, with the "+
+		"value %s.",
 		cert.FormName(a.DNAME), toAdd(want), lookup.NoDot(a.Aliases[0]), want.Value)
 	return p
 }

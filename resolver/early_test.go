@@ -13,7 +13,8 @@ import (
 	"github.com/evercert/evercert/resolver"
 )
 
-// TestF9_OneServerIsAskedForOneRecord: what it shows, whether that is the record, and that a failure behind an alias is none of the record's.
+// TestF9_OneServerIsAskedForOneRecord: what it shows, whether that is the record, and that a failure behind an alias is none of the
+// record's.
 func TestF9_OneServerIsAskedForOneRecord(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -27,8 +28,9 @@ func TestF9_OneServerIsAskedForOneRecord(t *testing.T) {
 		fault broken.example.com servfail`)
 	server := netip.MustParseAddrPort(w.address)
 	r, err := resolver.New(resolver.Config{
-		Resolvers: []string{w.address}, RootHints: []string{"none"}, AuthorityPort: server.Port(), QueryTimeout: time.Second, CheckTimeout: 5 * time.Second,
-		ProbeAllow: []string{"127.0.0.0/8"},
+		Resolvers: []string{w.address}, RootHints: []string{"none"}, AuthorityPort: server.Port(), QueryTimeout: time.Second,
+		CheckTimeout: 5 * time.Second,
+		ProbeAllow:   []string{"127.0.0.0/8"},
 	}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for name, test := range map[string]struct {
@@ -36,10 +38,18 @@ func TestF9_OneServerIsAskedForOneRecord(t *testing.T) {
 		right bool
 		text  string
 	}{
-		"text":            {cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: "evercert-tenant=x"}, true, "evercert-tenant=x"},
-		"another text":    {cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: "evercert-tenant=y"}, false, "evercert-tenant=x"},
-		"alias":           {cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net"}, true, "CNAME x.dcv.example.net"},
-		"another alias":   {cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "y.dcv.example.net"}, false, "CNAME x.dcv.example.net"},
+		"text":         {cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: "evercert-tenant=x"}, true, "evercert-tenant=x"},
+		"another text": {cert.Record{Name: "_evercert.shop.example.com", Type: "TXT", Value: "evercert-tenant=y"}, false, "evercert-tenant=x"},
+		"alias": {
+			cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "x.dcv.example.net"},
+			true,
+			"CNAME x.dcv.example.net",
+		},
+		"another alias": {
+			cert.Record{Name: "_acme-challenge.shop.example.com", Type: "CNAME", Value: "y.dcv.example.net"},
+			false,
+			"CNAME x.dcv.example.net",
+		},
 		"address":         {cert.Record{Name: "example.com", Type: "A", Value: "192.0.2.1"}, true, "A 192.0.2.1"},
 		"another address": {cert.Record{Name: "example.com", Type: "A", Value: "192.0.2.2"}, false, "A 192.0.2.1"},
 		"nothing":         {cert.Record{Name: "www.example.com", Type: "CNAME", Value: "edge.example.net"}, false, ""},

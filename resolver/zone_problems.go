@@ -45,10 +45,12 @@ func zoneProblems(z zone, registered *cert.Problem, platform []string) []cert.Pr
 // not known whether that passes.
 func keysMissing(z zone) cert.Problem {
 	at := cert.Unicode(lookup.ZoneText(z.validation.Zone))
-	p := waiting(fmt.Sprintf("The signatures (DNSSEC) of %s can't be validated, so that CAs get no answer: the keys of %s could not be asked for (%s).",
+	p := waiting(fmt.Sprintf("The signatures (DNSSEC) of %s can't be validated, so that CAs get no answer: the keys of %s could not be "+
+		"asked for (%s).",
 		cert.Unicode(lookup.NoDot(z.found.Name)), at, z.validation.Detail), nil)
 	p.Severity, p.Found = cert.Blocks, z.validation.Detail
-	p.Remediation = fmt.Sprintf("%s If it lasts for hours, ask the DNS provider of %s why its servers give no DNSKEY records.", cert.NothingToDo, at)
+	p.Remediation = fmt.Sprintf("%s If it lasts for hours, ask the DNS provider of %s why its servers give no DNSKEY records.",
+		cert.NothingToDo, at)
 	return p
 }
 

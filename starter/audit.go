@@ -22,8 +22,9 @@ func (a *app) auditCommand() *cobra.Command {
 			return a.audit(ctx, c, options)
 		},
 	)
-	cmd.Long = `Compare what the tables, Temporal and the edges' list of served names say about each domain, and repair what differs, as the caretaker
-does by itself each day. What was repaired stands on the domain's timeline; what can't be repaired becomes a case of the platform.
+	cmd.Long = `Compare what the tables, Temporal and the edges' list of served names say about each domain, and repair what differs, as the
+caretaker does by itself each day. What was repaired stands on the domain's timeline; what can't be repaired becomes a case of the
+platform.
 
 The exit code is 0 when nothing is left that differs, and 4 when something could not be repaired, or was found with --dry-run.
 With --json, each finding is one line of JSON, and the last line is the sum.`

@@ -106,7 +106,8 @@ func TestLogsGetALineNowAndThenAndTerminalsABar(t *testing.T) {
 func TestE4_AFileOfNoUseIsToldOnceAndConnectsNothing(t *testing.T) {
 	t.Parallel()
 	for file, says := range map[string]string{
-		"": "there is no domain in the file", "a.example.com;acme\nb.example.com;acme\n": "separated by semicolons", "a.example.com\tacme\n": "separated by tabs",
+		"": "there is no domain in the file", "a.example.com;acme\nb.example.com;acme\n": "separated by semicolons",
+		"a.example.com\tacme\n":              "separated by tabs",
 		"url,customer\na.example.com,acme\n": "nor the name of a column",
 	} {
 		b := setup(t)

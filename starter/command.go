@@ -28,8 +28,9 @@ const about = `evercert connects your customers' domains and keeps them on HTTPS
 It finds evercert by the environment (DATABASE_URL, TEMPORAL_ADDRESS, VALIDATION_ZONE …), or by .dev/stack.json
 in this folder or one above it if the environment names neither database nor Temporal.
 
-Exit codes: 0 done · 1 a fault of evercert or of what it needs, or certificates expire (simulate) · 2 refused, or the request was wrong · 3 not complete (watch, check, deploy drain) ·
-4 something is wrong with the domain, or audit could not repair it · 5 not known, because answers did not come (both: doctor, check)`
+Exit codes: 0 done · 1 a fault of evercert or of what it needs, or certificates expire (simulate) · 2 refused, or the request was wrong ·
+3 not complete (watch, check, deploy drain) · 4 something is wrong with the domain, or audit could not repair it · 5 not known, because
+answers did not come (both: doctor, check)`
 
 // incomplete is what watch returns when it stops before the certificate is installed.
 type incomplete struct{ message string }
@@ -48,7 +49,8 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 		a.out, a.err = &terminal{to: a.out}, &terminal{to: a.err}
 	}
 	root := &cobra.Command{
-		Use: "evercert", Short: "Connect domains and keep them on HTTPS", Long: about, Version: "of this program", SilenceErrors: true, SilenceUsage: true,
+		Use: "evercert", Short: "Connect domains and keep them on HTTPS", Long: about, Version: "of this program", SilenceErrors: true,
+		SilenceUsage: true,
 	}
 	if slices.Contains(arguments, "--version") { // it may read the program file
 		root.Version = version()

@@ -46,9 +46,10 @@ func (a *app) connectCommand() *cobra.Command {
 
 With --file, connect the rows of a CSV file (- is the standard input): hostname,tenant,also. The tenant may be left out where --tenant
 says it; further names on the same certificate stand in the third column, separated by semicolons or spaces. A first line that has
-hostname, domain or name in it names the columns. Running the same file again is safe: it carries on where it stopped. Rows that are refused are listed with
-their line numbers; the exit code is then 2.`
-	cmd.Example = "  evercert connect shop.example.com --tenant acme --also www.example.com\n  evercert connect --file domains.csv --tenant acme"
+hostname, domain or name in it names the columns. Running the same file again is safe: it carries on where it stopped. Rows that are
+refused are listed with their line numbers; the exit code is then 2.`
+	cmd.Example = "  evercert connect shop.example.com --tenant acme --also www.example.com\n" +
+		"  evercert connect --file domains.csv --tenant acme"
 	cmd.Flags().StringVar(&tenant, "tenant", "", "whose domain it is")
 	cmd.Flags().StringArrayVar(&also, "also", nil, "a further name on the same certificate; may be repeated")
 	cmd.Flags().StringVar(&file, "file", "", "CSV file of domains; - for the standard input")

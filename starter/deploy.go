@@ -46,15 +46,15 @@ A domain's run stays on the build that it began on, so the workers of an old bui
 		func(ctx context.Context, d deployments, args []string) error {
 			return a.deployDrain(ctx, d, args, pace)
 		})
-	drain.Long = `Signal what runs on old builds to go on with the current build, at a bounded rate, and wait until it has. What is busy moves when its
-work is done. It may be stopped and run again. Exit code 3: some are left when the patience is over.`
+	drain.Long = `Signal what runs on old builds to go on with the current build, at a bounded rate, and wait until it has. What is busy
+moves when its work is done. It may be stopped and run again. Exit code 3: some are left when the patience is over.`
 	rescue := a.deploySubcommand("rescue BUILD", "Move what a build without workers left behind to the current build", cobra.ExactArgs(1),
 		func(ctx context.Context, d deployments, args []string) error {
 			pace.Patience = 0
 			return a.deployMove(ctx, args[0], "rescued", pace, d.Rescue)
 		})
-	rescue.Long = `Send the next task of each workflow of a lost build to the current build, once; it stays there. The current build replays what the
-lost one recorded: the release before is safe, others may not be. Prefer starting a worker of the lost build, and drain.`
+	rescue.Long = `Send the next task of each workflow of a lost build to the current build, once; it stays there. The current build replays
+what the lost one recorded: the release before is safe, others may not be. Prefer starting a worker of the lost build, and drain.`
 	for _, cmd := range []*cobra.Command{drain, rescue} {
 		cmd.Flags().Float64Var(&pace.PerSecond, "rate", deployRate, "workflows to move in a second")
 	}

@@ -49,8 +49,8 @@ the person who calls, the cause is in their own environment. The exit code says 
 Where the records should lead is compared when it is known: from --target, --address and --delegation-target, or from PLATFORM_TARGET and
 PLATFORM_ADDRESSES. For a connected domain, "evercert check" knows all of it.
 
-Exit codes: 0 an order placed now is expected to succeed · 1 a fault of evercert · 2 the request was wrong · 4 something is wrong · 5 could not
-know, because answers did not come; try again.`
+Exit codes: 0 an order placed now is expected to succeed · 1 a fault of evercert · 2 the request was wrong · 4 something is wrong ·
+5 could not know, because answers did not come; try again.`
 	cmd.Example = `  evercert doctor shop.example.com
   evercert doctor shop.example.com --target edge.example.net --ca letsencrypt.org --ca pki.goog
   evercert doctor '*.example.com' --method dns-01 --json`

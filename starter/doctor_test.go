@@ -156,7 +156,11 @@ func TestDoctorsExitCodeIsTheVerdict(t *testing.T) {
 	}{
 		{cert.Diagnosis{Verdict: cert.OK}, exitOK, "a.example.com and b.example.com: ready. A certificate"},
 		{cert.Diagnosis{Verdict: cert.OK, Problems: warning}, exitOK, "ready, with 1 warning."},
-		{cert.Diagnosis{Verdict: cert.Wrong, Problems: append(warning, cert.Problem{Message: "n"})}, exitWrong, "not ready. No certificate can be ordered because of 1 problem"},
+		{
+			cert.Diagnosis{Verdict: cert.Wrong, Problems: append(warning, cert.Problem{Message: "n"})},
+			exitWrong,
+			"not ready. No certificate can be ordered because of 1 problem",
+		},
 		{cert.Diagnosis{Verdict: cert.Wrong, Problems: warning}, exitWrong, "not ready. A certificate can't be ordered by any"},
 		{cert.Diagnosis{Verdict: cert.Unknown}, exitUnknown, "not known."},
 	} {
@@ -244,7 +248,10 @@ func TestDoctorRefusesWhatItCannotAsk(t *testing.T) {
 		{"doctor a.example.com --timeout -1s", "--timeout is -1s; it expects a time such as 10s"},
 		{"doctor a.example.com --method tls-sni-01", `--method is "tls-sni-01"; it expects dns-01, http-01 or tls-alpn-01`},
 		{"doctor a.example.com --ca a.example --ca b.example --account-uri https://a.example/1", "--account-uri is of one CA"},
-		{"doctor a.example.com b.example.com c.example.com --delegation-target a.example --delegation-target b.example", "--delegation-target is given 2 times for 3 names"},
+		{
+			"doctor a.example.com b.example.com c.example.com --delegation-target a.example --delegation-target b.example",
+			"--delegation-target is given 2 times for 3 names",
+		},
 		{"doctor example.com --address 300.0.0.1", `"300.0.0.1"; it expects IP addresses`},
 		{"doctor a.example.com --resolver nonsense", `DNS_RESOLVERS has "nonsense"; it expects host:port`},
 	} {

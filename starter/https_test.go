@@ -93,9 +93,11 @@ func TestA9_DoctorSaysAddressByAddressWhetherHTTPSWorksFromHere(t *testing.T) {
 	until := right.Leaf.NotAfter.UTC().Format(time.DateOnly)
 	require.Equal(t, "  https://shop.example.com at 127.0.0.2: works (certificate valid until "+until+", status 200)", lines[0])
 	for i, says := range []string{
-		"127.0.0.3: does not work: Browsers refuse the certificate that shop.example.com shows at 127.0.0.3: it is for other names – the tenant acts – At your DNS provider, ",
+		"127.0.0.3: does not work: Browsers refuse the certificate that shop.example.com shows at 127.0.0.3: it is for other names – the " +
+			"tenant acts – At your DNS provider, ",
 		"127.0.0.4: does not work: From here, shop.example.com can't be reached over HTTPS at 127.0.0.4: the connection is refused",
-		"127.0.0.5: does not work: From here, shop.example.com can't be reached over HTTPS at 127.0.0.5: the connection is taken, but TLS didn't begin within 2 seconds",
+		"127.0.0.5: does not work: From here, shop.example.com can't be reached over HTTPS at 127.0.0.5: the connection is taken, but TLS " +
+			"didn't begin within 2 seconds",
 	} {
 		require.True(t, strings.HasPrefix(lines[i+1], "  https://shop.example.com at "+says), lines[i+1])
 	}
@@ -148,7 +150,8 @@ func TestA9_CheckVisitsADomainThatHasALiveCertificate(t *testing.T) {
 	b.app.visit = func(_ context.Context, _ doctorSettings, q cert.Question) ([]resolver.Visit, error) {
 		asked = append(asked, q)
 		return []resolver.Visit{{
-			Name: "shop.example.com", Address: netip.MustParseAddr("192.0.2.1"), OK: true, Verdict: cert.OK, Status: 200, NotAfter: noon.AddDate(0, 0, 60),
+			Name: "shop.example.com", Address: netip.MustParseAddr("192.0.2.1"), OK: true, Verdict: cert.OK, Status: 200,
+			NotAfter: noon.AddDate(0, 0, 60),
 		}}, nil
 	}
 	out, _ := b.run(exitOK, "check", "shop.example.com")

@@ -21,7 +21,8 @@ func (a *app) keyringCommand() *cobra.Command {
 			"Make a new keyring; an existing file is never overwritten",
 			keyring.Generate,
 			"choose another file name: what was sealed by an overwritten keyring is lost",
-			"The worker and every edge need it (KEYRING_FILE). Back it up apart from the database: without it no private key in there can be opened again.",
+			"The worker and every edge need it (KEYRING_FILE). Back it up apart from the database: without it no private key in there can be "+
+				"opened again.",
 		),
 		a.keyringFileCommand("rotate", "Add a key that seals from now on; the older ones still open", keyring.Rotate,
 			"if no other rotation is under way, remove the file that ends in .new and rotate again",

@@ -52,7 +52,8 @@ func (a *app) quarantineCommand() *cobra.Command {
 			return nil
 		},
 	)
-	lift.Long = `Let any account connect a name before its quarantine ends. Who lifted it and why stands on the timeline of the domain that had the name.
+	lift.Long = `Let any account connect a name before its quarantine ends. Who lifted it and why stands on the timeline of the domain that
+had the name.
 
 The quarantine protects a former owner whose DNS records may still lead here: lift it for somebody who has shown that the name is theirs.`
 	lift.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline (required)")

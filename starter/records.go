@@ -33,8 +33,8 @@ func (a *app) recordsCommand() *cobra.Command {
 			return nil
 		},
 	)
-	cmd.Long = `The DNS records to add, as a table to copy, and where each stands: found, missing, wrong, not yet propagated (some servers show it, others
-don't), or unknown (no answer came).
+	cmd.Long = `The DNS records to add, as a table to copy, and where each stands: found, missing, wrong, not yet propagated (some servers
+show it, others don't), or unknown (no answer came).
 
 With --servers, what every name server of the domain and every resolver shows, since when, and when last.`
 	cmd.Flags().BoolVar(&servers, "servers", false, "each record at each name server and resolver, with since when it is there")
@@ -79,8 +79,8 @@ func (a *app) changesCommand() *cobra.Command {
 			return nil
 		},
 	)
-	cmd.Long = `What name servers and resolvers showed otherwise than at the check before, record by record. A server that gave no answer for a while and
-then shows the same as before has changed nothing.`
+	cmd.Long = `What name servers and resolvers showed otherwise than at the check before, record by record. A server that gave no answer for
+a while and then shows the same as before has changed nothing.`
 	return cmd
 }
 
@@ -117,11 +117,12 @@ func (a *app) checkCommand() *cobra.Command {
 			}
 		},
 	)
-	cmd.Long = `Check a domain's DNS now, as a CA would, and show what is wrong, who acts and how it is fixed. A domain that has a live certificate is then
-visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of that.
+	cmd.Long = `Check a domain's DNS now, as a CA would, and show what is wrong, who acts and how it is fixed. A domain that has a live
+certificate is then visited over HTTPS, at each address of its names, as a browser on this machine would; the exit code says nothing of
+that.
 
-Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is wrong, or
-support has the domain after attempts that failed · 5 not known, because answers did not come.`
+Exit codes: 0 a certificate can be ordered, or is there · 3 the check is not finished: it goes on by itself, so ask again · 4 something is
+wrong, or support has the domain after attempts that failed · 5 not known, because answers did not come.`
 	cmd.Flags().StringVar(&reason, "reason", "", "why; kept on the timeline")
 	return cmd
 }

@@ -208,11 +208,15 @@ func TestA5_CheckNamesTheRefusalsThatNoLookShows(t *testing.T) {
 		says           []string
 	}{
 		{3, exitWrong, true, []string{
-			"Contact support: shop.example.com – the records were checked: all that is needed is there; nothing is ordered until support hands the domain back",
+			"Contact support: shop.example.com – the records were checked: all that is needed is there; nothing is ordered until support hands " +
+				"the domain back",
 			"shop.example.com: the records are right, but 3 attempts in a row failed. Nothing is ordered until support hands the domain back.",
 			"Blocks: The CA refused the order: too popular (ca_rejected)",
 		}},
-		{1, exitOK, false, []string{"shop.example.com: the records are right, but 1 attempt failed.", "Blocks: The CA refused the order: too popular (ca_rejected)"}},
+		{1, exitOK, false, []string{
+			"shop.example.com: the records are right, but 1 attempt failed.",
+			"Blocks: The CA refused the order: too popular (ca_rejected)",
+		}},
 		{0, exitOK, false, []string{"shop.example.com: ready. A certificate ordered now is expected to be issued."}},
 	} {
 		b := setup(t)

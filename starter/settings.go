@@ -154,7 +154,8 @@ func readStackFile(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("read the stack file %s: %w", path, err)
 	}
 	environ := map[string]string{"DATABASE_URL": stack.Postgres, "TEMPORAL_ADDRESS": stack.Temporal, "TEMPORAL_NAMESPACE": stack.Namespace}
-	for _, s := range slices.Concat(config.Describe(control.Config{}), config.Describe(control.ClaimConfig{}), config.Describe(doctorSettings{})) {
+	for _, s := range slices.Concat(config.Describe(control.Config{}), config.Describe(control.ClaimConfig{}),
+		config.Describe(doctorSettings{})) {
 		environ[s.Name] = stack.Env[s.Name]
 	}
 	if name := stack.Env["WORKER_DEPLOYMENT"]; name != "" {

@@ -8,7 +8,8 @@ import (
 )
 
 const devStack = `{"temporal":"127.0.0.1:17233","namespace":"dev","postgres":"postgres://evercert@127.0.0.1:15432/evercert",
-	"env":{"VALIDATION_ZONE":"dcv.test","PLATFORM_TARGET":"edge.test","PLATFORM_ADDRESSES":"127.0.0.1","TEST_SUFFIXES":"ready.test,empty.test","ACME_ROOT_PEM":"/ca/trust.pem","API_TOKEN":"x"}}`
+	"env":{"VALIDATION_ZONE":"dcv.test","PLATFORM_TARGET":"edge.test","PLATFORM_ADDRESSES":"127.0.0.1",
+	"TEST_SUFFIXES":"ready.test,empty.test","ACME_ROOT_PEM":"/ca/trust.pem","API_TOKEN":"x"}}`
 
 // inProject makes a project with a running stack, and works in a folder below its root.
 func inProject(t *testing.T) {
@@ -33,7 +34,8 @@ func TestADevelopmentStackIsFoundFromBelowItsRoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(s.Store.URL) != "postgres://evercert@127.0.0.1:15432/evercert" || s.Temporal.Address != "127.0.0.1:17233" || s.Temporal.Namespace != "dev" ||
+	if string(s.Store.URL) != "postgres://evercert@127.0.0.1:15432/evercert" || s.Temporal.Address != "127.0.0.1:17233" ||
+		s.Temporal.Namespace != "dev" ||
 		s.Control.ValidationZone != "dcv.test" || len(s.Control.TestSuffixes) != 2 ||
 		len(s.Control.ReservedLabels) != 2 {
 		t.Errorf("got %+v", s)

@@ -53,8 +53,9 @@ func (a *app) simulateCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Long = `Simulate a fleet of domains, day by day, under the rate limits of a CA, by the code that gives domains their times of renewal and their
-places in line. It needs no database. Every check of DNS passes and every order becomes a certificate: only the limits are simulated.
+	cmd.Long = `Simulate a fleet of domains, day by day, under the rate limits of a CA, by the code that gives domains their times of renewal
+and their places in line. It needs no database. Every check of DNS passes and every order becomes a certificate: only the limits are
+simulated.
 
   evercert simulate --domains 200000 --lifetime 47d                       # connected within 90 days
   evercert simulate --domains 200000 --lifetime 47d --connected 200000 --move-on 30

@@ -78,7 +78,8 @@ func TestF20_SimulateSaysWhatExpiresAndWhichOverrideHelps(t *testing.T) {
 	}
 	out, _ = b.run(exitFault, moved...)
 	for _, want := range []string{
-		" certificates expire, the first on 2026-0", "With an override of 3 new orders in 3 hours nothing expires.", "https://isrg.formstack.com/",
+		" certificates expire, the first on 2026-0", "With an override of 3 new orders in 3 hours nothing expires.",
+		"https://isrg.formstack.com/",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in:\n%s", want, out)

@@ -221,7 +221,8 @@ func TestRemoveAsksForYes(t *testing.T) {
 	equal(
 		t,
 		errOut,
-		"evercert: removing shop.example.com ends HTTPS for all its names at once; nothing was done\nRepeat the command with --yes if that is what you want.\n",
+		"evercert: removing shop.example.com ends HTTPS for all its names at once; nothing was done\nRepeat the command with --yes if that is "+
+			"what you want.\n",
 	)
 	if len(b.workflows.Asked()) != 0 {
 		t.Errorf("asked %q", b.workflows.Asked())
@@ -297,7 +298,8 @@ func TestListsAndCasesAreTables(t *testing.T) {
 	equal(
 		t,
 		out,
-		"s001.example.com of tenant acme: 3 attempts failed\n  open since 2026-03-01 10:00 (1 d 2 h ago); taken by sue\n  2026-03-02 12:00, sue: wrote to them\n",
+		"s001.example.com of tenant acme: 3 attempts failed\n  open since 2026-03-01 10:00 (1 d 2 h ago); taken by sue\n  2026-03-02 12:00, "+
+			"sue: wrote to them\n",
 	)
 	b.store.OpenCases = []cert.Case{
 		{ID: "account:https://ca.example/account/1", Reason: "the CA refuses the account", OpenedAt: noon.Add(-26 * time.Hour)},
@@ -420,8 +422,10 @@ func (f *full) Write(p []byte) (int, error) {
 func TestAnOutputThatCannotBeWrittenIsAFault(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"status shop.example.com", "status shop.example.com --json", "list", "list --json", "records shop.example.com", "changes shop.example.com", "check shop.example.com",
-		"timeline shop.example.com --json", "cases", "cases --json", "pause shop.example.com", "connect new.example.com --tenant acme", "--version", "--help", "connect --file - --tenant acme",
+		"status shop.example.com", "status shop.example.com --json", "list", "list --json", "records shop.example.com",
+		"changes shop.example.com", "check shop.example.com",
+		"timeline shop.example.com --json", "cases", "cases --json", "pause shop.example.com", "connect new.example.com --tenant acme",
+		"--version", "--help", "connect --file - --tenant acme",
 	} {
 		for _, room := range []int{0, 5} {
 			b := setup(t)

@@ -108,7 +108,10 @@ func TestF24_ArgumentsAndRowsAreCheckedAtTheDoor(t *testing.T) {
 			}
 		}
 	}
-	for _, row := range []string{nasty + ",acme", "a.example.com," + nasty, "a.example.com,acme," + nasty, "b.example.com,x\x00\x1b[31m", "\x1b[31m.example.com,acme"} {
+	for _, row := range []string{
+		nasty + ",acme", "a.example.com," + nasty, "a.example.com,acme," + nasty, "b.example.com,x\x00\x1b[31m",
+		"\x1b[31m.example.com,acme",
+	} {
 		for _, arguments := range [][]string{{"connect", "--file", "-"}, {"connect", "--file", "-", "--json"}} {
 			b.app.in = strings.NewReader(strings.ReplaceAll(row, "\n", " "))
 			out, errors := b.run(exitRefused, arguments...)

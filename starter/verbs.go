@@ -73,7 +73,8 @@ func (a *app) handBackCommand() *cobra.Command {
 	cmd.Flags().StringVar(&note, "note", "", "what was done; kept with the case")
 	cmd.Flags().BoolVar(&all, "all", false, "every open case of a domain")
 	cmd.Flags().
-		StringVar(&reason, "reason", "", "only cases of this kind (such as too-many-failures), or about a problem of this code (such as caa_forbids)")
+		StringVar(&reason, "reason", "", "only cases of this kind (such as too-many-failures), or about a problem of this code (such as "+
+			"caa_forbids)")
 	return cmd
 }
 

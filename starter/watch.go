@@ -29,8 +29,8 @@ func (a *app) watchCommand() *cobra.Command {
 			return a.watch(ctx, c, args[0], timeout)
 		},
 	)
-	cmd.Long = `Follow a domain: a line for each change, until its certificate is installed (exit code 0), until it needs a person or the time is
-over (exit code 3). With --json, each change is one line of JSON.`
+	cmd.Long = `Follow a domain: a line for each change, until its certificate is installed (exit code 0), until it needs a person or the
+time is over (exit code 3). With --json, each change is one line of JSON.`
 	cmd.Flags().DurationVar(&timeout, "timeout", 15*time.Minute, "stop after this time; 0 is never")
 	return cmd
 }

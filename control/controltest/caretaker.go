@@ -12,8 +12,8 @@ import (
 	"github.com/evercert/evercert/workflows"
 )
 
-// The caretaker's part of the store. It knows domains and what was done about them; certificates, names that are served and cases it does not
-// simulate: those are in order.
+// The caretaker's part of the store. It knows domains and what was done about them; certificates, names that are served and cases it does
+// not simulate: those are in order.
 
 // Inspect lists the domains for which Record was called.
 func (s *Store) Inspect(_ context.Context, after string, limit int) ([]store.Inspected, error) {
@@ -25,7 +25,8 @@ func (s *Store) Inspect(_ context.Context, after string, limit int) ([]store.Ins
 		status := v.Status
 		status.HasLive = false // nothing is served here
 		rows = append(rows, store.Inspected{
-			Domain: v.Domain, Run: v.Run, SnapshotAt: v.At, Status: status, LiveCA: s.LiveCA[v.Hostname], NextActionAt: v.NextActionAt, Tended: s.Tended[v.ID],
+			Domain: v.Domain, Run: v.Run, SnapshotAt: v.At, Status: status, LiveCA: s.LiveCA[v.Hostname], NextActionAt: v.NextActionAt,
+			Tended:   s.Tended[v.ID],
 			Reported: slices.ContainsFunc(s.OpenCases, func(c cert.Case) bool { return c.ID == store.PlatformCaseID(v.ID) }),
 		})
 	}

@@ -42,7 +42,10 @@ type Store struct {
 
 // NewStore returns an empty store whose clock stands at 2 March 2026, noon UTC.
 func NewStore() *Store {
-	return &Store{views: map[string]store.View{}, leases: map[string]time.Time{}, wake: func() {}, Now: func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }}
+	return &Store{
+		views: map[string]store.View{}, leases: map[string]time.Time{}, wake: func() {},
+		Now: func() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) },
+	}
 }
 
 // Fail makes every call fail with err, until it is called with nil.
@@ -106,13 +109,19 @@ func (s *Store) Connect(_ context.Context, d cert.Domain) (store.Connected, erro
 		case v.Tenant == d.Tenant && slices.Equal(v.Names, d.Names):
 			return store.Connected{Domain: v.Domain}, nil
 		case v.Tenant == d.Tenant && v.Hostname == d.Hostname:
-			return store.Connected{}, cert.Problem{Code: cert.RequestRefused, Message: d.Hostname + " is connected with other names", WhoActs: cert.TenantActs}
+			return store.Connected{}, cert.Problem{
+				Code: cert.RequestRefused, Message: d.Hostname + " is connected with other names",
+				WhoActs: cert.TenantActs,
+			}
 		default:
 			return store.Connected{}, cert.Problem{Code: cert.NameTaken, Message: name + " is connected already", WhoActs: cert.TenantActs}
 		}
 	}
 	s.views[d.ID] = store.View{
-		Snapshot: cert.Snapshot{Domain: d, Status: cert.Status{Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone, Renewal: cert.RenewalNone}},
+		Snapshot: cert.Snapshot{Domain: d, Status: cert.Status{
+			Domain: cert.DomainPendingDNS, Certificate: cert.CertificateNone,
+			Renewal: cert.RenewalNone,
+		}},
 		Headline: cert.Pending, ConnectedAt: s.Now(), UpdatedAt: s.Now(),
 	}
 	s.wake()
@@ -151,7 +160,8 @@ func (s *Store) Touched(_ context.Context, t calendar.Touched) (n int, err error
 	defer s.mu.Unlock()
 	for _, v := range s.views {
 		c := s.Certificates[v.Serial]
-		long := t.LongerThan > 0 && v.Status.HasLive && c.NotAfter.Sub(c.NotBefore) > t.LongerThan && (t.Directory == "" || t.Directory == c.Directory)
+		long := t.LongerThan > 0 && v.Status.HasLive && c.NotAfter.Sub(c.NotBefore) > t.LongerThan &&
+			(t.Directory == "" || t.Directory == c.Directory)
 		shows := t.Problem != "" && slices.ContainsFunc(s.Checks[v.Hostname].Problems, func(p cert.Problem) bool { return p.Code == t.Problem })
 		if v.Status.Domain != cert.DomainRemoved && (long || shows) {
 			n++
@@ -232,7 +242,10 @@ func (s *Store) Domain(_ context.Context, name string) (store.View, error) {
 	defer s.mu.Unlock()
 	v, ok := s.find(name)
 	if !ok {
-		return store.View{}, cert.Problem{Code: cert.DomainUnknown, Message: "nobody connected " + name + " here", WhoActs: cert.TenantActs, Remediation: "connect it"}
+		return store.View{}, cert.Problem{
+			Code: cert.DomainUnknown, Message: "nobody connected " + name + " here", WhoActs: cert.TenantActs,
+			Remediation: "connect it",
+		}
 	}
 	return v, nil
 }

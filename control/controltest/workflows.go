@@ -54,7 +54,8 @@ func (w *Workflows) Stop(hostname string) {
 	w.stopped = append(w.stopped, hostname)
 }
 
-var errDown = errors.Join(cert.Problem{Code: cert.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs}, errors.New("connection refused"))
+var errDown = errors.Join(cert.Problem{Code: cert.Unavailable, Message: "Temporal does not answer", WhoActs: cert.PlatformActs},
+	errors.New("connection refused"))
 
 // Ready fails while SetDown says so.
 func (w *Workflows) Ready(context.Context) error {
@@ -94,7 +95,10 @@ func (w *Workflows) Ask(ctx context.Context, hostname, verb string, argument any
 		return w.Reply(hostname, verb, argument)
 	}
 	if verb == workflows.Contest {
-		return cert.Answer{}, cert.Problem{Code: cert.RequestRefused, Message: "ownership records were looked for a moment ago", WhoActs: cert.TenantActs}
+		return cert.Answer{}, cert.Problem{
+			Code: cert.RequestRefused, Message: "ownership records were looked for a moment ago",
+			WhoActs: cert.TenantActs,
+		}
 	}
 	return cert.Answer{Headline: cert.Pending, Message: "done"}, nil
 }

@@ -169,8 +169,9 @@ func brokenAddresses() []row {
 			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
 		},
 		{
-			name: "an address of AS112", text: owned + "shop A 192.175.48.9\n", methods: http01, codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
-			says: []string{"192.175.48.9"},
+			name: "an address of AS112", text: owned + "shop A 192.175.48.9\n", methods: http01,
+			codes: codes(cert.ReservedAddress, cert.DNSWrongTarget),
+			says:  []string{"192.175.48.9"},
 		},
 		{
 			name: "an IPv4 address written as IPv6", text: owned + "shop AAAA ::ffff:192.0.3.9\n", methods: http01,

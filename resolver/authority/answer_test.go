@@ -15,7 +15,8 @@ import (
 func TestCheckZone_OneBadServer(t *testing.T) {
 	t.Parallel()
 	c := newChain(t, dns.ECDSAP256SHA256, nil)
-	c.zone("test.", "example.test. NS ns1.example.test.\nexample.test. NS ns2.example.test.\nns1.example.test. A $4\nns2.example.test. A $5\n"+c.tenant.ds(), 2).signedBy(c.registry)
+	c.zone("test.", "example.test. NS ns1.example.test.\nexample.test. NS ns2.example.test.\nns1.example.test. A $4\nns2.example.test. A $5\n"+
+		c.tenant.ds(), 2).signedBy(c.registry)
 	c.zone("example.test.", signedZone, 5).signedBy(c.tenant)
 	c.zone("example.test.", signedZone, 4).signed(signing{
 		published: []*key{c.tenant}, signers: []*key{c.tenant}, from: today.Add(-48 * time.Hour), to: today.Add(-time.Hour),
@@ -52,14 +53,21 @@ func TestCheckAnswer(t *testing.T) {
 		{name: "wildcard", question: "x.y.wild.example.test.", qtype: dns.TypeTXT, security: authority.Secure},
 		{name: "no such type", question: "example.test.", qtype: dns.TypeCAA, security: authority.Secure},
 		{name: "no such name", question: "nothing.example.test.", qtype: dns.TypeCAA, security: authority.Secure},
-		{name: "not signed", question: "example.test.", qtype: dns.TypeTXT, spoil: spoilt(dns.TypeTXT, left), security: authority.Bogus, fault: authority.NotSigned},
-		{name: "alias not signed", question: "www.example.test.", qtype: dns.TypeTXT, spoil: spoilt(dns.TypeCNAME, left), security: authority.Bogus, fault: authority.NotSigned},
+		{
+			name: "not signed", question: "example.test.", qtype: dns.TypeTXT, spoil: spoilt(dns.TypeTXT, left), security: authority.Bogus,
+			fault: authority.NotSigned,
+		},
+		{
+			name: "alias not signed", question: "www.example.test.", qtype: dns.TypeTXT, spoil: spoilt(dns.TypeCNAME, left),
+			security: authority.Bogus, fault: authority.NotSigned,
+		},
 		{
 			name: "expired", question: "example.test.", qtype: dns.TypeTXT, security: authority.Bogus, fault: authority.Expired,
 			spoil: spoilt(dns.TypeTXT, func(s *dns.RRSIG) bool { s.Expiration = uint32(today.Unix()) - 1; return true }),
 		},
 		{
-			name: "changed after signing", question: "example.test.", qtype: dns.TypeTXT, security: authority.Bogus, fault: authority.InvalidSignature,
+			name: "changed after signing", question: "example.test.", qtype: dns.TypeTXT, security: authority.Bogus,
+			fault: authority.InvalidSignature,
 			twist: func(m *dns.Msg, _ string) *dns.Msg {
 				if m.Question[0].Qtype == dns.TypeTXT {
 					m.Answer[0] = &dns.TXT{Hdr: *m.Answer[0].Header(), Txt: []string{"forged"}}
@@ -75,11 +83,23 @@ func TestCheckAnswer(t *testing.T) {
 			name: "by a key that is gone", question: "example.test.", qtype: dns.TypeTXT, security: authority.Bogus, fault: authority.NotSigned,
 			spoil: spoilt(dns.TypeTXT, func(s *dns.RRSIG) bool { s.KeyTag++; return true }),
 		},
-		{name: "SOA not signed", question: "nothing.example.test.", qtype: dns.TypeCAA, spoil: spoilt(dns.TypeSOA, left), security: authority.Bogus, fault: authority.NotSigned},
-		{name: "NSEC not signed", question: "nothing.example.test.", qtype: dns.TypeCAA, spoil: spoilt(dns.TypeNSEC, left), security: authority.Bogus, fault: authority.NotSigned},
-		{name: "no NSEC", question: "nothing.example.test.", qtype: dns.TypeCAA, noNSEC: true, security: authority.Bogus, fault: authority.NoProof},
+		{
+			name: "SOA not signed", question: "nothing.example.test.", qtype: dns.TypeCAA, spoil: spoilt(dns.TypeSOA, left),
+			security: authority.Bogus, fault: authority.NotSigned,
+		},
+		{
+			name: "NSEC not signed", question: "nothing.example.test.", qtype: dns.TypeCAA, spoil: spoilt(dns.TypeNSEC, left),
+			security: authority.Bogus, fault: authority.NotSigned,
+		},
+		{
+			name: "no NSEC", question: "nothing.example.test.", qtype: dns.TypeCAA, noNSEC: true, security: authority.Bogus,
+			fault: authority.NoProof,
+		},
 		{name: "DNAME", question: "a.old.example.test.", qtype: dns.TypeTXT, security: authority.Secure},
-		{name: "DNAME not signed", question: "a.old.example.test.", qtype: dns.TypeTXT, spoil: spoilt(dns.TypeDNAME, left), security: authority.Bogus, fault: authority.NotSigned},
+		{
+			name: "DNAME not signed", question: "a.old.example.test.", qtype: dns.TypeTXT, spoil: spoilt(dns.TypeDNAME, left),
+			security: authority.Bogus, fault: authority.NotSigned,
+		},
 		{
 			name: "SERVFAIL", question: "example.test.", qtype: dns.TypeTXT, security: authority.Indeterminate, fault: authority.NoAnswer,
 			twist: func(m *dns.Msg, _ string) *dns.Msg {
@@ -220,8 +240,8 @@ func TestF1_ZoneBelowOnTheSameServer(t *testing.T) {
 	}
 }
 
-// TestF1_KeysThatDoNotCome: a zone that has a DS record and whose keys nobody can ask for gives no answer to any validating resolver. It is not
-// known who is to blame.
+// TestF1_KeysThatDoNotCome: a zone that has a DS record and whose keys nobody can ask for gives no answer to any validating resolver. It
+// is not known who is to blame.
 func TestF1_KeysThatDoNotCome(t *testing.T) {
 	t.Parallel()
 	for name, twist := range map[string]func(m *dns.Msg) *dns.Msg{
@@ -248,6 +268,7 @@ func TestF1_KeysThatDoNotCome(t *testing.T) {
 			require.Contains(t, v.Detail, c.fill("ns1.example.test ($4)"), "the server is named")
 		})
 	}
-	require.False(t, authority.Validation{Security: authority.Indeterminate, Fault: authority.NotCheckable}.Refused(), "others may well be able to check it")
+	require.False(t, authority.Validation{Security: authority.Indeterminate, Fault: authority.NotCheckable}.Refused(),
+		"others may well be able to check it")
 	require.False(t, authority.Validation{Security: authority.Insecure}.Refused())
 }

@@ -174,7 +174,8 @@ func TestAsk_BigAnswers(t *testing.T) {
 func TestAsk_ClosedServer(t *testing.T) {
 	t.Parallel()
 	w := healthy(t, 0)
-	w.zone("test.", "example.test. NS ns1.example.test.\nexample.test. NS closed.example.test.\nns1.example.test. A $4\nclosed.example.test. A "+w.network+"250", 2)
+	w.zone("test.", "example.test. NS ns1.example.test.\nexample.test. NS closed.example.test.\nns1.example.test. A "+
+		"$4\nclosed.example.test. A "+w.network+"250", 2)
 	z := w.find("example.test")
 	require.Equal(t, authority.Unreachable, z.Servers[0].State)
 	require.Equal(t, "it refuses connections", z.Servers[0].Detail)
@@ -185,7 +186,8 @@ func TestAsk_NoWayToServer(t *testing.T) {
 	t.Parallel()
 	w := healthy(t, 0)
 	// No machine has a way to a link-local address without its link: what isn't reached from here is nobody's fault.
-	w.zone("test.", "example.test. NS ns1.example.test.\nexample.test. NS ns6.example.test.\nns1.example.test. A $4\nns6.example.test. AAAA fe80::1", 2)
+	w.zone("test.", "example.test. NS ns1.example.test.\nexample.test. NS ns6.example.test.\nns1.example.test. A $4\nns6.example.test. "+
+		"AAAA fe80::1", 2)
 	z := w.find("example.test")
 	require.Equal(t, authority.NotAsked, z.Servers[1].State)
 	require.NotContains(t, kinds(z), authority.UnreachableServer)

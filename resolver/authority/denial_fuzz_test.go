@@ -89,7 +89,8 @@ func (f fuzzed) nsec3() []dns.RR {
 	var chain []dns.RR
 	for i, hash := range hashes {
 		chain = append(chain, &dns.NSEC3{
-			Hdr: dns.RR_Header{Name: strings.ToLower(hash) + ".z."}, Hash: dns.SHA1, NextDomain: hashes[(i+1)%len(hashes)], TypeBitMap: []uint16{types[hash]},
+			Hdr: dns.RR_Header{Name: strings.ToLower(hash) + ".z."}, Hash: dns.SHA1, NextDomain: hashes[(i+1)%len(hashes)],
+			TypeBitMap: []uint16{types[hash]},
 		})
 	}
 	return chain

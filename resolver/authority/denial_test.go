@@ -112,23 +112,77 @@ func TestF1_DenialsThatProveNothingAreBogus(t *testing.T) {
 	}
 	forgeries := []forgery{
 		{name: "no proof at all", question: "nothing.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError, says: "without signed proof"},
-		{name: "another name's record", question: "nothing.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError, proof: []string{"www.example.test."}, says: "nothing.example.test doesn't exist"},
-		{name: "the wildcard is not denied", question: "nothing.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError, proof: []string{"nothing.example.test."}, zone: "NSEC", says: "the wildcard *.example.test"},
-		{name: "the wildcard is not denied", question: "c.d.ent.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError, proof: []string{"ent.example.test.", "d.ent.example.test."}, zone: "NSEC3", says: "*.ent.example.test"},
-		{name: "the wildcard exists", question: "x.wild.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError, proof: []string{"wild.example.test.", "x.wild.example.test.", "*.wild.example.test."}, says: "the wildcard *.wild.example.test"},
-		{name: "the name exists", question: "www.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError, proof: []string{"www.example.test.", "example.test."}, says: "www.example.test doesn't exist"},
-		{name: "the name exists, without records", question: "ent.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError, proof: []string{"ent.example.test.", "example.test."}, says: "ent.example.test doesn't exist"},
-		{name: "below a delegation", question: "www.sub.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError, proof: []string{"sub.example.test.", "www.sub.example.test.", "*.sub.example.test.", "example.test."}, says: "www.sub.example.test doesn't exist"},
-		{name: "below a DNAME", question: "www.old.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError, proof: []string{"old.example.test.", "www.old.example.test.", "*.old.example.test.", "example.test."}, says: "www.old.example.test doesn't exist"},
-		{name: "the type is there", question: "example.test.", qtype: dns.TypeTXT, proof: []string{"example.test."}, says: "says that there is a TXT record"},
-		{name: "an alias is there", question: "www.example.test.", qtype: dns.TypeTXT, proof: []string{"www.example.test."}, says: "says that there is a CNAME record"},
-		{name: "another name lacks the type", question: "b.wild.example.test.", qtype: dns.TypeCAA, proof: []string{"www.example.test."}, says: "b.wild.example.test has no CAA record"},
-		{name: "the wildcard has the type", question: "x.wild.example.test.", qtype: dns.TypeTXT, proof: []string{"wild.example.test.", "x.wild.example.test.", "*.wild.example.test."}, says: "says that there is a TXT record"},
-		{name: "no such name, as if it lacked the type", question: "nothing.example.test.", qtype: dns.TypeTXT, proof: []string{"example.test.", "nothing.example.test."}, says: "nothing.example.test has no TXT record"},
-		{name: "the zone above, for the name of a delegation", question: "sub.example.test.", qtype: dns.TypeTXT, proof: []string{"sub.example.test."}, says: "can't speak for it"},
-		{name: "wildcard without proof", question: "x.wild.example.test.", qtype: dns.TypeTXT, answer: expanded("x.wild.example.test."), says: "without signed proof"},
-		{name: "wildcard in place of a name that exists", question: "b.wild.example.test.", qtype: dns.TypeTXT, answer: expanded("b.wild.example.test."), proof: []string{"b.wild.example.test.", "*.wild.example.test."}, says: "made from the wildcard"},
-		{name: "wildcard past a closer name", question: "x.b.wild.example.test.", qtype: dns.TypeTXT, answer: expanded("x.b.wild.example.test."), proof: []string{"x.b.wild.example.test.", "b.wild.example.test."}, says: "made from the wildcard"},
+		{
+			name: "another name's record", question: "nothing.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError,
+			proof: []string{"www.example.test."}, says: "nothing.example.test doesn't exist",
+		},
+		{
+			name: "the wildcard is not denied", question: "nothing.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError,
+			proof: []string{"nothing.example.test."}, zone: "NSEC", says: "the wildcard *.example.test",
+		},
+		{
+			name: "the wildcard is not denied", question: "c.d.ent.example.test.", qtype: dns.TypeCAA, rcode: dns.RcodeNameError,
+			proof: []string{"ent.example.test.", "d.ent.example.test."}, zone: "NSEC3", says: "*.ent.example.test",
+		},
+		{
+			name: "the wildcard exists", question: "x.wild.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError,
+			proof: []string{"wild.example.test.", "x.wild.example.test.", "*.wild.example.test."}, says: "the wildcard *.wild.example.test",
+		},
+		{
+			name: "the name exists", question: "www.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError,
+			proof: []string{"www.example.test.", "example.test."}, says: "www.example.test doesn't exist",
+		},
+		{
+			name: "the name exists, without records", question: "ent.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError,
+			proof: []string{"ent.example.test.", "example.test."}, says: "ent.example.test doesn't exist",
+		},
+		{
+			name: "below a delegation", question: "www.sub.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError,
+			proof: []string{"sub.example.test.", "www.sub.example.test.", "*.sub.example.test.", "example.test."},
+			says:  "www.sub.example.test doesn't exist",
+		},
+		{
+			name: "below a DNAME", question: "www.old.example.test.", qtype: dns.TypeTXT, rcode: dns.RcodeNameError,
+			proof: []string{"old.example.test.", "www.old.example.test.", "*.old.example.test.", "example.test."},
+			says:  "www.old.example.test doesn't exist",
+		},
+		{
+			name: "the type is there", question: "example.test.", qtype: dns.TypeTXT, proof: []string{"example.test."},
+			says: "says that there is a TXT record",
+		},
+		{
+			name: "an alias is there", question: "www.example.test.", qtype: dns.TypeTXT, proof: []string{"www.example.test."},
+			says: "says that there is a CNAME record",
+		},
+		{
+			name: "another name lacks the type", question: "b.wild.example.test.", qtype: dns.TypeCAA, proof: []string{"www.example.test."},
+			says: "b.wild.example.test has no CAA record",
+		},
+		{
+			name: "the wildcard has the type", question: "x.wild.example.test.", qtype: dns.TypeTXT,
+			proof: []string{"wild.example.test.", "x.wild.example.test.", "*.wild.example.test."}, says: "says that there is a TXT record",
+		},
+		{
+			name: "no such name, as if it lacked the type", question: "nothing.example.test.", qtype: dns.TypeTXT,
+			proof: []string{"example.test.", "nothing.example.test."}, says: "nothing.example.test has no TXT record",
+		},
+		{
+			name: "the zone above, for the name of a delegation", question: "sub.example.test.", qtype: dns.TypeTXT,
+			proof: []string{"sub.example.test."}, says: "can't speak for it",
+		},
+		{
+			name: "wildcard without proof", question: "x.wild.example.test.", qtype: dns.TypeTXT, answer: expanded("x.wild.example.test."),
+			says: "without signed proof",
+		},
+		{
+			name: "wildcard in place of a name that exists", question: "b.wild.example.test.", qtype: dns.TypeTXT,
+			answer: expanded("b.wild.example.test."), proof: []string{"b.wild.example.test.", "*.wild.example.test."},
+			says: "made from the wildcard",
+		},
+		{
+			name: "wildcard past a closer name", question: "x.b.wild.example.test.", qtype: dns.TypeTXT, answer: expanded("x.b.wild.example.test."),
+			proof: []string{"x.b.wild.example.test.", "b.wild.example.test."}, says: "made from the wildcard",
+		},
 	}
 	for kind, chain := range map[string]chainKind{"NSEC": {}, "NSEC3": {hashed: true, salt: "ab12", iterations: 1}} {
 		for _, f := range forgeries {
@@ -176,7 +230,8 @@ func TestF1_WildcardsRecordIsNoOtherNames(t *testing.T) {
 	c.twist(func(m *dns.Msg, _ string) *dns.Msg {
 		if m.Question[0].Qtype == dns.TypeCAA {
 			m.Answer = nil
-			m.Ns = append(z.withSignatures(z.at(z.name, dns.TypeSOA)), renamed(z.denial([]string{"*.wild.example.test."}), "b.wild.example.test.")...)
+			m.Ns = append(z.withSignatures(z.at(z.name, dns.TypeSOA)),
+				renamed(z.denial([]string{"*.wild.example.test."}), "b.wild.example.test.")...)
 		}
 		return m
 	}, 4)
@@ -240,8 +295,14 @@ func TestF1_NoDSProof(t *testing.T) {
 		{name: "NSEC3 with too many iterations", chain: chainKind{hashed: true, iterations: 151}, security: authority.Insecure},
 		{name: "NSEC of another name", proof: []string{"signed.test."}, security: authority.Bogus, says: "example.test has no DS record"},
 		{name: "NSEC over the name", proof: []string{"dxample.test."}, security: authority.Bogus, says: "example.test has no DS record"},
-		{name: "NSEC3 of another name", chain: chainKind{hashed: true}, proof: []string{"signed.test."}, security: authority.Bogus, says: "example.test has no DS record"},
-		{name: "NSEC3 with opt-out of another name", chain: chainKind{hashed: true, optOut: true}, proof: []string{"test."}, security: authority.Bogus, says: "example.test has no DS record"},
+		{
+			name: "NSEC3 of another name", chain: chainKind{hashed: true}, proof: []string{"signed.test."}, security: authority.Bogus,
+			says: "example.test has no DS record",
+		},
+		{
+			name: "NSEC3 with opt-out of another name", chain: chainKind{hashed: true, optOut: true}, proof: []string{"test."},
+			security: authority.Bogus, says: "example.test has no DS record",
+		},
 		{
 			name: "there is a DS record", security: authority.Bogus, says: "says that there is a DS record", proof: []string{"example.test."},
 			change: func(z *zone) { z.add("example.test. DS 1 13 2 " + digest) },

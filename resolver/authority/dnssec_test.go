@@ -24,7 +24,8 @@ type chain struct {
 // newChain signs the root and the registry; ds is what the registry has for example.test., nil meaning the right record.
 func newChain(t *testing.T, algorithm uint8, ds func(c *chain) string) *chain {
 	c := &chain{
-		world: newWorld(t, 5), root: newKey(t, ".", algorithm), registry: newKey(t, "test.", algorithm), tenant: newKey(t, "example.test.", algorithm),
+		world: newWorld(t, 5), root: newKey(t, ".", algorithm), registry: newKey(t, "test.", algorithm),
+		tenant: newKey(t, "example.test.", algorithm),
 	}
 	c.anchors = []*dns.DS{c.root.ToDS(dns.SHA256)}
 	c.zone(".", "test. NS ns.test.\nns.test. A $2\n"+c.registry.ds(), 1).signedBy(c.root)
@@ -101,8 +102,14 @@ func TestCheckZone(t *testing.T) {
 		at       time.Time
 	}{
 		{name: "not signed", ds: func(*chain) string { return "" }, security: authority.Insecure, zone: "example.test."},
-		{name: "signed, and the registry doesn't know", ds: func(*chain) string { return "" }, sign: alone, security: authority.Insecure, zone: "example.test."},
-		{name: "DS without DNSKEY", security: authority.Bogus, fault: authority.NoKey, zone: "example.test.", says: "example.test has no DNSKEY record"},
+		{
+			name: "signed, and the registry doesn't know", ds: func(*chain) string { return "" }, sign: alone, security: authority.Insecure,
+			zone: "example.test.",
+		},
+		{
+			name: "DS without DNSKEY", security: authority.Bogus, fault: authority.NoKey, zone: "example.test.",
+			says: "example.test has no DNSKEY record",
+		},
 		{
 			name: "the key was changed", ds: func(*chain) string { return other.ds() }, sign: alone,
 			security: authority.Bogus, fault: authority.NoMatchingKey, zone: "example.test.", says: "fit none of its keys",
@@ -122,14 +129,16 @@ func TestCheckZone(t *testing.T) {
 		{
 			name: "keys signed by another key only", sign: func(c *chain) signing {
 				return signing{published: []*key{c.tenant, other}, signers: []*key{other}}
-			}, security: authority.Bogus, fault: authority.KeysNotSigned, zone: "example.test.", says: "not signed by the key that its DS record names",
+			}, security: authority.Bogus, fault: authority.KeysNotSigned, zone: "example.test.",
+			says: "not signed by the key that its DS record names",
 		},
 		{
 			name: "expired", sign: func(c *chain) signing {
 				s := alone(c)
 				s.from, s.to = today.Add(-48*time.Hour), today.Add(-24*time.Hour)
 				return s
-			}, security: authority.Bogus, fault: authority.Expired, zone: "example.test.", says: "expired on 28 February 2026 12:00 UTC", at: today.Add(-24 * time.Hour),
+			}, security: authority.Bogus, fault: authority.Expired, zone: "example.test.", says: "expired on 28 February 2026 12:00 UTC",
+			at: today.Add(-24 * time.Hour),
 		},
 		{
 			name: "not yet valid", sign: func(c *chain) signing {
@@ -254,7 +263,8 @@ func TestCheckZone(t *testing.T) {
 			}, security: authority.Secure, zone: "example.test.",
 		},
 		{
-			name: "an anchor that the root doesn't have", sign: alone, change: func(c *chain) { c.anchors = []*dns.DS{newKey(t, ".", dns.ED25519).ToDS(dns.SHA256)} },
+			name: "an anchor that the root doesn't have", sign: alone,
+			change:   func(c *chain) { c.anchors = []*dns.DS{newKey(t, ".", dns.ED25519).ToDS(dns.SHA256)} },
 			security: authority.Bogus, fault: authority.NoMatchingKey, zone: ".",
 		},
 		{

@@ -12,9 +12,12 @@ import (
 
 // messages are replies to begin with, as zone files: answer, authority and additional section, with a line of dashes between.
 var messages = []string{
-	"--\nexample.com. 60 NS ns.example.com.\n--\nns.example.com. 60 A 192.0.2.1\nns.example.com. 60 AAAA 2001:db8::1\nns.elsewhere. 60 A 192.0.2.2",
-	"--\ncom. 60 NS ns.com.", "--\n. 60 NS ns.", "--\nwww.example.com. 60 NS a.\nexample.com. 60 DS 1 13 2 00\nexample.com. 60 NSEC z.com. NS RRSIG NSEC",
-	"example.com. 60 SOA a. b. 1 1 1 1 1", "--\nshop.example.com. 60 SOA a. b. 1 1 1 1 1", "www.shop.example.com. 60 CNAME a.example.\n--\na.example. 60 SOA a. b. 1 1 1 1 1",
+	"--\nexample.com. 60 NS ns.example.com.\n--\nns.example.com. 60 A 192.0.2.1\nns.example.com. 60 AAAA 2001:db8::1\nns.elsewhere. 60 A " +
+		"192.0.2.2",
+	"--\ncom. 60 NS ns.com.", "--\n. 60 NS ns.", "--\nwww.example.com. 60 NS a.\nexample.com. 60 DS 1 13 2 00\nexample.com. 60 NSEC z.com. " +
+		"NS RRSIG NSEC",
+	"example.com. 60 SOA a. b. 1 1 1 1 1", "--\nshop.example.com. 60 SOA a. b. 1 1 1 1 1",
+	"www.shop.example.com. 60 CNAME a.example.\n--\na.example. 60 SOA a. b. 1 1 1 1 1",
 	"www.shop.example.com. 60 TXT a\nwww.shop.example.com. 60 RRSIG TXT 13 4 60 20300101000000 20200101000000 1 com. AAAA",
 	"shop.example.com. 60 DNAME a.example.\nwww.shop.example.com. 60 CNAME www.a.example.",
 	"com. 60 DNSKEY 257 3 13 AAAA\ncom. 60 DNSKEY 257 3 8 AwEAAQ==\ncom. 60 RRSIG DNSKEY 8 1 60 20300101000000 20200101000000 1 com. AAAA",
@@ -79,7 +82,10 @@ func FuzzReply(f *testing.F) {
 
 // FuzzSignatures feeds messages to the checks of DNSSEC. Nobody who lacks the key may get anything past them.
 func FuzzSignatures(f *testing.F) {
-	key := &dns.DNSKEY{Hdr: dns.RR_Header{Name: "com.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 60}, Flags: dns.ZONE | dns.SEP, Protocol: 3, Algorithm: dns.ED25519}
+	key := &dns.DNSKEY{
+		Hdr: dns.RR_Header{Name: "com.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 60}, Flags: dns.ZONE | dns.SEP,
+		Protocol: 3, Algorithm: dns.ED25519,
+	}
 	_, err := key.Generate(256) // its private half is thrown away: nothing can be signed
 	require.NoError(f, err)
 	for _, text := range messages {

@@ -28,7 +28,10 @@ func TestReferral_LeadsDownTowardsTheName(t *testing.T) {
 		{record: "shop.example.com. DS 1 13 2 00"},
 		{record: "shop.example.com. NS ns.example.net.", change: func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }},
 		{record: "shop.example.com. NS ns.example.net.", change: func(m *dns.Msg) { m.Answer = m.Ns }},
-		{record: "shop.example.com. NS ns.example.net.", change: func(m *dns.Msg) { m.Ns = append(m.Ns, &dns.SOA{Hdr: dns.RR_Header{Rrtype: dns.TypeSOA}}) }},
+		{record: "shop.example.com. NS ns.example.net.", change: func(m *dns.Msg) {
+			m.Ns = append(m.Ns,
+				&dns.SOA{Hdr: dns.RR_Header{Rrtype: dns.TypeSOA}})
+		}},
 	} {
 		for _, aa := range []bool{false, true} {
 			m := new(dns.Msg).SetQuestion(name, dns.TypeTXT)

@@ -312,8 +312,12 @@ func (z *zone) nsec3(name string) []dns.RR {
 		slices.Sort(types)
 	}
 	rr := &dns.NSEC3{
-		Hdr:  dns.RR_Header{Name: strings.ToLower(hash(at)) + "." + strings.TrimPrefix(z.name, "."), Rrtype: dns.TypeNSEC3, Class: dns.ClassINET, Ttl: 60},
-		Hash: dns.SHA1, Iterations: z.chain.iterations, SaltLength: uint8(len(z.chain.salt) / 2), Salt: z.chain.salt, HashLength: 20, NextDomain: hash(next), TypeBitMap: types,
+		Hdr: dns.RR_Header{
+			Name: strings.ToLower(hash(at)) + "." + strings.TrimPrefix(z.name, "."), Rrtype: dns.TypeNSEC3, Class: dns.ClassINET,
+			Ttl: 60,
+		},
+		Hash: dns.SHA1, Iterations: z.chain.iterations, SaltLength: uint8(len(z.chain.salt) / 2), Salt: z.chain.salt, HashLength: 20,
+		NextDomain: hash(next), TypeBitMap: types,
 	}
 	if z.chain.optOut {
 		rr.Flags = 1

@@ -156,7 +156,8 @@ func TestZone_NoDomain(t *testing.T) {
 	t.Parallel()
 	w := healthy(t, 0)
 	for name, want := range map[string][2]string{
-		"www.unregistered.test": {"unregistered.test.", "test."}, "unregistered.test": {"unregistered.test.", "test."}, "www.example.nosuch": {"nosuch.", "."},
+		"www.unregistered.test": {"unregistered.test.", "test."}, "unregistered.test": {"unregistered.test.", "test."},
+		"www.example.nosuch": {"nosuch.", "."},
 	} {
 		_, err := w.tree().Zone(w.context(), name)
 		absent := new(authority.NoDomainError)
@@ -198,7 +199,8 @@ func TestZone_OneRegistryServerIsDead(t *testing.T) {
 func TestZone_ServersOutsideTheZone(t *testing.T) {
 	t.Parallel()
 	w := healthy(t, 2)
-	w.zone("test.", "example.test. NS ns1.provider.other.\nexample.test. NS ns2.provider.other.\nns1.provider.other. A 192.0.2.66", 2) // outside its zone
+	// outside its zone
+	w.zone("test.", "example.test. NS ns1.provider.other.\nexample.test. NS ns2.provider.other.\nns1.provider.other. A 192.0.2.66", 2)
 	w.zone("other.", "provider.other. NS ns.provider.other.\nns.provider.other. A $6", 3)
 	w.zone("provider.other.", `
 		provider.other. NS ns.provider.other.
@@ -257,8 +259,10 @@ func TestZone_ParentAndChildOnOneServer(t *testing.T) {
 	// One server holds the parent only, another the child only. Which way the walk learns of the child depends on whom it asks
 	// first; what it finds doesn't.
 	w = healthy(t, 1)
-	w.zone("example.test.", exampleZone+"\nshop.example.test. NS ns1.example.test.\nshop.example.test. NS ns.shop.example.test.\nns.shop.example.test. A $6", 4, 5)
-	w.zone("shop.example.test.", "shop.example.test. NS ns1.example.test.\nshop.example.test. NS ns.shop.example.test.\nns.shop.example.test. A $6", 4, 6)
+	w.zone("example.test.", exampleZone+"\nshop.example.test. NS ns1.example.test.\nshop.example.test. NS "+
+		"ns.shop.example.test.\nns.shop.example.test. A $6", 4, 5)
+	w.zone("shop.example.test.", "shop.example.test. NS ns1.example.test.\nshop.example.test. NS "+
+		"ns.shop.example.test.\nns.shop.example.test. A $6", 4, 6)
 	for range 5 {
 		z = w.find("www.shop.example.test")
 		require.Equal(t, "shop.example.test.", z.Name)

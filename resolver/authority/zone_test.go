@@ -29,10 +29,19 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 		{"silent", func(*dns.Msg, string) *dns.Msg { return nil }, authority.Unreachable, "no answer in time"},
 		{"refuses", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeRefused, nil }), authority.Lame, "REFUSED"},
 		{"fails", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeServerFailure, nil }), authority.Failing, "SERVFAIL"},
-		{"a resolver", serve(func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = false, true }), authority.Lame, "from a cache, without authority"},
+		{
+			"a resolver", serve(func(m *dns.Msg) { m.Authoritative, m.RecursionAvailable = false, true }), authority.Lame,
+			"from a cache, without authority",
+		},
 		{"leaves out the AA bit", serve(func(m *dns.Msg) { m.Authoritative = false }), authority.Answers, ""},
-		{"points up", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns(".")} }), authority.Lame, "points to other servers"},
-		{"points to itself", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns("example.test.")} }), authority.Lame, "points to other servers"},
+		{
+			"points up", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns(".")} }), authority.Lame,
+			"points to other servers",
+		},
+		{
+			"points to itself", serve(func(m *dns.Msg) { m.Authoritative, m.Answer, m.Ns = false, nil, []dns.RR{ns("example.test.")} }),
+			authority.Lame, "points to other servers",
+		},
 		{"has another zone", serve(func(m *dns.Msg) { m.Rcode, m.Answer = dns.RcodeNameError, nil }), authority.Lame, "doesn't exist"},
 		{"empty", serve(func(m *dns.Msg) { m.Authoritative, m.Answer = false, nil }), authority.Lame, "without authority"},
 		{"has no TCP, and answers that need it", func(m *dns.Msg, network string) *dns.Msg {
@@ -53,7 +62,8 @@ func TestZone_ServersThatDoNotAnswer(t *testing.T) {
 			require.Contains(t, z.Servers[1].Detail, c.says)
 			require.NotContains(t, z.Servers[1].Detail, w.network, "no sockets in what tenants read")
 			kind := map[authority.State][]authority.FaultKind{
-				authority.Unreachable: {authority.UnreachableServer}, authority.Lame: {authority.LameServer}, authority.Failing: {authority.FailingServer},
+				authority.Unreachable: {authority.UnreachableServer}, authority.Lame: {authority.LameServer},
+				authority.Failing: {authority.FailingServer},
 			}
 			require.Equal(t, kind[c.state], kinds(z))
 		})
@@ -125,7 +135,8 @@ func TestZone_DeadServerIsAskedOnce(t *testing.T) {
 		require.Equal(t, authority.Unreachable, asked.Server.State)
 	}
 	require.Equal(t, 3, w.asked(5, "example.test. SOA udp"), "one question, sent three times")
-	require.Equal(t, w.asked(5), w.asked(5, "example.test. SOA udp", "example.test. A udp"), "and one beside it, in case it only doesn't answer the first")
+	require.Equal(t, w.asked(5), w.asked(5, "example.test. SOA udp", "example.test. A udp"),
+		"and one beside it, in case it only doesn't answer the first")
 }
 
 func TestZone_AllServersFail(t *testing.T) {

@@ -33,5 +33,6 @@ func TestF2_BogusZonesOwnerActs(t *testing.T) {
 		require.Contains(t, p.Message, row.names)
 		require.Contains(t, p.Remediation, row.step)
 	}
-	require.Contains(t, (&BogusError{Detail: "resolvers refuse it"}).Problem(name).Message, "of example.com are", "where only a resolver's word is known")
+	require.Contains(t, (&BogusError{Detail: "resolvers refuse it"}).Problem(name).Message, "of example.com are",
+		"where only a resolver's word is known")
 }
