@@ -185,7 +185,7 @@ func TestProblemsHaveTheirStatus(t *testing.T) {
 	} {
 		w := b.do(c.method, c.path, c.body)
 		if p := b.problem(w, c.status, c.code); p.Remediation == "" {
-			t.Errorf("%s %s: no step that mends it: %s", c.method, c.path, w.Body)
+			t.Errorf("%s %s: no step that fixes it: %s", c.method, c.path, w.Body)
 		}
 	}
 }
@@ -248,7 +248,7 @@ func TestFaultsAreLoggedWithTheirCauseAndToldWithoutIt(t *testing.T) {
 	w := b.do("GET", "/v1/domains/shop.example.com", "")
 	p := b.problem(w, http.StatusInternalServerError, cert.InternalError)
 	if strings.Contains(w.Body.String(), "10.1.2.3") {
-		t.Errorf("the caller is told %s", w.Body)
+		t.Errorf("the caller reads %s", w.Body)
 	}
 	if line := b.log.String(); !strings.Contains(line, "10.1.2.3:5432") || !strings.Contains(line, p.RequestID) ||
 		!strings.Contains(line, `"level":"ERROR"`) {

@@ -99,7 +99,7 @@ func (c *contract) judge(r *http.Request, op *routers.Route, w *httptest.Respons
 	return err
 }
 
-// fits reports whether a request is as the document has it, as far as schemas tell.
+// fits reports whether a request is as the document has it, as far as schemas can say.
 func (c *contract) fits(r *http.Request, body string, op *routers.Route, parameters map[string]string) error {
 	judged := r.Clone(r.Context())
 	judged.Body = io.NopCloser(strings.NewReader(body))
@@ -180,7 +180,7 @@ func (g generator) value(s *openapi3.Schema) any {
 	return pick(g, values...)
 }
 
-// sample is a request and what was done to it that no schema tells.
+// sample is a request and what was done to it that no schema shows.
 type sample struct {
 	method, target, body string
 	header               http.Header

@@ -135,7 +135,7 @@ func TestDelegationLabelsCannotBeGuessedByOthers(t *testing.T) {
 		}
 		owned := cert.OwnershipValue("example.com", "acme", s)[len("evercert-tenant="):]
 		require.Regexp(t, label, owned)
-		require.False(t, seen[owned], "what shows ownership tells nothing about delegations, even of a name like the tenant's")
+		require.False(t, seen[owned], "what shows ownership says nothing about delegations, even of a name like the tenant's")
 		seen[owned] = true
 	}
 }

@@ -102,7 +102,7 @@ func TestWithALiveCertificateARenewalThatRunsIsNotShown(t *testing.T) {
 	}
 }
 
-// TestEveryStatusHasAHeadline goes through all combinations, also those that should never be: none may tell a tenant something that can't
+// TestEveryStatusHasAHeadline goes through all combinations, also those that should never be: none may show a tenant something that can't
 // be true.
 func TestEveryStatusHasAHeadline(t *testing.T) {
 	t.Parallel()

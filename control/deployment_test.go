@@ -179,11 +179,11 @@ func TestE1_SleepersMoveToTheCurrentBuild(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		m, err := f.Drain(ctx, "A", control.Pace{PerSecond: 50, Report: func(m control.Moved) {
-			if m.Told == 5 {
+			if m.Signalled == 5 {
 				cancel()
 			}
 		}})
-		if !errors.Is(err, context.Canceled) || m.Total != 12 || m.Told < 5 || m.Told == 12 {
+		if !errors.Is(err, context.Canceled) || m.Total != 12 || m.Signalled < 5 || m.Signalled == 12 {
 			t.Fatalf("%+v, %v", m, err)
 		}
 		m, err = f.Drain(t.Context(), "A", control.Pace{PerSecond: 50, Patience: time.Minute})
@@ -223,7 +223,7 @@ func (f *fleet) rescues() {
 		return v.Backlog > 0 && v.BacklogSeconds > 0, v
 	})
 	m, err := f.Rescue(f.t.Context(), "A", control.Pace{PerSecond: 100, Force: true})
-	if err != nil || m.Told != a.Domains {
+	if err != nil || m.Signalled != a.Domains {
 		f.t.Fatalf("%+v, %v; %d domains were on A", m, err, a.Domains)
 	}
 	f.holds("A", 0)

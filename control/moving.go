@@ -27,10 +27,10 @@ type Pace struct {
 
 // Moved is how far a move is.
 type Moved struct {
-	Build string `json:"build"`
-	Total int64  `json:"total"` // that ran on the build when the move began
-	Told  int64  `json:"told"`  // by this move
-	Left  int64  `json:"left"`  // that run on it still, as the lists of Temporal show it a moment later
+	Build     string `json:"build"`
+	Total     int64  `json:"total"`     // that ran on the build when the move began
+	Signalled int64  `json:"signalled"` // by this move
+	Left      int64  `json:"left"`      // that run on it still, as the lists of Temporal show it a moment later
 }
 
 const (
@@ -123,12 +123,14 @@ func (d *Deployment) movable(ctx context.Context, build string, check func(Versi
 }
 
 // move signals every workflow that runs on a build.
-func (d *Deployment) move(ctx context.Context, build string, p Pace, tell func(ctx context.Context, id, run string) error) (Moved, error) {
+func (d *Deployment) move(
+	ctx context.Context, build string, p Pace, signal func(ctx context.Context, id, run string) error,
+) (Moved, error) {
 	m := &mover{
 		Deployment: d,
 		query:      d.running(build, workflows.DomainWorkflow, workflows.EscalationWorkflow),
-		tell:       tell,
-		told:       map[string]bool{},
+		signal:     signal,
+		said:       map[string]bool{},
 		pace:       p,
 	}
 	m.moved.Build = build
@@ -164,13 +166,13 @@ func (d *Deployment) move(ctx context.Context, build string, p Pace, tell func(c
 
 type mover struct {
 	*Deployment
-	query string
-	tell  func(ctx context.Context, id, run string) error
-	pace  Pace
+	query  string
+	signal func(ctx context.Context, id, run string) error
+	pace   Pace
 
 	mu    sync.Mutex
 	moved Moved
-	told  map[string]bool // run ids
+	said  map[string]bool // run ids
 }
 
 // pass signals those that were not signalled yet, and returns what went wrong with some of them; the next pass tries them again.
@@ -203,14 +205,14 @@ func (m *mover) pass(ctx context.Context, tick <-chan time.Time) error {
 
 // one signals a workflow. A run that has ended meanwhile has moved.
 func (m *mover) one(ctx context.Context, id, run string) error {
-	err := m.tell(ctx, id, run)
+	err := m.signal(ctx, id, run)
 	if notFound := new(serviceerror.NotFound); err != nil && !errors.As(err, &notFound) {
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	m.mu.Lock()
-	m.told[run] = true
-	m.moved.Told++
-	m.moved.Left = max(0, m.moved.Total-m.moved.Told)
+	m.said[run] = true
+	m.moved.Signalled++
+	m.moved.Left = max(0, m.moved.Total-m.moved.Signalled)
 	m.mu.Unlock()
 	m.report()
 	return nil
@@ -219,7 +221,7 @@ func (m *mover) one(ctx context.Context, id, run string) error {
 func (m *mover) wasTold(run string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.told[run]
+	return m.said[run]
 }
 
 func (m *mover) report() {

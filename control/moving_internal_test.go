@@ -80,7 +80,7 @@ func TestE1_AMoveKeepsItsRate(t *testing.T) {
 			l.leave(run)
 			return nil
 		})
-		if err != nil || m != (Moved{Build: "A", Total: 20, Told: 20}) {
+		if err != nil || m != (Moved{Build: "A", Total: 20, Signalled: 20}) {
 			t.Fatalf("%+v, %v", m, err)
 		}
 		if took := time.Since(begun); took != 4*time.Second { // of the bubble's own time
@@ -115,7 +115,7 @@ func TestE1_AMoveTriesAgainAndSaysWhatIsLeft(t *testing.T) {
 			l.leave(run)
 			return nil
 		})
-		if err != nil || m != (Moved{Build: "A", Total: 10, Told: 10, Left: 1}) {
+		if err != nil || m != (Moved{Build: "A", Total: 10, Signalled: 10, Left: 1}) {
 			t.Fatalf("%+v, %v", m, err)
 		}
 		if asked["run-03"] != 2 || asked["run-05"] != 1 {
@@ -131,7 +131,7 @@ func TestE1_AMoveThatFailsSaysSo(t *testing.T) {
 		m, err := d.move(t.Context(), "A", Pace{PerSecond: 100, Patience: time.Minute}, func(context.Context, string, string) error {
 			return errors.New("unavailable")
 		})
-		if err == nil || m.Told != 0 || m.Left != 3 {
+		if err == nil || m.Signalled != 0 || m.Left != 3 {
 			t.Fatalf("%+v, %v", m, err)
 		}
 	})

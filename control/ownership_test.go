@@ -48,8 +48,8 @@ const (
 	may         outcome = "yes"
 	mayNot      outcome = "no: unproved"   // connected, and no certificate is ordered
 	taken       outcome = "no: taken"      // refused
-	afterNotice outcome = "after a notice" // refused, and the other tenant is told; then it may
-	objected    outcome = "no: objected"   // refused, the other tenant is told, and it still shows the name when the notice ends
+	afterNotice outcome = "after a notice" // refused, and the other tenant is informed; then it may
+	objected    outcome = "no: objected"   // refused, the other tenant is informed, and it still shows the name when the notice ends
 	notAllowed  outcome = "no: not allowed"
 )
 
@@ -430,7 +430,7 @@ func (r row) awaitEvent(name string, e cert.EventType) {
 
 // awaitProblem waits until the diagnosis says that the proof of a name is missing, and of which.
 func (r row) awaitProblem(hostname, lacking string) {
-	d := await(r.t, r.Control, hostname, "told that "+lacking+" is not proved", func(d control.Domain) bool {
+	d := await(r.t, r.Control, hostname, "informed that "+lacking+" is not proved", func(d control.Domain) bool {
 		return slices.ContainsFunc(d.Problems, func(p cert.Problem) bool {
 			return p.Record != nil && p.Record.Name == cert.OwnershipName(lacking) &&
 				(p.Code == cert.OwnershipMissing || p.Code == cert.OwnershipMismatch)

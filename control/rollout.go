@@ -25,14 +25,14 @@ type Builds interface {
 	Routing(ctx context.Context) (Routing, error)
 	Polled(ctx context.Context) (map[string]time.Time, error)
 	TakeOver(ctx context.Context, build string, seen Routing) error
-	RescueTo(ctx context.Context, lost, current string) (told int64, err error)
+	RescueTo(ctx context.Context, lost, current string) (said int64, err error)
 }
 
 // RescueTo moves what runs on a lost build to the current one, at a rate that leaves room for others. It does not wait for those that
 // sleep.
-func (d *Deployment) RescueTo(ctx context.Context, lost, current string) (told int64, err error) {
+func (d *Deployment) RescueTo(ctx context.Context, lost, current string) (said int64, err error) {
 	moved, err := d.rescue(ctx, lost, current, Pace{PerSecond: rescueRate})
-	return moved.Told, err
+	return moved.Signalled, err
 }
 
 // Rollout is a worker's view of the builds: it makes its own build current where that is right, and knows whether new domains may begin
@@ -52,7 +52,7 @@ type Rollout struct {
 
 	// Of Run's own goroutine.
 	watched time.Time // since when the answers came without a gap
-	told    string    // what was logged last
+	said    string    // what was logged last
 	lost    chan []string
 }
 
@@ -201,22 +201,22 @@ func (r *Rollout) rescue(ctx context.Context) {
 			if rescued[build] {
 				continue
 			}
-			told, err := r.Builds.RescueTo(ctx, build, r.Build)
+			said, err := r.Builds.RescueTo(ctx, build, r.Build)
 			if err != nil {
 				r.Log.WarnContext(ctx, "what a build without workers left behind could not be moved; trying again", "build", build, "error", err)
 				continue
 			}
 			rescued[build] = true
-			r.Log.InfoContext(ctx, "moved what a build without workers left behind to this one", "build", build, "workflows", told)
+			r.Log.InfoContext(ctx, "moved what a build without workers left behind to this one", "build", build, "workflows", said)
 		}
 	}
 }
 
 // say logs a state once.
 func (r *Rollout) say(message string, arguments ...any) {
-	if r.told == message {
+	if r.said == message {
 		return
 	}
-	r.told = message
+	r.said = message
 	r.Log.Info(message, slices.Concat([]any{"build", r.Build}, arguments)...)
 }

@@ -88,10 +88,10 @@ func (b *builds) TakeOver(_ context.Context, build string, _ control.Routing) er
 func (b *builds) RescueTo(_ context.Context, lost, current string) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	told := b.left[lost]
-	b.left[current] += told
+	said := b.left[lost]
+	b.left[current] += said
 	b.left[lost] = 0
-	return told, b.err
+	return said, b.err
 }
 
 // start runs a worker process of a build; it polls from a moment later on.

@@ -18,7 +18,7 @@ func TestD5_WildcardsAreNotTakenForRecords(t *testing.T) {
 	for _, s := range []setup{
 		{
 			name: "the site would break", zone: bare + wildcard, codes: []cert.Code{cert.OwnershipMissing, cert.SiteWouldBreak},
-			tells: []string{
+			says: []string{
 				"A wildcard record named * (in full: *.example.com) leads the visitors of shop.example.com (CNAME shops.platform.net",
 				"first add a CNAME record named shop (in full: shop.example.com) with the value shops.platform.net",
 			},
@@ -26,30 +26,30 @@ func TestD5_WildcardsAreNotTakenForRecords(t *testing.T) {
 		{
 			name: "the wildcard leads elsewhere", zone: bare + "add *.example.com. 60 A 203.0.113.7",
 			codes: []cert.Code{cert.OwnershipMissing, cert.DelegationMissing, cert.DNSWrongTarget, cert.SiteWouldBreak},
-			tells: []string{
+			says: []string{
 				"by the wildcard record named * (in full: *.example.com): A 203.0.113.7", "At your DNS provider add a CNAME record named shop (in full",
 			},
 		},
 		{
 			name: "a wildcard of texts", zone: bare + "add *.example.com. 60 TXT \"v=spf1 -all\"",
 			codes: []cert.Code{cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords},
-			tells: []string{"comes from the wildcard record named * (in full: *.example.com), and is for other names"},
+			says:  []string{"comes from the wildcard record named * (in full: *.example.com), and is for other names"},
 		},
 		{
 			name: "a record below has taken the name off the wildcard", zone: undelegate + unpoint + wildcard,
 			codes: []cert.Code{cert.DelegationMissing, cert.DNSNoRecords},
-			tells: []string{"because there are records below it, the wildcard record named * "},
+			says:  []string{"because there are records below it, the wildcard record named * "},
 		},
 		{
 			name:  "a record of its own that is equal to the wildcard's",
 			zone:  bare + "add shop.example.com. 60 A 203.0.113.7\nadd *.example.com. 60 A 203.0.113.7",
 			codes: []cert.Code{cert.OwnershipMissing, cert.DelegationMissing, cert.DNSWrongTarget},
-			tells: []string{"delete the records named shop "},
+			says:  []string{"delete the records named shop "},
 		},
 		{
 			name:  "doubled names are those of the wildcard",
 			zone:  undelegate + unpoint + "add shop.example.com. 60 A 203.0.113.7\nadd *.example.com. 60 CNAME $DELEGATION.",
-			codes: []cert.Code{cert.DelegationMissing, cert.DNSWrongTarget}, tells: []string{"add a CNAME record named _acme-challenge.shop "},
+			codes: []cert.Code{cert.DelegationMissing, cert.DNSWrongTarget}, says: []string{"add a CNAME record named _acme-challenge.shop "},
 		},
 	} {
 		s.verdict, s.acts = cert.Wrong, cert.TenantActs
@@ -64,14 +64,14 @@ func TestD5_WhatStandsAtTheChallengeNameIsRecognised(t *testing.T) {
 	for _, s := range []setup{
 		{
 			name: "another service", zone: rival, codes: []cert.Code{cert.RivalDelegation, cert.DNSNoRecords},
-			tells: []string{
+			says: []string{
 				"Cloudflare gets its own certificates for shop.example.com", "keep that record and add a CNAME record named shop ", "another name",
 			},
 		},
 		{
 			name: "addresses", zone: undelegate + unpoint + "add _acme-challenge.shop.example.com. 60 A 203.0.113.9",
 			codes: []cert.Code{cert.DelegationWrongTarget, cert.DNSNoRecords},
-			tells: []string{"(A 203.0.113.9)", "a proxy of your DNS provider", "DNS only"},
+			says:  []string{"(A 203.0.113.9)", "a proxy of your DNS provider", "DNS only"},
 		},
 	} {
 		s.verdict, s.acts = cert.Wrong, cert.TenantActs
@@ -95,7 +95,7 @@ func TestD5_WhatGaveNoAnswerIsNamed(t *testing.T) {
 	require.Contains(t, d.Problems[0].Remediation, "ask whoever runs that server")
 }
 
-// TestF1_AWildcardNeedsDNS: a wildcard by http-01 alone can't be validated, and the platform is told.
+// TestF1_AWildcardNeedsDNS: a wildcard by http-01 alone can't be validated, and the platform is informed.
 func TestF1_AWildcardNeedsDNS(t *testing.T) {
 	t.Parallel()
 	s := setup{names: []string{"*.example.com"}}

@@ -15,7 +15,7 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 	for _, s := range []setup{
 		{
 			name: "another CA is named", zone: flat + `add shop.example.com. 60 CAA 0 issue "other.example"`, codes: forbids,
-			tells: []string{
+			says: []string{
 				"the CA letsencrypt isn't among them",
 				`add a CAA record named shop (in full: shop.example.com) with the value 0 issue "letsencrypt.org"`,
 				"flags 0, tag issue, value letsencrypt.org.", `CAA 0 issue "other.example"`,
@@ -23,15 +23,15 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 		},
 		{
 			name: "another CA is named at the registered domain", zone: `add example.com. 60 CAA 0 issue "other.example"`, codes: forbids,
-			tells: []string{"named @ (in full: example.com)"},
+			says: []string{"named @ (in full: example.com)"},
 		},
 		{
 			name: "another CA is named at the top-level domain", zone: `add com. 60 CAA 0 issue "other.example"`, codes: forbids,
-			tells: []string{"add a CAA record named @ (in full: example.com)"},
+			says: []string{"add a CAA record named @ (in full: example.com)"},
 		},
 		{
 			name: "in capitals, of a CA that compares letter by letter", zone: `add example.com. 60 CAA 0 issue "LetsEncrypt.ORG"`, codes: forbids,
-			tells: []string{"letter by letter", `with the value 0 issue "letsencrypt.org"`},
+			says: []string{"letter by letter", `with the value 0 issue "letsencrypt.org"`},
 		},
 		{
 			name: "a critical property that this CA does not know", cas: []cert.CAIdentity{google},
@@ -47,13 +47,13 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 		{
 			name: "a critical property that nobody understands",
 			zone: `add example.com. 60 CAA 128 tbs "Unknown"` + "\n" + `add example.com. 60 CAA 0 issue "letsencrypt.org"`, codes: forbids,
-			tells: []string{`change the flags of this CAA record named @ (in full: example.com) to 0, or delete it: CAA 128 tbs "Unknown".`},
+			says: []string{`change the flags of this CAA record named @ (in full: example.com) to 0, or delete it: CAA 128 tbs "Unknown".`},
 		},
 		{name: "a critical property by the bit that many take for the flag", zone: `add example.com. 60 CAA 1 tbs "Unknown"`, codes: forbids},
 		{
 			name: "another account", zone: `add example.com. 60 CAA 0 issue "letsencrypt.org; accounturi=https://ca.example/acct/2"`,
 			codes: bound,
-			tells: []string{`0 issue "letsencrypt.org; accounturi=https://ca.example/acct/1"`},
+			says:  []string{`0 issue "letsencrypt.org; accounturi=https://ca.example/acct/1"`},
 		},
 		{
 			name:  "two accounts in one record",
@@ -64,13 +64,13 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 		{
 			name: "another method", zone: `add example.com. 60 CAA 0 issue "letsencrypt.org; validationmethods=tls-alpn-01"`,
 			codes: forbids,
-			tells: []string{"not after the check that works here (dns-01)", `0 issue "letsencrypt.org; validationmethods=dns-01"`},
+			says:  []string{"not after the check that works here (dns-01)", `0 issue "letsencrypt.org; validationmethods=dns-01"`},
 		},
 		{
 			name:  "another method for our account",
 			zone:  `add example.com. 60 CAA 0 issue "letsencrypt.org; validationmethods=tls-alpn-01; accounturi=https://ca.example/acct/1"`,
 			codes: forbids,
-			tells: []string{`"letsencrypt.org; accounturi=https://ca.example/acct/1; validationmethods=dns-01"`},
+			says:  []string{`"letsencrypt.org; accounturi=https://ca.example/acct/1; validationmethods=dns-01"`},
 		},
 		{
 			name: "methods that can't be read", zone: `add example.com. 60 CAA 0 issue "letsencrypt.org; validationmethods=h@ha,dns-01"`,
@@ -81,25 +81,25 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 			name: "wildcards are for another CA", names: []string{"*.example.com"},
 			zone:  `add example.com. 60 CAA 0 issue "letsencrypt.org"` + "\n" + `add example.com. 60 CAA 0 issuewild "other.example"`,
 			codes: forbids,
-			tells: []string{`0 issuewild "letsencrypt.org"`},
+			says:  []string{`0 issuewild "letsencrypt.org"`},
 		},
 		{
 			name: "records behind the tenant's own alias",
 			zone: "del shop.example.com CNAME\nadd shop.example.com. 60 CNAME cdn.other.example.\nadd cdn.other.example. 60 A 192.0.2.10\n" +
 				`add cdn.other.example. 60 CAA 0 issue "other.example"`,
 			codes: forbids,
-			tells: []string{"The records stand at cdn.other.example, to which the CNAME record of shop.example.com leads"},
+			says:  []string{"The records stand at cdn.other.example, to which the CNAME record of shop.example.com leads"},
 		},
 		{
 			name: "every CA of two is forbidden", cas: []cert.CAIdentity{letsEncrypt, google},
 			zone: `add example.com. 60 CAA 0 issue "other.example"`, codes: forbids,
-			tells: []string{"letsencrypt.org"},
+			says: []string{"letsencrypt.org"},
 		},
 		{name: "one resolver sees a refusal", zone: "", others: []string{`add example.com. 60 CAA 0 issue "other.example"`}, codes: forbids},
 		{
 			name: "no CA may issue for both names", names: []string{"a.example.com", "b.example.org"}, cas: []cert.CAIdentity{letsEncrypt, google},
 			zone:  `add example.com. 60 CAA 0 issue "pki.goog"` + "\n" + `add example.org. 60 CAA 0 issue "letsencrypt.org"`,
-			codes: forbids, tells: []string{"CAA records of example.com"},
+			codes: forbids, says: []string{"CAA records of example.com"},
 		},
 		{
 			name:  "the only permitted method is the one that isn't ready",
@@ -122,19 +122,19 @@ func TestDiagnose_CAAThatForbids(t *testing.T) {
 	}
 }
 
-// Somebody who asks without an account is not told that another one is named.
+// Somebody who asks without an account gets no report that another one is named.
 func TestDiagnose_CAAForAnAccountWhenNoneIsKnown(t *testing.T) {
 	setup{
 		zone: `add example.com. 60 CAA 0 issue "letsencrypt.org; accounturi=https://ca.example/acct/2"`,
 		cas:  []cert.CAIdentity{{Name: "letsencrypt", Domains: []string{"letsencrypt.org"}}}, verdict: cert.Unknown,
-		codes: []cert.Code{cert.CAAAccountBound}, acts: cert.PlatformActs, tells: []string{"we don't know", "--account-uri"},
+		codes: []cert.Code{cert.CAAAccountBound}, acts: cert.PlatformActs, says: []string{"we don't know", "--account-uri"},
 	}.run(t)
 }
 
 func TestDiagnose_CAAOfThePlatformItselfIsThePlatformsTurn(t *testing.T) {
 	setup{
 		zone: `add shops.platform.net. 60 CAA 0 issue "other.example"`, verdict: cert.Wrong,
-		codes: []cert.Code{cert.CAAForbids}, acts: cert.PlatformActs, tells: []string{"There is nothing for you to do", "shops.platform.net"},
+		codes: []cert.Code{cert.CAAForbids}, acts: cert.PlatformActs, says: []string{"There is nothing for you to do", "shops.platform.net"},
 	}.run(t)
 }
 
@@ -154,12 +154,12 @@ func TestDiagnose_CAAThatPermits(t *testing.T) {
 		},
 		{
 			name: "a critical property that this CA knows", zone: `add example.com. 60 CAA 128 issuemail ";"`, methods: dns01,
-			codes: []cert.Code{cert.CAAForbids}, acts: cert.TenantActs, tells: []string{"Nothing has to change for this CA"},
+			codes: []cert.Code{cert.CAAForbids}, acts: cert.TenantActs, says: []string{"Nothing has to change for this CA"},
 		},
 		{
 			name: "another account, by a tag that this CA takes no notice of", methods: dns01,
 			zone:  `add example.com. 60 CAA 0 issue "letsencrypt.org; AccountURI=https://ca.example/acct/2"`,
-			codes: []cert.Code{cert.CAAAccountBound}, acts: cert.TenantActs, tells: []string{"not in lower case"},
+			codes: []cert.Code{cert.CAAAccountBound}, acts: cert.TenantActs, says: []string{"not in lower case"},
 		},
 		{name: "with blanks", zone: `add example.com. 60 CAA 0 issue "  letsencrypt.org ;  validationmethods = dns-01  "`, methods: dns01},
 		{

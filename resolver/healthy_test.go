@@ -98,7 +98,7 @@ func TestD2_HealthyDomainsAreReady(t *testing.T) {
 	}
 }
 
-// TestD2_IssuesBeforeTrafficMoves: a delegated name needs no address here, but is told where it leads.
+// TestD2_IssuesBeforeTrafficMoves: a delegated name needs no address here, but a warning says where it leads.
 func TestD2_IssuesBeforeTrafficMoves(t *testing.T) {
 	t.Parallel()
 	for _, s := range []setup{
@@ -121,7 +121,7 @@ func TestDiagnose_OwnershipNotRequired(t *testing.T) {
 	}.run(t)
 }
 
-// TestD4_TheStateOfEachRecord tells what was found in the place of each expected record.
+// TestD4_TheStateOfEachRecord shows what was found in the place of each expected record.
 func TestD4_TheStateOfEachRecord(t *testing.T) {
 	t.Parallel()
 	states := func(t *testing.T, s setup) (d cert.Diagnosis, verdicts []cert.Verdict, found [][]string) {

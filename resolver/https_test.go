@@ -56,15 +56,15 @@ func TestA9_EveryNameIsVisitedAtEveryAddress(t *testing.T) {
 	r, err := resolver.New(config, quiet())
 	require.NoError(t, err)
 	visits := r.HTTPS(t.Context(), q, roots)
-	type told struct {
+	type said struct {
 		name, address string
 		verdict       cert.Verdict
 		code          cert.Code
 		acts          cert.Actor
 	}
-	var got []told
+	var got []said
 	for _, v := range visits {
-		seen := told{name: v.Name, verdict: v.Verdict}
+		seen := said{name: v.Name, verdict: v.Verdict}
 		if v.Address.IsValid() {
 			seen.address = v.Address.String()
 		}
@@ -77,7 +77,7 @@ func TestA9_EveryNameIsVisitedAtEveryAddress(t *testing.T) {
 		require.Equal(t, v.Verdict == cert.OK, v.OK)
 		got = append(got, seen)
 	}
-	require.Equal(t, []told{
+	require.Equal(t, []said{
 		{"shop.example.com", "127.0.0.2", cert.OK, "", ""},
 		{"shop.example.com", "127.0.0.3", cert.Wrong, cert.HTTPSUnreachable, cert.PlatformActs},
 		{"www.example.com", "10.1.2.3", cert.Wrong, cert.ReservedAddress, cert.TenantActs},

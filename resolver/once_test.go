@@ -92,7 +92,7 @@ func TestD5_WhatWasNotComparedIsNotCalledMissing(t *testing.T) {
 	}
 }
 
-// TestD5_AServerThatRefusesTLSALPNIsHealthy, as nearly every web server does. Where nothing else is allowed, it is told.
+// TestD5_AServerThatRefusesTLSALPNIsHealthy, as nearly every web server does. Where nothing else is allowed, it is reported.
 func TestD5_AServerThatRefusesTLSALPNIsHealthy(t *testing.T) {
 	t.Parallel()
 	plain := httptest.NewServer(http.NotFoundHandler())

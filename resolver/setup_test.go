@@ -37,7 +37,7 @@ type setup struct {
 	methods []cert.Method // of each name, when the verdict is ok
 	codes   []cert.Code   // of all problems, in order
 	acts    cert.Actor    // on the first problem
-	tells   []string      // parts of the problems, as a person reads them
+	says    []string      // parts of the problems, as a person reads them
 }
 
 func (s setup) domain() cert.Domain {
@@ -111,10 +111,10 @@ func (s setup) run(t *testing.T) {
 	d := s.diagnose(t)
 	require.Equal(t, s.verdict, d.Verdict, "verdict; problems: %v", d.Problems)
 	var codes []cert.Code
-	var told strings.Builder
+	var said strings.Builder
 	for _, p := range d.Problems {
 		codes = append(codes, p.Code)
-		told.WriteString(strings.Join([]string{p.Message, p.Remediation, p.Found, ""}, "\n"))
+		said.WriteString(strings.Join([]string{p.Message, p.Remediation, p.Found, ""}, "\n"))
 		t.Logf("%s, %s acts\n%s\n%s\nfound: %s", p.Code, p.WhoActs, p.Message, p.Remediation, p.Found)
 		requireFitForPeople(t, p)
 	}
@@ -122,8 +122,8 @@ func (s setup) run(t *testing.T) {
 	if len(s.codes) > 0 {
 		require.Equal(t, s.acts, d.Problems[0].WhoActs, "who acts")
 	}
-	for _, part := range s.tells {
-		require.Contains(t, told.String(), s.fill(part))
+	for _, part := range s.says {
+		require.Contains(t, said.String(), s.fill(part))
 	}
 	s.requireWhole(t, d)
 }

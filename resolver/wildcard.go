@@ -12,7 +12,7 @@ import (
 )
 
 // A wildcard record answers for the names below it that don't exist (RFC 4592 §2.2.1, §3.3.1). A name below such a name doesn't exist
-// either, and shows the same; below a name with records of its own there is nothing. So one question more tells them apart: for a label
+// either, and shows the same; below a name with records of its own there is nothing. So one question more shows the difference: for a label
 // that nobody has added.
 
 // wildcardText returns the wildcard record whose TXT or CNAME records a name shows, such as "*.example.com"; empty where they are the

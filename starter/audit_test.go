@@ -48,7 +48,7 @@ func TestF22_AuditSaysWhatIsLeftToPeople(t *testing.T) {
 		t.Errorf("finding %+v, sum %+v", f, sum)
 	}
 	if !strings.Contains(stderr, "1 of 1 findings could not be repaired; see evercert cases") {
-		t.Errorf("told %q", stderr)
+		t.Errorf("the error output: %q", stderr)
 	}
 	if out, _ := b.run(exitOK, "cases"); !strings.Contains(out, "stuck.example.com of tenant acme: the caretaker could not repair") {
 		t.Errorf("cases: %s", out)

@@ -60,14 +60,14 @@ type progress struct {
 	app   *app
 	bar   *progressbar.ProgressBar // nil without a terminal
 	begun time.Time
-	told  time.Time
+	said  time.Time
 }
 
 // tellEvery is the pace of the lines that stand in for a bar in logs.
-const tellEvery = 5 * time.Second
+const reportEvery = 5 * time.Second
 
 func newProgress(a *app, rows int) *progress {
-	p := &progress{Rows: rows, app: a, begun: a.now(), told: a.now()}
+	p := &progress{Rows: rows, app: a, begun: a.now(), said: a.now()}
 	if a.terminal {
 		p.bar = progressbar.NewOptions(rows, progressbar.OptionSetWriter(a.bar), progressbar.OptionSetDescription("connecting"),
 			progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
@@ -94,9 +94,9 @@ func (p *progress) report(r control.RowResult) {
 	switch {
 	case p.bar != nil:
 		p.note(p.bar.Add(1))
-	case p.app.now().Sub(p.told) >= tellEvery:
-		p.told = p.app.now()
-		left := time.Duration(float64(p.told.Sub(p.begun)) / float64(p.done()) * float64(p.Rows-p.done()))
+	case p.app.now().Sub(p.said) >= reportEvery:
+		p.said = p.app.now()
+		left := time.Duration(float64(p.said.Sub(p.begun)) / float64(p.done()) * float64(p.Rows-p.done()))
 		fmt.Fprintf(p.app.err, "%d of %d rows, %d refused, about %s left\n", p.done(), p.Rows, p.Refused, span(left))
 	}
 }

@@ -79,7 +79,7 @@ func (a *app) run(ctx context.Context, arguments []string) int {
 	} else {
 		a.json = slices.Contains(arguments, "--json") // nothing is parsed yet
 	}
-	if told := new(judged); err != nil && !errors.As(err, told) {
+	if said := new(judged); err != nil && !errors.As(err, said) {
 		a.explain(err)
 	}
 	if out, is := a.out.(*terminal); is && out.failed != nil { // what was not read may not pass for done

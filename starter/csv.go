@@ -78,7 +78,7 @@ func readCSV(r io.Reader, tenant string) (rows []control.Row, bad []control.RowR
 }
 
 // begin reads the first line, and reports whether it names the columns. Where it shows that no line of the file can be right, that is
-// told once.
+// reported once.
 func (r *rowReader) begin(fields []string) (header bool, err error) {
 	for separator, name := range map[string]string{";": "semicolons", "\t": "tabs"} {
 		if strings.Contains(fields[0], separator) { // no hostname has one

@@ -155,16 +155,16 @@ func (a *app) deployMove(
 	pace control.Pace,
 	move func(context.Context, string, control.Pace) (control.Moved, error),
 ) error {
-	told := a.now()
+	said := a.now()
 	pace.Report = func(m control.Moved) {
-		if a.now().Sub(told) < tellEvery {
+		if a.now().Sub(said) < reportEvery {
 			return
 		}
-		told = a.now()
-		fmt.Fprintf(a.err, "%s: signalled %d of %d, about %d left\n", build, m.Told, m.Total, m.Left)
+		said = a.now()
+		fmt.Fprintf(a.err, "%s: signalled %d of %d, about %d left\n", build, m.Signalled, m.Total, m.Left)
 	}
 	m, err := move(ctx, build, pace)
-	if err != nil && m.Told == 0 {
+	if err != nil && m.Signalled == 0 {
 		return err
 	}
 	if a.json {
@@ -172,7 +172,7 @@ func (a *app) deployMove(
 			return encoding
 		}
 	} else {
-		fmt.Fprintf(a.out, "%s: %d of %d %s", build, m.Told, m.Total, done)
+		fmt.Fprintf(a.out, "%s: %d of %d %s", build, m.Signalled, m.Total, done)
 		if m.Left > 0 {
 			fmt.Fprintf(a.out, ", %d still stand on it", m.Left)
 		}
@@ -180,7 +180,7 @@ func (a *app) deployMove(
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("stopped after %d of %d, and running it again carries on: %w", m.Told, m.Total, err)
+		return fmt.Errorf("stopped after %d of %d, and running it again carries on: %w", m.Signalled, m.Total, err)
 	case m.Left > 0 && pace.Patience > 0:
 		return incomplete{fmt.Sprintf("%d are still on build %s: they move when what they do is done; run it again", m.Left, build)}
 	}

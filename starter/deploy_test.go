@@ -90,14 +90,14 @@ old: nothing to do
 func TestE1_DeployMovesWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	b, r := setupDeploy(t)
-	r.moved = control.Moved{Total: 42, Told: 42}
+	r.moved = control.Moved{Total: 42, Signalled: 42}
 	b.run(exitOK, "deploy", "current", "A")
 	if out, _ := b.run(exitOK, "deploy", "drain"); out != "A: 42 of 42 moved\n" {
 		t.Errorf("drain: %s", out)
 	}
 	b.run(exitOK, "deploy", "drain", "old", "--rate", "5", "--patience", "1m")
 	b.run(exitOK, "deploy", "rescue", "A", "--force")
-	if out, _ := b.run(exitOK, "deploy", "drain", "A", "--json"); !strings.Contains(out, `"told":42`) {
+	if out, _ := b.run(exitOK, "deploy", "drain", "A", "--json"); !strings.Contains(out, `"signalled":42`) {
 		t.Errorf("JSON: %s", out)
 	}
 	equal(t, strings.Join(r.asked, "\n"), `current A by ann
@@ -114,7 +114,7 @@ drain A at 20/s, patience 5m0s, force false`)
 func TestE1_DeploySaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	b, r := setupDeploy(t)
-	r.moved = control.Moved{Total: 42, Told: 42, Left: 3}
+	r.moved = control.Moved{Total: 42, Signalled: 42, Left: 3}
 	out, stderr := b.run(exitIncomplete, "deploy", "drain", "A")
 	if !strings.Contains(out, "3 still") || !strings.Contains(stderr, "run it again") {
 		t.Errorf("busy ones: %s%s", out, stderr)
@@ -126,7 +126,7 @@ func TestE1_DeploySaysWhatIsLeft(t *testing.T) {
 	if _, stderr := b.run(exitFault, "deploy", "drain", "A"); !strings.Contains(stderr, "running it again carries on") {
 		t.Errorf("stopped: %s", stderr)
 	}
-	r.moved.Told, r.err = 0, cert.Problem{Code: cert.RequestRefused, Message: "no worker of build A runs", Remediation: "use rescue"}
+	r.moved.Signalled, r.err = 0, cert.Problem{Code: cert.RequestRefused, Message: "no worker of build A runs", Remediation: "use rescue"}
 	if _, stderr := b.run(exitRefused, "deploy", "drain", "A"); !strings.Contains(stderr, "Use rescue.") {
 		t.Errorf("refused: %s", stderr)
 	}

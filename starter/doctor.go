@@ -50,7 +50,7 @@ Where the records should lead is compared when it is known: from --target, --add
 PLATFORM_ADDRESSES. For a connected domain, "evercert check" knows all of it.
 
 Exit codes: 0 an order placed now is expected to succeed · 1 a fault of evercert · 2 the request was wrong · 4 something is wrong ·
-5 could not tell, because answers did not come; try again.`
+5 could not know, because answers did not come; try again.`
 	cmd.Example = `  evercert doctor shop.example.com
   evercert doctor shop.example.com --target edge.example.net --ca letsencrypt.org --ca pki.goog
   evercert doctor '*.example.com' --method dns-01 --json`
@@ -102,7 +102,7 @@ func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) erro
 	if err != nil {
 		return err
 	}
-	told := a.whileWaiting(fmt.Sprintf("asking the name servers of %s, %d resolvers and the addresses found; up to %s",
+	said := a.whileWaiting(fmt.Sprintf("asking the name servers of %s, %d resolvers and the addresses found; up to %s",
 		cert.Enumerate(names), len(settings.Resolvers), settings.CheckTimeout))
 	var (
 		visits   []resolver.Visit
@@ -112,7 +112,7 @@ func (a *app) doctor(ctx context.Context, args []string, flags doctorFlags) erro
 	visited.Go(func() { visits, visiting = a.visit(ctx, settings, question) })
 	d, err := a.diagnose(ctx, settings.Config, question)
 	visited.Wait()
-	told()
+	said()
 	if err != nil {
 		return carriedOut{err}
 	}

@@ -27,7 +27,7 @@ type doctored struct {
 func setupDoctor(t *testing.T, d cert.Diagnosis, err error) *doctored {
 	t.Helper()
 	b := &doctored{bundle: setup(t)}
-	b.app.environ["DNS_RESOLVERS"] = "127.0.0.1:53" // whoever is told whom to ask looks for no development stack
+	b.app.environ["DNS_RESOLVERS"] = "127.0.0.1:53" // whoever is given servers to ask looks for no development stack
 	b.app.diagnose = func(_ context.Context, settings resolver.Config, q cert.Question) (cert.Diagnosis, error) {
 		b.settings, b.question = settings, q
 		return d, err

@@ -92,14 +92,14 @@ func TestA9_DoctorSaysAddressByAddressWhetherHTTPSWorksFromHere(t *testing.T) {
 	lines := strings.SplitN(section, "\n", 5)
 	until := right.Leaf.NotAfter.UTC().Format(time.DateOnly)
 	require.Equal(t, "  https://shop.example.com at 127.0.0.2: works (certificate valid until "+until+", status 200)", lines[0])
-	for i, tells := range []string{
+	for i, says := range []string{
 		"127.0.0.3: does not work: Browsers refuse the certificate that shop.example.com shows at 127.0.0.3: it is for other names – the " +
 			"tenant acts – At your DNS provider, ",
 		"127.0.0.4: does not work: From here, shop.example.com can't be reached over HTTPS at 127.0.0.4: the connection is refused",
 		"127.0.0.5: does not work: From here, shop.example.com can't be reached over HTTPS at 127.0.0.5: the connection is taken, but TLS " +
 			"didn't begin within 2 seconds",
 	} {
-		require.True(t, strings.HasPrefix(lines[i+1], "  https://shop.example.com at "+tells), lines[i+1])
+		require.True(t, strings.HasPrefix(lines[i+1], "  https://shop.example.com at "+says), lines[i+1])
 	}
 
 	var got struct {
@@ -182,7 +182,7 @@ HTTPS from here: works. If somebody can't open the site all the same, check thei
 
 	b.app.environ["PROBE_ALLOW"] = "nonsense"
 	out, errOut := b.run(exitFault, "check", "shop.example.com")
-	require.Contains(t, out, "checked", "what was found is told all the same")
+	require.Contains(t, out, "checked", "what was found is shown all the same")
 	require.Contains(t, errOut, "PROBE_ALLOW")
 	require.Equal(t, workflows.CheckNow, strings.Fields(b.workflows.Asked()[0])[0])
 }

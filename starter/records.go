@@ -91,7 +91,7 @@ func (a *app) checkCommand() *cobra.Command {
 		"Check a domain now and show what is wrong",
 		cobra.ExactArgs(1),
 		func(ctx context.Context, c *control.Control, args []string) error {
-			told := a.whileWaiting("waiting for the check of " + args[0])
+			said := a.whileWaiting("waiting for the check of " + args[0])
 			answer, err := c.Check(ctx, control.Request{Name: args[0], By: a.author(), Reason: reason})
 			var (
 				visits   []resolver.Visit
@@ -100,7 +100,7 @@ func (a *app) checkCommand() *cobra.Command {
 			if err == nil {
 				visits, visiting = a.visitLive(ctx, c, args[0])
 			}
-			told()
+			said()
 			if err != nil {
 				return err
 			}

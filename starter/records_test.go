@@ -144,12 +144,12 @@ func TestCheckTellsTheFreshDiagnosisAsDoctorDoes(t *testing.T) {
 	out, errOut := b.run(exitWrong, "check", "shop.example.com", "--reason", "they called")
 	require.Empty(t, errOut)
 	require.True(t, strings.HasPrefix(out, "Pending: shop.example.com – "), out)
-	_, told, _ := strings.Cut(out, "\n\n")
+	_, said, _ := strings.Cut(out, "\n\n")
 	doctor := setup(t)
 	d = d.Clean()
 	d.Problems[0].Then = cert.CheckNow // doctor knows no domain that a request could be for
 	doctor.app.showDiagnosis([]string{"shop.example.com"}, cert.Answer{Diagnosis: &d})
-	equal(t, told, doctor.out.String())
+	equal(t, said, doctor.out.String())
 	require.Contains(t, b.workflows.Asked()[0], "check-now shop.example.com {ID: By:ann Reason:they called")
 
 	out, _ = b.run(exitWrong, "check", "shop.example.com", "--json")

@@ -74,8 +74,8 @@ func loadVisitSettings(environ map[string]string, stackFile string) (doctorSetti
 }
 
 // loadDoctorSettings is for doctor, which searches no stack either where the settings name whom to ask.
-func loadDoctorSettings(environ map[string]string, stackFile string, told bool) (doctorSettings, error) {
-	environ, err := withFoundStack(environ, stackFile, told || environ["DNS_RESOLVERS"] != "" || namesServers(environ))
+func loadDoctorSettings(environ map[string]string, stackFile string, said bool) (doctorSettings, error) {
+	environ, err := withFoundStack(environ, stackFile, said || environ["DNS_RESOLVERS"] != "" || namesServers(environ))
 	if err != nil {
 		return doctorSettings{}, err
 	}
@@ -89,8 +89,8 @@ func namesServers(environ map[string]string) bool {
 // withFoundStack is the environment, or a development stack's file: the one that is named, or else, unless the settings name whom to ask,
 // the one of the working directory or a folder above it. The file counts as a whole or not at all: a command that took its database from
 // the one and its Temporal from the other would do harm in both.
-func withFoundStack(environ map[string]string, stackFile string, told bool) (map[string]string, error) {
-	if stackFile == "" && !told {
+func withFoundStack(environ map[string]string, stackFile string, said bool) (map[string]string, error) {
+	if stackFile == "" && !said {
 		found, err := findStackFile()
 		if err != nil {
 			return nil, err

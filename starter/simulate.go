@@ -155,7 +155,7 @@ type pace struct {
 func (a *app) newPace() *pace { return &pace{a, a.now()} }
 
 func (p *pace) print(format string, values ...any) {
-	if now := p.app.now(); now.Sub(p.printed) >= tellEvery {
+	if now := p.app.now(); now.Sub(p.printed) >= reportEvery {
 		p.printed = now
 		fmt.Fprintf(p.app.err, "evercert: "+format+"\n", values...)
 	}

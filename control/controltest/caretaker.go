@@ -33,7 +33,7 @@ func (s *Store) Inspect(_ context.Context, after string, limit int) ([]store.Ins
 	return rows, s.failure()
 }
 
-// KeptState returns what Record was told, if it is connected.
+// KeptState returns what was recorded, if it is connected.
 func (s *Store) KeptState(_ context.Context, domainID string) (cert.Domain, json.RawMessage, error) {
 	if err := s.failure(); err != nil {
 		return cert.Domain{}, nil, err

@@ -31,7 +31,7 @@ type Store struct {
 	Quarantined   []store.Quarantined
 	Tended        map[string]store.Tended // by domain id
 	Writes        int                     // of the caretaker
-	PerMinute     int                     // the pace that Line tells
+	PerMinute     int                     // the pace that Line returns
 	LiveCA        map[string]string       // directory of the live certificate's CA, by hostname
 	CAs           []cert.ConfiguredCA
 	Certificates  map[string]cert.Certificate

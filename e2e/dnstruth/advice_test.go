@@ -25,7 +25,7 @@ func brokenDelegations() []row {
 		{
 			name: "the challenge name is a zone on dead servers", text: at("NS ns-dead.dnshost.net.") + pointed, methods: dns01,
 			codes: codes(cert.DelegationWrongTarget),
-			tells: []string{
+			says: []string{
 				"ns-dead.dnshost.net", "delete the NS records named _acme-challenge.shop", "add a CNAME record named _acme-challenge.shop",
 			},
 			never: []string{"ns-a.dnshost.net"},
@@ -33,7 +33,7 @@ func brokenDelegations() []row {
 		{
 			name: "the challenge name is a zone on a lame server", text: at("NS ns-lame.dnshost.net.") + pointed, methods: dns01,
 			codes: codes(cert.DelegationWrongTarget),
-			tells: []string{"ns-lame.dnshost.net", "delete the NS records"},
+			says:  []string{"ns-lame.dnshost.net", "delete the NS records"},
 		},
 		{
 			name: "the challenge name is a zone of another service", text: owned + pointed, methods: dns01, codes: codes(cert.DelegationWrongTarget),
@@ -43,28 +43,28 @@ func brokenDelegations() []row {
 					On: dnslab.OnEach(dnslab.NS(c)+"@ TXT LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0\n", c),
 				},
 			},
-			tells: []string{"ns-c.dnshost.net", "delete the NS records"}, never: []string{"delete the TXT record"},
+			says: []string{"ns-c.dnshost.net", "delete the NS records"}, never: []string{"delete the TXT record"},
 		},
 		{
 			name: "the challenge name is an empty zone", text: owned + pointed, methods: dns01, codes: codes(cert.DelegationWrongTarget),
 			extra: []dnslab.Zone{{Name: "_acme-challenge.shop.$DOMAIN", Delegation: dnslab.NS(c), On: dnslab.OnEach(dnslab.NS(c), c)}},
-			tells: []string{"ns-c.dnshost.net", "delete the NS records"},
+			says:  []string{"ns-c.dnshost.net", "delete the NS records"},
 		},
 		{
 			name: "the challenge name answers addresses only", text: at("A $EDGE4"), codes: wrongTarget,
-			tells: []string{"proxy", "add a CNAME record named _acme-challenge.shop"},
+			says: []string{"proxy", "add a CNAME record named _acme-challenge.shop"},
 		},
 		{
 			name: "the challenge name answers IPv6 addresses only", text: at("AAAA 2606:4700::6810:1"), codes: wrongTarget,
-			tells: []string{"proxy", "AAAA 2606:4700::6810:1"},
+			says: []string{"proxy", "AAAA 2606:4700::6810:1"},
 		},
 		{
 			name: "delegation to the validation zone itself", text: at("CNAME dcv.platform.net."), codes: wrongTarget,
-			tells: []string{"change the value"},
+			says: []string{"change the value"},
 		},
 		{
 			name: "delegation to the name that visitors are led to", text: at("CNAME $TARGET."), codes: wrongTarget,
-			tells: []string{"change the value"},
+			says: []string{"change the value"},
 		},
 		{name: "delegation with the challenge label before the target", text: at("CNAME _acme-challenge.$DELEGATION(shop)."), codes: wrongTarget},
 		{name: "delegation to the name itself", text: at("CNAME shop"), codes: wrongTarget},
@@ -86,14 +86,14 @@ func brokenDelegations() []row {
 			table,
 			row{
 				name: service + " has the challenge name", text: at("CNAME " + target + "."), codes: codes(cert.RivalDelegation, cert.DNSNoRecords),
-				tells: []string{service, target, "add a CNAME record named shop (in full: shop.$DOMAIN) with the value $TARGET", "another name"},
+				says: []string{service, target, "add a CNAME record named shop (in full: shop.$DOMAIN) with the value $TARGET", "another name"},
 			},
 		)
 	}
 	table = append(table, row{
 		name: "another service has the challenge name and dns-01 is all that is allowed", text: at("CNAME " + rivals["Fastly"] + "."),
 		methods: dns01,
-		codes:   codes(cert.RivalDelegation), warns: codes(cert.DNSNoRecords), tells: []string{"Fastly", "another name"},
+		codes:   codes(cert.RivalDelegation), warns: codes(cert.DNSNoRecords), says: []string{"Fastly", "another name"},
 		never: []string{"http-01"},
 	})
 	for i := range table {
@@ -105,12 +105,12 @@ func brokenDelegations() []row {
 		row{
 			name: "a wildcard where http-01 is all that is allowed", hosts: []string{"*.$DOMAIN"},
 			text: "_evercert TXT \"$OWNERSHIP\"\n* CNAME $TARGET.\n", methods: http01,
-			verdict: cert.Wrong, acts: cert.PlatformActs, codes: codes(cert.NameInvalid), tells: []string{"dns-01", "VALIDATION_METHODS"},
+			verdict: cert.Wrong, acts: cert.PlatformActs, codes: codes(cert.NameInvalid), says: []string{"dns-01", "VALIDATION_METHODS"},
 		},
 		row{
 			name: "too long for dns-01 which alone is allowed", hosts: []string{longHost},
 			text: "_evercert TXT \"$OWNERSHIP(@)\"\n" + longHost + " A $EDGE4\n", methods: dns01,
-			verdict: cert.Wrong, acts: cert.PlatformActs, codes: codes(cert.NameInvalid), tells: []string{"VALIDATION_METHODS"},
+			verdict: cert.Wrong, acts: cert.PlatformActs, codes: codes(cert.NameInvalid), says: []string{"VALIDATION_METHODS"},
 		},
 	)
 }
@@ -127,7 +127,7 @@ func brokenSubzones() []row {
 		{
 			name: "the records are above the zone of the name", text: owned + delegated, extra: shop("@ A $EDGE4\n", c),
 			codes: codes(cert.OwnershipMissing),
-			tells: []string{"_evercert.shop.$DOMAIN", "shop.$DOMAIN is a zone of its own", "on the name servers ns-c.dnshost.net"},
+			says:  []string{"_evercert.shop.$DOMAIN", "shop.$DOMAIN is a zone of its own", "on the name servers ns-c.dnshost.net"},
 		},
 		{
 			name: "the records are above the zone of the name and dns-01 alone", text: owned + delegated, extra: shop("@ A $EDGE4\n", c),
@@ -137,7 +137,7 @@ func brokenSubzones() []row {
 		{
 			name: "the zone of the name is empty", text: owned + delegated, extra: shop("", c),
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords),
-			tells: []string{"as an ALIAS or ANAME record, or as A and AAAA records with the addresses of $TARGET"},
+			says:  []string{"as an ALIAS or ANAME record, or as A and AAAA records with the addresses of $TARGET"},
 		},
 	}
 	for i := range table {
@@ -148,18 +148,18 @@ func brokenSubzones() []row {
 		row{
 			name: "the ownership name is a zone on dead servers", text: delegated + pointed + "_evercert.shop NS ns-dead.dnshost.net.\n",
 			verdict: cert.Unknown, acts: cert.PlatformActs,
-			codes: codes(cert.DNSLookupFailed), tells: []string{"_evercert.shop.$DOMAIN", "ns-dead.dnshost.net"},
+			codes: codes(cert.DNSLookupFailed), says: []string{"_evercert.shop.$DOMAIN", "ns-dead.dnshost.net"},
 		},
 		row{
 			name: "the second of two domains is on dead servers", hosts: []string{"shop", "shop.$SECOND"}, text: owned + delegated + pointed,
 			verdict: cert.Unknown, acts: cert.PlatformActs,
 			extra: []dnslab.Zone{{Name: "$SECOND", Delegation: dnslab.NS(dead)}}, codes: codes(cert.NameserverUnreachable),
-			tells: []string{"ns-dead.dnshost.net"},
+			says: []string{"ns-dead.dnshost.net"},
 		},
 		row{
 			name: "the second of two domains is not registered", hosts: []string{"shop", "shop.$SECOND"}, text: owned + delegated + pointed,
 			verdict: cert.Wrong, acts: cert.TenantActs,
-			codes: codes(cert.DomainNotRegistered), tells: []string{"$SECOND"},
+			codes: codes(cert.DomainNotRegistered), says: []string{"$SECOND"},
 		},
 	)
 }

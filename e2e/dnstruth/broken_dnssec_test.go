@@ -25,28 +25,28 @@ func brokenElsewhere() []row {
 		{
 			name: "alias into a zone whose signatures have expired", text: ready + "shop CNAME www.expired-elsewhere.net.\n",
 			extra: behind("expired-elsewhere.net", dnslab.Expired, nil),
-			tells: []string{"expired-elsewhere.net", "expired on", "lead the alias elsewhere"},
+			says:  []string{"expired-elsewhere.net", "expired on", "lead the alias elsewhere"},
 		},
 		{
 			name: "alias into a zone with a foreign DS", text: ready + "shop CNAME www.foreign-elsewhere.net.\n",
 			extra: behind("foreign-elsewhere.net", dnslab.ForeignDS, nil),
-			tells: []string{"foreign-elsewhere.net", "fit none of its keys"},
+			says:  []string{"foreign-elsewhere.net", "fit none of its keys"},
 		},
 		{
 			name: "alias into a zone that has a DS record and no keys", text: ready + "shop CNAME www.unkeyed-elsewhere.net.\n",
 			extra: behind("unkeyed-elsewhere.net", dnslab.DSOnly, nil),
-			tells: []string{"unkeyed-elsewhere.net", "has no DNSKEY record"},
+			says:  []string{"unkeyed-elsewhere.net", "has no DNSKEY record"},
 		},
 		{
 			name: "alias into a zone that can not deny CAA", text: ready + "shop CNAME www.undenied-elsewhere.net.\n",
 			extra: behind("undenied-elsewhere.net", dnslab.Signed, takenOut("NSEC", "")),
-			warns: codes(cert.DNSWrongTarget), tells: []string{"undenied-elsewhere.net", "without signed proof"},
+			warns: codes(cert.DNSWrongTarget), says: []string{"undenied-elsewhere.net", "without signed proof"},
 		},
 		{
 			name: "parent that is an alias into a broken zone", hosts: []string{"a.shop"},
 			text: `_evercert.a.shop TXT "$OWNERSHIP"` +
 				"\n_acme-challenge.a.shop CNAME $DELEGATION(a.shop).\na.shop A $EDGE4\nshop CNAME www.expired-above.net.\n",
-			extra: behind("expired-above.net", dnslab.Expired, nil), tells: []string{"expired-above.net"},
+			extra: behind("expired-above.net", dnslab.Expired, nil), says: []string{"expired-above.net"},
 		},
 	}
 	sub := func(signing dnslab.Signing) []dnslab.Zone {
@@ -58,11 +58,11 @@ func brokenElsewhere() []row {
 	table = append(table,
 		row{
 			name: "unsigned sub zone without proof above", servers: []string{b}, signing: dnslab.Signed, tamper: takenOut("NSEC", ""),
-			extra: sub(dnslab.Unsigned), tells: []string{"unsigned-sub-zone-without-proof-above.example", "without signed proof"},
+			extra: sub(dnslab.Unsigned), says: []string{"unsigned-sub-zone-without-proof-above.example", "without signed proof"},
 		},
 		row{
 			name: "signed sub zone with a foreign DS", signing: dnslab.Signed, extra: sub(dnslab.ForeignDS),
-			tells: []string{"shop.signed-sub-zone-with-a-foreign-ds.example", "fit none of its keys"},
+			says: []string{"shop.signed-sub-zone-with-a-foreign-ds.example", "fit none of its keys"},
 		},
 	)
 	for i := range table {
@@ -82,7 +82,7 @@ func keysMissingRows() []row {
 		return row{
 			name: name, servers: []string{dnslab.Odd}, signing: dnslab.Signed, text: ready, quirk: quirk,
 			verdict: cert.Unknown, acts: cert.PlatformActs, codes: codes(cert.DNSLookupFailed),
-			tells: []string{"$DOMAIN", dnslab.Odd + ".dnshost.net"},
+			says: []string{"$DOMAIN", dnslab.Odd + ".dnshost.net"},
 		}
 	}
 	return []row{
@@ -97,16 +97,16 @@ func brokenDenials() []row {
 	table := []row{
 		{
 			name: "CAA taken out after signing", methods: dns01, text: ready + "@ CAA 0 issue \"letsencrypt.org\"\n",
-			tamper: takenOut("CAA", "letsencrypt"), tells: []string{"says that there is a CAA record"},
+			tamper: takenOut("CAA", "letsencrypt"), says: []string{"says that there is a CAA record"},
 		},
 		{
 			name: "delegation taken out after signing", methods: dns01, text: ready, tamper: takenOut("CNAME", "dcv."),
-			tells: []string{"says that there is a CNAME record"},
+			says: []string{"says that there is a CNAME record"},
 		},
 		{
 			name: "CAA taken out after signing with hashes", methods: dns01, signing: dnslab.SignedHash,
 			text: ready + "@ CAA 0 issue \"letsencrypt.org\"\n", tamper: takenOut("CAA", "letsencrypt"),
-			tells: []string{"says that there is a CAA record"},
+			says: []string{"says that there is a CAA record"},
 		},
 	}
 	for i := range table {

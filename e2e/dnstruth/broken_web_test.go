@@ -8,21 +8,21 @@ func brokenWeb() []row {
 	at := func(host string) string { return owned + "shop A " + host + "\n" }
 	unexpected, redirect := codes(cert.HTTPUnexpectedResponse), codes(cert.HTTPBadRedirect)
 	web := []row{
-		{name: "redirects to itself", text: at(hostCircle), codes: redirect, tells: []string{"circle"}},
-		{name: "redirects to another port", text: at(hostOtherPort), codes: redirect, tells: []string{"8080"}},
-		{name: "redirects to another scheme", text: at(hostOtherScheme), codes: redirect, tells: []string{"neither http nor https"}},
-		{name: "redirects without a slash", text: at(hostLostSlash), codes: redirect, tells: []string{"slash"}},
-		{name: "redirects on and on", text: at(hostEndless), codes: redirect, tells: []string{"more than 10 times"}},
+		{name: "redirects to itself", text: at(hostCircle), codes: redirect, says: []string{"circle"}},
+		{name: "redirects to another port", text: at(hostOtherPort), codes: redirect, says: []string{"8080"}},
+		{name: "redirects to another scheme", text: at(hostOtherScheme), codes: redirect, says: []string{"neither http nor https"}},
+		{name: "redirects without a slash", text: at(hostLostSlash), codes: redirect, says: []string{"slash"}},
+		{name: "redirects on and on", text: at(hostEndless), codes: redirect, says: []string{"more than 10 times"}},
 		{name: "redirects to a private host", text: at(hostPrivate) + "intranet.shop A 10.9.9.9\n", codes: redirect},
-		{name: "a wall in front", text: at(hostWall), codes: unexpected, tells: []string{"403"}},
-		{name: "a login in front", text: at(hostLogin), codes: unexpected, tells: []string{"401"}},
-		{name: "the web server fails", text: at(hostBroken), codes: unexpected, tells: []string{"500"}},
-		{name: "TLS on port 80", text: at(hostTLSOn80), codes: unexpected, tells: []string{"TLS on port 80"}},
-		{name: "nobody listens on port 80", text: at(hostRefuses), codes: codes(cert.HTTPUnreachable), tells: []string{"refused"}},
+		{name: "a wall in front", text: at(hostWall), codes: unexpected, says: []string{"403"}},
+		{name: "a login in front", text: at(hostLogin), codes: unexpected, says: []string{"401"}},
+		{name: "the web server fails", text: at(hostBroken), codes: unexpected, says: []string{"500"}},
+		{name: "TLS on port 80", text: at(hostTLSOn80), codes: unexpected, says: []string{"TLS on port 80"}},
+		{name: "nobody listens on port 80", text: at(hostRefuses), codes: codes(cert.HTTPUnreachable), says: []string{"refused"}},
 		{name: "port 80 never answers", text: at(hostSilent), codes: codes(cert.HTTPUnreachable)},
 		{
 			name: "only one address answers", text: at(edgeIPv4) + "shop A " + hostRefuses + "\n", codes: codes(cert.HTTPUnreachable),
-			tells: []string{hostRefuses},
+			says: []string{hostRefuses},
 		},
 		{name: "another site answers the token", text: at(hostOld), probe: true, codes: unexpected},
 	}
@@ -31,10 +31,10 @@ func brokenWeb() []row {
 	}
 	tls := []row{
 		{name: "nobody listens on port 443", text: at(hostOnly80), codes: codes(cert.HTTPSUnreachable)},
-		{name: "HTTP on port 443", text: at(hostHTTPOn443), codes: codes(cert.HTTPSUnreachable), tells: []string{"plain HTTP"}},
+		{name: "HTTP on port 443", text: at(hostHTTPOn443), codes: codes(cert.HTTPSUnreachable), says: []string{"plain HTTP"}},
 		{name: "TLS that passes over the protocol of tls-alpn-01", text: at(hostNoALPN), codes: codes(cert.TLSALPNRefused)},
 		{name: "a CDN that ends TLS itself", text: at(hostCDN), codes: codes(cert.TLSALPNRefused)},
-		// Servers refuse the protocol while no CA is expected: nobody can tell before there is an order.
+		// Servers refuse the protocol while no CA is expected: it is not known before there is an order.
 		{name: "TLS that refuses the protocol of tls-alpn-01", text: at(hostOtherALPN), verdict: cert.Unknown, warns: codes(cert.TLSALPNRefused)},
 		{name: "port 443 never answers", text: at(hostSilent), codes: codes(cert.HTTPSUnreachable)},
 	}
@@ -46,7 +46,7 @@ func brokenWeb() []row {
 		table,
 		row{
 			name: "a CDN that leads elsewhere", text: owned + "shop A " + hostCDNAstray + "\n", methods: http01, probe: true,
-			codes: codes(cert.HTTPUnexpectedResponse), warns: codes(cert.ProxiedByCDN), tells: []string{"Cloudflare"},
+			codes: codes(cert.HTTPUnexpectedResponse), warns: codes(cert.ProxiedByCDN), says: []string{"Cloudflare"},
 		},
 		row{
 			name: "the platform's edge is down", text: owned + pointed, target: "silent.platform.net", methods: http01, verdict: cert.Unknown,

@@ -26,16 +26,16 @@ func brokenChains() []row {
 	table := []row{
 		{
 			name: "delegation through twelve aliases", text: owned + chain("_acme-challenge.shop", "$DELEGATION(shop).", 12),
-			codes: codes(cert.DelegationWrongTarget, cert.DNSNoRecords), tells: []string{"too many names"},
+			codes: codes(cert.DelegationWrongTarget, cert.DNSNoRecords), says: []string{"too many names"},
 		},
 		{
 			name: "pointed through twelve aliases", text: owned + chain("shop", "$TARGET.", 12), methods: http01,
-			codes: codes(cert.DNSWrongTarget, cert.CAALookupFailed), tells: []string{"too many names"},
+			codes: codes(cert.DNSWrongTarget, cert.CAALookupFailed), says: []string{"too many names"},
 		},
 		{
 			name: "delegation by a DNAME record that leads elsewhere", hosts: []string{"shop.old"},
 			text: "old DNAME new.stranger.org.\n_evercert TXT \"$OWNERSHIP(@)\"\n", codes: codes(cert.DelegationWrongTarget, cert.DNSWrongTarget),
-			tells: []string{
+			says: []string{
 				"delete the DNAME record named old (in full: old.$DOMAIN), then add a CNAME record named _acme-challenge.shop.old ",
 				"or add the record where it leads to, at _acme-challenge.shop.new.stranger.org, with the value $DELEGATION(shop.old)",
 			},
@@ -44,7 +44,7 @@ func brokenChains() []row {
 		{
 			name: "nothing where a DNAME record leads", hosts: []string{"shop.old"}, text: "old DNAME new\nnew TXT here\n", methods: dns01,
 			codes: codes(cert.OwnershipMissing, cert.DelegationWrongTarget), warns: codes(cert.DNSWrongTarget),
-			tells: []string{"or add the record where it leads to, at _evercert.shop.new.$DOMAIN, with the value $OWNERSHIP"},
+			says: []string{"or add the record where it leads to, at _evercert.shop.new.$DOMAIN, with the value $OWNERSHIP"},
 		},
 	}
 	for i := range table {

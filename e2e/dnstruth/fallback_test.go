@@ -12,15 +12,15 @@ func brokenFallbacks() []row {
 	table := []row{
 		{
 			name: "only IPv6 and nobody listens", text: "shop AAAA " + ipv6Dead + "\n", bare: true, methods: http01,
-			codes: codes(cert.HTTPUnreachable), tells: []string{ipv6Dead},
+			codes: codes(cert.HTTPUnreachable), says: []string{ipv6Dead},
 		},
 		{
 			name: "IPv6 takes connections and says nothing", text: "shop A $EDGE4\nshop AAAA " + ipv6Silent + "\n", bare: true, methods: http01,
-			codes: codes(cert.IPv6Unreachable), tells: []string{ipv6Silent},
+			codes: codes(cert.IPv6Unreachable), says: []string{ipv6Silent},
 		},
 		{
 			name: "IPv6 leads to the old server", text: owned + "shop A $EDGE4\nshop AAAA " + ipv6Old + "\n", methods: http01,
-			codes: codes(cert.DNSConflictingRecords), tells: []string{ipv6Old},
+			codes: codes(cert.DNSConflictingRecords), says: []string{ipv6Old},
 		},
 		{
 			name: "IPv6 is dead and IPv4 leads to the old server", text: owned + elsewhere + "shop AAAA " + ipv6Dead + "\n", methods: http01,
@@ -32,24 +32,24 @@ func brokenFallbacks() []row {
 		},
 		{
 			name: "one of two IPv6 addresses is dead and there is no IPv4", text: owned + "shop AAAA $EDGE6\nshop AAAA " + ipv6Dead + "\n",
-			methods: http01, codes: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable), tells: []string{ipv6Dead},
+			methods: http01, codes: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable), says: []string{ipv6Dead},
 		},
 		{
 			name: "IPv6 is dead at one server of two and the other leads elsewhere", text: owned + "shop A $EDGE4\nshop AAAA " + ipv6Dead + "\n",
 			on: onKnot(owned + elsewhere), methods: http01, codes: codes(cert.DNSWrongTarget), warns: codes(cert.IPv6Unreachable),
-			tells: []string{hostOld},
+			says: []string{hostOld},
 		},
 		{
 			name: "one of two IPv4 addresses is dead", text: owned + "shop A $EDGE4\nshop A " + hostRefuses + "\n", methods: http01,
-			codes: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable), tells: []string{hostRefuses},
+			codes: codes(cert.DNSConflictingRecords, cert.HTTPUnreachable), says: []string{hostRefuses},
 		},
 		{
 			name: "an old address beside ours and IPv6 of which the CA is not known to ask it first", cas: []cert.CAIdentity{google},
-			text: owned + flat + elsewhere, methods: http01, codes: codes(cert.DNSConflictingRecords), tells: []string{hostOld},
+			text: owned + flat + elsewhere, methods: http01, codes: codes(cert.DNSConflictingRecords), says: []string{hostOld},
 		},
 		{
 			name: "all addresses are reserved", text: "shop A 10.0.0.7\nshop AAAA fc00::7\n", bare: true, methods: http01,
-			codes: codes(cert.ReservedAddress), tells: []string{"10.0.0.7", "fc00::7"},
+			codes: codes(cert.ReservedAddress), says: []string{"10.0.0.7", "fc00::7"},
 		},
 		{
 			name: "IPv6 is dead and so is IPv4", text: "shop A " + hostRefuses + "\nshop AAAA " + ipv6Dead + "\n", bare: true, methods: http01,
@@ -73,15 +73,15 @@ func healthyFallbacks() []row {
 	return []row{
 		{
 			name: "healthy beside an old IPv6 address that is dead", text: owned + "shop A $EDGE4\nshop AAAA " + ipv6Dead + "\n", methods: http01,
-			chosen: http01, warns: dead, tells: []string{ipv6Dead},
+			chosen: http01, warns: dead, says: []string{ipv6Dead},
 		},
 		{
 			name: "healthy beside a private address", text: owned + flat + "shop A 192.168.1.10\n", methods: http01, chosen: http01, warns: reserved,
-			tells: []string{"192.168.1.10"},
+			says: []string{"192.168.1.10"},
 		},
 		{
 			name: "healthy beside a private IPv6 address", text: owned + "shop A $EDGE4\nshop AAAA fc00::7\n", methods: http01, chosen: http01,
-			warns: reserved, tells: []string{"fc00::7"},
+			warns: reserved, says: []string{"fc00::7"},
 		},
 		{
 			name: "healthy beside a dead IPv6 address and ours", text: owned + flat + "shop AAAA " + ipv6Dead + "\n", methods: http01,
@@ -105,7 +105,7 @@ func healthyFallbacks() []row {
 		},
 		{
 			name: "healthy beside an old address that is not asked", text: owned + flat + elsewhere, methods: http01, chosen: http01,
-			warns: codes(cert.DNSConflictingRecords), tells: []string{hostOld},
+			warns: codes(cert.DNSConflictingRecords), says: []string{hostOld},
 		},
 		{
 			name: "healthy with IPv6 here and IPv4 that is dead", text: owned + "shop AAAA $EDGE6\nshop A " + hostRefuses + "\n", methods: http01,

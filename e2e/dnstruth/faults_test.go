@@ -58,7 +58,7 @@ func (f faulty) set(fault dnslab.Fault, servers ...int) {
 func (f faulty) diagnose(t *testing.T) cert.Diagnosis {
 	t.Helper()
 	d := diagnose(t, f.config, f.row.question())
-	t.Logf("%s\n%s", d.Verdict, tell(d.Problems))
+	t.Logf("%s\n%s", d.Verdict, textOf(d.Problems))
 	require.NotEqual(t, cert.Wrong, d.Verdict)
 	require.NotEqual(t, cert.Wrong, d.Ownership)
 	for _, state := range d.Records {
@@ -91,7 +91,7 @@ func (f faulty) requireHealthy(t *testing.T) {
 		}
 		select {
 		case <-deadline:
-			require.Fail(t, "not healthy again", "%s\n%s", d.Verdict, tell(d.Problems))
+			require.Fail(t, "not healthy again", "%s\n%s", d.Verdict, textOf(d.Problems))
 		case <-again.C:
 		}
 	}

@@ -29,8 +29,8 @@ func healthyCAA() []row {
 		},
 		{
 			name: "healthy CAA binds another account in capitals, unread", warns: bound,
-			text:  ready + `@ CAA 0 issue "letsencrypt.org; AccountURI=https://ca.example/acct/2"`,
-			tells: []string{"not in lower case", `0 issue "letsencrypt.org; accounturi=https://ca.example/acct/1"`},
+			text: ready + `@ CAA 0 issue "letsencrypt.org; AccountURI=https://ca.example/acct/2"`,
+			says: []string{"not in lower case", `0 issue "letsencrypt.org; accounturi=https://ca.example/acct/1"`},
 		},
 		{
 			name: "healthy CAA with a list that is read in part", warns: forbids,
@@ -38,7 +38,7 @@ func healthyCAA() []row {
 		},
 		{name: "healthy CAA restricts wildcards only", text: ready + `@ CAA 0 issuewild ";"`},
 		{name: "healthy CAA restricts mail only", text: ready + `@ CAA 0 issuemail ";"`},
-		{name: "healthy CAA restricts mail, critical and known", warns: forbids, text: ready + `@ CAA 128 issuemail ";"`, tells: []string{
+		{name: "healthy CAA restricts mail, critical and known", warns: forbids, text: ready + `@ CAA 128 issuemail ";"`, says: []string{
 			"Nothing has to change for this CA", `CAA 128 issuemail ";"`,
 		}},
 		{name: "healthy CAA restricts mark certificates, critical and known", warns: forbids, text: ready + `@ CAA 128 issuevmc ";"`},

@@ -36,15 +36,15 @@ func inventedCAAValues() []invention {
 		r.name = name
 		return ready(source, r)
 	}
-	no := func(name, source string, tells string, values ...string) invention {
+	no := func(name, source string, says string, values ...string) invention {
 		r := at(values...)
 		r.name, r.codes = name, codes(cert.CAAForbids)
-		r.tells = append([]string{"letsencrypt.org", "$DOMAIN"}, strings.Fields(tells)...)
+		r.says = append([]string{"letsencrypt.org", "$DOMAIN"}, strings.Fields(says)...)
 		return doomed(source, r)
 	}
 	bound := func(name, source string, values ...string) invention {
 		r := at(values...)
-		r.name, r.codes, r.tells = name, codes(cert.CAAAccountBound), []string{"https://ca.example/acct/1"}
+		r.name, r.codes, r.says = name, codes(cert.CAAAccountBound), []string{"https://ca.example/acct/1"}
 		return doomed(source, r)
 	}
 	return []invention{
@@ -144,7 +144,7 @@ func inventedCAAPlaces() []invention {
 		doomed(climb, row{
 			name: "CAA of a host that the name leads to through two domains", text: owned + delegated + "shop CNAME www.$SECOND.\n",
 			second: "www CNAME cdn\ncdn A $EDGE4\ncdn CAA 0 issue \"other.example\"\n", codes: forbids,
-			tells: []string{"cdn.$SECOND"},
+			says: []string{"cdn.$SECOND"},
 		}),
 		ready(climb, row{
 			name: "CAA of the host lets us in where the domain does not",
@@ -157,7 +157,7 @@ func inventedCAAPlaces() []invention {
 		doomed("RFC 8659 §3: CAA of a parent name is looked up through its alias; Boulder leaves aliases to its resolver", row{
 			name: "CAA behind the alias of the name above", hosts: []string{"shop.eu"}, text: deep +
 				"shop.eu A $EDGE4\neu CNAME gate.$SECOND.\n", second: "gate A $EDGE4\ngate CAA 0 issue \"other.example\"\n",
-			codes: forbids, tells: []string{"gate.$SECOND"},
+			codes: forbids, says: []string{"gate.$SECOND"},
 		}),
 		ready(climb, row{
 			name: "CAA above the alias of the name above", hosts: []string{"shop.eu"}, text: deep +
@@ -167,7 +167,7 @@ func inventedCAAPlaces() []invention {
 		doomed("RFC 8659 §3: an empty set at the host, the next above counts", row{
 			name: "CAA half-way up", hosts: []string{"shop.eu"},
 			text: deep + "shop.eu A $EDGE4\neu CAA 0 issue \"other.example\"\n@ CAA 0 issue \"letsencrypt.org\"\n", codes: forbids,
-			tells: []string{"named eu"},
+			says: []string{"named eu"},
 		}),
 		ready(wild, row{
 			name: "CAA of a wildcard beside the name",
@@ -186,7 +186,7 @@ func inventedCAAPlaces() []invention {
 		doomed(issuance, row{
 			name: "CAA lets us issue wildcards and not the domain", hosts: []string{"@", "*.$DOMAIN"}, methods: dns01,
 			text: apex + "@ CAA 0 issue \";\"\n@ CAA 0 issuewild \"letsencrypt.org\"\n", codes: forbids,
-			tells: []string{`0 issue "letsencrypt.org"`},
+			says: []string{`0 issue "letsencrypt.org"`},
 		}),
 		ready(issuance+": without issuewild issue counts for wildcards", row{
 			name: "CAA of a wildcard without a word on wildcards", hosts: []string{"*.$DOMAIN"},
@@ -198,7 +198,7 @@ func inventedCAAPlaces() []invention {
 			}, text: "_evercert.eu TXT \"$OWNERSHIP\"\n_acme-challenge.eu CNAME $DELEGATION(eu).\n" +
 				"eu CNAME gate.$SECOND.\n*.eu CNAME $TARGET.\n",
 			second: "gate A $EDGE4\ngate CAA 0 issue \"letsencrypt.org\"\ngate CAA 0 issuewild \";\"\n",
-			codes:  forbids, tells: []string{"gate.$SECOND"},
+			codes:  forbids, says: []string{"gate.$SECOND"},
 		}),
 		ready(issuance, row{
 			name: "CAA of the base lets us issue, and no word on wildcards", hosts: []string{"*.eu"},
@@ -232,7 +232,7 @@ func inventedCAAPlaces() []invention {
 			text: "_evercert TXT $OWNERSHIP(@)\neu DNAME eu.$SECOND.\n",
 			second: "_acme-challenge.shop.eu CNAME $DELEGATION(shop.eu).\nshop.eu A $EDGE4\n" +
 				"shop.eu CAA 0 issue \"other.example\"\n",
-			codes: forbids, tells: []string{"shop.eu.$SECOND"},
+			codes: forbids, says: []string{"shop.eu.$SECOND"},
 		}),
 	}
 }

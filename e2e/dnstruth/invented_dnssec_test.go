@@ -168,9 +168,9 @@ func inventedSignatures() []invention {
 			return []*dns.DS{{KeyTag: 4711, Algorithm: algorithm, DigestType: digest, Digest: strings.Repeat("0f", 32)}}
 		}
 	}
-	bogus := func(source, name string, z signedZone, tells ...string) invention {
+	bogus := func(source, name string, z signedZone, says ...string) invention {
 		r := alone(name)
-		r.codes, r.tells = codes(cert.DNSSECBogus), append(tells, "$DOMAIN")
+		r.codes, r.says = codes(cert.DNSSECBogus), append(says, "$DOMAIN")
 		return doomed(source, r).with(z)
 	}
 	ahead := []zoneKey{oneKey[0], {"ECDSAP256SHA256", []string{"-f", "KSK", "-A", "none"}}, {"ECDSAP256SHA256", nil}}
@@ -296,7 +296,7 @@ func inventedSignedZones() []invention {
 		return row{name: name, servers: []string{dnslab.Odd}, signing: dnslab.Signed, text: owned + delegated + flat, quirk: quirk}
 	}
 	fault := func(source string, r row, zone string) invention {
-		r.codes, r.tells = bogus, []string{zone}
+		r.codes, r.says = bogus, []string{zone}
 		return doomed(source, r)
 	}
 	return []invention{

@@ -220,22 +220,22 @@ func inventedServers() []invention {
 		).may(cert.DNSLookupFailed, cert.NameserverLame, cert.DNSNoRecords),
 		doomed(caa, func() row {
 			r := by("server that does not implement CAA", ready1, dns01, answersCode(dns.RcodeNotImplemented, dns.TypeCAA))
-			r.tells = []string{"CAA", "ns-odd.dnshost.net"}
+			r.says = []string{"CAA", "ns-odd.dnshost.net"}
 			return r
 		}()).oneOf(cert.CAALookupFailed, cert.NameserverLame).unsure(),
 		doomed(caa, func() row {
 			r := by("server that refuses CAA", ready1, dns01, dnslab.RefusesTypes(dns.TypeCAA))
-			r.tells = []string{"CAA", "ns-odd.dnshost.net"}
+			r.says = []string{"CAA", "ns-odd.dnshost.net"}
 			return r
 		}()).oneOf(cert.CAALookupFailed, cert.NameserverLame).unsure(),
 		unsure(caa, func() row {
 			r := by("server that fails CAA", ready1, dns01, answersCode(dns.RcodeServerFailure, dns.TypeCAA))
-			r.tells = []string{"CAA"}
+			r.says = []string{"CAA"}
 			return r
 		}()).oneOf(cert.CAALookupFailed, cert.DNSLookupFailed).may(cert.NameserverLame),
 		unsure(caa, func() row {
 			r := by("server that is silent to CAA", ready1, dns01, dnslab.SilentTo(dns.TypeCAA))
-			r.tells = []string{"CAA"}
+			r.says = []string{"CAA"}
 			return r
 		}()).oneOf(cert.CAALookupFailed, cert.DNSLookupFailed).may(cert.NameserverUnreachable, cert.NameserverLame),
 		unsure(
@@ -260,7 +260,7 @@ func inventedServers() []invention {
 		).oneOf(cert.NameserverUnreachable, cert.DNSLookupFailed, cert.NameserverLame).may(cert.CAALookupFailed),
 		doomed(nosoa, func() row {
 			r := by("server that leaves the SOA record out", ready1, dns01, withoutSOA)
-			r.tells = []string{"SOA"}
+			r.says = []string{"SOA"}
 			return r
 		}()).oneOf(cert.CAALookupFailed, cert.DNSLookupFailed, cert.NameserverLame).unsure(),
 		ready(
@@ -272,7 +272,7 @@ func inventedServers() []invention {
 		),
 		doomed(asks, func() row {
 			r := by("server that hides the challenge alias from TXT questions", owned+delegated+flat, dns01, hidesAlias(dns.TypeTXT))
-			r.tells = []string{"_acme-challenge.shop"}
+			r.says = []string{"_acme-challenge.shop"}
 			return r
 		}()).oneOf(cert.DelegationMissing, cert.DelegationWrongTarget),
 		ready(
@@ -281,7 +281,7 @@ func inventedServers() []invention {
 		).may(cert.NameserverLame),
 		ready("RFC 2182; CAs ask the servers that answer", row{
 			name: "odd server beside a good one, silent to everything", servers: []string{a, dnslab.Odd}, text: ready1,
-			quirk: silent, warns: codes(cert.NameserverUnreachable), tells: []string{"ns-odd"},
+			quirk: silent, warns: codes(cert.NameserverUnreachable), says: []string{"ns-odd"},
 		}),
 		ready(
 			"RFC 2181 §5.2 (TTLs don't matter), RFC 1035 §7.3 (nor does the order)",
@@ -306,7 +306,7 @@ func inventedServers() []invention {
 				"servers of which one completes the challenge target", owned+delegated+pointed,
 				owned+pointed+"_acme-challenge.shop CNAME $DELEGATION(shop)\n",
 			)
-			r.methods, r.codes, r.tells = dns01, codes(cert.DelegationWrongTarget), []string{"ns-b", "$DELEGATION(shop)"}
+			r.methods, r.codes, r.says = dns01, codes(cert.DelegationWrongTarget), []string{"ns-b", "$DELEGATION(shop)"}
 			return r
 		}()).may(cert.AnswersDiffer),
 		doomed("RFC 8659 §3; a CA may ask either server", func() row {
@@ -314,12 +314,12 @@ func inventedServers() []invention {
 				"servers of which one lets another CA only issue", owned+delegated+flat+"@ CAA 0 issue \"letsencrypt.org\"\n",
 				owned+delegated+flat+"@ CAA 0 issue \"pki.goog\"\n",
 			)
-			r.codes, r.tells = codes(cert.CAAForbids), []string{"pki.goog"}
+			r.codes, r.says = codes(cert.CAAForbids), []string{"pki.goog"}
 			return r
 		}()).may(cert.AnswersDiffer),
 		doomed("docs/ownership.md: all of the domain's name servers must show it", func() row {
 			r := split("servers of which one lacks the ownership record", owned+delegated+pointed, delegated+pointed)
-			r.tells = []string{"ns-b", "_evercert.shop"}
+			r.says = []string{"ns-b", "_evercert.shop"}
 			return r
 		}()).oneOf(cert.OwnershipMissing, cert.AnswersDiffer).may(cert.OwnershipMissing, cert.AnswersDiffer),
 		unsure(
@@ -331,29 +331,29 @@ func inventedServers() []invention {
 		).oneOf(cert.DNSLookupFailed, cert.NameserverUnreachable, cert.NameserverLame).may(cert.CAALookupFailed),
 		unsure("docs/failure.md", row{
 			name: "the ownership name is a zone on dead servers",
-			text: delegated + pointed + "_evercert.shop NS ns-dead.dnshost.net.\n", tells: []string{"_evercert.shop"},
+			text: delegated + pointed + "_evercert.shop NS ns-dead.dnshost.net.\n", says: []string{"_evercert.shop"},
 		}).oneOf(cert.DNSLookupFailed, cert.NameserverUnreachable, cert.OwnershipMissing),
 		unsure("docs/failure.md", row{
 			name: "the second of two domains stands on dead servers", hosts: []string{"shop", "shop.z-$SECOND"},
 			text: owned + delegated + pointed, extra: []dnslab.Zone{{Name: "z-$SECOND", Delegation: dnslab.NS(dead)}},
-			tells: []string{"z-$SECOND"},
+			says: []string{"z-$SECOND"},
 		}).
 			oneOf(cert.DNSLookupFailed, cert.NameserverUnreachable).may(cert.CAALookupFailed),
 		unsure("RFC 8555 §8.4: where the alias's domain does not answer, nobody knows where it leads", row{
 			name: "challenge through an alias in a domain on dead servers", methods: dns01,
 			text:  owned + pointed + "_acme-challenge.shop CNAME shop.z-$SECOND.\n",
-			extra: []dnslab.Zone{{Name: "z-$SECOND", Delegation: dnslab.NS(dead)}}, tells: []string{"z-$SECOND"},
+			extra: []dnslab.Zone{{Name: "z-$SECOND", Delegation: dnslab.NS(dead)}}, says: []string{"z-$SECOND"},
 		}).
 			oneOf(cert.DNSLookupFailed, cert.NameserverUnreachable),
 		unsure("RFC 8659 §3: CAA of the host is looked up through its alias", row{
 			name: "challenge fine and the host an alias into a domain that fails",
-			text: owned + delegated + "shop CNAME shop.outage.org.\n", tells: []string{"outage.org"},
+			text: owned + delegated + "shop CNAME shop.outage.org.\n", says: []string{"outage.org"},
 		}).oneOf(cert.CAALookupFailed, cert.DNSLookupFailed).may(cert.DNSLookupFailed),
 		doomed("docs/failure.md: wrong beats unknown, because it stays wrong whatever the rest turns out to be", row{
 			name: "one host is surely wrong and the other can't be known", hosts: []string{"shop", "www"}, methods: dns01,
 			text: "_evercert TXT $OWNERSHIP(@)\nshop CNAME $TARGET.\nwww CNAME $TARGET.\n" +
 				"_acme-challenge.www CNAME www.outage.org.\n",
-			codes: codes(cert.DelegationMissing), tells: []string{"_acme-challenge.shop"},
+			codes: codes(cert.DelegationMissing), says: []string{"_acme-challenge.shop"},
 		}).may(cert.DNSLookupFailed),
 	}...)
 }
@@ -375,8 +375,8 @@ func inventedSilence() []invention {
 		return row{name: name, hosts: hosts, servers: []string{dnslab.Odd}, text: text, quirk: quirk}
 	}
 	onDead := []dnslab.Zone{{Name: "z-$SECOND", Delegation: dnslab.NS(dead)}}
-	told := func(r row, parts ...string) row {
-		r.tells = parts
+	said := func(r row, parts ...string) row {
+		r.says = parts
 		return r
 	}
 	only := func(r row, of []cert.Method) row {
@@ -384,7 +384,7 @@ func inventedSilence() []invention {
 		return r
 	}
 	return []invention{
-		quietly(climb, told(odd("silent to CAA of the name above", deep, about("eu.", silent, dns.TypeCAA), "shop.eu"), "CAA")),
+		quietly(climb, said(odd("silent to CAA of the name above", deep, about("eu.", silent, dns.TypeCAA), "shop.eu"), "CAA")),
 		ready(
 			climb,
 			odd(
@@ -413,7 +413,7 @@ func inventedSilence() []invention {
 		),
 		quietly(
 			unknown,
-			told(
+			said(
 				only(
 					row{
 						name:   "challenge through two aliases into a domain that fails",
@@ -427,7 +427,7 @@ func inventedSilence() []invention {
 		),
 		quietly(
 			unknown,
-			told(
+			said(
 				row{
 					name: "whole sub-domain led into a domain that fails", hosts: []string{"shop.eu"},
 					text: "_evercert TXT $OWNERSHIP(@)\neu DNAME eu.outage.org.\n",
@@ -437,7 +437,7 @@ func inventedSilence() []invention {
 		),
 		quietly(
 			unknown,
-			told(
+			said(
 				only(
 					row{
 						name: "wildcard led into a domain that fails", hosts: []string{"blog"},
@@ -450,7 +450,7 @@ func inventedSilence() []invention {
 		),
 		quietly(
 			unknown,
-			told(
+			said(
 				only(
 					row{
 						name: "address through an alias in a domain on dead servers", text: owned + "shop CNAME www.z-$SECOND.\n",
@@ -463,7 +463,7 @@ func inventedSilence() []invention {
 		),
 		quietly(
 			unknown,
-			told(
+			said(
 				row{
 					name: "wildcard of a sub-domain on dead servers", hosts: []string{"*.eu"},
 					text: "_evercert TXT $OWNERSHIP(@)\neu NS ns-dead.dnshost.net.\n",
@@ -474,7 +474,7 @@ func inventedSilence() []invention {
 		quietly(unknown, only(odd("silent to addresses of both kinds", owned+flat, dnslab.SilentTo(dns.TypeA, dns.TypeAAAA)), http01)),
 		quietly(
 			unknown,
-			told(
+			said(
 				row{
 					name: "host in a zone of its own that failed to load", text: "@ TXT \"the domain itself is fine\"\n",
 					extra: []dnslab.Zone{{Name: "shop.$DOMAIN", Delegation: dnslab.NS(c), On: dnslab.Zones{c: dnslab.NotLoaded}}},
@@ -484,7 +484,7 @@ func inventedSilence() []invention {
 		),
 		quietly(
 			unknown,
-			told(
+			said(
 				row{
 					name: "three servers, each with its own trouble", servers: []string{b, dnslab.Odd, dead},
 					text: owned + delegated + pointed, on: onKnot(dnslab.NotLoaded), quirk: silent,
@@ -532,13 +532,13 @@ func inventedAddresses() []invention {
 	closed := func(name, kind, address string) invention {
 		return doomed(reserved, row{
 			name: name, methods: http01, text: owned + "shop " + kind + " " + address + "\n", codes: codes(cert.ReservedAddress),
-			tells: []string{address},
+			says: []string{address},
 		}).may(cert.DNSWrongTarget, cert.DNSNoRecords, cert.HTTPUnreachable)
 	}
 	ordinary := func(name, kind, address string) invention {
 		return doomed(open, row{
 			name: name, methods: http01, text: owned + "shop " + kind + " " + address + "\n",
-			codes: codes(cert.DNSWrongTarget), tells: []string{address}, never: []string{"reserved"},
+			codes: codes(cert.DNSWrongTarget), says: []string{address}, never: []string{"reserved"},
 		}).may(cert.HTTPUnreachable) // the tests' namespace has no way there
 	}
 	beside := func(name, record string) invention {

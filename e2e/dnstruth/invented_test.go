@@ -107,20 +107,20 @@ func (i invention) run(t *testing.T, lab *dnslab.Lab) {
 	}
 	q := i.question()
 	d := diagnose(t, config, q)
-	told := tell(d.Problems)
+	said := textOf(d.Problems)
 	t.Logf(
-		"right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods(), told,
+		"right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods(), said,
 		resolved(t, lab, q.Names),
 	)
 	if (!i.orUnknown || d.Verdict != cert.Unknown) && (!i.orWrong || d.Verdict != cert.Wrong) {
 		require.Equal(t, i.verdict, d.Verdict, "verdict")
 	}
 	i.requireCodes(t, d)
-	for _, part := range i.tells {
-		require.Contains(t, strings.ToLower(told), strings.ToLower(i.fill(part)))
+	for _, part := range i.says {
+		require.Contains(t, strings.ToLower(said), strings.ToLower(i.fill(part)))
 	}
 	for _, part := range i.never {
-		require.NotContains(t, strings.ToLower(told), strings.ToLower(i.fill(part)))
+		require.NotContains(t, strings.ToLower(said), strings.ToLower(i.fill(part)))
 	}
 	for _, p := range d.Problems {
 		require.NotEmpty(t, p.Message)

@@ -14,17 +14,17 @@ func inventedTypos() []invention {
 		letters   = "RFC 4343 §3: names are compared without regard to case"
 	)
 	missing, wrong := codes(cert.DelegationMissing), codes(cert.DelegationWrongTarget)
-	typed := func(name, source, challengeRecord string, of []cert.Code, tells ...string) invention {
+	typed := func(name, source, challengeRecord string, of []cert.Code, says ...string) invention {
 		return doomed(source, row{
 			name: name, methods: dns01, text: owned + pointed + challengeRecord + "\n", codes: of,
-			tells: append(tells, "_acme-challenge.shop.$DOMAIN", "$DELEGATION(shop)"),
+			says: append(says, "_acme-challenge.shop.$DOMAIN", "$DELEGATION(shop)"),
 		})
 	}
-	proved := func(name, record string, tells ...string) invention {
+	proved := func(name, record string, says ...string) invention {
 		return doomed(
 			proof,
 			row{
-				name: name, text: delegated + pointed + record + "\n", tells: append(tells, "_evercert.shop.$DOMAIN", "$OWNERSHIP"),
+				name: name, text: delegated + pointed + record + "\n", says: append(says, "_evercert.shop.$DOMAIN", "$OWNERSHIP"),
 			},
 		).oneOf(cert.OwnershipMissing, cert.OwnershipMismatch)
 	}
@@ -59,7 +59,7 @@ func inventedTypos() []invention {
 		).oneOf(cert.DelegationWrongTarget, cert.DelegationMissing, cert.NameserverUnreachable),
 		doomed(challenge, row{
 			name: "both targets are swapped", text: owned + "shop CNAME $DELEGATION(shop).\n_acme-challenge.shop CNAME $TARGET.\n",
-			codes: wrong, tells: []string{"$DELEGATION(shop)", "$TARGET"},
+			codes: wrong, says: []string{"$DELEGATION(shop)", "$TARGET"},
 		}).oneOf(cert.DNSWrongTarget, cert.DNSNoRecords),
 		proved("ownership name without its underscore", `evercert.shop TXT "$OWNERSHIP"`),
 		proved("ownership with two underscores", `__evercert.shop TXT "$OWNERSHIP"`),
@@ -118,7 +118,7 @@ func inventedTypos() []invention {
 		),
 		doomed("RFC 8555 §7.1.6: an order is invalid when one authorization is", row{
 			name: "ten hosts, and one of them lacks its record", hosts: tenHosts, methods: dns01,
-			text: "_evercert TXT $OWNERSHIP(@)\n" + tenTexts("h7"), codes: missing, tells: []string{"_acme-challenge.h7.$DOMAIN"},
+			text: "_evercert TXT $OWNERSHIP(@)\n" + tenTexts("h7"), codes: missing, says: []string{"_acme-challenge.h7.$DOMAIN"},
 			never: []string{"_acme-challenge.h6", "_acme-challenge.h8"},
 		}),
 	}
@@ -169,18 +169,18 @@ func inventedWildcards() []invention {
 		ready(wild, blog("wildcard address leads to the platform", "* A $EDGE4\n* AAAA $EDGE6\n")).method(http01),
 		doomed(exists, func() row {
 			r := blog("wildcard hidden by a mail record", "* CNAME $TARGET.\nblog MX 10 mail.stranger.org.\n")
-			r.codes, r.tells, r.never = codes(cert.DNSNoRecords), []string{"blog.$DOMAIN"}, []string{"stands in"}
+			r.codes, r.says, r.never = codes(cert.DNSNoRecords), []string{"blog.$DOMAIN"}, []string{"stands in"}
 			return r
 		}()),
 		doomed(exists, func() row {
 			r := blog("wildcard hidden by a record below the name", "* CNAME $TARGET.\nold.blog A "+hostOld+"\n")
-			r.codes, r.tells = codes(cert.DNSNoRecords), []string{"blog.$DOMAIN"}
+			r.codes, r.says = codes(cert.DNSNoRecords), []string{"blog.$DOMAIN"}
 			return r
 		}()),
 		ready(exists, blog("wildcard beside a record below another name", "* CNAME $TARGET.\nold.news A "+hostOld+"\n")).method(http01),
 		ready(exists, row{
 			name: "wildcard hidden by our own records", text: owned + delegated +
-				"* CNAME $TARGET.\n", warns: codes(cert.DNSNoRecords), tells: []string{"shop.$DOMAIN", "$TARGET"},
+				"* CNAME $TARGET.\n", warns: codes(cert.DNSNoRecords), says: []string{"shop.$DOMAIN", "$TARGET"},
 		}).may("site_would_break"),
 		ready(
 			wild, row{name: "wildcard below the host", chosen: http01, text: owned + pointed + "*.shop CNAME $TARGET.\n"},
@@ -199,20 +199,20 @@ func inventedWildcards() []invention {
 		}),
 		doomed("RFC 8555 §8.4: the challenge of a wildcard stands at its base", row{
 			name: "wildcard with an asterisk in the challenge name", hosts: []string{"*.$DOMAIN"}, text: above +
-				"_acme-challenge.* CNAME $DELEGATION(@).\n* CNAME $TARGET.\n", tells: []string{"_acme-challenge.$DOMAIN", "$DELEGATION(@)"},
+				"_acme-challenge.* CNAME $DELEGATION(@).\n* CNAME $TARGET.\n", says: []string{"_acme-challenge.$DOMAIN", "$DELEGATION(@)"},
 		}).oneOf(cert.DelegationMissing, cert.DelegationWrongTarget),
 		doomed("RFC 8555 §8.4; RFC 4592 §3.3.1: every doubled name exists under a wildcard, which says nothing about the record", row{
 			name: "wildcard address answers for every doubled name", methods: dns01, text: owned + pointed + "* A " + hostOld +
-				"\n", codes: codes(cert.DelegationMissing), tells: []string{"$DELEGATION(shop)"}, never: []string{"rename"},
+				"\n", codes: codes(cert.DelegationMissing), says: []string{"$DELEGATION(shop)"}, never: []string{"rename"},
 		}),
 		doomed("RFC 8555 §8.4; RFC 4592 §3.3.1", row{
 			name: "wildcard text in place of the challenge", hosts: []string{"blog"}, methods: dns01, text: above +
 				"blog CNAME $TARGET.\n*.blog TXT \"v=spf1 -all\"\n",
-			tells: []string{"_acme-challenge.blog", "$DELEGATION(blog)"}, never: []string{"delete the txt record named _acme-challenge"},
+			says: []string{"_acme-challenge.blog", "$DELEGATION(blog)"}, never: []string{"delete the txt record named _acme-challenge"},
 		}).oneOf(cert.DelegationMissing, cert.DelegationWrongTarget),
 		doomed("docs/ownership.md: a wildcard that answers with the value of another name proves nothing", row{
 			name: "wildcard text with the domain's ownership value", text: "*.shop TXT \"$OWNERSHIP(@)\"\n" + delegated +
-				pointed, tells: []string{"_evercert"},
+				pointed, says: []string{"_evercert"},
 		}).oneOf(cert.OwnershipMissing, cert.OwnershipMismatch),
 		ready("RFC 4592 §4.2 (a wildcard below a zone cut belongs to the child)", row{
 			name: "wildcard of the domain above a zone of its own", text: "* A " + hostOld + "\n",

@@ -176,13 +176,13 @@ func inventedWeb() []invention {
 	}
 	no := func(source, name, host string, texts ...string) invention {
 		r := asked(name, host, texts...)
-		r.tells = []string{"shop.$DOMAIN"}
+		r.says = []string{"shop.$DOMAIN"}
 		return doomed(source, r)
 	}
 	elsewhere := asked("redirects to another domain that answers", webToElsewhere)
 	elsewhere.second = "web A $EDGE4\n"
 	lost := asked("redirects to another domain that isn't registered", webToElsewhere)
-	lost.tells = []string{"web.$SECOND"}
+	lost.says = []string{"web.$SECOND"}
 	return []invention{
 		yes(follow, "redirects to https with a certificate of its own", webToTLS),
 		no(

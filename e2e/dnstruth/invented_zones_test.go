@@ -46,7 +46,7 @@ func inventedAliases() []invention {
 		ready(unbound, row{name: "challenge through six aliases in two domains", text: owned + pointed + sixFirst, second: sixSecond}),
 		doomed(unbound, row{
 			name: "challenge through twenty aliases in two domains", methods: dns01, text: owned + pointed + manyFirst,
-			second: manySecond, tells: []string{"$DELEGATION(shop)"},
+			second: manySecond, says: []string{"$DELEGATION(shop)"},
 		}).oneOf(cert.DelegationWrongTarget),
 		ready("Unbound follows a chain that one zone answers in one step, and up to 11 between zones", row{
 			name: "address through nine aliases of the domain", chosen: http01, text: owned + `shop CNAME h1
@@ -66,20 +66,20 @@ h8 CNAME $TARGET.
 		}),
 		doomed(alias, row{
 			name: "address through an alias that isn't there", methods: http01, text: owned + "shop CNAME sohp.$SECOND.\n",
-			second: "shop CNAME $TARGET.\n", codes: codes(cert.DNSWrongTarget), tells: []string{"sohp.$SECOND", "$TARGET"},
+			second: "shop CNAME $TARGET.\n", codes: codes(cert.DNSWrongTarget), says: []string{"sohp.$SECOND", "$TARGET"},
 		}),
 		doomed(alias, row{
 			name: "address through an alias without an address", methods: http01, text: owned + "shop CNAME mail.$SECOND.\n",
-			second: "mail TXT \"no address here\"\n", tells: []string{"mail.$SECOND", "$TARGET"},
+			second: "mail TXT \"no address here\"\n", says: []string{"mail.$SECOND", "$TARGET"},
 		}).oneOf(cert.DNSWrongTarget, cert.DNSNoRecords),
 		doomed("RFC 1034 §3.6.2 (a circle has no answer); the domain of the alias is not registered", row{
 			name: "address through an alias in a domain that was given up", methods: http01,
-			text: owned + "shop CNAME shop.$SECOND.\n", codes: codes(cert.DNSWrongTarget), tells: []string{"shop.$SECOND"},
+			text: owned + "shop CNAME shop.$SECOND.\n", codes: codes(cert.DNSWrongTarget), says: []string{"shop.$SECOND"},
 		}),
 		doomed("RFC 8555 §8.4; NXDOMAIN at the alias's domain", row{
 			name: "challenge through an alias in a domain that was given up", methods: dns01,
 			text: owned + pointed + "_acme-challenge.shop CNAME shop.$SECOND.\n", codes: codes(cert.DelegationWrongTarget),
-			tells: []string{"shop.$SECOND", "$DELEGATION(shop)"},
+			says: []string{"shop.$SECOND", "$DELEGATION(shop)"},
 		}),
 		ready(dname, row{
 			name: "DNAME in front of all records", hosts: []string{"shop.eu"}, text: above + "eu DNAME eu.$SECOND.\n",
@@ -96,7 +96,7 @@ h8 CNAME $TARGET.
 		doomed(dname, row{
 			name: "alias of a whole sub-domain to where the challenge isn't", hosts: []string{"shop.eu"}, methods: dns01,
 			text: above + "eu DNAME eu.$SECOND.\n", second: "shop.eu A $EDGE4\nshop.eu AAAA $EDGE6\n",
-			tells: []string{"_acme-challenge.shop.eu", "DNAME"}, never: []string{"named *"},
+			says: []string{"_acme-challenge.shop.eu", "DNAME"}, never: []string{"named *"},
 		}).oneOf(cert.DelegationMissing, cert.DelegationWrongTarget),
 		ready("RFC 1912 §2.4: ALIAS and flattened records answer with addresses", row{
 			name: "domain flattened and www an alias of it", hosts: []string{"@", "www"}, chosen: http01,
@@ -110,7 +110,7 @@ h8 CNAME $TARGET.
 		doomed("docs/ownership.md; each name's challenge leads to a target of its own", row{
 			name: "challenges of two hosts lead to one target", hosts: []string{"shop", "www"}, methods: dns01,
 			text:  above + delegated + pointed + "www CNAME $TARGET.\n_acme-challenge.www CNAME $DELEGATION(shop).\n",
-			codes: codes(cert.DelegationWrongTarget), tells: []string{"_acme-challenge.www", "$DELEGATION(www)"},
+			codes: codes(cert.DelegationWrongTarget), says: []string{"_acme-challenge.www", "$DELEGATION(www)"},
 		}),
 	}
 }
@@ -150,7 +150,7 @@ func inventedZones() []invention {
 		doomed(cut, row{
 			name: "records above the zone cut of the host", methods: dns01, text: owned + delegated,
 			extra: zoneOnNSD("shop.$DOMAIN", "@ A $EDGE4\n@ AAAA $EDGE6\n"),
-			codes: codes(cert.DelegationMissing, cert.OwnershipMissing), tells: []string{"ns-c"},
+			codes: codes(cert.DelegationMissing, cert.OwnershipMissing), says: []string{"ns-c"},
 		}),
 		ready(cut, row{
 			name:  "old records above the zone cut of the host",
@@ -166,7 +166,7 @@ func inventedZones() []invention {
 		doomed("RFC 1034 §4.3.2: one server has the zone, the other answers from the parent's; a CA may ask either", row{
 			name: "host in a zone of its own that only one server has", methods: dns01, extra: []dnslab.Zone{
 				{Name: "shop.$DOMAIN", On: dnslab.OnEach(ns(a)+inChild, a)},
-			}, codes: codes(cert.AnswersDiffer), tells: []string{"ns-b"},
+			}, codes: codes(cert.AnswersDiffer), says: []string{"ns-b"},
 		}).may(cert.DelegationMissing, cert.OwnershipMissing, cert.DNSNoRecords),
 		ready(cut, row{
 			name: "host three zones down", hosts: []string{"shop.shops.eu"}, extra: []dnslab.Zone{two("eu.$DOMAIN", ""), {
@@ -184,12 +184,12 @@ func inventedZones() []invention {
 			name: "challenge name is a zone of its own without our record", methods: dns01, text: owned + pointed +
 				"_acme-challenge.shop NS ns-c.dnshost.net.\n",
 			extra: []dnslab.Zone{{Name: "_acme-challenge.shop.$DOMAIN", On: dnslab.Zones{c: ns(c) + "@ TXT \"of another tool\"\n"}}},
-			tells: []string{"_acme-challenge.shop.$DOMAIN", "NS"},
+			says:  []string{"_acme-challenge.shop.$DOMAIN", "NS"},
 		}).oneOf(cert.DelegationMissing, cert.DelegationWrongTarget),
 		doomed(cut, row{
 			name: "challenge name is handed to a lame server", methods: dns01,
-			text:  owned + pointed + "_acme-challenge.shop NS ns-lame.dnshost.net.\n",
-			tells: []string{"_acme-challenge.shop.$DOMAIN", "ns-lame.dnshost.net"},
+			text: owned + pointed + "_acme-challenge.shop NS ns-lame.dnshost.net.\n",
+			says: []string{"_acme-challenge.shop.$DOMAIN", "ns-lame.dnshost.net"},
 		}).oneOf(cert.NameserverLame, cert.DelegationWrongTarget, cert.DelegationMissing),
 		ready("RFC 1034 §4.2.1; http-01 needs no challenge name", row{
 			name: "challenge name is handed to a lame server and the host leads to us",
@@ -197,11 +197,11 @@ func inventedZones() []invention {
 		}).may(cert.NameserverLame),
 		unsure("docs/failure.md: nobody knows what silent servers hold", row{
 			name: "host in a zone of its own on dead servers", text: owned + "shop NS ns-dead.dnshost.net.\n", methods: http01,
-			tells: []string{"ns-dead.dnshost.net"},
+			says: []string{"ns-dead.dnshost.net"},
 		}).oneOf(cert.NameserverUnreachable, cert.DNSLookupFailed).may(cert.CAALookupFailed, cert.DelegationMissing),
 		doomed("RFC 1034 §4.2.1: the sub-zone's servers have no address", row{
 			name: "host in a zone whose server has no address", text: owned + "shop NS ns-gone.dnshost.net.\n", methods: http01,
-			tells: []string{"ns-gone.dnshost.net"},
+			says: []string{"ns-gone.dnshost.net"},
 		}).oneOf(cert.NameserverUnreachable).may(cert.CAALookupFailed, cert.DNSLookupFailed),
 		ready("RFC 2181 §6.1: NS records with names in another case are the same", row{
 			name: "name servers in capitals", text: owned + delegated + pointed,
@@ -213,21 +213,21 @@ func inventedZones() []invention {
 		}),
 		ready("RFC 1035 §2.3.1: an NS record holds a name; the other servers answer", row{
 			name: "a name server typed as an address", text: owned + delegated + pointed, parent: ns(a, b) + "@ NS $NET.11.\n",
-			own: ns(a, b) + "@ NS $NET.11.\n", warns: codes(cert.NameserverUnreachable), tells: []string{"$NET.11"},
+			own: ns(a, b) + "@ NS $NET.11.\n", warns: codes(cert.NameserverUnreachable), says: []string{"$NET.11"},
 		}),
 		doomed("RFC 1035 §2.3.1", row{
 			name: "all name servers typed as addresses", text: owned + delegated + pointed,
-			parent: "@ NS $NET.11.\n@ NS $NET.12.\n", codes: codes(cert.NameserverUnreachable), tells: []string{"$NET.11"},
+			parent: "@ NS $NET.11.\n@ NS $NET.12.\n", codes: codes(cert.NameserverUnreachable), says: []string{"$NET.11"},
 		}),
 		ready("RFC 1034 §4.3.5: the other servers answer", row{
 			name: "a name server in a domain that was given up", text: owned + delegated + pointed,
 			parent: ns(a, b) + "@ NS ns1.$SECOND.\n", own: ns(a, b) + "@ NS ns1.$SECOND.\n",
-			warns: codes(cert.NameserverUnreachable), tells: []string{"ns1.$SECOND"},
+			warns: codes(cert.NameserverUnreachable), says: []string{"ns1.$SECOND"},
 		}),
 		doomed("RFC 1034 §4.2.1: nobody can ask servers without an address", row{
 			name: "all name servers in a domain that was given up", text: owned + delegated + pointed,
 			parent: "@ NS ns1.$SECOND.\n@ NS ns2.$SECOND.\n", codes: codes(cert.NameserverUnreachable),
-			tells: []string{"ns1.$SECOND", "ns2.$SECOND"},
+			says: []string{"ns1.$SECOND", "ns2.$SECOND"},
 		}),
 		ready(suffix, in("hopto")),
 		ready(suffix, pointedIn("ddnss")),
@@ -238,7 +238,7 @@ func inventedZones() []invention {
 		}),
 		doomed(suffix+"; docs/ownership.md", row{
 			name: "zapto", absent: true, hosts: []string{"shop.$SECOND"}, second: "shop A $EDGE4\nshop AAAA $EDGE6\n",
-			codes: codes(cert.OwnershipMissing), tells: []string{"_evercert.shop.$SECOND"}, never: []string{"not registered"},
+			codes: codes(cert.OwnershipMissing), says: []string{"_evercert.shop.$SECOND"}, never: []string{"not registered"},
 		}),
 		doomed(suffix+"; the host exists and leads elsewhere", row{
 			name: "myftp", absent: true, methods: http01, hosts: []string{"shop.$SECOND"},
@@ -247,7 +247,7 @@ func inventedZones() []invention {
 		}),
 		doomed(suffix+"; NXDOMAIN in the suffix's zone", row{
 			name: "homelinux", absent: true, hosts: []string{"shop.$SECOND"}, second: "other A $EDGE4\n",
-			tells: []string{"shop.$SECOND"},
+			says: []string{"shop.$SECOND"},
 		}).oneOf(cert.DomainNotRegistered, cert.DNSNoRecords).may(cert.OwnershipMissing, cert.DelegationMissing),
 		ready(
 			suffix,
@@ -263,7 +263,7 @@ func inventedZones() []invention {
 		}),
 		doomed("RFC 1034 §4.3.2: NXDOMAIN from the registry", row{
 			name: "a shop below co uk that nobody registered", absent: true, hosts: []string{"www.brnad.co.uk."},
-			extra: []dnslab.Zone{two("other.co.uk", "")}, codes: codes(cert.DomainNotRegistered), tells: []string{"brnad.co.uk"},
+			extra: []dnslab.Zone{two("other.co.uk", "")}, codes: codes(cert.DomainNotRegistered), says: []string{"brnad.co.uk"},
 		}),
 		ready(suffix, row{
 			name: "a shop below a suffix with a zone of its own", absent: true, hosts: []string{"shop.brand.com.br."},
@@ -279,7 +279,7 @@ func inventedZones() []invention {
 		}),
 		doomed("RFC 1034 §4.3.2: NXDOMAIN from the registry", row{
 			name: "the second of two domains was never registered", hosts: []string{"shop", "shop.$SECOND"},
-			text: owned + delegated + pointed, codes: codes(cert.DomainNotRegistered), tells: []string{"$SECOND"},
+			text: owned + delegated + pointed, codes: codes(cert.DomainNotRegistered), says: []string{"$SECOND"},
 		}).may(cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords),
 	}
 }

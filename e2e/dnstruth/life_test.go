@@ -72,11 +72,11 @@ func (p parts) story(t *testing.T, d cert.Domain) string {
 	t.Helper()
 	entries, err := p.db.Timeline(t.Context(), d.ID, 100)
 	require.NoError(t, err)
-	var told strings.Builder
+	var said strings.Builder
 	for _, e := range entries {
-		fmt.Fprintf(&told, "%s %s\n", e.Type, e.Detail)
+		fmt.Fprintf(&said, "%s %s\n", e.Type, e.Detail)
 	}
-	return told.String()
+	return said.String()
 }
 
 // countedCA is the client of the CA, and notes for which names an order is placed.
@@ -129,7 +129,7 @@ func (noBudget) Reserve(context.Context, cert.Reservation) (cert.Place, error) {
 }
 func (noBudget) Settle(context.Context, string, bool) error { return nil }
 
-// goodEdge serves whatever it is told to.
+// goodEdge serves whatever is installed.
 type goodEdge struct{}
 
 func (goodEdge) Install(context.Context, []string, string) error { return nil }

@@ -40,7 +40,7 @@ func TestD4_AServerThatShowedSomethingWrongAndIsSilentNowIsWaitedFor(t *testing.
 				q := f.row.question()
 				q.Before = before
 				d := diagnose(t, f.config, q)
-				t.Logf("%s\n%s", d.Verdict, tell(d.Problems))
+				t.Logf("%s\n%s", d.Verdict, textOf(d.Problems))
 				return d
 			}
 			first := check(nil)

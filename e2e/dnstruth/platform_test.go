@@ -89,8 +89,8 @@ func requireFitForPeople(t *testing.T, p cert.Problem) {
 	}
 }
 
-// tell is what a person reads of the problems.
-func tell(problems []cert.Problem) string {
+// textOf returns what a person reads of the problems.
+func textOf(problems []cert.Problem) string {
 	var b strings.Builder
 	for _, p := range problems {
 		fmt.Fprintf(&b, "%s (%s, %s acts)\n\t%s\n\t%s\n\tfound: %s\n", p.Code, p.Severity, p.WhoActs, p.Message, p.Remediation, p.Found)

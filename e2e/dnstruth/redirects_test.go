@@ -5,20 +5,20 @@ import "github.com/evercert/evercert/cert"
 // brokenRedirects are web servers that send a CA on to where it doesn't follow (Baseline Requirements §3.2.2.4.19; Boulder, va/http.go).
 func brokenRedirects() []row {
 	table := []row{
-		{name: "redirects with status 303", text: "shop A " + hostSeeOther + "\n", codes: codes(cert.HTTPBadRedirect), tells: []string{"303"}},
+		{name: "redirects with status 303", text: "shop A " + hostSeeOther + "\n", codes: codes(cert.HTTPBadRedirect), says: []string{"303"}},
 		{
 			name: "redirects and does not say where to", text: "shop A " + hostNowhere + "\n", codes: codes(cert.HTTPBadRedirect),
-			tells: []string{"where to go"},
+			says: []string{"where to go"},
 		},
 		{
 			name: "redirects to a host that does not exist", text: "shop A " + hostGone + "\n", codes: codes(cert.HTTPBadRedirect),
-			tells: []string{"gone.stranger.org"},
+			says: []string{"gone.stranger.org"},
 		},
 		{
 			name: "redirects to HTTPS where nobody listens", text: "shop A " + hostToHTTPS + "\n", codes: codes(cert.HTTPBadRedirect),
-			tells: []string{"https://shop.$DOMAIN"},
+			says: []string{"https://shop.$DOMAIN"},
 		},
-		{name: "the web server is busy", text: "shop A " + hostBusy + "\n", codes: codes(cert.HTTPUnexpectedResponse), tells: []string{"503"}},
+		{name: "the web server is busy", text: "shop A " + hostBusy + "\n", codes: codes(cert.HTTPUnexpectedResponse), says: []string{"503"}},
 	}
 	for i := range table {
 		table[i].methods, table[i].bare, table[i].verdict, table[i].acts = http01, true, cert.Wrong, cert.TenantActs

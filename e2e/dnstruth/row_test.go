@@ -58,8 +58,8 @@ type row struct {
 	codes   []cert.Code   // of the problems that block, each once
 	warns   []cert.Code   // of those that don't
 	acts    cert.Actor    // on the first problem that blocks
-	tells   []string      // parts of the problems, as a person reads them
-	never   []string      // what may not be told
+	says    []string      // parts of the problems, as a person reads them
+	never   []string      // what may not be said
 }
 
 var noLetters = regexp.MustCompile(`[^a-z0-9]+`)
@@ -220,8 +220,8 @@ func (r row) run(t *testing.T, lab *dnslab.Lab) {
 	}
 	q := r.question()
 	d := diagnose(t, config, q)
-	told := tell(d.Problems)
-	t.Logf("%s\n%s", d.Verdict, told)
+	said := textOf(d.Problems)
+	t.Logf("%s\n%s", d.Verdict, said)
 	require.Equal(t, r.verdict, d.Verdict, "verdict")
 	var blocks, warns []cert.Code
 	for _, p := range d.Problems {
@@ -238,11 +238,11 @@ func (r row) run(t *testing.T, lab *dnslab.Lab) {
 	slices.Sort(warns)
 	require.ElementsMatch(t, r.codes, slices.Compact(blocks), "codes of problems that block")
 	require.ElementsMatch(t, r.warns, slices.Compact(warns), "codes of problems that don't block")
-	for _, part := range r.tells {
-		require.Contains(t, told, r.fill(part))
+	for _, part := range r.says {
+		require.Contains(t, said, r.fill(part))
 	}
 	for _, part := range r.never {
-		require.NotContains(t, told, r.fill(part))
+		require.NotContains(t, said, r.fill(part))
 	}
 	r.requireWhole(t, q, d)
 }

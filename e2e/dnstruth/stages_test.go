@@ -30,7 +30,7 @@ func (s stages) appear(t *testing.T, text string, servers ...string) {
 func (s stages) require(t *testing.T, verdict cert.Verdict, at map[string]cert.Verdict) cert.Diagnosis {
 	t.Helper()
 	d := diagnose(t, s.config, s.row.question())
-	t.Logf("%s\n%s", d.Verdict, tell(d.Problems))
+	t.Logf("%s\n%s", d.Verdict, textOf(d.Problems))
 	require.Equal(t, verdict, d.Verdict)
 	for _, state := range d.Records {
 		seen := map[string]cert.Verdict{}

@@ -16,33 +16,33 @@ func brokenWildcards() []row {
 		{
 			name: "only a wildcard that leads here", text: wildcard, methods: dns01, codes: codes(cert.OwnershipMissing, cert.DelegationMissing),
 			warns: codes(cert.SiteWouldBreak),
-			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"},
+			says:  []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"},
 			never: []string{"change the value", "delete", "rename"},
 		},
 		{
 			name: "only a wildcard that leads here and http-01 would do", text: wildcard, codes: codes(cert.OwnershipMissing),
 			warns: codes(cert.SiteWouldBreak),
-			tells: []string{first}, never: []string{"change the value", "delete", "rename"},
+			says:  []string{first}, never: []string{"change the value", "delete", "rename"},
 		},
 		{
 			name: "only a wildcard that leads to the old server", text: "* A " + hostOld + "\n", methods: dns01,
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing),
-			warns: codes(cert.DNSWrongTarget, cert.SiteWouldBreak), tells: []string{add, first}, never: []string{"delete the records"},
+			warns: codes(cert.DNSWrongTarget, cert.SiteWouldBreak), says: []string{add, first}, never: []string{"delete the records"},
 		},
 		{
 			name: "a wildcard leads to the old server and http-01 alone", text: "* A " + hostOld + "\n", methods: http01,
 			codes: codes(cert.OwnershipMissing, cert.DNSWrongTarget),
-			warns: codes(cert.SiteWouldBreak), tells: []string{first}, never: []string{"delete the records"},
+			warns: codes(cert.SiteWouldBreak), says: []string{first}, never: []string{"delete the records"},
 		},
 		{
 			name: "a wildcard below the name stands in for the delegation", text: owned + "*.shop CNAME www.stranger.org.\n",
 			codes: codes(cert.DelegationMissing, cert.DNSNoRecords),
-			tells: []string{add, "CNAME www.stranger.org"}, never: []string{"change the value"},
+			says:  []string{add, "CNAME www.stranger.org"}, never: []string{"change the value"},
 		},
 		{
 			name: "a wildcard certificate can't be validated by pointing", hosts: []string{"*.$DOMAIN"},
 			text:  "_evercert TXT \"$OWNERSHIP\"\n" + wildcard,
-			codes: codes(cert.DelegationMissing), tells: []string{"add a CNAME record named _acme-challenge (in full: _acme-challenge.$DOMAIN)"},
+			codes: codes(cert.DelegationMissing), says: []string{"add a CNAME record named _acme-challenge (in full: _acme-challenge.$DOMAIN)"},
 			never: []string{"change the value"},
 		},
 		{
@@ -53,12 +53,12 @@ func brokenWildcards() []row {
 		{
 			name: "a wildcard leads to the validation zone", text: owned + elsewhere + "* CNAME $DELEGATION(shop).\n",
 			codes: codes(cert.DelegationMissing, cert.DNSWrongTarget),
-			tells: []string{add}, never: []string{"rename", "a second time"},
+			says:  []string{add}, never: []string{"rename", "a second time"},
 		},
 		{
 			name: "a wildcard TXT record", text: "* TXT \"v=spf1 -all\"\n",
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing, cert.DNSNoRecords),
-			tells: []string{add}, never: []string{"delete the TXT", "where a CNAME record must be"},
+			says:  []string{add}, never: []string{"delete the TXT", "where a CNAME record must be"},
 		},
 		{
 			name: "a wildcard TXT record with the value of ownership", text: "* TXT \"$OWNERSHIP\"\n" + flat, codes: codes(cert.OwnershipMissing),
@@ -66,12 +66,12 @@ func brokenWildcards() []row {
 		},
 		{
 			name: "an address of its own that is equal to the wildcard's", text: owned + elsewhere + "* A " + hostOld + "\n", methods: http01,
-			codes: codes(cert.DNSWrongTarget), tells: []string{"delete the records named shop "}, never: []string{"by the wildcard record"},
+			codes: codes(cert.DNSWrongTarget), says: []string{"delete the records named shop "}, never: []string{"by the wildcard record"},
 		},
 		{
 			name: "only a wildcard of a signed zone", signing: dnslab.Signed, text: wildcard, methods: dns01,
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing), warns: codes(cert.SiteWouldBreak),
-			tells: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"}, never: []string{"change the value"},
+			says: []string{add, first, "from the wildcard record named * (in full: *.$DOMAIN)"}, never: []string{"change the value"},
 		},
 		{
 			name: "a wildcard TXT record names another account", text: "* TXT evercert-tenant=abcdefghijklmnopqrstuvwxyz\n",
@@ -79,27 +79,27 @@ func brokenWildcards() []row {
 		},
 		{
 			name: "a wildcard of addresses below the name", text: owned + "*.shop A " + hostOld + "\n",
-			codes: codes(cert.DelegationMissing, cert.DNSNoRecords), tells: []string{add}, never: []string{"proxy"},
+			codes: codes(cert.DelegationMissing, cert.DNSNoRecords), says: []string{add}, never: []string{"proxy"},
 		},
 		{
 			name:  "a doubled name beside a wildcard",
 			text:  owned + "* CNAME @\n@ A " + hostOld + "\n_acme-challenge.shop.$DOMAIN CNAME $DELEGATION(shop).\n",
 			codes: codes(cert.DelegationDoubledName, cert.DNSNoRecords),
-			tells: []string{"rename that record: it must be named _acme-challenge.shop "},
+			says:  []string{"rename that record: it must be named _acme-challenge.shop "},
 		},
 		{
 			name: "two labels below a wildcard", hosts: []string{"eu.shop"}, text: "* CNAME $TARGET.\n", methods: dns01,
 			codes: codes(cert.OwnershipMissing, cert.DelegationMissing), warns: codes(cert.SiteWouldBreak),
-			tells: []string{"A wildcard record named * (in full: *.$DOMAIN)", "first add a CNAME record named eu.shop "},
+			says: []string{"A wildcard record named * (in full: *.$DOMAIN)", "first add a CNAME record named eu.shop "},
 		},
 		{
 			name: "a wildcard certificate and the wildcard leads elsewhere", hosts: []string{"*.$DOMAIN"}, methods: dns01,
 			text:  "_evercert TXT \"$OWNERSHIP\"\n* A " + hostOld + "\n",
-			codes: codes(cert.DelegationMissing), warns: codes(cert.DNSWrongTarget), tells: []string{"delete the records named * "},
+			codes: codes(cert.DelegationMissing), warns: codes(cert.DNSWrongTarget), says: []string{"delete the records named * "},
 		},
 		{
 			name: "a record below the name has taken it off the wildcard", text: owned + wildcard, methods: http01, codes: codes(cert.DNSNoRecords),
-			tells: []string{first, "named * "},
+			says: []string{first, "named * "},
 		},
 	}
 	for i := range table {

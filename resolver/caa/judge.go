@@ -68,7 +68,7 @@ func (s Set) verdict(r Request) cert.Verdict {
 }
 
 // refusal is why CAA records keep a CA from issuing. Of several records that each refuse, the reason that comes last here is the one to
-// tell: it is the nearest to a permission.
+// report: it is the nearest to a permission.
 type refusal int
 
 const (

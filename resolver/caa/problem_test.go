@@ -20,24 +20,24 @@ func TestProblem_SaysWhyAndWhatHelps(t *testing.T) {
 	noAccount := identity("pki.goog")
 	noAccount.AccountURI = ""
 	for _, row := range []struct {
-		name  string
-		set   Set
-		ca    cert.CAIdentity
-		code  cert.Code  // CAAForbids when empty
-		acts  cert.Actor // TenantActs when empty
-		tells []string
+		name string
+		set  Set
+		ca   cert.CAIdentity
+		code cert.Code  // CAAForbids when empty
+		acts cert.Actor // TenantActs when empty
+		says []string
 	}{
-		{name: "not listed", set: setAt(t, "example.com", `0 issue "other.example; accounturi=urn:a"`), ca: google, tells: []string{
+		{name: "not listed", set: setAt(t, "example.com", `0 issue "other.example; accounturi=urn:a"`), ca: google, says: []string{
 			"The CAA records of example.com say", "isn't among them", "add a CAA record named @ (in full: example.com) with the value",
 			`0 issue "pki.goog"; in a form with three fields: flags 0, tag issue, value pki.goog. Other`,
 		}},
-		{name: "in capitals", set: setAt(t, "example.com", `0 issue "LetsEncrypt.org"`), ca: letsEncrypt, tells: []string{
+		{name: "in capitals", set: setAt(t, "example.com", `0 issue "LetsEncrypt.org"`), ca: letsEncrypt, says: []string{
 			"in capitals", "only letsencrypt.org, letter by letter",
 		}},
 		{
 			name: "in capitals, for another account", ca: letsEncrypt,
-			set:   setAt(t, "example.com", `0 issue "LetsEncrypt.org ; accounturi=https://letsencrypt.org/acct/2"`),
-			tells: []string{`0 issue "letsencrypt.org; accounturi=https://letsencrypt.org/acct/1"`},
+			set:  setAt(t, "example.com", `0 issue "LetsEncrypt.org ; accounturi=https://letsencrypt.org/acct/2"`),
+			says: []string{`0 issue "letsencrypt.org; accounturi=https://letsencrypt.org/acct/1"`},
 		},
 		{
 			name: "of several refusals, the one that is nearest to a permission", ca: google, code: cert.CAAAccountBound,
@@ -45,47 +45,47 @@ func TestProblem_SaysWhyAndWhatHelps(t *testing.T) {
 		},
 		{
 			name: "a CA whose name its directory has in capitals", ca: identity("PKI.goog"),
-			set: setAt(t, "example.com", `0 issue "other.example"`), tells: []string{`0 issue "pki.goog"`},
+			set: setAt(t, "example.com", `0 issue "other.example"`), says: []string{`0 issue "pki.goog"`},
 		},
-		{name: "unreadable", set: setAt(t, "example.com", `0 issue "letsencrypt.org; a-b=c"`), ca: letsEncrypt, tells: []string{"can't be read"}},
-		{name: "another method", set: setAt(t, "example.com", `0 issue "pki.goog; validationmethods=http-01"`), ca: google, tells: []string{
+		{name: "unreadable", set: setAt(t, "example.com", `0 issue "letsencrypt.org; a-b=c"`), ca: letsEncrypt, says: []string{"can't be read"}},
+		{name: "another method", set: setAt(t, "example.com", `0 issue "pki.goog; validationmethods=http-01"`), ca: google, says: []string{
 			"not after the check that works here (dns-01)", "validationmethods=dns-01",
 		}},
 		{
 			name: "another account", ca: google, code: cert.CAAAccountBound,
-			set:   setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2"`),
-			tells: []string{"another account", "(accounturi)", "pki.goog; accounturi=https://pki.goog/acct/1"},
+			set:  setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2"`),
+			says: []string{"another account", "(accounturi)", "pki.goog; accounturi=https://pki.goog/acct/1"},
 		},
 		{
 			name: "another account, however it is spelled", ca: google, code: cert.CAAAccountBound,
-			set:   setAt(t, "example.com", `0 issue "pki.goog; AccountURI=https://pki.goog/acct/2; ValidationMethods=http-01"`),
-			tells: []string{"pki.goog; accounturi=https://pki.goog/acct/1; validationmethods=dns-01"},
+			set:  setAt(t, "example.com", `0 issue "pki.goog; AccountURI=https://pki.goog/acct/2; ValidationMethods=http-01"`),
+			says: []string{"pki.goog; accounturi=https://pki.goog/acct/1; validationmethods=dns-01"},
 		},
 		{
 			name: "an account, and none is known", ca: noAccount, code: cert.CAAAccountBound, acts: cert.PlatformActs,
-			set:   setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2"`),
-			tells: []string{"we don't know", "--account-uri"},
+			set:  setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2"`),
+			says: []string{"we don't know", "--account-uri"},
 		},
 		{
 			name: "an account, none is known, and another method", ca: noAccount,
-			set:   setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2; validationmethods=http-01"`),
-			tells: []string{"not after the check", `0 issue "pki.goog; validationmethods=dns-01"`},
+			set:  setAt(t, "example.com", `0 issue "pki.goog; accounturi=https://pki.goog/acct/2; validationmethods=http-01"`),
+			says: []string{"not after the check", `0 issue "pki.goog; validationmethods=dns-01"`},
 		},
-		{name: "critical", set: setAt(t, "example.com", `128 tbs "x"`, `0 issue "pki.goog"`), ca: google, tells: []string{
+		{name: "critical", set: setAt(t, "example.com", `128 tbs "x"`, `0 issue "pki.goog"`), ca: google, says: []string{
 			"marked as critical", `change the flags of this CAA record named @ (in full: example.com) to 0, or delete it: CAA 128 tbs "x".`,
 		}},
-		{name: "critical, and not listed", set: setAt(t, "example.com", `128 tbs "x"`, `0 issue "other.example"`), ca: google, tells: []string{
+		{name: "critical, and not listed", set: setAt(t, "example.com", `128 tbs "x"`, `0 issue "other.example"`), ca: google, says: []string{
 			`or delete it: CAA 128 tbs "x"; then add a CAA record named @`,
 		}},
-		{name: "critical at the top-level domain", set: setAt(t, "com", `128 tbs "x"`), ca: google, tells: []string{
+		{name: "critical at the top-level domain", set: setAt(t, "com", `128 tbs "x"`), ca: google, says: []string{
 			`add a CAA record named @ (in full: example.com) with the value 0 issue "pki.goog"`,
 		}},
-		{name: "behind an alias", set: alias, ca: google, tells: []string{
+		{name: "behind an alias", set: alias, ca: google, says: []string{
 			"The CAA records of cdn.other.example", "The records stand at cdn.other.example, to which the CNAME record of shop.example.com leads",
 			`add the CAA record 0 issue "pki.goog" there`,
 		}},
-		{name: "critical behind an alias", set: criticalAlias, ca: google, tells: []string{"ask whoever runs that name to change them"}},
-		{name: "behind the platform's name", set: platform, ca: google, acts: cert.PlatformActs, tells: []string{
+		{name: "critical behind an alias", set: criticalAlias, ca: google, says: []string{"ask whoever runs that name to change them"}},
+		{name: "behind the platform's name", set: platform, ca: google, acts: cert.PlatformActs, says: []string{
 			"There is nothing for you to do", "shops.platform.net",
 		}},
 	} {
@@ -95,7 +95,7 @@ func TestProblem_SaysWhyAndWhatHelps(t *testing.T) {
 			require.Equal(t, cmp.Or(row.code, cert.CAAForbids), p.Code)
 			require.Equal(t, cmp.Or(row.acts, cert.TenantActs), p.WhoActs)
 			require.NotEmpty(t, p.Found)
-			for _, part := range row.tells {
+			for _, part := range row.says {
 				require.Contains(t, p.Message+"\n"+p.Remediation, part)
 			}
 		})
@@ -139,7 +139,7 @@ func TestWarning_SaysWhatOtherCAsMakeOfTheRecords(t *testing.T) {
 	for _, row := range []struct {
 		record string
 		code   cert.Code // empty: nothing is said
-		tells  []string
+		says   []string
 	}{
 		{
 			`128 issuemail ";"`, cert.CAAForbids,
@@ -155,7 +155,7 @@ func TestWarning_SaysWhatOtherCAsMakeOfTheRecords(t *testing.T) {
 		},
 		{`0 issue "letsencrypt.org; =1"`, cert.CAAForbids, []string{"not well formed", `0 issue "letsencrypt.org"`}},
 		{`0 issue "letsencrypt.org; accounturi=https://letsencrypt.org/acct/1"`, "", nil},
-		{`0 issue "other.example"`, "", nil}, // it is refused, and told as such
+		{`0 issue "other.example"`, "", nil}, // it is refused, and reported as such
 	} {
 		p, warns := Warning("example.com", []Set{setAt(t, "example.com", row.record)}, request)
 		require.Equal(t, row.code != "", warns, row.record)
@@ -164,7 +164,7 @@ func TestWarning_SaysWhatOtherCAsMakeOfTheRecords(t *testing.T) {
 			require.Equal(t, cert.Warns, p.Severity)
 			require.Equal(t, strings.Contains(p.Remediation, "Nothing has to change"), p.Record == nil)
 		}
-		for _, part := range row.tells {
+		for _, part := range row.says {
 			require.Contains(t, p.Message+"\n"+p.Remediation, part)
 		}
 	}

@@ -162,8 +162,8 @@ func (a *authoritative) askZone(ctx context.Context, zone *authority.Zone, name 
 }
 
 // lacksSOA reports whether a message says that there is no record, and leaves out the SOA record (RFC 2308 §3). Unbound, from 1.18, asks
-// the next server then, and answers SERVFAIL in the end, so that Let's Encrypt can't look up CAA (community.letsencrypt.org, topic 210417).
-// A missing CAA record is the only answer of this kind that an order depends on.
+// the next server then, and answers SERVFAIL in the end, so that Let's Encrypt can't look up CAA (community.letsencrypt.org, topic
+// 210417). A missing CAA record is the only answer of this kind that an order depends on.
 func lacksSOA(m *dns.Msg) bool {
 	return len(m.Answer) == 0 && !slices.ContainsFunc(m.Ns, func(rr dns.RR) bool {
 		return rr.Header().Rrtype == dns.TypeSOA || rr.Header().Rrtype == dns.TypeNS

@@ -8,7 +8,7 @@ import (
 
 const cloudflare = "Cloudflare"
 
-// cdn is a content delivery network that tells which addresses are its own.
+// cdn is a content delivery network that publishes its addresses.
 type cdn struct {
 	name     string
 	networks []netip.Prefix

@@ -68,9 +68,9 @@ func (f *failure) noPage() *fault {
 	if f.ours {
 		return unknown(cert.HTTPSUnreachable, f.cause)
 	}
-	told := wrong(cert.HTTPUnexpectedResponse, "the certificate is right; "+f.cause, stepSite)
-	told.late = f.late
-	return told
+	said := wrong(cert.HTTPUnexpectedResponse, "the certificate is right; "+f.cause, stepSite)
+	said.late = f.late
+	return said
 }
 
 // inspect sums up the certificate that was shown, and says why a browser would refuse it.

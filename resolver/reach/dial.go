@@ -23,7 +23,7 @@ type failure struct {
 	late     bool   // nothing came in time
 	closed   bool   // the other side ended the connection
 	strange  bool   // something came that is no answer
-	ours     bool   // this machine can't tell
+	ours     bool   // this machine can't know
 	tls      bool   // the connection was made, and TLS wasn't
 	alert    string // with which the other side ended TLS
 	undialed bool   // no connection was made
@@ -163,9 +163,9 @@ func (f *failure) unreachable(code cert.Code, step string) *fault {
 	if f.strange {
 		return wrong(cert.HTTPUnexpectedResponse, f.cause, stepResponse)
 	}
-	told := wrong(code, f.cause, step)
-	told.late, told.undialed = f.late, f.undialed
-	return told
+	said := wrong(code, f.cause, step)
+	said.late, said.undialed = f.late, f.undialed
+	return said
 }
 
 // negotiate makes one TLS connection and ends it.

@@ -31,7 +31,7 @@ func (p *Prober) each(ctx context.Context, t Target, protocol string, ask probe)
 		results.passOver(protocol)
 	}
 	for i := range results {
-		results[i].tell()
+		results[i].explain()
 	}
 	return results
 }

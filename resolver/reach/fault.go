@@ -100,17 +100,17 @@ func (f *fault) kind() string {
 // list formats addresses, a few of them by name.
 func list(addresses []netip.Addr) string {
 	const most = 4
-	var told []string
+	var said []string
 	for _, addr := range addresses[:min(len(addresses), most)] {
-		told = append(told, addr.String())
+		said = append(said, addr.String())
 	}
 	switch more := len(addresses) - most; {
 	case more > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(told, ", "), more)
-	case len(told) > 1:
-		return strings.Join(told[:len(told)-1], ", ") + " and " + told[len(told)-1]
+		return fmt.Sprintf("%s and %d more", strings.Join(said, ", "), more)
+	case len(said) > 1:
+		return strings.Join(said[:len(said)-1], ", ") + " and " + said[len(said)-1]
 	default:
-		return strings.Join(told, "")
+		return strings.Join(said, "")
 	}
 }
 

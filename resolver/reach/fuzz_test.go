@@ -30,7 +30,7 @@ func readPage(t testing.TB, answer []byte) (*page, error) {
 }
 
 // FuzzAnswer feeds what a web server might answer. A token that isn't there must never be found, whatever the answer is must
-// be told in few and printable words, and where it leads must be where a CA would go.
+// be said in few and printable words, and where it leads must be where a CA would go.
 func FuzzAnswer(f *testing.F) {
 	for _, c := range seen {
 		f.Add([]byte(c.answer))
@@ -65,7 +65,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		result := AddressResult{Address: w.address, target: asked, protocol: protocolHTTP, fault: wrong, CDN: cdnIn(got.header)}
-		result.tell()
+		result.explain()
 		require.Equal(t, cert.Wrong, result.Verdict)
 		for _, p := range (Results{result}).Problems() {
 			requireTold(t, p)
@@ -104,9 +104,9 @@ func FuzzProtocol(f *testing.F) {
 	prober := New(Config{}, nil)
 	f.Fuzz(func(t *testing.T, begin string) {
 		begin = begin[:min(len(begin), maxBegin)]
-		told := prober.exchangeFailure(io.ErrUnexpectedEOF, begin, len(begin)).unreachable(cert.HTTPUnreachable, stepPort80)
-		require.NotEmpty(t, told.cause)
-		require.Equal(t, told.cause, cert.Line(told.cause, maxFound))
-		require.Equal(t, begin != "" && !strings.HasPrefix("HTTP/", begin[:min(len(begin), 5)]), told.code == cert.HTTPUnexpectedResponse)
+		said := prober.exchangeFailure(io.ErrUnexpectedEOF, begin, len(begin)).unreachable(cert.HTTPUnreachable, stepPort80)
+		require.NotEmpty(t, said.cause)
+		require.Equal(t, said.cause, cert.Line(said.cause, maxFound))
+		require.Equal(t, begin != "" && !strings.HasPrefix("HTTP/", begin[:min(len(begin), 5)]), said.code == cert.HTTPUnexpectedResponse)
 	})
 }

@@ -255,7 +255,7 @@ func TestConnectionIsClosed(t *testing.T) {
 	n := newInternet(t)
 	n.raw("127.0.0.1", n.http, func(conn net.Conn) { _ = conn.Close() })
 	requireProblem(t, n.prober().HTTP(t.Context(), target("127.0.0.1")), cert.HTTPUnreachable, "the connection is closed")
-	require.EqualValues(t, 2, n.taken("127.0.0.1"), "a second request tells whether only CAs are shut out")
+	require.EqualValues(t, 2, n.taken("127.0.0.1"), "a second request reports whether only CAs are shut out")
 }
 
 func TestFirewallHoldsBackCAs(t *testing.T) {

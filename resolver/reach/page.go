@@ -22,33 +22,33 @@ type page struct {
 
 // pageText formats an answer in one line.
 func pageText(p *page) string {
-	told := fmt.Sprintf("status %d", p.status)
+	said := fmt.Sprintf("status %d", p.status)
 	if server := p.header.Get("Server"); server != "" {
-		told += ", Server: " + server
+		said += ", Server: " + server
 	}
 	if p.hops > 0 {
-		told += ", from " + addressOf(p.url)
+		said += ", from " + addressOf(p.url)
 	}
 	const most = 60
 	if text := strings.Join(strings.Fields(string(p.body[:min(len(p.body), most)])), " "); text != "" {
-		told += ", " + strings.ToValidUTF8(text, "·")
+		said += ", " + strings.ToValidUTF8(text, "·")
 	}
-	return told
+	return said
 }
 
-// addressOf tells a URL without the token, so that addresses that behave alike are told of alike, and what a query holds
+// addressOf formats a URL without the token, so that addresses that behave alike are reported alike, and what a query holds
 // stays out of sight.
 func addressOf(u *url.URL) string {
-	told := *u
-	if at := strings.Index(told.Path, challengePath); at >= 0 {
-		told.Path, told.RawPath = told.Path[:at+len(challengePath)]+"…", ""
+	said := *u
+	if at := strings.Index(said.Path, challengePath); at >= 0 {
+		said.Path, said.RawPath = said.Path[:at+len(challengePath)]+"…", ""
 	}
 	if u.RawQuery != "" {
-		told.RawQuery = "…"
+		said.RawQuery = "…"
 	}
-	text, err := url.PathUnescape(told.String())
+	text, err := url.PathUnescape(said.String())
 	if err != nil {
-		text = told.String()
+		text = said.String()
 	}
 	return cert.Line(text, maxTold)
 }

@@ -32,7 +32,7 @@ type Config struct {
 }
 
 // Lookup finds the addresses of the host that a redirect leads to. A host that has none is no error: an error means that it
-// could not be told.
+// is not known.
 type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 
 // Prober asks addresses. It is safe for use by several goroutines.

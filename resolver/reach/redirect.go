@@ -26,7 +26,7 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// isHostname tells whether DNS can be asked for a host: letters, digits, hyphens and underscores between dots.
+// isHostname reports whether DNS can be asked for a host: letters, digits, hyphens and underscores between dots.
 func isHostname(host string) bool {
 	if len(host) > 253 {
 		return false

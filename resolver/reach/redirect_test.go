@@ -64,7 +64,7 @@ func TestBadRedirects(t *testing.T) {
 	for _, c := range []struct {
 		status   int
 		location string
-		tells    []string
+		says     []string
 	}{
 		{
 			301, "https://shop.example.com.well-known/acme-challenge/abc",
@@ -119,12 +119,12 @@ func TestBadRedirects(t *testing.T) {
 			n.serve(n.listen("127.0.0.4", n.https), answer)
 			n.web("127.0.0.5", n.to(301, "http://shop.example.com{path}"))
 			results := n.prober().HTTP(t.Context(), target("127.0.0.1").knowing())
-			if c.tells == nil {
+			if c.says == nil {
 				require.Equal(t, cert.OK, results.Verdict(), results.Problems())
 				return
 			}
 			require.Equal(t, cert.Wrong, results.Verdict())
-			requireProblem(t, results, cert.HTTPBadRedirect, c.tells...)
+			requireProblem(t, results, cert.HTTPBadRedirect, c.says...)
 			require.Zero(t, n.taken("127.0.0.2"), "nothing is asked of where a redirect must not lead")
 		})
 	}

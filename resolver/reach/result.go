@@ -55,21 +55,21 @@ func (a *AddressResult) reserved() bool {
 }
 
 func (r *Response) summary() string {
-	told := fmt.Sprintf("status %d", r.FirstStatus)
+	said := fmt.Sprintf("status %d", r.FirstStatus)
 	if len(r.Redirects) > 0 {
-		told += fmt.Sprintf(", then %d after %d redirects", r.Status, len(r.Redirects))
+		said += fmt.Sprintf(", then %d after %d redirects", r.Status, len(r.Redirects))
 	}
 	if r.Server != "" {
-		told += ", by " + r.Server
+		said += ", by " + r.Server
 	}
-	return told
+	return said
 }
 
 // ALPNAnswer is what a server does with the protocol of tls-alpn-01.
 type ALPNAnswer string
 
 // The answers. A server that speaks the protocol refuses it as long as it has no challenge for the name, and so does one that
-// has never heard of it: only an open challenge tells them apart.
+// has never heard of it: only an open challenge shows the difference.
 const (
 	Negotiated ALPNAnswer = "negotiated"
 	Refused    ALPNAnswer = "refused"

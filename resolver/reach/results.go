@@ -12,7 +12,7 @@ import (
 // Results are what the addresses of a name answer, in the order in which they were given.
 type Results []AddressResult
 
-// Verdict puts the addresses together: one that is wrong is enough, because the CA may ask it; those that told nothing don't
+// Verdict puts the addresses together: one that is wrong is enough, because the CA may ask it; those that gave no answer don't
 // count unless all are such, and those that a CA passes over don't count at all.
 func (r Results) Verdict() cert.Verdict {
 	verdict := cert.Unknown
@@ -36,15 +36,15 @@ func (r Results) AnswersTLS() bool {
 	return slices.ContainsFunc(r, func(a AddressResult) bool { return a.answered && !a.passed })
 }
 
-// Problems tells what is wrong, once for all the addresses where it is, and what is worth knowing besides.
+// Problems returns what is wrong, once for all the addresses where it is, and what is worth knowing besides.
 func (r Results) Problems() []cert.Problem {
 	var problems []cert.Problem
-	told := map[string]bool{}
+	said := map[string]bool{}
 	for i, result := range r {
-		if result.fault == nil || told[result.fault.kind()] {
+		if result.fault == nil || said[result.fault.kind()] {
 			continue
 		}
-		told[result.fault.kind()] = true
+		said[result.fault.kind()] = true
 		alike := slices.Collect(func(yield func(AddressResult) bool) {
 			for _, other := range r[i:] {
 				if other.fault != nil && other.fault.kind() == result.fault.kind() && !yield(other) {
@@ -60,8 +60,8 @@ func (r Results) Problems() []cert.Problem {
 	return append(problems, r.behindCDN()...)
 }
 
-// tell fills in what the fault of a result says.
-func (a *AddressResult) tell() {
+// explain fills in what the fault of a result says.
+func (a *AddressResult) explain() {
 	if a.fault == nil {
 		a.Verdict = cert.OK
 		return
@@ -132,7 +132,7 @@ func (r Results) workOverIPv6() bool {
 	return works
 }
 
-// blameIPv6 tells "nothing answers here" from "nothing answers here over IPv6", which most people who look don't notice:
+// blameIPv6 distinguishes "nothing answers here" from "nothing answers here over IPv6", which most people who look don't notice:
 // their browsers fall back to IPv4, and not every CA does.
 func (r Results) blameIPv6() {
 	answersOverIPv4 := r.answerOverIPv4()
@@ -146,7 +146,7 @@ func (r Results) blameIPv6() {
 	}
 }
 
-// differ tells of plausible answers that can't be those of one set-up: with a token known to the platform's edges there is
+// differ reports plausible answers that can't be those of one set-up: with a token known to the platform's edges there is
 // only one answer that is right, and this isn't asked.
 func (r Results) differ() (cert.Problem, bool) {
 	seen := map[string][]netip.Addr{}
@@ -179,7 +179,7 @@ func (r Results) differ() (cert.Problem, bool) {
 	}, true
 }
 
-// behindCDN tells of CDNs in front of the name. Where a token came back right, one does no harm.
+// behindCDN reports CDNs in front of the name. Where a token came back right, one does no harm.
 func (r Results) behindCDN() []cert.Problem {
 	behind := map[string][]netip.Addr{}
 	var order []string

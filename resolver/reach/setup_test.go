@@ -190,8 +190,8 @@ func answer(w http.ResponseWriter, r *http.Request) {
 
 func notFound(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
 
-// requireProblem checks that there is one problem, of this code, which tells all of these.
-func requireProblem(t *testing.T, results Results, code cert.Code, tells ...string) {
+// requireProblem checks that there is one problem, of this code, which says all of these.
+func requireProblem(t *testing.T, results Results, code cert.Code, says ...string) {
 	t.Helper()
 	problems := results.Problems()
 	for _, p := range problems {
@@ -200,7 +200,7 @@ func requireProblem(t *testing.T, results Results, code cert.Code, tells ...stri
 	}
 	require.Len(t, problems, 1)
 	require.Equal(t, code, problems[0].Code)
-	for _, part := range tells {
+	for _, part := range says {
 		require.Contains(t, problems[0].Message+"\n"+problems[0].Remediation+"\n"+problems[0].Found, part)
 	}
 }

@@ -18,7 +18,7 @@ type Target struct {
 	Name      string       // in A-labels, without "*."
 	Addresses []netip.Addr // of its A and AAAA records
 	IPv6First bool         // the CA asks IPv4 addresses only where those of IPv6 can't be connected to
-	Own       []netip.Addr // those addresses that are the platform's: what is wrong there, the platform mends
+	Own       []netip.Addr // those addresses that are the platform's: what is wrong there, the platform fixes
 	Probe     *cert.Probe  // what the platform's edges answer now; without one any plausible answer will do
 
 	visiting bool // as visitors do, not a CA

@@ -74,7 +74,7 @@ func TestNoTLSOnPort443(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer func(net.Conn)
-		tells  string
+		says   string
 	}{
 		"plain HTTP": {
 			func(conn net.Conn) { _, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) }, "speaks plain HTTP on the port of HTTPS",
@@ -97,13 +97,13 @@ func TestNoTLSOnPort443(t *testing.T) {
 			}
 			results := n.prober().TLSALPN(t.Context(), target("127.0.0.1"))
 			require.Equal(t, cert.Wrong, results.Verdict())
-			requireProblem(t, results, cert.HTTPSUnreachable, "From here, shop.example.com can't be reached over HTTPS", c.tells, "port 443")
+			requireProblem(t, results, cert.HTTPSUnreachable, "From here, shop.example.com can't be reached over HTTPS", c.says, "port 443")
 			p := results.Problems()[0]
 			require.Equal(t, cert.Blocks, p.Severity)
 			require.Nil(t, results[0].TLS)
 
 			results = n.prober().HTTPS(t.Context(), target("127.0.0.1"))
-			requireProblem(t, results, cert.HTTPSUnreachable, c.tells)
+			requireProblem(t, results, cert.HTTPSUnreachable, c.says)
 			require.Equal(t, cert.Warns, results.Problems()[0].Severity)
 		})
 	}
@@ -161,7 +161,7 @@ func TestServedCertificates(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		chain []*authority
-		tells string // of the fault; none when empty
+		says  string // of the fault; none when empty
 		want  Served
 	}{
 		"right":     {[]*authority{leaf, middle}, "", Served{ForName: true, Current: true, Chained: true}},
@@ -195,7 +195,7 @@ func TestServedCertificates(t *testing.T) {
 			require.Equal(t, cert.SerialOf(c.chain[0].cert), got.Serial)
 			require.Equal(t, c.chain[0].cert.NotAfter, got.NotAfter)
 			require.LessOrEqual(t, len(got.Names), maxServedNames)
-			if c.tells == "" {
+			if c.says == "" {
 				require.Equal(t, cert.OK, results.Verdict())
 				require.Empty(t, results.Problems())
 				require.Contains(t, got.Issuer, "Example Trust ")
@@ -203,7 +203,7 @@ func TestServedCertificates(t *testing.T) {
 			}
 			require.Equal(t, cert.Wrong, results.Verdict())
 			requireProblem(
-				t, results, cert.ServedCertificateWrong, c.tells, "Browsers refuse the certificate that shop.example.com shows at 127.0.0.1",
+				t, results, cert.ServedCertificateWrong, c.says, "Browsers refuse the certificate that shop.example.com shows at 127.0.0.1",
 			)
 			p := results.Problems()[0]
 			require.Equal(t, cert.Warns, p.Severity, "before the first certificate is installed none fits")

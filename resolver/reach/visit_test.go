@@ -48,7 +48,7 @@ func TestA9_TheSiteBehindARightCertificateIsAtFault(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
-		tells   string
+		says    string
 	}{
 		"bad gateway": {
 			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
@@ -71,11 +71,11 @@ func TestA9_TheSiteBehindARightCertificateIsAtFault(t *testing.T) {
 			results := n.prober().HTTPS(t.Context(), target("127.0.0.1"))
 			require.Equal(t, cert.Wrong, results.Verdict())
 			requireProblem(
-				t, results, cert.HTTPUnexpectedResponse, "shop.example.com shows visitors no web site over HTTPS, at 127.0.0.1: ", c.tells,
+				t, results, cert.HTTPUnexpectedResponse, "shop.example.com shows visitors no web site over HTTPS, at 127.0.0.1: ", c.says,
 				"repair the web site on that server",
 			)
 			require.Equal(t, cert.Warns, results.Problems()[0].Severity)
-			require.Equal(t, right.cert.NotAfter, results[0].TLS.Served.NotAfter, "the certificate is told all the same")
+			require.Equal(t, right.cert.NotAfter, results[0].TLS.Served.NotAfter, "the certificate is reported all the same")
 		})
 	}
 }

@@ -64,7 +64,7 @@ func (w *walk) get(ctx context.Context, u *url.URL) (*page, *fault) {
 	}
 }
 
-// answersOthers tells whether an address that closed the connection of a CA's request answers one that doesn't look like it.
+// answersOthers reports whether an address that closed the connection of a CA's request answers one that doesn't look like it.
 func (w *walk) answersOthers(ctx context.Context, addresses []netip.Addr) bool {
 	_, failed := w.prober.exchange(ctx, &url.URL{Scheme: "http", Host: w.target.Name, Path: "/"}, addresses, plainUserAgent)
 	return failed == nil

@@ -105,7 +105,7 @@ func TestWallsAreRecognised(t *testing.T) {
 				require.Equal(t, cert.HTTPUnexpectedResponse, f.code)
 				require.Contains(t, f.cause, c.cause)
 				result := AddressResult{Address: netip.MustParseAddr("192.0.2.1"), target: asked, protocol: protocolHTTP, fault: f}
-				result.tell()
+				result.explain()
 				requireFitForPeople(t, *result.Problem)
 			}
 		})

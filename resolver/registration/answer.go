@@ -46,7 +46,7 @@ func read(body []byte, domain string, now time.Time) (Registration, error) {
 	return r, nil
 }
 
-// expiration is the date that the registry tells. That of the registrar counts only in its absence: a registry that renews by
+// expiration is the date that the registry gives. That of the registrar counts only in its absence: a registry that renews by
 // itself is the one that decides about DNS.
 func expiration(events []json.RawMessage) time.Time {
 	var registry, registrar time.Time

@@ -1,7 +1,7 @@
 // Package registration asks the registry whether a domain is registered, and whether its registration has run out, by RDAP
 // (RFC 9082, RFC 9083).
 //
-// DNS alone can't tell an expired domain from one whose servers are broken, and only its holder can mend the first. What a
+// DNS alone can't distinguish an expired domain from one whose servers are broken, and only its holder can fix the first. What a
 // registry doesn't answer, or answers so that it can't be read, is an error, and means unknown: it says nothing about the
 // domain.
 package registration
@@ -27,12 +27,12 @@ const (
 	NotRegistered State = "not_registered"
 )
 
-// Registration is what the registry tells of a domain.
+// Registration is what the registry says of a domain.
 type Registration struct {
 	State     State
 	Status    []string  // as in RFC 8056, such as "client hold"; printable and few
-	Expires   time.Time // zero when the registry doesn't tell, as some countries' don't
-	Registrar string    // printable; empty when the registry doesn't tell
+	Expires   time.Time // zero when the registry doesn't say, as some countries' don't
+	Registrar string    // printable; empty when the registry doesn't say
 }
 
 // stateOf puts the registry's words and the date together.
@@ -95,12 +95,12 @@ func (r Registration) Problem(domain string) *cert.Problem {
 }
 
 func (r Registration) found() string {
-	told := "status " + strings.Join(r.Status, ", ")
+	said := "status " + strings.Join(r.Status, ", ")
 	if len(r.Status) == 0 {
-		told = "no status"
+		said = "no status"
 	}
 	if !r.Expires.IsZero() {
-		told += "; expires " + r.Expires.UTC().Format(time.DateOnly)
+		said += "; expires " + r.Expires.UTC().Format(time.DateOnly)
 	}
-	return told
+	return said
 }

@@ -50,7 +50,7 @@ func TestRecordedAnswers(t *testing.T) {
 		want   Registration
 		code   cert.Code
 		acts   cert.Actor
-		tells  string
+		says   string
 	}{
 		"registered.json": {
 			domain: "example.com",
@@ -60,26 +60,26 @@ func TestRecordedAnswers(t *testing.T) {
 			},
 		},
 		"expired.json": {
-			domain: "example.pl", code: cert.DomainExpired, acts: cert.TenantActs, tells: "ended on 2026-11-01",
+			domain: "example.pl", code: cert.DomainExpired, acts: cert.TenantActs, says: "ended on 2026-11-01",
 			want: Registration{
 				State: Expired, Status: []string{"active"}, Registrar: "Rejestrator Sp. z o.o.", Expires: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
 			},
 		},
 		"hold.json": {
-			domain: "example.org", code: cert.DomainExpired, acts: cert.RegistrarActs, tells: "is on hold",
+			domain: "example.org", code: cert.DomainExpired, acts: cert.RegistrarActs, says: "is on hold",
 			want: Registration{
 				State: Hold, Status: []string{"client hold", "auto renew period"}, Expires: time.Date(2027, 11, 20, 12, 30, 0, 0, time.UTC),
 			},
 		},
 		"redemption.json": {
-			domain: "example.net", code: cert.DomainExpired, acts: cert.TenantActs, tells: "can still have it back",
+			domain: "example.net", code: cert.DomainExpired, acts: cert.TenantActs, says: "can still have it back",
 			want: Registration{
 				State: Redemption, Status: []string{"pending delete", "redemption period", "client hold"}, Registrar: "Example Registrar, Inc.",
 				Expires: time.Date(2026, 9, 30, 10, 0, 0, 0, time.UTC),
 			},
 		},
 		"pending_delete.json": {
-			domain: "example.co.uk", code: cert.DomainExpired, acts: cert.TenantActs, tells: "deleted for good",
+			domain: "example.co.uk", code: cert.DomainExpired, acts: cert.TenantActs, says: "deleted for good",
 			want: Registration{State: PendingDelete, Status: []string{"pending delete"}},
 		},
 		"sparse.json": {domain: "xn--mnchen-3ya.example", want: Registration{State: Registered}},
@@ -98,7 +98,7 @@ func TestRecordedAnswers(t *testing.T) {
 			}
 			require.Equal(t, c.code, p.Code)
 			require.Equal(t, c.acts, p.WhoActs)
-			require.Contains(t, p.Message, c.tells)
+			require.Contains(t, p.Message, c.says)
 			requireFitForPeople(t, *p)
 		})
 	}
@@ -165,7 +165,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	const rdap = "application/rdap+json"
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
-		tells   string
+		says    string
 	}{
 		"busy":         {text(429, rdap, "{}"), "wants to be asked less often (status 429)"},
 		"broken":       {text(500, rdap, "{}"), "answers with status 500"},
@@ -203,12 +203,12 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c2 := newClient(t, "com="+registry(t, c.handler))
-			if c.tells == "no answer came in time" {
+			if c.says == "no answer came in time" {
 				c2.timeout = 200 * time.Millisecond
 			}
 			r, err := c2.Lookup(t.Context(), "example.com")
 			require.Error(t, err)
-			require.Contains(t, err.Error(), c.tells)
+			require.Contains(t, err.Error(), c.says)
 			require.True(t, strings.HasPrefix(err.Error(), "the RDAP service at 127.0.0.1: "), err.Error())
 			require.Zero(t, r)
 		})

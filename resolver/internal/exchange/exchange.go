@@ -71,7 +71,7 @@ func Patience(limit time.Duration) []time.Duration {
 	return []time.Duration{limit / 5, 3 * limit / 10, limit / 2}
 }
 
-// IsTimeout tells whether nothing came in time.
+// IsTimeout reports whether nothing came in time.
 func IsTimeout(err error) bool {
 	netErr, ok := errors.AsType[net.Error](err)
 	return ok && netErr.Timeout()
