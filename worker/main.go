@@ -104,8 +104,7 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start working for %s: %w", c.Temporal.Address, err)
 	}
-	attend(ctx, c, authorities, db, temporal, log)
-	go control.Early{Config: c.Early, Store: db, Servers: dns, Workflows: starter, Log: log}.Run(ctx)
+	attend(ctx, c, authorities, db, dns, temporal, log)
 	log.Info("worker is ready", "task_queue", workflows.TaskQueue, "build", build)
 	rollout := &control.Rollout{Builds: c.Temporal.DeploymentOf(temporal), Build: build, Auto: c.Deploy == deployAuto, Log: log}
 	work(ctx, rollout, control.Starting{Queue: db, Cases: db, Workflows: starter, Room: slots.Room, Allowed: rollout.Starts, Log: log})
@@ -114,9 +113,13 @@ func run(ctx context.Context, c Config, log *slog.Logger) error {
 	return nil
 }
 
-// attend does, until ctx ends, what no domain asks for: it watches the accounts at the CAs, publishes the list of CAs, and keeps the
-// caretaker's schedule.
-func attend(ctx context.Context, c Config, authorities []*ca.Authority, db *store.Store, temporal client.Client, log *slog.Logger) {
+// attend does, until ctx ends, what no domain asks for: it asks early for missing records, watches the accounts at the CAs, publishes the
+// list of CAs, and keeps the caretaker's schedule.
+func attend(
+	ctx context.Context, c Config, authorities []*ca.Authority, db *store.Store, dns *resolver.Resolver, temporal client.Client,
+	log *slog.Logger,
+) {
+	go control.Early{Config: c.Early, Store: db, Servers: dns, Workflows: control.Temporal(temporal), Log: log}.Run(ctx)
 	for _, authority := range authorities {
 		go authority.Watch(ctx)
 		go authority.LogProfile(ctx)

@@ -38,7 +38,7 @@ func (d *domain) renew(ctx workflow.Context) {
 	switch late := d.state.Policy.EscalateDNSAfter; {
 	case diagnosis.Verdict == cert.OK:
 		d.happens(RecordsRight, h)
-	case diagnosis.Verdict != cert.Wrong && s.Endangered && d.state.Case == nil && h.at.Sub(r.Since) >= late:
+	case diagnosis.Verdict != cert.Wrong && (s.Endangered || s.Expired) && d.state.Case == nil && h.at.Sub(r.Since) >= late:
 		// handed back without an improvement
 		h.caseKind, h.text = cert.RenewalLate, "no check had a result for "+span(late)+" on whether the certificate can be renewed"
 		d.happens(RecordsTooLate, h)
