@@ -85,7 +85,7 @@ func (z *zone) signed(s signing) *zone {
 		z.to = today.Add(24 * time.Hour)
 	}
 	for _, k := range s.published {
-		z.put(k.DNSKEY)
+		z.put(dns.Copy(k.DNSKEY)) // put changes the name, and other zones with the same key may be served already
 	}
 	return z
 }
