@@ -64,14 +64,16 @@ func (c client) query(ctx context.Context, server netip.AddrPort, name string, q
 	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	reply, err := c.converse(limited, server, name, qtype, true)
+	edns := true
+	reply, err := c.converse(limited, server, name, qtype, edns)
 	if err == nil && refusesEDNS(reply) {
-		reply, err = c.converse(limited, server, name, qtype, false) // RFC 6891 §7
+		edns = false // RFC 6891 §7
+		reply, err = c.converse(limited, server, name, qtype, edns)
 	}
 	if errors.Is(err, errMangled) { // it is alive, so that the other ways to ask it have their own time
 		again, cancel := context.WithTimeout(ctx, c.timeout)
 		defer cancel()
-		reply, err = c.despiteCase(again, server, name, qtype)
+		reply, err = c.despiteCase(again, server, name, qtype, edns)
 	}
 	switch {
 	case err == nil:
@@ -107,8 +109,8 @@ func (c client) converse(ctx context.Context, server netip.AddrPort, name string
 }
 
 // despiteCase asks a server again that didn't keep the spelling of a question.
-func (c client) despiteCase(ctx context.Context, server netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
-	q, err := newQuestion(randomCase(name), qtype, true)
+func (c client) despiteCase(ctx context.Context, server netip.AddrPort, name string, qtype uint16, edns bool) (*dns.Msg, error) {
+	q, err := newQuestion(randomCase(name), qtype, edns)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,7 @@ func (c client) despiteCase(ctx context.Context, server netip.AddrPort, name str
 		return reply, nil
 	}
 	c.plain.Store(server, true)
-	plain, err := newQuestion(name, qtype, true)
+	plain, err := newQuestion(name, qtype, edns)
 	if err != nil {
 		return nil, err
 	}

@@ -66,6 +66,12 @@ func TestAsk_OddServers(t *testing.T) {
 			}
 			return m
 		}},
+		{name: "FORMERR for EDNS, and lower case without", udp: 2, tcp: 1, twist: func(m *dns.Msg, network string) *dns.Msg {
+			if m.IsEdns0() == nil {
+				m.Question[0].Name = strings.ToLower(m.Question[0].Name)
+			}
+			return withoutEDNS(dns.RcodeFormatError, true)(m, network)
+		}},
 		{name: "refuses without the question", udp: 1, rcode: dns.RcodeRefused, twist: func(m *dns.Msg, _ string) *dns.Msg {
 			m.Rcode, m.Question, m.Answer = dns.RcodeRefused, nil, nil
 			return m
