@@ -59,9 +59,11 @@ func (c *CAs) Candidates(ctx context.Context, domainID, issuance string) ([]cert
 		return []cert.CAIdentity{identity}, err
 	}
 	absent, underWay := c.absent(ctx, domainID), c.underWay(ctx, issuance)
-	present, _ := split(c.List, func(a CertificateAuthority) bool { return !absent[a.Directory()] })
-	first, others := split(present, func(a CertificateAuthority) bool { return a.Directory() == underWay })
-	identities, err := c.identities(ctx, slices.Concat(first, others))
+	present := slices.DeleteFunc(slices.Clone(c.List), func(a CertificateAuthority) bool { return absent[a.Directory()] })
+	if i := slices.IndexFunc(present, func(a CertificateAuthority) bool { return a.Directory() == underWay }); i > 0 {
+		present = slices.Concat(present[i:i+1], present[:i], present[i+1:])
+	}
+	identities, err := c.identities(ctx, present)
 	if len(identities) > 0 {
 		return identities, nil
 	}
@@ -207,18 +209,6 @@ func waitOf(f *cert.Failure) time.Duration {
 		return 0
 	}
 	return f.RetryAfter
-}
-
-// split returns the elements for which the condition holds, and the others, in their order.
-func split[T any](list []T, condition func(T) bool) (holds, others []T) {
-	for _, element := range list {
-		if condition(element) {
-			holds = append(holds, element)
-		} else {
-			others = append(others, element)
-		}
-	}
-	return holds, others
 }
 
 // notUsed is the failure of an order for a CA that the platform does not use any more.

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -203,22 +201,5 @@ func (r *raw) challenge(order acme.ExtendedOrder) error {
 
 // point makes names lead the CA to the responder.
 func point(ctx context.Context, control, name string) error {
-	body, err := json.Marshal(map[string]string{"name": name, "type": "A", "value": rawAddress})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, control+"/records", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("set %s: %s", name, resp.Status)
-	}
-	return nil
+	return request(ctx, "", control+"/records", map[string]string{"name": name, "type": "A", "value": rawAddress}, nil)
 }

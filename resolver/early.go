@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/miekg/dns"
 
 	"github.com/evercert/evercert/cert"
-	"github.com/evercert/evercert/resolver/guard"
 	"github.com/evercert/evercert/resolver/lookup"
 )
 
 // askServer is Resolver.AskServer.
 func (s *sources) askServer(ctx context.Context, server netip.Addr, want cert.Record) (cert.Shown, error) {
-	if !guard.New(s.config.allowed()).Permits(server) {
+	if !s.walks.Allow(server) {
 		return cert.Shown{}, fmt.Errorf("the address %s is not one of the public internet", server)
 	}
 	view := s.client.Resolver(net.JoinHostPort(server.String(), strconv.Itoa(int(s.config.AuthorityPort))))
@@ -37,10 +37,6 @@ func (s *sources) askServer(ctx context.Context, server netip.Addr, want cert.Re
 		if err != nil {
 			return cert.Shown{}, fmt.Errorf("the expected record has no address: %w", err)
 		}
-		shown := cert.Shown{Text: a.Text()}
-		for _, have := range (lookup.Addresses{A: a}).All() {
-			shown.Right = shown.Right || have == address.Unmap()
-		}
-		return shown, a.Err
+		return cert.Shown{Right: slices.Contains((lookup.Addresses{A: a}).All(), address.Unmap()), Text: a.Text()}, a.Err
 	}
 }

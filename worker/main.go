@@ -146,7 +146,7 @@ func newAuthorities(ctx context.Context, c Config, db *store.Store, keys *keyrin
 	return all, nil
 }
 
-// publish keeps the list of CAs for people to read, as soon as the store takes it.
+// publish keeps the list of CAs for people to read.
 func publish(ctx context.Context, db *store.Store, cas []ca.Config, log *slog.Logger) {
 	list := make([]cert.ConfiguredCA, len(cas))
 	for i, c := range cas {

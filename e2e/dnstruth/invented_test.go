@@ -100,13 +100,7 @@ func TestD5_Inventions(t *testing.T) {
 // run diagnoses and compares.
 func (i invention) run(t *testing.T, lab *dnslab.Lab) {
 	t.Parallel()
-	config := configOf(lab)
-	config.RequireOwnership = !i.bare
-	if i.config != nil {
-		i.config(&config)
-	}
-	q := i.question()
-	d := diagnose(t, config, q)
+	q, d := i.diagnosis(t, lab)
 	said := textOf(d.Problems)
 	t.Logf(
 		"right: %s %v %v (%s)\n%s %v\n%s\nUnbound: %s", i.verdict, i.codes, i.chosen, i.source, d.Verdict, d.Methods(), said,

@@ -210,16 +210,22 @@ func (r row) copies(text string) dnslab.Zones {
 	return on
 }
 
-// run diagnoses and compares.
-func (r row) run(t *testing.T, lab *dnslab.Lab) {
-	t.Parallel()
+// diagnosis asks the row's question on the lab.
+func (r row) diagnosis(t *testing.T, lab *dnslab.Lab) (cert.Question, cert.Diagnosis) {
+	t.Helper()
 	config := configOf(lab)
 	config.RequireOwnership = !r.bare
 	if r.config != nil {
 		r.config(&config)
 	}
 	q := r.question()
-	d := diagnose(t, config, q)
+	return q, diagnose(t, config, q)
+}
+
+// run diagnoses and compares.
+func (r row) run(t *testing.T, lab *dnslab.Lab) {
+	t.Parallel()
+	q, d := r.diagnosis(t, lab)
 	said := textOf(d.Problems)
 	t.Logf("%s\n%s", d.Verdict, said)
 	require.Equal(t, r.verdict, d.Verdict, "verdict")
