@@ -5,9 +5,9 @@ import (
 	"github.com/evercert/evercert/e2e/dnslab"
 )
 
-// brokenWildcards have a wildcard record that answers where nothing was added. It is no record of the name asked about: there is nothing to
-// change, rename or delete, only something to add (RFC 4592 §2.2.1). And it answers for a name only as long as nothing exists at or below
-// that name (§2.2.2, §3.3.1): the first record below shop takes shop off the wildcard.
+// brokenWildcards have a wildcard record that answers where nothing was added. It belongs to another name than the one asked about: there
+// is nothing to change, rename or delete, only something to add (RFC 4592 §2.2.1). And it answers for a name only as long as nothing
+// exists at or below that name (§2.2.2, §3.3.1): the first record below shop takes shop off the wildcard.
 func brokenWildcards() []row {
 	const wildcard = "* CNAME $TARGET.\n"
 	add := "add a CNAME record named _acme-challenge.shop (in full: _acme-challenge.shop.$DOMAIN) with the value $DELEGATION(shop)"
